@@ -1,0 +1,467 @@
+"""epollo beside itself: what workers and an access log cost: ``python bench/itself.py``.
+
+Drives epollo in one process, under a parent with one worker and with two, and with its access log,
+and nginx without and with its own, all in turn; then opens bursts of connections to two workers and
+counts how many each got. Writes itself.md and itself.json; ``--help`` lists the options.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+from compare import describe_machine, stop
+from contest import Bench, compare_servers, say
+from measure import process_tree, raise_descriptor_limit
+from report import format_spread, format_table, workload_table
+from results import Figure, WorkloadResult, summarize
+from servers import (
+    HOST,
+    Order,
+    Plan,
+    Server,
+    ServerFailedError,
+    choose_port,
+    find_epollo,
+    find_program,
+    first_line,
+    nginx_configuration,
+    plan_epollo,
+    plan_nginx,
+    running,
+    write_configuration,
+)
+from wire import format_request
+from workloads import CONNECTIONS, WORKLOADS, Workload, compose_site, write_site
+
+HERE = Path(__file__).resolve().parent
+BURSTS = 5
+BURST_CONNECTIONS = 200
+BURST_SECONDS = 10.0
+"""How long the answers to a burst may take together."""
+
+
+class Spread(TypedDict):
+    """How many connections of each burst each worker got, the workers in the same order."""
+
+    connections: int
+    bursts: list[list[int]]
+
+
+class Findings(TypedDict):
+    """A whole run; ``log_lines`` counts what stood in each access log in the end."""
+
+    format: int
+    date: str
+    command: list[str]
+    machine: dict[str, str]
+    versions: dict[str, str]
+    settings: dict[str, str]
+    workload: WorkloadResult
+    log_lines: dict[str, int]
+    spread: Spread | None
+
+
+# The contestants
+
+
+def log_path(order: Order, name: str) -> Path:
+    return order.scratch / f"{name}.log"
+
+
+def plan_with(*options: str) -> Callable[[Order], Plan]:
+    """Return how epollo is run with these options besides."""
+
+    def plan(order: Order) -> Plan:
+        plain = plan_epollo(order)
+        return replace(plain, command=[*plain.command, *options])
+
+    return plan
+
+
+def plan_logging(name: str, kind: str) -> Callable[[Order], Plan]:
+    """Return how epollo is run with an access log of this format."""
+
+    def plan(order: Order) -> Plan:
+        path = str(log_path(order, name))
+        return plan_with("--access-log", path, "--access-log-format", kind)(order)
+
+    return plan
+
+
+def format_nginx_log(configuration: str, path: Path, options: str) -> str:
+    """Return the configuration with an access log in the combined format."""
+    wanted = " ".join(filter(None, ("access_log", str(path), "combined", options)))
+    return configuration.replace("access_log off;", f"{wanted};")
+
+
+def plan_nginx_logging(name: str, options: str = "") -> Callable[[Order], Plan]:
+    def plan(order: Order) -> Plan:
+        text = format_nginx_log(nginx_configuration(order), log_path(order, name), options)
+        path = write_configuration(order, name, text)
+        plain = plan_nginx(order)
+        return replace(plain, command=[*plain.command[:-1], path], configuration=text)
+
+    return plan
+
+
+def nginx_variant(_workload: Workload) -> list[str]:
+    """Return the one configuration that compare.py finds best for small files."""
+    return ["open_file_cache"]
+
+
+_find_nginx = find_program("nginx", "-v")
+CONTESTANTS = (
+    Server("process", "epollo, one process", find_epollo, plan_epollo),
+    Server("workers-1", "epollo, --workers 1", find_epollo, plan_with("--workers", "1")),
+    Server("workers-2", "epollo, --workers 2", find_epollo, plan_with("--workers", "2")),
+    Server("combined", "epollo, combined log", find_epollo, plan_logging("combined", "combined")),
+    Server("json", "epollo, json log", find_epollo, plan_logging("json", "json")),
+    Server("nginx", "nginx", _find_nginx, plan_nginx, nginx_variant),
+    Server(
+        "nginx-log",
+        "nginx, combined log",
+        _find_nginx,
+        plan_nginx_logging("nginx-log"),
+        nginx_variant,
+    ),
+    Server(
+        "nginx-buffered",
+        "nginx, combined log, buffered",
+        _find_nginx,
+        plan_nginx_logging("nginx-buffered", "buffer=64k flush=1s"),
+        nginx_variant,
+    ),
+)
+LOGGING = ("combined", "json", "nginx-log", "nginx-buffered")
+
+
+def count_lines(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with path.open("rb") as log:
+        return sum(part.count(b"\n") for part in iter(lambda: log.read(1 << 20), b""))
+
+
+def refuse_short_logs(workload: WorkloadResult, log_lines: dict[str, int]) -> None:
+    """Do not count a server whose log has fewer lines than it gave answers."""
+    for name, lines in log_lines.items():
+        result = workload["servers"][name]
+        answers = sum(round_["requests"] for round_ in result["rounds"])
+        if not result["wrong"] and lines < answers:
+            result["wrong"] = f"{lines:,} lines in its log for {answers:,.0f} answers"
+
+
+# The ratios
+
+
+class Ratio(NamedTuple):
+    """The cost of one server over another's; ``most`` is the bar, None where there is none."""
+
+    name: str
+    over: str
+    most: float | None = None
+    is_inclusive: bool = True
+
+
+RATIOS = (
+    Ratio("workers-1", "process"),
+    Ratio("workers-2", "workers-1"),
+    Ratio("combined", "process", 1.15),
+    Ratio("json", "process", 1.15),
+    Ratio("combined", "nginx-log", 1.0, is_inclusive=False),
+    Ratio("combined", "nginx-buffered", 1.0, is_inclusive=False),
+    Ratio("nginx-log", "nginx"),
+    Ratio("nginx-buffered", "nginx"),
+)
+
+
+def evaluate_ratio(workload: WorkloadResult, ratio: Ratio) -> Figure | None:
+    """Return the ratio of the CPU times per request, None where one of them does not count.
+
+    It is taken within each round, as what disturbed the machine disturbed both, and then summed up.
+    """
+    rounds = []
+    for name in (ratio.name, ratio.over):
+        result = workload["servers"].get(name)
+        if result is None or result["wrong"] or not result["rounds"]:
+            return None
+        rounds.append([round_["cpu_per_request"] for round_ in result["rounds"]])
+    return summarize([ours / theirs for ours, theirs in zip(*rounds, strict=True)])
+
+
+def judge(figure: Figure, ratio: Ratio) -> str:
+    """Tell whether the median reaches the bar; narrowly, where some round says otherwise."""
+    most = ratio.most
+    if most is None:
+        return ""
+
+    def is_reached(value: float) -> bool:
+        return value <= most if ratio.is_inclusive else value < most
+
+    verdict = "yes" if is_reached(figure.median) else "no"
+    is_narrow = is_reached(figure.least) != is_reached(figure.most)
+    return f"{verdict}, narrowly" if is_narrow else verdict
+
+
+def ratios_table(workload: WorkloadResult) -> str:
+    titles = {server.name: server.title for server in CONTESTANTS}
+    rows = []
+    for ratio in RATIOS:
+        figure = evaluate_ratio(workload, ratio)
+        if figure is None:
+            continue
+        bar = ""
+        if ratio.most is not None:
+            bar = f"{'at most' if ratio.is_inclusive else 'less than'} {ratio.most:g} x"
+        compared = f"{titles[ratio.name]} / {titles[ratio.over]}"
+        rows.append([compared, format_spread(figure), bar, judge(figure, ratio)])
+    return format_table(["CPU per request", "ratio", "bar", "reached"], rows)
+
+
+# The spread over workers
+
+
+class Sockets(NamedTuple):
+    """Inodes of the sockets at one port: those that listen, and the others by the peer's port."""
+
+    listening: set[int]
+    connected: dict[int, int]
+
+
+def parse_sockets(table: str, port: int) -> Sockets:
+    """Read what /proc/net/tcp has of this local port; ports are hexadecimal there (proc(5))."""
+    sockets = Sockets(set(), {})
+    for line in table.splitlines()[1:]:
+        _, local, remote, state, *_rest = words = line.split()
+        if int(local.rpartition(":")[2], 16) != port:
+            continue
+        inode = int(words[9])
+        if state == "0A":
+            sockets.listening.add(inode)
+        elif inode:
+            sockets.connected[int(remote.rpartition(":")[2], 16)] = inode
+    return sockets
+
+
+def held_sockets(process: int) -> set[int]:
+    """Return the inodes of the sockets that the process has open."""
+    found = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            found.add(int(target[8:-1]))
+    return found
+
+
+def ask_at_once(port: int, request: bytes, count: int, stack: ExitStack) -> set[int]:
+    """Open all the connections, then ask on each; return their own ports when all are answered.
+
+    Raises ServerFailedError where an answer is missing after BURST_SECONDS.
+    """
+    peers = [stack.enter_context(socket.socket()) for _ in range(count)]
+    selector = stack.enter_context(selectors.DefaultSelector())
+    for peer in peers:
+        peer.setblocking(False)
+        peer.connect_ex((HOST, port))
+        selector.register(peer, selectors.EVENT_WRITE)
+    deadline = time.monotonic() + BURST_SECONDS
+    unanswered = count
+    while unanswered:
+        ready = selector.select(deadline - time.monotonic())
+        if not ready:
+            raise ServerFailedError(f"{unanswered} of {count} connections got no answer")
+        for key, events in ready:
+            answering = key.fileobj
+            assert isinstance(answering, socket.socket)
+            if events & selectors.EVENT_WRITE:
+                answering.send(request)
+                selector.modify(answering, selectors.EVENT_READ)
+            elif answering.recv(1 << 16).startswith(b"HTTP/1.1 200 "):
+                selector.unregister(answering)
+                unanswered -= 1
+            else:
+                raise ServerFailedError("a connection of the burst was not answered 200")
+    return {peer.getsockname()[1] for peer in peers}
+
+
+def measure_spread(bench: Bench, workload: Workload) -> Spread:
+    """Open bursts of connections to two workers; count the sockets that each has of them."""
+    order = Order(
+        site=bench.folder, scratch=bench.scratch, port=choose_port(), workload=workload,
+        answer_octets=0, python=bench.python,
+    )  # fmt: skip
+    request = format_request(workload.target, [("Host", f"{HOST}:{order.port}")])
+    spread = Spread(connections=BURST_CONNECTIONS, bursts=[])
+    with running(plan_with("--workers", "2")(order), order, None) as parent:
+        for _ in range(BURSTS):
+            with ExitStack() as stack:
+                ours = ask_at_once(order.port, request, BURST_CONNECTIONS, stack)
+                sockets = parse_sockets(Path("/proc/net/tcp").read_text(), order.port)
+                burst = {inode for peer, inode in sockets.connected.items() if peer in ours}
+                held = [held_sockets(process) for process in sorted(process_tree(parent)[1:])]
+                counts = [len(burst & inodes) for inodes in held if inodes & sockets.listening]
+            spread["bursts"].append(counts)
+            say(f"  a burst of {BURST_CONNECTIONS}: {' and '.join(map(str, counts))}")
+    return spread
+
+
+def spread_table(spread: Spread) -> str:
+    rows = []
+    for number, counts in enumerate(spread["bursts"], 1):
+        share = max(counts, default=0) / spread["connections"]
+        rows.append([f"{number}", ", ".join(map(str, counts)), f"{share:.0%}"])
+    return format_table(["burst", "connections of each worker", "share of the busiest"], rows)
+
+
+# The command
+
+
+def format_findings(findings: Findings) -> str:
+    """Return the whole report as Markdown."""
+    machine, settings = findings["machine"], findings["settings"]
+    method = (
+        f"{findings['date']}. {machine['processor']}, {machine['processors']} processors, "
+        f"{machine['kernel']}, Python {machine['python']}, load before "
+        f"{machine['load_before']}. {settings['load']} {settings['rounds']} rounds of "
+        f"{settings['seconds']} s, all in turn within each; medians, with the least and the most "
+        "of the rounds. Ratios are taken within each round."
+    )
+    parts = [
+        "# epollo beside itself",
+        method,
+        f"`{' '.join(findings['command'])}`",
+        "## What workers and a log cost",
+        ratios_table(findings["workload"]),
+        "## 1 KiB, keep-alive",
+        workload_table(findings["workload"]),
+        "Each log had at least a line for every answer that was counted, or its server does not "
+        "count: "
+        + ", ".join(f"{name} {lines:,}" for name, lines in findings["log_lines"].items())
+        + " lines.",
+    ]
+    if findings["spread"] is not None:
+        count = findings["spread"]["connections"]
+        parts += [
+            "## The spread over two workers",
+            f"{count} connections opened at once; a worker got those whose sockets it holds.",
+            spread_table(findings["spread"]),
+        ]
+    parts += [format_table(["", "version"], [[*pair] for pair in findings["versions"].items()])]
+    return "\n\n".join(parts) + "\n"
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("--rounds", type=int, default=5, help="of every contestant, interleaved (default: 5)")
+    add("--seconds", type=int, default=3, help="of load in a round (default: 3)")
+    add("--out", type=Path, default=HERE / "results", help="folder for the results")
+    add("--python", default=sys.executable, help="interpreter for epollo")
+    add(
+        "--no-pin",
+        action="store_true",
+        help="let the scheduler place servers and load\n"
+        "(default: all processes of a server on one processor, wrk on another)",
+    )
+    return parser.parse_args()
+
+
+def measure(bench: Bench, findings: Findings) -> None:
+    """Fill in what the run finds."""
+    workload = next(workload for workload in WORKLOADS if workload.name == "1k")
+    servers = [server for server in CONTESTANTS if server.find(bench.python, None) is not None]
+    findings["workload"] = compare_servers(bench, servers, workload)
+    findings["log_lines"] = {
+        server.name: count_lines(bench.scratch / f"{server.name}.log")
+        for server in servers
+        if server.name in LOGGING
+    }
+    refuse_short_logs(findings["workload"], findings["log_lines"])
+    say("The spread over two workers")
+    try:
+        findings["spread"] = measure_spread(bench, workload)
+    except (ServerFailedError, OSError) as trouble:
+        say(f"  not counted: {trouble}")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, and write itself.md and itself.json."""
+    if (wrk_version := first_line("wrk", "-v")) is None:
+        sys.exit("wrk is not installed; Debian: apt-get install wrk")
+    rounds, seconds = max(1, arguments.rounds), max(1, arguments.seconds)
+    processors = sorted(os.sched_getaffinity(0))
+    is_pinned = len(processors) > 1 and not arguments.no_pin
+    raise_descriptor_limit()
+    command = ["python", "bench/itself.py", "--rounds", str(rounds), "--seconds", str(seconds)]
+    versions = {"epollo": find_epollo(arguments.python, None), "nginx": _find_nginx("", None)}
+    place = "all processes of a server on one processor, wrk on another." if is_pinned else "."
+    findings = Findings(
+        format=1,
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        command=[*command, "--no-pin"] if arguments.no_pin else command,
+        machine=describe_machine(),
+        versions={name: version for name, version in versions.items() if version}
+        | {"wrk": wrk_version},
+        settings={
+            "rounds": str(rounds),
+            "seconds": str(seconds),
+            "load": f"wrk, one thread, {CONNECTIONS} connections{', ' if is_pinned else ''}{place}",
+        },
+        workload=WorkloadResult(title="", idle=0, servers={}),
+        log_lines={},
+        spread=None,
+    )
+    with tempfile.TemporaryDirectory(prefix="epollo-bench-") as scratch_name:
+        scratch = Path(scratch_name)
+        scratch.chmod(0o755)
+        bench = Bench(
+            site=compose_site(),
+            folder=scratch / "site",
+            scratch=scratch,
+            rounds=rounds,
+            seconds=seconds,
+            python=arguments.python,
+            peers=None,
+            server_processor=processors[0] if is_pinned else None,
+            load_processor=processors[1] if is_pinned else None,
+            is_quick=False,
+        )
+        write_site(bench.site, bench.folder)
+        minutes = len(CONTESTANTS) * (rounds * (seconds + 0.2) + 1.5) / 60
+        say(f"about {minutes:.1f} minutes")
+        measure(bench, findings)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(findings, indent=1, ensure_ascii=False)
+    (arguments.out / "itself.json").write_text(text + "\n")
+    (arguments.out / "itself.md").write_text(format_findings(findings))
+    say(f"written: {arguments.out / 'itself.md'}")
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    try:
+        run(parse_arguments())
+    except KeyboardInterrupt:
+        sys.exit("stopped; nothing is written")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What a comparison found, as it stands in the JSON file."""
+
+from statistics import median
+from typing import NamedTuple, TypedDict
+
+from measure import Round
+
+
+class IdleMemory(TypedDict):
+    """Memory of the server's processes in octets, before and after the connections were opened."""
+
+    connections: int
+    alive: int
+    pss_before: int
+    pss_after: int
+
+
+class ServerResult(TypedDict):
+    """One server under one workload; ``wrong`` says why it does not count, empty where it does.
+
+    ``without_idle`` has the rounds of a second instance that held no idle connections.
+    """
+
+    title: str
+    variant: str
+    search: dict[str, float]
+    command: list[str]
+    environment: dict[str, str]
+    configuration: str
+    load_command: list[str]
+    content_octets: int
+    answer_octets: int
+    wrong: str
+    rounds: list[Round]
+    without_idle: list[Round]
+    idle: IdleMemory | None
+
+
+class WorkloadResult(TypedDict):
+    """All servers under one workload, by name."""
+
+    title: str
+    idle: int
+    servers: dict[str, ServerResult]
+
+
+class Comparison(TypedDict):
+    """A whole run."""
+
+    format: int
+    date: str
+    command: list[str]
+    machine: dict[str, str]
+    versions: dict[str, str]
+    settings: dict[str, str]
+    workloads: dict[str, WorkloadResult]
+
+
+class Figure(NamedTuple):
+    """A median, and the least and the most of the rounds."""
+
+    median: float
+    least: float
+    most: float
+
+
+def summarize(values: list[float]) -> Figure:
+    return Figure(median(values), min(values), max(values))
+
+
+def format_figure(value: float) -> str:
+    """Return three significant digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def cpu_figure(rounds: list[Round]) -> Figure:
+    """Return CPU microseconds per request."""
+    return summarize([round_["cpu_per_request"] for round_ in rounds])
+
+
+def octets_per_idle_connection(idle: IdleMemory) -> float:
+    return (idle["pss_after"] - idle["pss_before"]) / idle["connections"]
+
+
+def find_result(comparison: Comparison, workload: str, server: str) -> ServerResult | None:
+    """Return what was measured, None where nothing was or where it does not count."""
+    if workload not in comparison["workloads"]:
+        return None
+    result = comparison["workloads"][workload]["servers"].get(server)
+    return result if result and result["rounds"] and not result["wrong"] else None

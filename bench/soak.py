@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+"""Soak epollo: mixed load for minutes while the files change, every answer checked: python bench/soak.py.
+
+Clients keep connections and open new ones, pipeline, ask for parts, conditionally, compressed, take
+large files and go away in the middle, and send what is malformed; files are replaced, and some come
+and go. An answer is wrong unless it is that of a version which may have been the current one between
+request and answer. Where the command has workers, they are reloaded all the time.
+
+Memory and descriptors are compared at rest: when the server has started, after the warm-up, and in the
+end. The exit status is 1 where an answer was wrong, or where either of them grew.
+"""
+
+import argparse
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from customers import Client, Count
+from shelf import Shelf, keep_changing
+
+SOURCE: Final = Path(__file__).resolve().parent.parent / "src"
+LARGE: Final = "large.bin"
+LENGTHS: Final = {
+    **{f"page{number}.html": 3500 + 700 * number for number in range(8)},
+    "data.json": 40_000,
+    "picture.bin": 20_000,
+    "kept.bin": 150_000,
+    "fleeting.html": 5000,
+    "fleeting.bin": 4000,
+    LARGE: 3 * 1024 * 1024,
+}
+FLEETING: Final = ("fleeting.html", "fleeting.bin")
+_WARM_UP_SECONDS_MAX: Final = 60
+_REST_SECONDS_MAX: Final = 30
+# What an allocator may keep, and descriptors that one worker holds for content and another not yet.
+_RESIDENT_GROWTH: Final = 1.10
+_RESIDENT_SLACK_KIB: Final = 4096
+_DESCRIPTORS_SLACK: Final = 8
+_WRONG_SHOWN: Final = 10
+_SHOWN_EVERY_SECONDS: Final = 10
+
+
+class Reading(NamedTuple):
+    """What the server and its workers take together."""
+
+    resident_kib: int
+    descriptors: int
+    processes: int
+
+
+class Server:
+    """epollo as an operator starts it, serving one folder on a free port."""
+
+    def __init__(self, root: Path, stderr_path: Path, arguments: list[str]) -> None:
+        self.stderr_path = stderr_path
+        with stderr_path.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "epollo", str(root), "--port", "0", "--quiet", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(),
+                text=True,
+            )
+        self.port = self._read_port()
+
+    def _read_port(self) -> int:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            found = re.search(r"http://\S+?:(\d+)/", line)
+            if found:
+                return int(found[1])
+        raise SystemExit(f"the server did not start: {self.stderr_path.read_text()}")
+
+    def read(self) -> Reading:
+        """Return what all processes of the server take at this moment."""
+        resident, descriptors = 0, 0
+        processes = list(_list_processes(self.process.pid))
+        for process in processes:
+            try:
+                status = Path(f"/proc/{process}/status").read_text()
+                descriptors += len(os.listdir(f"/proc/{process}/fd"))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found = re.search(r"VmRSS:\s+(\d+) kB", status)
+            resident += int(found[1]) if found else 0
+        return Reading(resident, descriptors, len(processes))
+
+    def stop(self) -> int:
+        """Ask the server to end, and return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(_REST_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+        finally:
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+class Soak:
+    """A server, its folder, and all who are busy with both."""
+
+    def __init__(self, server: Server, shelf: Shelf, arguments: argparse.Namespace) -> None:
+        self.counts: list[Count] = []
+        self.reloads = 0
+        self.peak = Reading(0, 0, 0)
+        self._server = server
+        self._shelf = shelf
+        self._arguments = arguments
+        self._begun = time.monotonic()
+        self._shown_seconds = 0.0
+
+    @property
+    def answers(self) -> int:
+        """How many answers were checked so far."""
+        return sum(sum(count.answers.values()) for count in self.counts)
+
+    @property
+    def wrong(self) -> list[str]:
+        """What was wrong so far, a line for each answer."""
+        return [wrong for count in self.counts for wrong in count.wrong]
+
+    def load(self, seconds: float) -> None:
+        """Put the server under load for some time; nobody is connected afterwards."""
+        end = threading.Event()
+        clients = [
+            Client(self._server.port, self._shelf, LARGE, seed)
+            for seed in range(len(self.counts), len(self.counts) + self._arguments.clients)
+        ]
+        self.counts += [client.count for client in clients]
+        pause_seconds = self._arguments.pause / 1000
+        threads = [threading.Thread(target=one.run, args=(end, pause_seconds)) for one in clients]
+        threads.append(
+            threading.Thread(
+                target=keep_changing,
+                args=(self._shelf, FLEETING, self._arguments.changes, end),
+            )
+        )
+        for thread in threads:
+            thread.start()
+        try:
+            self._watch(time.monotonic() + seconds)
+        finally:
+            end.set()
+            for thread in threads:
+                thread.join()
+
+    def _watch(self, until: float) -> None:
+        """Show the progress, reload, and end early when the server has ended."""
+        next_reload = time.monotonic() + self._arguments.reload_every
+        while (now := time.monotonic()) < until and self._server.process.poll() is None:
+            time.sleep(min(1.0, until - now))
+            reading = self._server.read()
+            self.peak = Reading(*map(max, self.peak, reading))
+            if self._arguments.workers and now >= next_reload:
+                next_reload += self._arguments.reload_every
+                self._server.process.send_signal(signal.SIGHUP)
+                self.reloads += 1
+            self._show_progress(reading)
+
+    def _show_progress(self, reading: Reading) -> None:
+        seconds = time.monotonic() - self._begun
+        is_terminal = sys.stderr.isatty()
+        if not is_terminal and seconds < self._shown_seconds + _SHOWN_EVERY_SECONDS:
+            return
+        self._shown_seconds = seconds
+        line = (
+            f"{seconds:6.0f} s  {self.answers:>9,} answers"
+            f"  {len(self.wrong)} wrong  {reading.resident_kib:>7,} KiB"
+            f"  {reading.descriptors:>4} descriptors"
+        )
+        print(line, file=sys.stderr, end="\r" if is_terminal else "\n", flush=True)
+
+    def rest(self) -> Reading:
+        """Return what the server takes once it has let go of all that it is going to let go of."""
+        client = Client(self._server.port, self._shelf, LARGE, 0)
+        # Every file is asked for, so that what is kept of it is there in every rest.
+        client.ask_for_all()
+        self.counts.append(client.count)
+        readings: list[Reading] = []
+        end = time.monotonic() + _REST_SECONDS_MAX
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            readings.append(self._server.read())
+            last = [(one.descriptors, one.processes) for one in readings[-4:]]
+            is_settled = len(last) == 4 and len(set(last)) == 1
+            if is_settled and last[0][1] in {1, 1 + self._arguments.workers}:
+                break
+        resident = round(statistics.median(one.resident_kib for one in readings[-4:]))
+        return readings[-1]._replace(resident_kib=resident)
+
+
+def _environment() -> dict[str, str]:
+    paths = [str(SOURCE), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _list_processes(process: int) -> Iterator[int]:
+    """Return a process and all that it started (proc_pid_task_children(5))."""
+    yield process
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    for child in children.split():
+        yield from _list_processes(int(child))
+
+
+def has_workers() -> bool:
+    """Tell whether this epollo can have workers, and so be reloaded."""
+    manual = subprocess.run(
+        [sys.executable, "-m", "epollo", "--help"],
+        env=_environment(), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return "--workers" in manual
+
+
+@contextmanager
+def serving(root: Path, folder: Path, workers: int) -> Iterator[Server]:
+    """Serve a folder; say so where the server did not end as it should."""
+    server = Server(root, folder / "stderr", ["--workers", str(workers)] if workers else [])
+    try:
+        yield server
+    finally:
+        status = server.stop()
+        said = server.stderr_path.read_text()
+        if status != 0 or "Traceback" in said or "fault in epollo" in said:
+            raise SystemExit(f"the server ended with status {status} and said:\n{said[-4000:]}")
+
+
+def find_growth(warm: Reading, end: Reading) -> list[str]:
+    """Return a line for whatever is more in the end than after the warm-up."""
+    grown = []
+    if end.resident_kib > warm.resident_kib * _RESIDENT_GROWTH + _RESIDENT_SLACK_KIB:
+        grown.append(f"resident memory grew by {end.resident_kib - warm.resident_kib:,} KiB")
+    if end.descriptors > warm.descriptors + _DESCRIPTORS_SLACK:
+        grown.append(f"{end.descriptors - warm.descriptors} more descriptors are open")
+    if end.processes > warm.processes:
+        grown.append(f"{end.processes - warm.processes} more processes run")
+    return grown
+
+
+def report(soak: Soak, readings: list[tuple[str, Reading, int]]) -> None:
+    """Print the table, and what was counted."""
+    print(f"\n{'':<14}" + "".join(f"{title:>16}" for title, _, _ in readings))
+    rows = (
+        ("resident, KiB", [reading.resident_kib for _, reading, _ in readings]),
+        ("descriptors", [reading.descriptors for _, reading, _ in readings]),
+        ("processes", [reading.processes for _, reading, _ in readings]),
+        ("answers", [answers for _, _, answers in readings]),
+    )
+    for name, numbers in rows:
+        print(f"{name:<14}" + "".join(f"{number:>16,}" for number in numbers))
+    kinds: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
+    for count in soak.counts:
+        kinds += count.answers
+        statuses += count.statuses
+    print(
+        f"\nunder load at most {soak.peak.resident_kib:,} KiB, {soak.peak.descriptors} descriptors"
+    )
+    print("answers: " + ", ".join(f"{kind} {number:,}" for kind, number in sorted(kinds.items())))
+    print(
+        "status: "
+        + ", ".join(f"{status} {number:,}" for status, number in sorted(statuses.items()))
+    )
+    print(
+        f"asked again after the server closed between two answers: "
+        f"{sum(count.asked_again for count in soak.counts):,}; "
+        f"gone away in the middle: {sum(count.aborted for count in soak.counts):,}"
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return what was typed."""
+    parser = argparse.ArgumentParser(description="Soak epollo on loopback and check every answer.")
+    parser.add_argument("--seconds", type=float, default=600, help="of load in all (default: 600)")
+    parser.add_argument("--clients", type=int, default=6, help="at the same time (default: 6)")
+    parser.add_argument(
+        "--pause", type=float, default=2, help="ms between two deeds of a client (default: 2)"
+    )
+    parser.add_argument(
+        "--changes", type=float, default=20, help="of files, per second (default: 20)"
+    )
+    parser.add_argument(
+        "--workers", type=int, help="of epollo; 0: no reloads (default: 2 where it has workers)"
+    )
+    parser.add_argument(
+        "--reload-every",
+        type=float,
+        default=6,
+        help="seconds; where there are workers (default: 6)",
+    )
+    arguments = parser.parse_args()
+    if arguments.seconds <= 0 or arguments.clients < 1 or arguments.changes <= 0:
+        parser.error("--seconds, --clients and --changes must be more than 0")
+    if arguments.workers is None:
+        arguments.workers = 2 if has_workers() else 0
+    return arguments
+
+
+def main() -> int:
+    """Run the command and return its exit status."""
+    arguments = parse_arguments()
+    warm_up_seconds = min(_WARM_UP_SECONDS_MAX, arguments.seconds / 3)
+    with tempfile.TemporaryDirectory(prefix="soak-") as name:
+        folder = Path(name)
+        root = folder / "shelf"
+        root.mkdir()
+        shelf = Shelf(root, LENGTHS)
+        with serving(root, folder, arguments.workers) as server:
+            soak = Soak(server, shelf, arguments)
+            readings = [("start", soak.rest(), soak.answers)]
+            soak.load(warm_up_seconds)
+            readings.append(("after warm-up", soak.rest(), soak.answers))
+            soak.load(arguments.seconds - warm_up_seconds)
+            readings.append(("end", soak.rest(), soak.answers))
+    report(soak, readings)
+    print(f"files replaced: {shelf.replacements:,}; reloads: {soak.reloads}")
+    grown = find_growth(readings[1][1], readings[2][1])
+    for line in grown:
+        print(f"NOT FLAT: {line}")
+    for wrong in soak.wrong[:_WRONG_SHOWN]:
+        print(f"WRONG: {wrong}")
+    print(f"\n{len(soak.wrong)} of {soak.answers:,} answers wrong")
+    return 1 if grown or soak.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,6 @@
+"""``python -m epollo``."""
+
+from epollo.cli import main
+
+if __name__ == "__main__":
+    main()

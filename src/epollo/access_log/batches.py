@@ -1,0 +1,169 @@
+"""The access log between connections and its destination.
+
+Facts: to make a line takes as long as to answer a request that is recalled; but its middle is a pure
+function of the octets of the request and the answer, its beginning of the peer and the second.
+Decision: middles are recalled in a bounded map, beginnings for their second; `note` looks both up
+and keeps them in a list. They are joined and written together, `_BATCH` at a time, and at the latest a
+second after the first of them.
+Consequence: a line costs a fraction of a microsecond, and keeps nothing of its request alive; a log
+that nothing is written to costs nothing: its deadline is set by the first line of a batch.
+Price: a line that was not made before is made in the turn of its connection.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from epollo.access_log.destination import Destination
+from epollo.access_log.formats import Format, format_end
+from epollo.connections.answer import Answer
+from epollo.errors import describe_fault
+from epollo.generations import Generations
+from epollo.loop import EventLoop
+
+_BATCH: Final = 1024
+"""Parts of lines: some 64 KiB."""
+
+_MIDDLES_LIMIT: Final = 4096
+_MIDDLES_OCTETS_LIMIT: Final = 4 * 1024 * 1024
+_BEGINS_LIMIT: Final = 4096
+_ENDS_LIMIT: Final = 4096
+"""Microseconds: nearly all answers take fewer."""
+
+# The dictionary's slot, the key and its numbers, two headers of bytes.
+_MIDDLE_OCTETS: Final = 300
+
+
+class BatchedLog:
+    """Notes answers in one format, for one destination; the handler of a descriptor of its own.
+
+    The descriptor, a pipe's, is never ready: by it the loop knows the log's deadline.
+    """
+
+    names_peers = True
+
+    def __init__(
+        self, line_format: Format, destination: Destination, report: Callable[[str], None]
+    ) -> None:
+        self._format = line_format
+        self._tells_seconds = line_format.tells_seconds
+        self._destination = destination
+        self._report = report
+        self._parts: list[bytes] = []
+        self._middles: Generations[tuple[bytes, int, int], bytes] = Generations(
+            entries_limit=_MIDDLES_LIMIT, octets_limit=_MIDDLES_OCTETS_LIMIT
+        )
+        self._begins: dict[str | None, bytes] = {}
+        self._ends: dict[int, bytes] = {}
+        self._second = 0
+        self._loop: EventLoop | None = None
+        self._reading, self._writing = -1, -1
+        self.deadline = math.inf
+
+    def begin(self, loop: EventLoop) -> None:
+        """Write by this loop from now on."""
+        self._loop = loop
+        self._second = loop.clock.second
+        self._reading, self._writing = os.pipe()
+        loop.add(self._reading, self)
+        loop.on_second.append(self._begin_second)
+
+    def note(
+        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
+    ) -> None:
+        """Note an answer; its line is written within a second."""
+        parts = self._parts
+        if not parts:
+            self._await_deadline()
+        try:
+            parts.append(self._begins[peer])
+        except KeyError:
+            parts.append(self._begin_line(peer))
+        key = (head, answer.status, content_octets)
+        try:
+            parts.append(self._middles.young[key])
+        except KeyError:
+            parts.append(self._recollect(key))
+        if self._tells_seconds:
+            microseconds = int((monotonic() - begun) * 1_000_000)
+            try:
+                parts.append(self._ends[microseconds])
+            except KeyError:
+                parts.append(self._end_line(microseconds))
+        if len(parts) >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the lines of all that was noted so far."""
+        parts, self._parts = self._parts, []
+        self._destination.write(b"".join(parts))
+
+    def reopen(self) -> None:
+        """Go on with another file of the same name, after a rotation."""
+        self.flush()
+        self._destination.reopen()
+
+    def on_ready(self, events: int) -> None:
+        """Do nothing: nobody writes to this pipe."""
+
+    def on_deadline(self) -> None:
+        """Write what was noted since the last time."""
+        self.flush()
+        self._destination.settle()
+        assert self._loop is not None  # noqa: S101 - the loop calls
+        self.deadline = self._loop.clock.now + 1 if self._destination.is_unsettled else math.inf
+
+    def on_fault(self, fault: Exception) -> None:
+        """Say that there was a bug, and go on."""
+        self.deadline = math.inf
+        self._report(describe_fault(fault))
+
+    def close(self) -> None:
+        """Write everything, and give the descriptors back."""
+        self.flush()
+        self._destination.close()
+        if self._loop is not None:
+            self._loop.on_second.remove(self._begin_second)
+            self._loop.remove(self._reading)
+            os.close(self._reading)
+            os.close(self._writing)
+            self._loop = None
+
+    def _await_deadline(self) -> None:
+        """Have the loop call when this second (of the monotonic clock) is over."""
+        if self.deadline == math.inf and self._loop is not None:
+            self.deadline = self._loop.clock.now
+            self._loop.note_deadline(self._reading, self.deadline)
+
+    def _begin_second(self) -> None:
+        """Write what was noted in the second that is over: its lines show that one."""
+        if self._parts:
+            self.flush()
+        self._begins.clear()
+        assert self._loop is not None  # noqa: S101 - the loop calls
+        self._second = self._loop.clock.second
+
+    def _begin_line(self, peer: str | None) -> bytes:
+        if len(self._begins) >= _BEGINS_LIMIT:
+            self._begins.clear()
+        # A unix-domain socket's peer has no address (unix(7)).
+        begin = self._begins[peer] = self._format.format_begin(peer or "unix:", self._second)
+        return begin
+
+    def _end_line(self, microseconds: int) -> bytes:
+        end = format_end(microseconds)
+        if microseconds < _ENDS_LIMIT:
+            self._ends[microseconds] = end
+        return end
+
+    def _recollect(self, key: tuple[bytes, int, int]) -> bytes:
+        """Return the middle of a line that is not in the young generation."""
+        head, status, content_octets = key
+        octets = _MIDDLE_OCTETS + len(head) * 2
+        middle = self._middles.get(key, octets)
+        if middle is None:
+            middle = self._format.format_middle(head, status, content_octets)
+            self._middles.put(key, middle, octets + len(middle))
+        return middle

@@ -1,0 +1,67 @@
+"""Which log the settings ask for: lines for a person, lines for programs, or both."""
+
+import sys
+from collections.abc import Callable
+
+from epollo.access_log.batches import BatchedLog
+from epollo.access_log.destination import STDOUT, Destination, open_destination
+from epollo.access_log.formats import FORMATS
+from epollo.connections.answer import Answer
+from epollo.connections.service import AccessLog
+from epollo.loop import EventLoop
+from epollo.settings import Settings
+from epollo.terminal import TerminalLog
+
+
+class TwoLogs:
+    """Notes everything in two logs."""
+
+    def __init__(self, one: AccessLog, other: AccessLog) -> None:
+        self._logs = (one, other)
+        self.names_peers = one.names_peers or other.names_peers
+
+    def note(
+        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
+    ) -> None:
+        """Note an answer in both."""
+        for log in self._logs:
+            log.note(peer, head, answer, content_octets, begun)
+
+    def begin(self, loop: EventLoop) -> None:
+        """Write both by this loop from now on."""
+        for log in self._logs:
+            log.begin(loop)
+
+    def reopen(self) -> None:
+        """Go on with other files of the same names, after a rotation."""
+        for log in self._logs:
+            log.reopen()
+
+    def close(self) -> None:
+        """Write everything in both."""
+        for log in self._logs:
+            log.close()
+
+
+def open_log(
+    settings: Settings,
+    report: Callable[[str], None],
+    open_again: Callable[[], int] | None = None,
+) -> AccessLog | None:
+    """Return the log that the settings ask for, if any.
+
+    ``open_again`` returns a descriptor to go on with after a rotation, where the log cannot be opened
+    here any more.
+    Files are opened now, before rights are given up. Beside a log for programs a person gets lines
+    only on a terminal that nothing else is written to. Raises `OperatorError`.
+    """
+    name = settings.access_log
+    if not name:
+        return None if settings.quiet else TerminalLog()
+    destination = Destination(
+        open_destination(name), open_again or (lambda: open_destination(name)), report
+    )
+    log = BatchedLog(FORMATS[settings.access_log_format], destination, report)
+    if settings.quiet or name == STDOUT or not sys.stdout.isatty():
+        return log
+    return TwoLogs(log, TerminalLog())

@@ -1,0 +1,202 @@
+"""Where the lines of an access log go: a file, or a pipe, or what else stdout is.
+
+Facts: a pipe whose reader is slow is full, a disk may be, and both may be well again a moment later.
+Several processes may write to the same one: what is written to a file that was opened with O_APPEND
+stays together (write(2)), and so do up to PIPE_BUF octets to a pipe (pipe(7)).
+Decision: lines that a pipe does not take now wait, up to `_WAITING_OCTETS`; what exceeds that, and
+what a disk does not take, is dropped in whole lines and counted. The operator is told when that
+begins, and how much it was when a second has passed without.
+Consequence: nobody waits for an answer because of its line, and a line that was begun is ended before
+the next one, however late.
+Price: to a pipe, a system call for each 4 KiB.
+"""
+
+import os
+import select
+import stat
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+from epollo.errors import OperatorError
+
+STDOUT: Final = "-"
+"""The name of a log that goes to stdout."""
+
+_WAITING_OCTETS: Final = 1024 * 1024
+_PARTING_SECONDS: Final = 1.0
+"""So long a slow reader is waited for in the end."""
+
+# What visitors did is not for everybody on the machine to read.
+_MODE: Final = 0o640
+_LINE_END: Final = b"\n"
+
+
+class Destination:
+    """Takes lines, and never waits; owns its descriptor.
+
+    ``open_again`` returns a descriptor to go on with after a rotation, and raises `OSError` or
+    `OperatorError` where it cannot. ``report`` tells the operator, in one line.
+    """
+
+    def __init__(
+        self, descriptor: int, open_again: Callable[[], int], report: Callable[[str], None]
+    ) -> None:
+        self._open_again = open_again
+        self._report = report
+        self._descriptor = descriptor
+        self._is_file = _is_file(descriptor)
+        self._waiting = b""
+        # Whether the last octet that was written is in the middle of a line.
+        self._is_in_line = False
+        self._failure: OSError | None = None
+        self._dropped = 0
+        self._has_dropped_lately = False
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Tell whether `settle` should be called in a second, even if nothing is written until then."""
+        return bool(self._waiting) or (self._dropped > 0 and self._failure is None)
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines, after those that wait."""
+        octets = self._waiting + lines
+        if not octets:
+            return
+        view = memoryview(octets)
+        position = 0
+        self._failure = None
+        try:
+            while position < len(octets):
+                end = len(octets) if self._is_file else _find_step(octets, position)
+                position += os.write(self._descriptor, view[position:end])
+        except BlockingIOError as failure:
+            self._failure = failure
+        except OSError as failure:
+            self._failure = failure
+        if position:
+            self._is_in_line = octets[position - 1 : position] != _LINE_END
+        self._await(octets, position)
+
+    def settle(self) -> None:
+        """Try again what waits; say what was dropped, if nothing has been for a while."""
+        self.write(b"")
+        if self._dropped and self._failure is None and not self._has_dropped_lately:
+            self._report(f"the access log is written again; {self._count(self._dropped)}")
+            self._dropped = 0
+        self._has_dropped_lately = False
+
+    def reopen(self) -> None:
+        """Go on with another file of the same name, after a rotation."""
+        try:
+            descriptor = self._open_again()
+        except (OSError, OperatorError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._report(f"the access log could not be opened again: {reason}; the old one goes on")
+        else:
+            self.move_to(descriptor)
+
+    def move_to(self, descriptor: int) -> None:
+        """Write to another descriptor from now on."""
+        self.write(b"")
+        if self._is_in_line:
+            # Its beginning is in the old place.
+            _, _, self._waiting = self._waiting.partition(_LINE_END)
+            self._drop(1)
+            self._is_in_line = False
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._is_file = _is_file(descriptor)
+        self.write(b"")
+
+    def close(self) -> None:
+        """Write what waits, if need be for a moment; say what was dropped."""
+        until = time.monotonic() + _PARTING_SECONDS
+        while self._waiting and self._is_reader_slow():
+            if not _await_room(self._descriptor, until - time.monotonic()):
+                break
+            self.write(b"")
+        dropped = self._dropped + self._waiting.count(_LINE_END)
+        if dropped:
+            self._report(f"the access log ends; {self._count(dropped)}")
+        os.close(self._descriptor)
+
+    def _await(self, octets: bytes, position: int) -> None:
+        """Keep what may wait of the octets that were not written; drop the rest."""
+        end = octets.index(_LINE_END, position) + 1 if self._is_in_line else position
+        if self._is_reader_slow():
+            end = max(end, octets.rfind(_LINE_END, position, position + _WAITING_OCTETS) + 1)
+        self._waiting = octets[position:end]
+        self._drop(octets.count(_LINE_END, end))
+
+    def _drop(self, lines: int) -> None:
+        if not lines:
+            return
+        if not self._dropped:
+            reason = "" if self._failure is None else self._failure.strerror
+            if self._is_reader_slow():
+                reason = "it is not read as fast as it is written"
+            self._report(f"lines of the access log are dropped: {reason}")
+        self._dropped += lines
+        self._has_dropped_lately = True
+
+    def _is_reader_slow(self) -> bool:
+        return isinstance(self._failure, BlockingIOError)
+
+    @staticmethod
+    def _count(lines: int) -> str:
+        return f"{lines:,} line{' was' if lines == 1 else 's were'} dropped"
+
+
+def _find_step(octets: bytes, position: int) -> int:
+    """Return the end of as many whole lines as a pipe keeps together, of one at the least."""
+    end = octets.rfind(_LINE_END, position, position + select.PIPE_BUF) + 1
+    return end or octets.index(_LINE_END, position) + 1
+
+
+def _is_file(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _await_room(descriptor: int, seconds: float) -> bool:
+    """Wait until something can be written; False after so many seconds."""
+    if seconds <= 0:
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
+
+
+def open_destination(name: str) -> int:
+    """Return a descriptor for the log of this name, which never blocks.
+
+    Raises `OperatorError` where there can be none.
+    """
+    try:
+        if name == STDOUT:
+            return _open_stdout()
+        # Without O_NONBLOCK a named pipe that nobody reads would stop the start (fifo(7)).
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(name, flags, _MODE)
+    except OSError as error:
+        raise OperatorError(f"cannot write the access log {name}: {error.strerror}") from None
+
+
+def _open_stdout() -> int:
+    """Return a descriptor that writes to where stdout does.
+
+    Whether writing waits is a property of the open file description (fcntl(2)), which is shared with
+    whoever started us, so a pipe or a terminal is opened anew. A file is not: the first lines that were
+    printed would be written over.
+    """
+    stdout = sys.stdout.fileno()
+    if _is_file(stdout):
+        return os.dup(stdout)
+    try:
+        return os.open(f"/proc/self/fd/{stdout}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        # A socket cannot be opened (proc_pid_fd(5)).
+        descriptor = os.dup(stdout)
+        os.set_blocking(descriptor, False)
+        return descriptor

@@ -1,0 +1,258 @@
+"""The command: argv to settings, settings to a running worker, errors to one line and status 2."""
+
+import math
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from epollo import __version__
+from epollo.access_log import STDOUT, open_log
+from epollo.connections.listening import (
+    adopt,
+    describe_address,
+    is_listening,
+    open_listening_socket,
+    open_unix_socket,
+)
+from epollo.errors import OperatorError
+from epollo.linux.systemd import notify_ready, take_passed_descriptors
+from epollo.settings import (
+    Option,
+    Settings,
+    describe_choices,
+    list_options,
+    read_settings_file,
+)
+from epollo.supervisor import Asked, Listening, Supervisor, take_over
+from epollo.terminal import describe_start, open_streams, report, tell
+from epollo.worker import Worker
+
+
+class _FiniteRange(click.FloatRange):
+    """A range of floats without NaN, which is never out of any range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
+class _Choice(click.Choice[str]):
+    """One of some words, or of many numbers, which are not all listed."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
+        return f"{value!r} is not one of {describe_choices(self.choices)}."
+
+
+def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
+    """Return what the command line library needs to know of one setting."""
+    kind: Any = type(default)
+    if option.choices:
+        kind = _Choice(option.choices)
+    elif isinstance(default, bool):
+        return click.Option(
+            [*option.flags, name],
+            is_flag=True,
+            default=default,
+            show_default="/" in option.flags[0],
+            help=option.manual,
+        )
+    elif isinstance(default, int):
+        kind = click.IntRange(option.minimum, option.maximum)  # type: ignore[arg-type]
+    elif isinstance(default, float):
+        kind = _FiniteRange(option.minimum, option.maximum)
+    elif isinstance(default, Path):
+        kind = click.Path()
+    return click.Option(
+        [*option.flags, name],
+        type=kind,
+        default=default,
+        show_default=True,
+        metavar=option.unit.upper() or None,
+        help=option.manual,
+    )
+
+
+def _resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None:
+    """Take what stands without a flag: a folder, or a port as ``python -m http.server`` has it."""
+    folders = []
+    for word in words:
+        if word.isascii() and word.isdigit() and not Path(word).is_dir():
+            if int(word) > 65535:
+                raise OperatorError(f"{word} is neither a folder nor a port (0 to 65535)")
+            settings["port"] = int(word)
+        else:
+            folders.append(word)
+    if len(folders) > 1:
+        raise OperatorError(f"one folder is served at a time, not {' and '.join(folders)}")
+    if folders:
+        settings["root"] = folders[0]
+    if not os.fspath(settings["root"]):
+        # An empty variable of a shell script, rather than the wish to show the current folder.
+        raise OperatorError("the name of the folder is empty")
+    settings["root"] = Path(settings["root"])
+
+
+def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        sys.stdout.write(f"epollo {__version__}\n")
+        context.exit()
+
+
+def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> None:
+    """Let a file say what the options are where they are not typed."""
+    if path is not None:
+        context.default_map = read_settings_file(Path(path))
+
+
+def _run(words: tuple[str, ...], **given: Any) -> None:
+    settings = _make_settings(words, given)
+    inherited, tell_predecessor = take_over()
+    inherited = inherited or _take_passed_sockets()
+    if settings.workers != "0":
+        _supervise(settings, inherited, tell_predecessor)
+        return
+    listening = inherited or _listen(settings)
+    try:
+        worker = _open_worker(settings, listening.sockets)
+        _tell_start(settings, listening.sockets, worker.poller_name, worker.sandbox)
+        tell_predecessor()
+        notify_ready()
+        worker.run()
+    finally:
+        listening.close()
+
+
+def _take_passed_sockets() -> Listening | None:
+    """Return what a service manager opened for us to listen on."""
+    sockets = adopt(take_passed_descriptors())
+    for one in sockets:
+        if not is_listening(one):
+            raise OperatorError(f"descriptor {one.fileno()} was passed, but does not listen")
+    return Listening(sockets, None) if sockets else None
+
+
+def _listen(settings: Settings) -> Listening:
+    """Open the socket of the one process that serves."""
+    if settings.unix:
+        one = open_unix_socket(Path(settings.unix))
+    else:
+        one = open_listening_socket(settings.host, settings.port)
+    return Listening([one], Asked(settings.host, settings.port, settings.unix))
+
+
+def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
+    given = dict(given)
+    _resolve_positional(given, words)
+    return Settings(**given)
+
+
+def _tell_start(
+    settings: Settings, sockets: list[socket.socket], poller_name: str, sandbox: str
+) -> None:
+    addresses = list(dict.fromkeys(describe_address(one) for one in sockets))
+    for line in describe_start(settings.root, addresses, poller_name, sandbox):
+        # A log on stdout is for programs, and has stdout for itself.
+        (report if settings.access_log == STDOUT else tell)(line)
+
+
+def _supervise(
+    settings: Settings, inherited: Listening | None, tell_predecessor: Callable[[], None]
+) -> None:
+    """Have workers serve, until a signal says to stop."""
+    is_first = True
+
+    def load() -> Settings:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            return settings
+        return _read_again()
+
+    def on_started(settings: Settings, sockets: list[socket.socket], description: str) -> None:
+        poller_name, _, sandbox = description.partition("\n")
+        _tell_start(settings, sockets, poller_name, sandbox)
+        tell_predecessor()
+
+    sys.exit(Supervisor(load, report, on_started, inherited).run())
+
+
+def _read_again() -> Settings:
+    """Return the settings that the same command line means now."""
+    try:
+        with _COMMAND.make_context("epollo", sys.argv[1:]) as context:
+            given = dict(context.params)
+            return _make_settings(given.pop("words"), given)
+    except click.ClickException as mistake:
+        raise OperatorError(mistake.format_message()) from None
+
+
+def _open_worker(settings: Settings, listening: list[socket.socket]) -> Worker:
+    """Return a worker; what the system refuses it is told in one line."""
+    try:
+        return Worker(settings, listening, report, open_log(settings, report))
+    except OSError as error:
+        # Too few descriptors, a current folder that was deleted.
+        raise OperatorError(f"cannot serve {settings.root}: {error.strerror}") from error
+
+
+_COMMAND = click.Command(
+    "epollo",
+    callback=_run,
+    params=[
+        click.Argument(["words"], nargs=-1, metavar="[PATH] [PORT]"),
+        *(_make_parameter(name, *option) for name, option in list_options().items()),
+        click.Option(
+            ["--config"],
+            type=click.Path(),
+            is_eager=True,
+            expose_value=False,
+            callback=_read_file,
+            metavar="FILE",
+            help="Read options from a TOML file; what is typed goes before.",
+        ),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Print the version.",
+        ),
+    ],
+    help=(
+        "Serve the folder PATH, the current one if none is named.\n\n"
+        "What python -m http.server understands is understood too: epollo 8000 -d DIR -b ADDRESS.\n\n"
+        "epollo lab measures polling against event notification on this machine (epollo lab --help)."
+    ),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def main() -> None:
+    """Run the command; an operator's mistake is one line on stderr and exit status 2."""
+    open_streams()
+    if sys.argv[1:2] == ["lab"] and not Path("lab").is_dir():
+        # Here alone: a server needs nothing of the lab.
+        from epollo.lab.command import main as run_lab  # noqa: PLC0415
+
+        run_lab(sys.argv[2:])
+        return
+    try:
+        _COMMAND.main(standalone_mode=False, prog_name="epollo")
+    except click.ClickException as mistake:
+        report(f"{mistake.format_message()} (epollo --help lists what there is)")
+        sys.exit(2)
+    except OperatorError as mistake:
+        report(str(mistake))
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(0)

@@ -1,0 +1,181 @@
+"""Listening sockets: opened here, or handed over by whoever held them before."""
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from epollo.errors import OperatorError
+
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn (listen(2))."""
+
+_DEFER_SECONDS: Final = 1
+_EVERYBODY_MAY_CONNECT: Final = 0o666
+
+
+def open_listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on the address; port 0 takes a free one.
+
+    ``::`` listens for IPv4 as well. Raises `OperatorError` where the address cannot be had.
+    """
+    with _explained(f"{host} port {port}"):
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return _listen(_bind(family, address, is_shared=False))
+
+
+def open_shared_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """Return sockets that listen on the same address, to which the kernel deals connections evenly.
+
+    They share it with each other and with those of `join_sockets` (SO_REUSEPORT, socket(7)), but with
+    no one who was there before. Raises `OperatorError`.
+    """
+    with open_listening_socket(host, port) as alone:
+        family, address = alone.family, alone.getsockname()
+    with _explained(f"{host} port {port}"):
+        return [_listen(one) for one in _bind_shared(family, address, count)]
+
+
+def join_sockets(present: socket.socket, count: int) -> list[socket.socket]:
+    """Return more sockets for the address of one that `open_shared_sockets` opened.
+
+    They do not listen yet. Once they do, the kernel deals connections to them, which would be lost if
+    nobody came to accept them: so whoever accepts calls ``listen``.
+    """
+    with _explained(str(describe_address(present))):
+        return _bind_shared(present.family, present.getsockname(), count)
+
+
+def _bind_shared(family: int, address: Any, count: int) -> list[socket.socket]:
+    with contextlib.ExitStack() as opened:
+        sockets = [
+            opened.enter_context(_bind(family, address, is_shared=True)) for _ in range(count)
+        ]
+        opened.pop_all()
+    return sockets
+
+
+def _bind(family: int, address: Any, *, is_shared: bool) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # ipv6(7): whether "::" is for IPv4 too is otherwise up to the system.
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
+        if is_shared:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        one.bind(address)
+        prepare(one)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
+def _listen(one: socket.socket) -> socket.socket:
+    try:
+        one.listen(BACKLOG)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Any:
+    try:
+        yield
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: not even the form of a name (RFC 5891 section 4.4).
+        reason = getattr(error, "strerror", None) or "Not the name of a host"
+        raise OperatorError(f"cannot listen on {where}: {reason}") from None
+
+
+def open_unix_socket(path: Path) -> socket.socket:
+    """Return a socket that listens at a path of the file system, for everybody who can reach the path.
+
+    A socket that a server left behind there is replaced, one that somebody listens on is not, nor is
+    any other file. Raises `OperatorError`.
+    """
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_left_behind(path):
+            path.unlink()
+        one.bind(os.fspath(path))
+        # unix(7): connecting takes the right to write, which a umask gives to nobody else.
+        path.chmod(_EVERYBODY_MAY_CONNECT)
+        prepare(one)
+        one.listen(BACKLOG)
+    except OSError as error:
+        one.close()
+        raise OperatorError(f"cannot listen on {path}: {error.strerror or error}") from None
+    return one
+
+
+def _is_left_behind(path: Path) -> bool:
+    """Tell whether a socket is there that nobody listens on."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return False
+    except FileNotFoundError:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # One whose queue is full would have us wait.
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def prepare(listening: socket.socket) -> None:
+    """Set what epollo expects of a listening socket, whoever opened it."""
+    listening.setblocking(False)
+    if listening.family == socket.AF_UNIX:
+        return
+    # Inherited by what is accepted: answers are sent whole, so nothing is gained by waiting.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_DEFER_ACCEPT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFER_SECONDS)
+
+
+def adopt(descriptors: Iterable[int]) -> list[socket.socket]:
+    """Return the sockets behind descriptors that were inherited, made ready to accept from.
+
+    Raises `OperatorError` where one is no stream socket that listens, or could.
+    """
+    sockets: list[socket.socket] = []
+    for descriptor in descriptors:
+        try:
+            one = socket.socket(fileno=descriptor)
+            sockets.append(one)
+            if one.type != socket.SOCK_STREAM:
+                raise OSError(None, "Not a stream socket")
+            prepare(one)
+            one.set_inheritable(False)
+        except OSError as error:
+            for each in sockets:
+                each.close()
+            raise OperatorError(
+                f"descriptor {descriptor} was passed as a listening socket: {error.strerror}"
+            ) from None
+    return sockets
+
+
+def is_listening(one: socket.socket) -> bool:
+    """Tell whether a socket listens already."""
+    return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def describe_address(listening: socket.socket) -> tuple[str, int] | str:
+    """Return host and port of a listening socket, or the path of a unix-domain one."""
+    name = listening.getsockname()
+    return name if isinstance(name, str) else (name[0], name[1])

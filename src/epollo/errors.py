@@ -1,0 +1,27 @@
+"""The errors that epollo raises on purpose; every other exception is a bug."""
+
+import traceback
+
+
+class EpolloError(Exception):
+    """Ancestor of all errors below, so that a caller can tell ours from a bug."""
+
+
+class OperatorError(EpolloError):
+    """The operator asked for something that cannot be had.
+
+    The message is one line for a person; the command prints it on stderr and exits with status 2.
+    """
+
+
+class DescriptorLimitError(EpolloError):
+    """The poller cannot watch this descriptor: its number is past what the mechanism can name."""
+
+
+def describe_fault(fault: Exception) -> str:
+    """Return one line that says what a bug did and where."""
+    where = ", called by ".join(
+        f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
+        for frame in reversed(traceback.extract_tb(fault.__traceback__)[-3:])
+    )
+    return f"a fault in epollo, please report it: {fault!r} in {where}"

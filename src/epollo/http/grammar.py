@@ -1,0 +1,63 @@
+"""The grammar that the fields of HTTP share, as patterns over octets (RFC 9110 section 5).
+
+The patterns are meant for ``fullmatch``. They are possessive (``++``), so that no octets make them
+go back: each is linear in the length of what it reads.
+"""
+
+import re
+from typing import Final
+
+# OWS = *( SP / HTAB )                                               RFC 9110 section 5.6.3
+OWS: Final = rb"[\t ]*+"
+
+# The octets of OWS, for ``bytes.strip``.
+OWS_OCTETS: Final = b" \t"
+
+# tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." /
+#         "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA                RFC 9110 section 5.6.2
+TCHAR: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+
+# token = 1*tchar                                                    RFC 9110 section 5.6.2
+TOKEN: Final = re.compile(TCHAR + rb"++")
+
+# field-value   = *field-content                                     RFC 9110 section 5.5
+# field-content = field-vchar [ 1*( SP / HTAB / field-vchar ) field-vchar ]
+# field-vchar   = VCHAR / obs-text
+# obs-text      = %x80-FF
+FIELD_VALUE: Final = re.compile(rb"(?:[\x21-\x7e\x80-\xff]++(?:[\t ]++[\x21-\x7e\x80-\xff]++)*+)?+")
+
+# quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE            RFC 9110 section 5.6.4
+# qdtext        = HTAB / SP / %x21 / %x23-5B / %x5D-7E / obs-text
+# quoted-pair   = "\" ( HTAB / SP / VCHAR / obs-text )
+QUOTED_STRING: Final = re.compile(
+    rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*+"'
+)
+
+# weight = OWS ";" OWS "q=" qvalue                                   RFC 9110 section 12.4.2
+# qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
+_QVALUE: Final = re.compile(rb"0(?:\.[0-9]{0,3}+)?+|1(?:\.0{0,3}+)?+")
+
+# An element of a list up to the next comma that stands outside of a quoted string. A quoted string
+# that is never closed takes the rest of the value: were its DQUOTE read as an ordinary octet
+# instead, many of them would make the search quadratic.
+_ELEMENT: Final = re.compile(rb'(?:[^",]++|"(?:[^"\\]++|\\.)*+"?+)++', re.DOTALL)
+
+
+def parse_weight(octets: bytes) -> int | None:
+    """Return a qvalue in thousandths, 0 to 1000, or None where it is none.
+
+    RFC 9110 section 12.4.2.
+    """
+    if _QVALUE.fullmatch(octets) is None:
+        return None
+    return int(octets.replace(b".", b"").ljust(4, b"0"))
+
+
+def parse_list(value: bytes) -> list[bytes]:
+    """Return the elements of a comma-separated list, without white space around them.
+
+    Empty elements are left out (RFC 9110 section 5.6.1.2), commas in quoted strings separate
+    nothing. What an element may hold is for its reader to judge.
+    """
+    elements = _ELEMENT.findall(value) if b'"' in value else value.split(b",")
+    return [stripped for element in elements if (stripped := element.strip(OWS_OCTETS))]

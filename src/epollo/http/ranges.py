@@ -1,0 +1,170 @@
+"""Parts of a content: Range, Content-Range and multipart/byteranges (RFC 9110 section 14).
+
+A server may ignore any Range field (RFC 9110 section 14.2), and this reader does so wherever a set
+asks for more work than it saves (RFC 9110 section 17.15): more than 16 ranges, more than two that
+overlap, more octets in all than the content has, a position of more than 100 digits. What it
+honours costs no more than the content and 16 part heads.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+
+from epollo.http.grammar import parse_list
+
+_RANGES_MAX: Final = 16
+_OVERLAPPING_MAX: Final = 2
+
+# ranges-specifier = range-unit "=" range-set                        RFC 9110 section 14.1.1
+# Range units are case-insensitive (RFC 9110 section 14.1). White space before the first range is
+# tolerated, as it is after a comma.
+_BYTES: Final = re.compile(rb"[Bb][Yy][Tt][Ee][Ss]=")
+
+# int-range    = first-pos "-" [ last-pos ]                          RFC 9110 section 14.1.1
+# suffix-range = "-" suffix-length
+# The bound on digits keeps ``int`` cheap: it takes time quadratic in their number.
+_RANGE_SPEC: Final = re.compile(rb"([0-9]{0,100}+)-([0-9]{0,100}+)")
+
+
+class ByteRange(NamedTuple):
+    """The octets from ``first`` to ``last``, both included, counted from 0."""
+
+    first: int
+    last: int
+
+
+class Unsatisfiable(Enum):
+    """The type of ``UNSATISFIABLE``."""
+
+    UNSATISFIABLE = 416
+
+
+UNSATISFIABLE: Final = Unsatisfiable.UNSATISFIABLE
+"""The set is valid, but names no octet of the content: answer 416 (RFC 9110 section 15.5.17)."""
+
+
+def parse_range(value: bytes, complete_length: int) -> list[ByteRange] | Unsatisfiable | None:
+    """Return the ranges that a Range field asks for, within a content of that many octets.
+
+    They are clamped to the content and at least one; neighbours and overlaps are joined (RFC 9110
+    section 15.3.7.2), else the order is the client's. ``UNSATISFIABLE`` where the content has none
+    of them, as an empty content always does: Content-Range cannot name a part of it. None where the
+    field is to be ignored: another unit, no valid set, or one that asks too much.
+    """
+    unit = _BYTES.match(value)
+    if unit is None:
+        return None
+    specs = parse_list(value[unit.end() :])
+    if not 0 < len(specs) <= _RANGES_MAX:
+        return None
+    ranges = []
+    for spec in specs:
+        found = _RANGE_SPEC.fullmatch(spec)
+        if found is None:
+            return None
+        resolved = _resolve_range(found[1], found[2], complete_length)
+        if resolved is None:
+            return None
+        if resolved is not UNSATISFIABLE:
+            ranges.append(resolved)
+    if not ranges:
+        return UNSATISFIABLE
+    if len(ranges) == 1:
+        return ranges
+    if _is_excessive(ranges, complete_length):
+        return None
+    return _coalesce(ranges)
+
+
+def format_content_range(byte_range: ByteRange | None, complete_length: int) -> bytes:
+    """Return the value of Content-Range for a 206 or, with no range, for a 416.
+
+    RFC 9110 section 14.4.
+    """
+    if byte_range is None:
+        return b"bytes */%d" % complete_length
+    return b"bytes %d-%d/%d" % (byte_range.first, byte_range.last, complete_length)
+
+
+def format_multipart(
+    ranges: Sequence[ByteRange], complete_length: int, content_type: bytes | None, boundary: bytes
+) -> tuple[list[tuple[bytes, ByteRange]], bytes]:
+    """Return what frames the ranges as multipart/byteranges (RFC 9110 section 14.6).
+
+    That is the head of each part, to be followed by the octets of its range, and what closes the
+    last one. The caller chooses a ``boundary`` that the content does not hold (RFC 2046 section
+    5.1.1), and sums the lengths. ``content_type`` is that of the whole content, None if unknown.
+    """
+    type_line = b"" if content_type is None else b"Content-Type: %b\r\n" % content_type
+    # The CRLF before a delimiter belongs to it, not to the part (RFC 2046 section 5.1.1); the first
+    # delimiter has no part before it.
+    parts = [
+        (
+            b"%b--%b\r\n%bContent-Range: %b\r\n\r\n"
+            % (
+                b"\r\n" if index else b"",
+                boundary,
+                type_line,
+                format_content_range(byte_range, complete_length),
+            ),
+            byte_range,
+        )
+        for index, byte_range in enumerate(ranges)
+    ]
+    return parts, b"\r\n--%b--\r\n" % boundary
+
+
+def _resolve_range(
+    first_pos: bytes, last_pos: bytes, complete_length: int
+) -> ByteRange | Unsatisfiable | None:
+    """Return the octets that one range-spec names in the content, None where it is invalid."""
+    last = complete_length - 1
+    if first_pos:
+        first = int(first_pos)
+        if last_pos and int(last_pos) < first:
+            return None
+        if first > last:
+            return UNSATISFIABLE
+        return ByteRange(first, min(int(last_pos), last) if last_pos else last)
+    if not last_pos:
+        return None
+    suffix_length = min(int(last_pos), complete_length)
+    if suffix_length == 0:
+        return UNSATISFIABLE
+    return ByteRange(complete_length - suffix_length, last)
+
+
+def _is_excessive(ranges: list[ByteRange], complete_length: int) -> bool:
+    """Tell whether they ask for more than the content, or more than two of them overlap another."""
+    if sum(last - first + 1 for first, last in ranges) > complete_length:
+        return True
+    overlapping = sum(
+        any(
+            one is not other and one.first <= other.last and other.first <= one.last
+            for other in ranges
+        )
+        for one in ranges
+    )
+    return overlapping > _OVERLAPPING_MAX
+
+
+def _coalesce(ranges: list[ByteRange]) -> list[ByteRange]:
+    """Join ranges that overlap or touch; the joined one stands where its first member stood."""
+    joined: list[ByteRange] = []
+    for one in ranges:
+        # No two of those joined so far touch each other, so that joining once is enough.
+        touching = [
+            other for other in joined if one.first <= other.last + 1 and other.first <= one.last + 1
+        ]
+        if not touching:
+            joined.append(one)
+            continue
+        union = ByteRange(
+            min(one.first, *(other.first for other in touching)),
+            max(one.last, *(other.last for other in touching)),
+        )
+        joined[joined.index(touching[0])] = union
+        for other in touching[1:]:
+            joined.remove(other)
+    return joined

@@ -1,0 +1,63 @@
+"""Status codes, their reason phrases, and the small plain page that says one (RFC 9110 section 15)."""
+
+from typing import Final
+
+from epollo.http.message import FieldLine, Response
+
+REASONS: Final[dict[int, bytes]] = {
+    100: b"Continue",
+    200: b"OK",
+    204: b"No Content",
+    206: b"Partial Content",
+    301: b"Moved Permanently",
+    304: b"Not Modified",
+    308: b"Permanent Redirect",
+    400: b"Bad Request",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    406: b"Not Acceptable",
+    408: b"Request Timeout",
+    412: b"Precondition Failed",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    416: b"Range Not Satisfiable",
+    417: b"Expectation Failed",
+    421: b"Misdirected Request",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    503: b"Service Unavailable",
+    505: b"HTTP Version Not Supported",
+}
+
+_PAGE: Final = (
+    b'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+    b'<meta name="viewport" content="width=device-width">\n'
+    b"<title>%d %b</title>\n<h1>%d %b</h1>\n"
+)
+
+
+def format_plain_page(status: int) -> bytes:
+    """Return a small page for a person who meets this status."""
+    reason = REASONS[status]
+    return _PAGE % (status, reason, status, reason)
+
+
+def respond_plainly(
+    status: int, fields: tuple[FieldLine, ...] = (), *, is_recallable: bool = False
+) -> Response:
+    """Return a response with the small plain page as its content."""
+    page = format_plain_page(status)
+    return Response(
+        status,
+        (
+            (b"Content-Type", b"text/html; charset=utf-8"),
+            (b"Content-Length", b"%d" % len(page)),
+            (b"X-Content-Type-Options", b"nosniff"),
+            *fields,
+        ),
+        (page,),
+        is_recallable=is_recallable,
+    )

@@ -1,0 +1,170 @@
+r"""The request target: its four forms, and its path as names of a tree (RFC 9112 section 3.2).
+
+Rules of ``parse_target``:
+
+- Refused are SP, controls, DEL and ``#``: they would end the target, or are no part of it.
+- Every other octet may stand in a path or query. RFC 3986 wants ``"<>[\]^`{|}`` and octets from
+  0x80 percent-encoded, but browsers send some of the former raw and curl the latter, as they were
+  typed, and each can mean only itself.
+- The absolute form is for http and https, with a host (RFC 9110 section 4.2.1) and without
+  userinfo (RFC 9110 section 4.2.4).
+
+Rules of ``decode_path``:
+
+- The path is split at ``/`` first and decoded then, once, so that ``%252e`` is the name ``%2e``.
+- ``%2F`` and ``%00`` cannot be part of a name; a ``%`` without two digits is an error. Such a path
+  is refused, never repaired.
+- Empty segments mean nothing and are dropped, as a file system does, before dot segments are.
+- ``.`` and ``..``, encoded or not, are removed as in RFC 3986 section 5.2.4. Where that lets
+  ``..`` at the root pass, we refuse: browsers remove it themselves, so who sends it wants out.
+- The last segment is empty where the path names a folder: after ``/``, ``/.`` and ``/..``.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from epollo.http.fields import is_host
+
+# origin-form   = absolute-path [ "?" query ]                        RFC 9112 section 3.2.1
+# absolute-path = 1*( "/" segment )                                  RFC 9110 section 4.1
+_PATH: Final = rb"/[^\x00-\x20?#\x7f]*+"
+_QUERY: Final = rb"(?:\?([^\x00-\x20#\x7f]*+))?+"
+_ORIGIN_FORM: Final = re.compile(rb"(%b)%b" % (_PATH, _QUERY))
+
+# absolute-form = absolute-URI                                       RFC 9112 section 3.2.2
+# http-URI      = "http" "://" authority path-abempty [ "?" query ]  RFC 9110 section 4.2.1
+_ABSOLUTE_FORM: Final = re.compile(
+    rb"[Hh][Tt][Tt][Pp][Ss]?+://([^\x00-\x20/?#\x7f]++)(%b)?+%b" % (_PATH, _QUERY)
+)
+
+# authority-form = uri-host ":" port                                 RFC 9112 section 3.2.3
+# An empty port is refused (RFC 9110 section 9.3.6).
+_AUTHORITY_FORM: Final = re.compile(rb"[^/?#@]+:[0-9]++")
+
+_ASTERISK_FORM: Final = b"*"
+
+
+class TargetForm(Enum):
+    """The forms of RFC 9112 section 3.2."""
+
+    ORIGIN = auto()
+    ABSOLUTE = auto()
+    ASTERISK = auto()
+    AUTHORITY = auto()
+
+
+class Target(NamedTuple):
+    """A request target; every part is as sent, percent-encoding included.
+
+    ``path`` starts with ``/``, and is empty in the asterisk and authority forms; ``query`` is None
+    without a ``?``, ``authority`` is None where the form has none.
+    """
+
+    form: TargetForm
+    path: bytes
+    query: bytes | None
+    authority: bytes | None
+
+
+def parse_target(target: bytes) -> Target | None:
+    """Return the parts of a request target, None where it is invalid.
+
+    Whether the form suits the method (RFC 9112 section 3.2) is for the caller to say.
+    """
+    found = _ORIGIN_FORM.fullmatch(target)
+    if found is not None:
+        return Target(TargetForm.ORIGIN, found[1], found[2], None)
+    if target == _ASTERISK_FORM:
+        return Target(TargetForm.ASTERISK, b"", None, None)
+    found = _ABSOLUTE_FORM.fullmatch(target)
+    if found is not None:
+        if not is_host(found[1]):
+            return None
+        return Target(TargetForm.ABSOLUTE, found[2] or b"/", found[3], found[1])
+    if _AUTHORITY_FORM.fullmatch(target) and is_host(target):
+        return Target(TargetForm.AUTHORITY, b"", None, target)
+    return None
+
+
+# pct-encoded = "%" HEXDIG HEXDIG                                    RFC 3986 section 2.1
+# What two digits stand for; those that no name can hold are not among them.
+_DECODED: Final = {
+    high + low: bytes.fromhex((high + low).decode())
+    for high in (b"%c" % digit for digit in b"0123456789ABCDEFabcdef")
+    for low in (b"%c" % digit for digit in b"0123456789ABCDEFabcdef")
+    if bytes.fromhex((high + low).decode()) not in {b"/", b"\0"}
+}
+
+# pchar = unreserved / pct-encoded / sub-delims / ":" / "@"          RFC 3986 section 3.3
+# The apostrophe is encoded although it need not be: it ends an attribute in a page.
+_PLAIN: Final = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&()*+,;=:@"
+)
+_ENCODED: Final = tuple(
+    b"%c" % octet if octet in _PLAIN else b"%%%02X" % octet for octet in range(256)
+)
+
+
+def decode_path(path: bytes) -> tuple[bytes, ...] | None:
+    """Return the names that a raw path descends through, None where it is to be refused.
+
+    ``/`` is ``(b"",)``, ``/a/b`` is ``(b"a", b"b")``, ``/a/`` is ``(b"a", b"")``. No name is ``.``
+    or ``..``, none holds ``/`` or NUL, and only the last may be empty.
+    """
+    if not path.startswith(b"/") or b"\0" in path:
+        return None
+    raw_segments = path[1:].split(b"/")
+    if b"%" not in path and b"//" not in path and b"/." not in path:
+        return tuple(raw_segments)
+    segments: list[bytes] = []
+    is_folder = True
+    for raw_segment in raw_segments:
+        segment = _decode_segment(raw_segment)
+        if segment is None:
+            return None
+        is_folder = segment in {b"", b".", b".."}
+        if not is_folder:
+            segments.append(segment)
+        elif segment == b"..":
+            if not segments:
+                return None
+            segments.pop()
+    if is_folder:
+        segments.append(b"")
+    return tuple(segments)
+
+
+def encode_path(segments: Iterable[bytes]) -> bytes:
+    r"""Return the path to these names, in the one form that Location shows.
+
+    ``segments`` are as ``decode_path`` returns them. An empty one counts only as the last, so the
+    path never starts with ``//``, which would name another host (RFC 3986 section 4.2); nor does it
+    hold ``\``, quotes, controls or octets from 0x80.
+    """
+    names = list(segments)
+    is_folder = not names or not names[-1]
+    encoded = [_encode_segment(name) for name in names if name]
+    if is_folder:
+        encoded.append(b"")
+    return b"/" + b"/".join(encoded)
+
+
+def _decode_segment(segment: bytes) -> bytes | None:
+    """Return a segment percent-decoded, None where that is an error."""
+    if b"%" not in segment:
+        return segment
+    head, *rest = segment.split(b"%")
+    decoded = [head]
+    for part in rest:
+        octet = _DECODED.get(part[:2])
+        if octet is None:
+            return None
+        decoded += octet, part[2:]
+    return b"".join(decoded)
+
+
+def _encode_segment(segment: bytes) -> bytes:
+    """Return a segment percent-encoded."""
+    return b"".join([_ENCODED[octet] for octet in segment])

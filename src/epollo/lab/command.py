@@ -1,0 +1,270 @@
+"""``epollo lab``: what is asked on the command line, and where the results go."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import click
+
+from epollo.errors import OperatorError
+from epollo.lab.accounting import raise_descriptor_limit
+from epollo.lab.charts import make_standalone
+from epollo.lab.measure import measure
+from epollo.lab.page import format_page
+from epollo.lab.pictures import draw_all
+from epollo.lab.plan import (
+    Scope,
+    describe_seconds,
+    fit_idle_counts,
+    forecast_seconds,
+    plan_courses,
+)
+from epollo.lab.results import Results, format_json, parse_json
+from epollo.lab.table import describe_conditions, format_table
+from epollo.lab.watch import watch
+from epollo.lab.words import LANGUAGES
+from epollo.pollers import POLLERS
+from epollo.terminal import report
+
+IDLE: Final = (0, 10, 100, 1000, 5000, 10_000)
+QUICK_IDLE: Final = (0, 100, 500)
+ASKING: Final = 4
+"""Connections that ask without pause."""
+_QUICK_SECONDS: Final = 0.3
+_PICTURE_SECONDS: Final = 60
+_PICTURE_SCALE: Final = 2
+
+
+def _split_numbers(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """Read ``0,100,1000``."""
+    if value is None:
+        return None
+    words = value.split(",")
+    if not all(word.isascii() and word.isdigit() and int(word) <= 1_000_000 for word in words):
+        raise click.BadParameter(f"{value} is not numbers with commas between", context, parameter)
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _split_pollers(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    """Read ``busy,epoll``."""
+    names = tuple(dict.fromkeys(value.split(","))) if value else tuple(POLLERS)
+    for name in names:
+        if name not in POLLERS:
+            raise click.BadParameter(f"{name} is none of {', '.join(POLLERS)}", context, parameter)
+    return names
+
+
+_FILE: Final[Any] = click.Path(dir_okay=False, path_type=Path)
+_FOLDER: Final[Any] = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--idle", callback=_split_numbers, help="Numbers of idle connections: 0,10,100,1000,5000,10000."
+)
+@click.option("--pollers", callback=_split_pollers, help="Which pollers: busy,select,poll,epoll.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.05, 600),
+    help="How long each measurement lasts.  [default: 1]",
+)
+@click.option(
+    "--rounds", type=click.IntRange(1, 100), help="How often each is repeated.  [default: 3]"
+)
+@click.option("--quick", is_flag=True, help="One short round with few connections: half a minute.")
+@click.option("--json", "json_file", type=_FILE, help="Write the results to this file.")
+@click.option("--html", "html_file", type=_FILE, help="Write the report as one page.")
+@click.option("--svg", "svg_folder", type=_FOLDER, help="Write the drawings to this folder.")
+@click.option("--png", "png_folder", type=_FOLDER, help="The same as PNG, drawn by Chromium.")
+@click.option(
+    "--from",
+    "from_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Measure nothing: report what --json wrote.",
+)
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    from_file: Path | None,
+    json_file: Path | None,
+    html_file: Path | None,
+    *,
+    svg_folder: Path | None,
+    png_folder: Path | None,
+    **asked: Any,
+) -> None:
+    """Measure polling against event notification, with the server itself, on this machine.
+
+    Everything stays on loopback. Nothing that was started is left behind.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    results = _measure(**asked) if from_file is None else _read_results(from_file)
+    sys.stdout.write(format_table(results) + "\n" + describe_conditions(results, "en") + "\n")
+    sys.stdout.flush()
+    try:
+        if json_file is not None:
+            json_file.write_text(format_json(results), encoding="utf-8")
+        if html_file is not None:
+            html_file.write_text(format_page(results), encoding="utf-8")
+        if svg_folder is not None:
+            write_drawings(results, svg_folder)
+        if png_folder is not None:
+            _write_png(results, png_folder)
+    except OSError as error:
+        raise OperatorError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def _measure(
+    idle: tuple[int, ...] | None,
+    pollers: tuple[str, ...],
+    seconds: float | None,
+    rounds: int | None,
+    *,
+    quick: bool,
+) -> Results:
+    """Measure what was asked for; raises `OperatorError` where that cannot be had."""
+    counts = idle or (QUICK_IDLE if quick else IDLE)
+    allowed, refused = fit_idle_counts(counts, ASKING, raise_descriptor_limit())
+    if refused:
+        report(
+            f"the limit of descriptors (ulimit -Hn) is too low for "
+            f"{', '.join(f'{idle:,}' for idle in refused)} connections"
+        )
+    if not allowed:
+        raise OperatorError("there is no number of connections left to measure with")
+    scope = Scope(
+        pollers=pollers,
+        idle=tuple(allowed),
+        seconds=seconds or (_QUICK_SECONDS if quick else 1.0),
+        rounds=rounds or (1 if quick else 3),
+        asking=ASKING,
+    )
+    forecast = sum(forecast_seconds(scope, course) for course in plan_courses(scope))
+    report(f"measuring for about {describe_seconds(forecast)}; Ctrl-C ends it")
+    results = measure(scope, _make_progress())
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+    return results
+
+
+def _make_progress() -> Callable[[str, float], None]:
+    """Return how progress is shown: in one line on a terminal, else a line every ten seconds."""
+    is_terminal = sys.stderr.isatty()
+    last_told = -10.0
+
+    def show(text: str, seconds_left: float) -> None:
+        nonlocal last_told
+        line = f"{text}; {describe_seconds(seconds_left)} left"
+        if is_terminal:
+            columns = shutil.get_terminal_size().columns
+            sys.stderr.write(f"\r\x1b[K{line[: columns - 1]}")
+            sys.stderr.flush()
+        elif time.monotonic() - last_told >= 10:
+            last_told = time.monotonic()
+            report(line)
+
+    return show
+
+
+def _read_results(path: Path) -> Results:
+    try:
+        return parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"cannot read {path}: {error}") from error
+
+
+def write_drawings(results: Results, folder: Path) -> list[Path]:
+    """Write every drawing in every language as a file of its own; return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for language in LANGUAGES:
+        for name, svg in draw_all(results, language).items():
+            path = folder / f"lab-{name}-{language}.svg"
+            path.write_text(make_standalone(svg), encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def _write_png(results: Results, folder: Path) -> None:
+    """Have Chromium draw what `write_drawings` writes."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        raise OperatorError("--png needs Chromium; --svg does not")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="epollo-lab-") as work:
+        for path in write_drawings(results, Path(work)):
+            size = path.read_text(encoding="utf-8").partition('viewBox="0 0 ')[2].partition('"')[0]
+            target = folder / path.with_suffix(".png").name
+            try:
+                subprocess.run(
+                    [
+                        *(program, "--headless", "--no-sandbox", "--disable-gpu"),
+                        *("--hide-scrollbars", f"--force-device-scale-factor={_PICTURE_SCALE}"),
+                        *(f"--user-data-dir={work}/profile", f"--screenshot={target.absolute()}"),
+                        *(f"--window-size={size.replace(' ', ',')}", path.as_uri()),
+                    ],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    check=True,
+                    timeout=_PICTURE_SECONDS,
+                )
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                raise OperatorError(f"Chromium does not draw: {error}") from error
+
+
+@command.command("watch")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=7891,
+    show_default=True,
+    help="Where the page is shown; 0 takes a free port.",
+)
+@click.option(
+    "--poller",
+    type=click.Choice(tuple(POLLERS)),
+    default="busy",
+    show_default=True,
+    help="How the server that is watched begins.",
+)
+def watch_command(port: int, poller: str) -> None:
+    """Show a server at work, live, in the browser."""
+    raise_descriptor_limit()
+    watch(port, poller)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str]) -> None:
+    """Run the lab; mistakes are one line on stderr and status 2, Ctrl-C is status 130."""
+    # Being told to end is being interrupted: what was started is ended first.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        command.main(arguments, prog_name="epollo lab", standalone_mode=False)
+    except click.ClickException as mistake:
+        report(f"{mistake.format_message()} (epollo lab --help lists what there is)")
+        sys.exit(2)
+    except OperatorError as mistake:
+        report(str(mistake))
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("\n")
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""System calls that Python lacks, and what is built from them; the only room with ctypes."""

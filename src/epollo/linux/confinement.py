@@ -1,0 +1,115 @@
+"""What a worker gives up before it serves, so that the kernel holds it to what it is for.
+
+After `confine`, whatever runs in this process, ours or not, can read the files beneath the root and use
+the descriptors that are open; it can write, make, remove and execute no file, and read no other.
+The interpreter is no exception: what it would read from its own folders later is read before.
+"""
+
+import codecs
+import contextlib
+import importlib
+import os
+import time
+from typing import Final
+
+from inotify_simple import INotify
+
+from epollo.errors import OperatorError
+from epollo.linux.landlock import describe_handled, find_abi, restrict_to_reading
+from epollo.linux.libc import load_library, set_no_new_privileges
+from epollo.linux.privileges import become, drop_capabilities, resolve_identity
+
+_LATE_MODULES: Final = (
+    # Wanted by the interpreter itself, to show an exception or a warning.
+    "ast",
+    "linecache",
+    "tokenize",
+    "traceback",
+    "tracemalloc",
+    "unicodedata",
+    "warnings",
+)
+_LATE_CODECS: Final = ("ascii", "latin-1", "unicode_escape", "utf-8")
+
+
+def confine(root: int, sandbox: str, user: str | None = None) -> str:
+    """Give up every right that serving does not need; return, for a person, what is in force.
+
+    ``root`` is a descriptor of the folder to be served. ``sandbox`` is ``off``, ``on``, or ``auto``,
+    which takes what this kernel has. ``user``, as ``USER`` or ``USER:GROUP``, is whom root becomes,
+    with each of them. To be called once, when everything outside the root is open, every module
+    imported, and no thread but this one started: the kernel restricts threads, not processes.
+
+    Raises `OperatorError` where this cannot be had, or where the user cannot read the root; `OSError`
+    where ``root`` is no descriptor, which must not pass for a kernel without Landlock.
+    """
+    os.fstat(root)
+    preload()
+    parts = []
+    if user is not None:
+        identity = resolve_identity(user)
+        become(identity)
+        parts.append(f"user {identity.name}")
+    if sandbox == "off":
+        parts.append("off")
+    else:
+        try:
+            parts.append(_restrict(root))
+        except OSError as error:
+            if sandbox == "on":
+                raise OperatorError(
+                    f"--sandbox on: this kernel has no Landlock for us: {error.strerror}"
+                ) from None
+            parts.append(f"no new privileges, but no Landlock here: {error.strerror}")
+    if user is not None:
+        _require_readable(root, user)
+    return "; ".join(parts)
+
+
+def preload() -> None:
+    """Read what the interpreter and the C library otherwise read when they first need it."""
+    for module in _LATE_MODULES:
+        importlib.import_module(module)
+    for codec in _LATE_CODECS:
+        codecs.lookup(codec)
+    # inotify_simple looks for the C library when it is first used, with programs and temporary files.
+    with contextlib.suppress(OSError, AttributeError):
+        INotify().close()
+    # localtime_r(3) reads the time zone once.
+    time.tzset()
+    time.localtime()
+    # pthread_exit(3) of the GNU C library loads it, and aborts the process where it cannot.
+    load_library("libgcc_s.so.1")
+
+
+def _restrict(root: int) -> str:
+    """Restrict this thread as far as the kernel can; `OSError` where that leaves its files open."""
+    if count_threads() > 1:
+        raise RuntimeError("a thread was started before the sandbox, and would stay outside of it")
+    drop_capabilities()
+    set_no_new_privileges()
+    abi = find_abi()
+    restrict_to_reading(root, abi)
+    return f"{describe_handled(abi)}; no new privileges"
+
+
+def count_threads() -> int:
+    """Return how many threads this process has, those of libraries as well; 1 without a /proc.
+
+    The links of the folder are counted, of which each folder in it is one: a process that is
+    restricted already may not list it.
+    """
+    try:
+        return max(1, os.stat("/proc/self/task").st_nlink - 2)
+    except OSError:
+        return 1
+
+
+def _require_readable(root: int, user: str) -> None:
+    try:
+        # Looking up a name takes the right to search the folder (path_resolution(7)).
+        os.stat(".", dir_fd=root)
+    except OSError as error:
+        raise OperatorError(
+            f"user {user} cannot read the folder to be served: {error.strerror}"
+        ) from None

@@ -1,0 +1,126 @@
+"""Whom the process acts as: root becomes somebody else for good; capabilities are let go of."""
+
+import grp
+import os
+import pwd
+import struct
+from typing import Final, NamedTuple
+
+from epollo.errors import OperatorError
+from epollo.linux.libc import call
+
+_CAPABILITY_VERSION_3: Final = 0x20080522
+_HEADER: Final = struct.Struct("=Ii")
+_SETS: Final = struct.Struct("=6I")
+"""Effective, permitted and inheritable: 32 bits of each, then the next 32 (capget(2))."""
+_PR_CAP_AMBIENT: Final = 47
+_PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+
+_DAC_READ_SEARCH: Final = 1 << 2
+"""CAP_DAC_READ_SEARCH (capabilities(7)): root reads what belongs to others."""
+_IDS_LIMIT: Final = 2**32 - 1
+"""One below: (uid_t) -1 means "leave it" (setresuid(2))."""
+
+
+class Identity(NamedTuple):
+    """A user, with the groups that it is in; ``name`` is how the operator called it."""
+
+    name: str
+    user: int
+    group: int
+    groups: tuple[int, ...]
+
+
+def resolve_identity(text: str) -> Identity:
+    """Return whom ``USER`` or ``USER:GROUP`` means, each a name or a number.
+
+    Without a group it is the user's own. Raises `OperatorError` for one that is not known, and for
+    root, which would change nothing.
+    """
+    user_text, colon, group_text = text.partition(":")
+    entry = _find_user(user_text)
+    user = _parse_id(user_text) if entry is None else entry.pw_uid
+    if user is None:
+        raise OperatorError(f"there is no user {user_text or '(an empty name)'}")
+    if user == 0:
+        raise OperatorError("--user is whom root becomes, and cannot be root itself")
+    if colon:
+        group = _find_group(group_text)
+    elif entry is not None:
+        group = entry.pw_gid
+    else:
+        raise OperatorError(f"user {user} has no name here: say its group too, --user {user}:GROUP")
+    groups = [group] if entry is None else os.getgrouplist(entry.pw_name, group)
+    return Identity(text, user, group, tuple(sorted(set(groups))))
+
+
+def _find_user(text: str) -> pwd.struct_passwd | None:
+    number = _parse_id(text)
+    try:
+        return pwd.getpwnam(text) if number is None else pwd.getpwuid(number)
+    except (KeyError, ValueError):
+        # ValueError: a NUL, or a character that no name of the system's encoding has.
+        return None
+
+
+def _find_group(text: str) -> int:
+    number = _parse_id(text)
+    if number is not None:
+        return number
+    try:
+        return grp.getgrnam(text).gr_gid
+    except (KeyError, ValueError):
+        raise OperatorError(f"there is no group {text or '(an empty name)'}") from None
+
+
+def _parse_id(text: str) -> int | None:
+    if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < _IDS_LIMIT:
+        return int(text)
+    return None
+
+
+def become(identity: Identity) -> None:
+    """Act as somebody else from now on, in every thread, and see to it that there is no way back.
+
+    Only root can; raises `OperatorError` for everyone else, and where root may not either (a
+    container without CAP_SETUID).
+    """
+    if os.geteuid() != 0:
+        raise OperatorError(f"only root can become user {identity.name}: leave --user away")
+    try:
+        # In this order: after setresuid there is no right to do the rest.
+        os.setgroups(identity.groups)
+        os.setresgid(identity.group, identity.group, identity.group)
+        os.setresuid(identity.user, identity.user, identity.user)
+    except OSError as error:
+        raise OperatorError(f"cannot become user {identity.name}: {error.strerror}") from None
+    if not _is_for_good(identity):
+        raise OperatorError(f"became user {identity.name}, but could be root again")
+
+
+def _is_for_good(identity: Identity) -> bool:
+    """Tell whether the identity is taken on wholly; the way back is not only looked at but tried."""
+    is_whole = (
+        os.getresuid() == (identity.user,) * 3
+        and os.getresgid() == (identity.group,) * 3
+        and set(os.getgroups()) == set(identity.groups)
+    )
+    try:
+        os.setresuid(-1, 0, -1)
+    except PermissionError:
+        return is_whole
+    return False
+
+
+def drop_capabilities() -> None:
+    """Let go of all capabilities of this thread but the one to read the files of others.
+
+    That one only where it is there: for root. It keeps a site readable that root could read. Raises
+    `OSError`.
+    """
+    header = _HEADER.pack(_CAPABILITY_VERSION_3, 0)
+    sets = bytearray(_SETS.size)
+    call("capget", header, sets)
+    permitted = _SETS.unpack(sets)[1] & _DAC_READ_SEARCH
+    call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    call("capset", header, _SETS.pack(permitted, permitted, 0, 0, 0, 0))

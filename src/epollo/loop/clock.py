@@ -1,0 +1,46 @@
+"""The loop's clock: read once per batch, formatted once per second.
+
+Two times are kept apart (clock_gettime(2)): the monotonic one, for deadlines, which no one can set;
+and the wall clock, for Date and for dates in requests, which may jump.
+"""
+
+import time
+from typing import Protocol
+
+from epollo.http.dates import format_date
+
+
+class Clock(Protocol):
+    """The time as one batch sees it."""
+
+    now: float
+    """Monotonic time, seconds."""
+    second: int
+    """Wall clock, whole seconds since 1970."""
+    date: bytes
+    """`second` as the value of a Date field (RFC 9110 section 6.6.1)."""
+
+    def read(self) -> bool:
+        """Read the time anew; tell whether the wall clock shows another second than before."""
+
+
+class SystemClock:
+    """The time of this machine."""
+
+    __slots__ = ("date", "now", "second")
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+        self.second = 0
+        self.date = b""
+        self.read()
+
+    def read(self) -> bool:
+        """Read the time anew; tell whether the wall clock shows another second than before."""
+        self.now = time.monotonic()
+        second = int(time.time())
+        if second == self.second:
+            return False
+        self.second = second
+        self.date = format_date(second)
+        return True

@@ -1,0 +1,88 @@
+"""What reaches the process beside descriptors, made a descriptor: signals, and work done by threads."""
+
+import math
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from types import FrameType
+
+from epollo.errors import EpolloError
+from epollo.loop.event_loop import EventLoop
+
+
+class Wakeup:
+    """The handler of a socket pair whose other end is written to by signals and by threads.
+
+    Everything is called by the loop, in the loop's thread, never in the middle of anything else.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_loop",
+        "_on_signal",
+        "_previous",
+        "_reading",
+        "_writing",
+        "deadline",
+    )
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+        self._reading, self._writing = socket.socketpair()
+        self._reading.setblocking(False)
+        self._writing.setblocking(False)
+        self._calls: deque[Callable[[], None]] = deque()
+        self._on_signal: dict[int, Callable[[], None]] = {}
+        self._previous: dict[int, object] = {}
+        self.deadline = math.inf
+        loop.add(self._reading.fileno(), self)
+
+    def on_signal(self, number: int, call: Callable[[], None]) -> None:
+        """Have the loop call when the process gets this signal; for the main thread only."""
+        if not self._on_signal:
+            signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+        self._on_signal[number] = call
+        self._previous[number] = signal.signal(number, _ignore)
+
+    def call(self, call: Callable[[], None]) -> None:
+        """Have the loop make this call; may be used by any thread."""
+        self._calls.append(call)
+        try:
+            self._writing.send(b"\0")
+        except OSError:
+            # Full of octets that will wake the loop as well; or closed, and nobody waits for it.
+            return
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Make the calls that were asked for."""
+        try:
+            octets = self._reading.recv(4096)
+        except BlockingIOError:
+            return
+        for number in octets:
+            if number in self._on_signal:
+                self._on_signal[number]()
+        while self._calls:
+            self._calls.popleft()()
+
+    def on_deadline(self) -> None:
+        """Nothing here waits for an instant."""
+
+    def on_fault(self, fault: Exception) -> None:
+        """Let a bug in a signal's call end the process: it may be the one that stops it."""
+        raise EpolloError(f"a signal or a thread could not be served: {fault!r}") from fault
+
+    def close(self) -> None:
+        """Give signals back to whom they belonged to."""
+        if self._on_signal:
+            signal.set_wakeup_fd(-1)
+            for number, previous in self._previous.items():
+                signal.signal(number, previous)  # type: ignore[arg-type]
+        self._loop.remove(self._reading.fileno())
+        self._reading.close()
+        self._writing.close()
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Do nothing: that the signal came is told through the descriptor (signal.set_wakeup_fd)."""

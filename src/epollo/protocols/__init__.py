@@ -1,0 +1,1 @@
+"""The wire, without input or output: octets in, requests out; responses in, octets out."""

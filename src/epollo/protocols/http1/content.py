@@ -1,0 +1,111 @@
+"""Reading past the content of a request (RFC 9112 sections 6 and 7).
+
+A static server has no use for content, but must know where it ends: the octets behind it are the next
+request, and none of its own octets may ever be taken for one.
+"""
+
+import re
+from enum import Enum, auto
+from typing import Final
+
+# chunk-size = 1*HEXDIG                                              RFC 9112 section 7.1
+# chunk-ext  = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)(?:[\t ]*+;[\t\x20-\x7e\x80-\xff]*+)?+")
+_TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+")
+_LINE_OCTETS: Final = 1024
+
+
+class Progress(Enum):
+    """How far a reader came."""
+
+    UNFINISHED = auto()
+    FINISHED = auto()
+    MALFORMED = auto()
+    TOO_LARGE = auto()
+
+
+class LengthReader:
+    """Counts content that was announced by its length."""
+
+    __slots__ = ("_missing",)
+
+    def __init__(self, length: int) -> None:
+        self._missing = length
+
+    def read(self, octets: bytes, start: int) -> tuple[Progress, int]:
+        """Read on from ``start``; return the progress and where reading stopped."""
+        taken = min(self._missing, len(octets) - start)
+        self._missing -= taken
+        progress = Progress.UNFINISHED if self._missing else Progress.FINISHED
+        return progress, start + taken
+
+
+class ChunkReader:
+    """Follows the chunked coding to its end, up to a limit of octets, framing included."""
+
+    __slots__ = ("_budget", "_missing", "_state")
+
+    def __init__(self, octets_limit: int) -> None:
+        self._budget = octets_limit
+        self._missing = 0
+        self._state = _State.SIZE
+
+    def read(self, octets: bytes, start: int) -> tuple[Progress, int]:
+        """Read on from ``start``; return the progress and where reading stopped."""
+        position = start
+        while True:
+            if self._state is _State.DATA:
+                taken = min(self._missing, len(octets) - position)
+                self._missing -= taken
+                self._budget -= taken
+                position += taken
+                if self._budget < 0:
+                    return Progress.TOO_LARGE, position
+                if self._missing:
+                    return Progress.UNFINISHED, position
+                self._state = _State.DATA_END
+            end = octets.find(b"\n", position, position + _LINE_OCTETS)
+            if end < 0:
+                return self._judge_part(octets[position:]), position
+            line = octets[position : end + 1]
+            position = end + 1
+            self._budget -= len(line)
+            if not line.endswith(b"\r\n") or not self._is_accepted(line[:-2]):
+                return Progress.MALFORMED, position
+            if self._state is _State.END:
+                return Progress.FINISHED, position
+            if self._budget < 0:
+                return Progress.TOO_LARGE, position
+
+    def _is_accepted(self, line: bytes) -> bool:
+        """Take one line in; tell whether it may stand where it stands."""
+        if self._state is _State.DATA_END:
+            self._state = _State.SIZE
+            return not line
+        if self._state is _State.SIZE:
+            found = _CHUNK_LINE.fullmatch(line)
+            if found is None:
+                return False
+            self._missing = int(found[1], 16)
+            self._state = _State.DATA if self._missing else _State.TRAILER
+            return True
+        if not line:
+            self._state = _State.END
+            return True
+        return _TRAILER_LINE.fullmatch(line) is not None
+
+    def _judge_part(self, part: bytes) -> Progress:
+        """Judge a line of which the end is missing."""
+        if self._state is _State.DATA_END:
+            is_possible = b"\r\n".startswith(part)
+        else:
+            is_possible = len(part) < _LINE_OCTETS and b"\r" not in part[:-1]
+        return Progress.UNFINISHED if is_possible else Progress.MALFORMED
+
+
+class _State(Enum):
+    SIZE = auto()
+    DATA = auto()
+    DATA_END = auto()
+    TRAILER = auto()
+    END = auto()

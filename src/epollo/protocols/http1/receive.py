@@ -1,0 +1,144 @@
+"""One peer's side of HTTP/1: octets in, requests out (RFC 9112 sections 2.2, 6.3 and 9.3).
+
+A head that is complete is handed out as octets first: who has answered the same octets before need
+not have them read again. Who has not has them reduced, may know the answer to that, and only then has
+it read by `Http1.read_head`.
+"""
+
+from typing import Final, NamedTuple
+
+from epollo.http.message import Request
+from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress
+from epollo.protocols.http1.head import Head, HeadReader, Refusal
+
+_EMPTY_LINE: Final = b"\r\n"
+_HEAD_END: Final = b"\r\n\r\n"
+
+
+class Incoming(NamedTuple):
+    """A request that has been received whole, and how to answer it.
+
+    ``persists`` is whether the connection may go on after the answer. ``may_recall`` is whether the
+    octets of the head were the whole request, and answer for nobody in particular.
+    """
+
+    request: Request
+    minor_version: int
+    persists: bool
+    may_recall: bool
+
+
+class Http1:
+    """The receiving half of a connection."""
+
+    __slots__ = ("_content", "_count", "_pending", "_reader", "_start", "head", "inbox")
+
+    def __init__(self, reader: HeadReader) -> None:
+        self._reader = reader
+        self.inbox = b""
+        """Octets that are not part of anything complete yet."""
+        self.head = b""
+        """The head of the request whose content is awaited, for whoever wants to know it later."""
+        self._content: LengthReader | ChunkReader | None = None
+        self._pending: Incoming | None = None
+        # How far the lines of an incomplete head have been judged.
+        self._start = 0
+        self._count = 0
+
+    @property
+    def is_between_requests(self) -> bool:
+        """Tell whether nothing of another request, nor of the last one's content, is missing."""
+        return not self.inbox and self._pending is None
+
+    def receive(self, octets: bytes) -> None:
+        """Take in what the peer sent."""
+        self.inbox = self.inbox + octets if self.inbox else octets
+
+    def next_event(self) -> bytes | Incoming | Refusal | None:
+        """Return the octets of a complete head, a request whose content was read past, or a refusal.
+
+        None: more octets are needed.
+        """
+        if self._content is not None:
+            return self._read_content()
+        inbox = self.inbox
+        if not self._count:
+            # RFC 9112 section 2.2: an empty line before a request is to be ignored.
+            while inbox.startswith(_EMPTY_LINE):
+                inbox = inbox[2:]
+            self.inbox = inbox
+        if not inbox:
+            return None
+        end = inbox.find(_HEAD_END, max(0, self._start - 2))
+        limit = self._reader.limits.head_octets
+        if 0 <= end <= limit - 4:
+            self.inbox = inbox[end + 4 :]
+            self._start = self._count = 0
+            return inbox[: end + 4]
+        refusal, self._start, self._count = self._reader.judge_lines(
+            inbox[:limit], self._start, self._count
+        )
+        if refusal is None and len(inbox) >= limit:
+            refusal = Refusal(431)
+        return refusal
+
+    def read_head(self, octets: bytes) -> Incoming | Refusal | None:
+        """Read the head that `next_event` handed out, as reduced by the reader.
+
+        None: content follows, the request comes with a later event.
+        """
+        head = self._reader.read(octets)
+        if isinstance(head, Refusal):
+            self.take_back(octets)
+            return head
+        if head.content_length == 0:
+            request = head.request
+            return Incoming(
+                request,
+                head.minor_version,
+                head.persists,
+                request.method in _RECALLED_METHODS
+                and not head.expects_continue
+                and b"authorization" not in request.fields,
+            )
+        return self._expect_content(head)
+
+    def take_back(self, octets: bytes) -> None:
+        """Take back a head that was refused.
+
+        Where its message ends is not known: nothing that follows is between requests.
+        """
+        self.inbox = octets + self.inbox
+
+    def _expect_content(self, head: Head) -> Incoming | None:
+        limit = self._reader.limits.content_octets
+        length = head.content_length
+        is_too_large = length is not None and length > limit
+        # RFC 9110 section 10.1.1: a final answer takes the place of 100; whether content follows it
+        # nevertheless cannot be known, so nothing that comes then may be taken for a request.
+        if is_too_large or head.expects_continue:
+            self._pending = Incoming(
+                head.request, head.minor_version, persists=False, may_recall=False
+            )
+            return self._pending
+        self._content = ChunkReader(limit) if length is None else LengthReader(length)
+        self._pending = Incoming(head.request, head.minor_version, head.persists, may_recall=False)
+        return None
+
+    def _read_content(self) -> Incoming | Refusal | None:
+        assert self._content is not None  # noqa: S101 - for the type checker
+        assert self._pending is not None  # noqa: S101
+        progress, position = self._content.read(self.inbox, 0)
+        self.inbox = self.inbox[position:]
+        if progress is Progress.UNFINISHED:
+            return None
+        if progress is Progress.MALFORMED:
+            return Refusal(400)
+        request = self._pending
+        if progress is Progress.TOO_LARGE:
+            return request._replace(persists=False)
+        self._content = self._pending = None
+        return request
+
+
+_RECALLED_METHODS: Final = frozenset((b"GET", b"HEAD"))

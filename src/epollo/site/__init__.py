@@ -1,0 +1,1 @@
+"""The folder that is served: from a target to a response."""

@@ -1,0 +1,116 @@
+"""A bounded cache that a scan cannot empty.
+
+Facts: most things are asked for once. An order of last use lets one walk over a large tree throw out
+everything that is asked for all the time.
+Decision: S3-FIFO (Yang and others, "FIFO queues are all you need for cache eviction", SOSP 2023).
+What is new stands in a short queue and leaves by its end, unless it was asked for again meanwhile:
+then it moves to the main queue. Whoever left the short queue is remembered by name for a while, and
+goes to the main queue at once when it comes back. A hit costs one increment.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Final, Generic, Protocol, TypeVar
+
+_SHORT_SHARE: Final = 0.1
+HITS_LIMIT: Final = 3
+
+
+class Entry(Protocol):
+    """What can be cached."""
+
+    hits: int
+    """How often it was asked for lately, up to `HITS_LIMIT`; raised by whoever hands it out."""
+    octets: int
+    """What it takes of memory."""
+
+
+Name = TypeVar("Name", bound=Hashable)
+Cached = TypeVar("Cached", bound=Entry)
+
+
+class Cache(Generic[Name, Cached]):
+    """Entries by name, bounded in octets."""
+
+    __slots__ = ("_ghosts", "_limit", "_main", "_on_evict", "_short", "_short_octets", "octets")
+
+    def __init__(self, octets_limit: int, on_evict: Callable[[Cached], None]) -> None:
+        self._limit = octets_limit
+        self._on_evict = on_evict
+        self._short: dict[Name, Cached] = {}
+        self._main: dict[Name, Cached] = {}
+        # Known by a hash: names may be long, and a mistake only makes a newcomer one of the main.
+        self._ghosts: dict[int, None] = {}
+        self._short_octets = 0
+        self.octets = 0
+
+    def __len__(self) -> int:
+        return len(self._short) + len(self._main)
+
+    def get(self, name: Name) -> Cached | None:
+        """Return the entry of this name."""
+        return self._short.get(name) or self._main.get(name)
+
+    def entries(self) -> list[Cached]:
+        """Return everything that is cached."""
+        return [*self._short.values(), *self._main.values()]
+
+    def put(self, name: Name, entry: Cached) -> None:
+        """Add an entry under a name that has none, and evict what no longer fits."""
+        ghost = hash(name)
+        if ghost in self._ghosts:
+            del self._ghosts[ghost]
+            self._main[name] = entry
+        else:
+            self._short[name] = entry
+            self._short_octets += entry.octets
+        self.octets += entry.octets
+        self._make_room()
+
+    def grow(self, name: Name, entry: Cached, octets: int) -> None:
+        """Count more octets for an entry that is cached."""
+        entry.octets += octets
+        self.octets += octets
+        if name in self._short:
+            self._short_octets += octets
+        self._make_room()
+
+    def remove(self, name: Name) -> None:
+        """Take an entry out, without calling it evicted."""
+        entry = self._short.pop(name, None)
+        if entry is not None:
+            self._short_octets -= entry.octets
+        else:
+            entry = self._main.pop(name, None)
+        if entry is not None:
+            self.octets -= entry.octets
+
+    def _make_room(self) -> None:
+        while self.octets > self._limit and (self._short or self._main):
+            if self._short and (self._short_octets > self._limit * _SHORT_SHARE or not self._main):
+                self._shorten()
+            else:
+                self._turn_main()
+
+    def _shorten(self) -> None:
+        name, entry = next(iter(self._short.items()))
+        del self._short[name]
+        self._short_octets -= entry.octets
+        if entry.hits > 0:
+            entry.hits = 0
+            self._main[name] = entry
+            return
+        self.octets -= entry.octets
+        self._ghosts[hash(name)] = None
+        if len(self._ghosts) > max(len(self._main), 256):
+            del self._ghosts[next(iter(self._ghosts))]
+        self._on_evict(entry)
+
+    def _turn_main(self) -> None:
+        name, entry = next(iter(self._main.items()))
+        del self._main[name]
+        if entry.hits > 0:
+            entry.hits -= 1
+            self._main[name] = entry
+            return
+        self.octets -= entry.octets
+        self._on_evict(entry)

@@ -1,0 +1,275 @@
+"""One version of a file, compiled: its content, its validators, its answers.
+
+A file that fits is read once per version and gets a strong entity tag from its *content*: replicas
+agree on it, ``touch`` does not change it, and an edit within the second of the last one, to the same
+length, does. A file too large to be kept gets a tag from device, inode, length and modification time
+in nanoseconds, and is read while it is sent.
+"""
+
+import base64
+import errno
+import fcntl
+import hashlib
+import os
+import time
+from typing import Final, NamedTuple
+
+from epollo.http.content_coding import IDENTITY
+from epollo.http.message import FileSegment, Response, Segment
+from epollo.http.validators import EntityTag
+from epollo.site.media_types import MediaType
+
+_READ_ATTEMPTS: Final = 3
+_SETTLED_NS: Final = 10_000_000_000
+KEPT_FILE_OCTETS: Final = 64 * 1024
+"""Content from this length on is kept as a file, see `KeptFile`."""
+_KEPT_FILES_LIMIT: Final = 512
+_SHARED_FILES_LIMIT: Final = 128
+_SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+class Version(NamedTuple):
+    """What tells one version of a file from another without reading it (stat(2))."""
+
+    device: int
+    inode: int
+    octets: int
+    modified_ns: int
+    changed_ns: int
+
+
+def version_of(status: os.stat_result) -> Version:
+    """Return the version that a status shows."""
+    return Version(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
+
+
+class OpenFile:
+    """An open file of which a known version is to be sent."""
+
+    __slots__ = ("_descriptor", "_modified_ns", "_octets")
+
+    def __init__(self, descriptor: int, version: Version) -> None:
+        self._descriptor = descriptor
+        self._octets = version.octets
+        self._modified_ns = version.modified_ns
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def is_unchanged(self) -> bool:
+        """Tell whether the content is still that of the version.
+
+        The time of the last change of *status* is left out: a file that is renamed, or replaced by
+        another while it is sent, goes on being what it was.
+        """
+        status = os.fstat(self._descriptor)
+        return status.st_size == self._octets and status.st_mtime_ns == self._modified_ns
+
+    def is_settled(self) -> bool:
+        """Tell whether nobody wrote to the file in the last seconds."""
+        return time.time_ns() - self._modified_ns > _SETTLED_NS
+
+    def close(self) -> None:
+        """Give the descriptor back; once is enough."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class SharedFile(OpenFile):
+    """An open file that all answers with this version share.
+
+    Finding and opening a file anew for each answer takes some sixty microseconds. The price is a
+    descriptor for each, hence a limit to their number.
+    """
+
+    __slots__ = ()
+
+    _count = 0
+
+    def __init__(self, descriptor: int, version: Version) -> None:
+        super().__init__(descriptor, version)
+        SharedFile._count += 1
+
+    @staticmethod
+    def may_have_more() -> bool:
+        """Tell whether another one may be opened."""
+        return SharedFile._count < _SHARED_FILES_LIMIT
+
+    def __del__(self) -> None:
+        super().close()
+        SharedFile._count -= 1
+
+    def close(self) -> None:
+        """Do nothing: the file is closed when nothing refers to it any more."""
+
+
+class KeptFile:
+    """Content kept in memory that the kernel can send without copying: a sealed memfd.
+
+    Facts: from some 64 KiB on, ``sendfile`` takes two thirds of the time of ``send``, but a file may
+    change while it is sent, down to the pages that are under way.
+    Decision: what is kept of that length is a file of its own, without a name, and sealed
+    (memfd_create(2)): no one can change it any more.
+    Price: a descriptor for each, hence a limit to their number; beyond it content is kept as octets.
+    """
+
+    __slots__ = ("_descriptor",)
+
+    _count = 0
+
+    def __init__(self, content: bytes) -> None:
+        """Raise `OSError` where the system has no descriptor, or no such files."""
+        if KeptFile._count >= _KEPT_FILES_LIMIT:
+            raise OSError(errno.EMFILE, "as many as are allowed")
+        self._descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        KeptFile._count += 1
+        view = memoryview(content)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
+
+    def __del__(self) -> None:
+        # Answers that are under way, and recalled ones, still refer to it when its version ends.
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+            KeptFile._count -= 1
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def is_unchanged(self) -> bool:
+        """Tell that the content is what it was: it is sealed."""
+        return True
+
+    def is_settled(self) -> bool:
+        """Tell that nobody writes to it: it is sealed."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing: the file is closed when nothing refers to it any more."""
+
+
+class Representation:
+    """The content of a version in one content coding, with the answers that consist of it.
+
+    ``content`` is None for a file too large to be kept, and a segment of a `KeptFile` where that is
+    the better way to send it; ``length`` is octets.
+    """
+
+    __slots__ = ("content", "entity_tag", "length", "not_modified", "ok")
+
+    def __init__(self, content: Segment | None, length: int, entity_tag: EntityTag) -> None:
+        self.content = content
+        self.length = length
+        self.entity_tag = entity_tag
+        self.ok: Response | None = None
+        """The answer 200, made when it is first asked for; and below, the answer 304."""
+        self.not_modified: Response | None = None
+
+    def read(self) -> bytes:
+        """Return the content that is kept; no octets where none is."""
+        if isinstance(self.content, FileSegment):
+            return os.pread(self.content.file.fileno(), self.content.length, 0)
+        return self.content or b""
+
+
+class Edition:
+    """A version of a file, and what was made of it: a representation for each content coding.
+
+    ``last_modified_seconds`` is since 1970. ``lengths`` has the octets of each representation.
+    """
+
+    __slots__ = (
+        "file",
+        "last_modified_seconds",
+        "lengths",
+        "media_type",
+        "representations",
+        "version",
+    )
+
+    def __init__(self, version: Version, media_type: MediaType, content: bytes | None) -> None:
+        self.version = version
+        self.media_type = media_type
+        self.last_modified_seconds = version.modified_ns // 1_000_000_000
+        self.file: SharedFile | None = None
+        """The open file, once it was sent, where its content is not kept."""
+        self.representations: dict[bytes, Representation] = {}
+        self.lengths: dict[bytes, int] = {}
+        if content is None:
+            self._add(IDENTITY, Representation(None, version.octets, _tag_version(version)))
+        else:
+            self.add_coding(IDENTITY, content)
+
+    @property
+    def identity(self) -> Representation:
+        """The representation without a content coding."""
+        return self.representations[IDENTITY]
+
+    def add_coding(self, coding: bytes, content: bytes) -> None:
+        """Add the same content in a coding, in the place of an earlier one of that coding."""
+        self._add(coding, Representation(_keep(content), len(content), tag_content(content)))
+
+    def _add(self, coding: bytes, representation: Representation) -> None:
+        self.representations[coding] = representation
+        self.lengths[coding] = representation.length
+
+
+def _keep(content: bytes) -> Segment:
+    """Return content as it is kept."""
+    if len(content) < KEPT_FILE_OCTETS:
+        return content
+    try:
+        return FileSegment(KeptFile(content), 0, len(content))
+    except (OSError, AttributeError):
+        return content
+
+
+def tag_content(content: bytes) -> EntityTag:
+    """Return the strong entity tag of octets: 96 bits of their BLAKE2b hash."""
+    digest = hashlib.blake2b(content, digest_size=12).digest()
+    return EntityTag(b'"%b"' % base64.urlsafe_b64encode(digest), is_weak=False)
+
+
+def _tag_version(version: Version) -> EntityTag:
+    return EntityTag(
+        b'"%x-%x-%x-%x"' % (version.device, version.inode, version.octets, version.modified_ns),
+        is_weak=False,
+    )
+
+
+def read_edition(descriptor: int, media_type: MediaType, kept_octets_limit: int) -> Edition:
+    """Read the file that is open, if it is not longer than the limit; it stays open.
+
+    Octets of one version only: a file that is being written to while it is read is read again.
+    Raises `OSError`.
+    """
+    version = version_of(os.fstat(descriptor))
+    content = None
+    for _ in range(_READ_ATTEMPTS):
+        if version.octets > kept_octets_limit:
+            return Edition(version, media_type, None)
+        content = _read(descriptor, version.octets)
+        before, version = version, version_of(os.fstat(descriptor))
+        if before == version and len(content) == version.octets:
+            break
+    # One that changes all the time is taken as it was found: what counts is that the length that is
+    # announced and the octets that are sent are of one reading.
+    return Edition(version, media_type, content)
+
+
+def _read(descriptor: int, octets: int) -> bytes:
+    parts = []
+    offset = 0
+    # One octet more than expected, to notice a file that has grown.
+    while part := os.pread(descriptor, octets + 1 - offset, offset):
+        parts.append(part)
+        offset += len(part)
+        if offset > octets:
+            break
+    return b"".join(parts)

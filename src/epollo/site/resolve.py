@@ -1,0 +1,156 @@
+"""From names to a file, without ever leaving the root.
+
+The walk goes down one name at a time, always from a descriptor of the folder before and never through
+a link that the kernel follows for us: a link is read, and its target walked like any other names. So
+no link, no race and no ``..`` can lead out of the root (what ``openat2`` calls RESOLVE_BENEATH, for a
+price that is paid once per version of a file), and the walk knows every name that it depended on:
+these are what has to be watched.
+"""
+
+import errno
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+WELL_KNOWN: Final = b".well-known"
+
+LINKS_LIMIT: Final = 40
+"""As many links as the kernel itself would follow (path_resolution(7))."""
+_FOLDER_FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: opening a FIFO that took the place of the file must not wait for a writer.
+_FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Kind(Enum):
+    """What stands at the end of a walk."""
+
+    FILE = auto()
+    FOLDER = auto()
+    MISSING = auto()
+    """Nothing that may be told about: no such name, a link out of the root, a device."""
+    FORBIDDEN = auto()
+    """The file system does not let this process read it."""
+    UNAVAILABLE = auto()
+    """There is something perhaps, but at this moment no descriptor to look at it with."""
+
+
+# open(2): the process, the system or the kernel's memory is full.
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+
+
+class Edge(NamedTuple):
+    """A name that was looked up, in the folder that ``on_folder`` gave this number."""
+
+    folder: int
+    name: bytes
+
+
+class Walk(NamedTuple):
+    """The end of a walk.
+
+    ``descriptor`` is open for reading for a file, names the folder for a folder (O_PATH), and is the
+    caller's to close; it is -1 for the rest. ``edges`` are the look-ups that led there.
+    """
+
+    kind: Kind
+    descriptor: int
+    edges: tuple[Edge, ...]
+
+
+def is_hidden(names: tuple[bytes, ...]) -> bool:
+    """Tell whether the path names a dotfile, or something in a dotted folder, other than RFC 8615's."""
+    if names[0] == WELL_KNOWN:
+        names = names[1:]
+    # No name holds a slash; and this takes no longer for a thousand names than it must.
+    return b"/." in b"/" + b"/".join(names)
+
+
+def walk(
+    root: int, root_path: bytes, names: tuple[bytes, ...], on_folder: Callable[[int], int]
+) -> Walk:
+    """Walk from the root down the names.
+
+    ``root`` is a descriptor of the root, ``root_path`` its real path: an absolute link that points
+    below it is followed. ``on_folder`` is called with the descriptor of each folder before a name is
+    looked up in it, and returns the number that edges know it by.
+    """
+    folders = [root]
+    edges: list[Edge] = []
+    try:
+        kind, descriptor = _descend(folders, root_path, deque(names), edges, on_folder)
+    finally:
+        for folder in folders[1:]:
+            os.close(folder)
+    return Walk(kind, descriptor, tuple(edges))
+
+
+def _descend(
+    folders: list[int],
+    root_path: bytes,
+    names: deque[bytes],
+    edges: list[Edge],
+    on_folder: Callable[[int], int],
+) -> tuple[Kind, int]:
+    links = 0
+    while names:
+        name = names.popleft()
+        if name in {b"", b"."}:
+            continue
+        if name == b"..":
+            if len(folders) == 1:
+                return Kind.MISSING, -1
+            os.close(folders.pop())
+            continue
+        folder = folders[-1]
+        edges.append(Edge(on_folder(folder), name))
+        try:
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                links += 1
+                target = os.readlink(name, dir_fd=folder)
+                if links > LINKS_LIMIT or not _follow(target, folders, root_path, names):
+                    return Kind.MISSING, -1
+            elif stat.S_ISDIR(mode):
+                folders.append(os.open(name, _FOLDER_FLAGS, dir_fd=folder))
+            elif stat.S_ISREG(mode) and not any(names):
+                return _open_file(name, folder)
+            else:
+                return Kind.MISSING, -1
+        except (OSError, ValueError) as error:
+            return _explain(error), -1
+    try:
+        return Kind.FOLDER, os.dup(folders[-1])
+    except OSError:
+        return Kind.UNAVAILABLE, -1
+
+
+def _explain(error: OSError | ValueError) -> Kind:
+    if isinstance(error, PermissionError):
+        return Kind.FORBIDDEN
+    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+        return Kind.UNAVAILABLE
+    # Gone, renamed under our feet, longer than a name may be: nothing to be had here.
+    return Kind.MISSING
+
+
+def _open_file(name: bytes, folder: int) -> tuple[Kind, int]:
+    descriptor = os.open(name, _FILE_FLAGS, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return Kind.MISSING, -1
+    return Kind.FILE, descriptor
+
+
+def _follow(target: bytes, folders: list[int], root_path: bytes, names: deque[bytes]) -> bool:
+    """Put the names of a link's target in front of those still to be walked; False where it leads out."""
+    if target.startswith(b"/"):
+        if target != root_path and not target.startswith(root_path.rstrip(b"/") + b"/"):
+            return False
+        target = target[len(root_path) :]
+        while len(folders) > 1:
+            os.close(folders.pop())
+    names.extendleft(reversed(target.split(b"/")))
+    return True

@@ -1,0 +1,320 @@
+"""The descent from a request to a response (RFC 9110): each step decides or hands on.
+
+    method -> target -> resource -> coding -> preconditions -> range -> fields
+
+Each step is a pure function of `epollo.http` or a look-up; what is decided here is only their order.
+"""
+
+import hashlib
+import os
+import re
+from typing import Final
+
+from epollo.generations import Generations
+from epollo.http.content_coding import (
+    IDENTITY,
+    CodingPreference,
+    parse_accept_encoding,
+    select_coding,
+)
+from epollo.http.dates import format_date
+from epollo.http.message import FieldLine, FileSegment, Request, Response, Segment
+from epollo.http.preconditions import (
+    CONDITIONAL_FIELDS,
+    Outcome,
+    evaluate_if_range,
+    evaluate_preconditions,
+)
+from epollo.http.ranges import (
+    UNSATISFIABLE,
+    ByteRange,
+    format_content_range,
+    format_multipart,
+    parse_range,
+)
+from epollo.http.status import respond_plainly
+from epollo.http.target import TargetForm, decode_path, encode_path
+from epollo.loop import Clock
+from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
+from epollo.site.compressor import Compressor
+from epollo.site.representation import KEPT_FILE_OCTETS, Edition, KeptFile, Representation
+from epollo.site.resolve import Kind, is_hidden
+
+INDEX: Final = b"index.html"
+NOT_FOUND_PAGE: Final = b"404.html"
+
+_ALLOW: Final = (b"Allow", b"GET, HEAD, OPTIONS")
+_NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
+_READING: Final = frozenset((b"GET", b"HEAD"))
+_CONDITIONS: Final = CONDITIONAL_FIELDS - {b"if-range"}
+# What may stand in a query (RFC 3986 section 3.4); all else is encoded before it goes into a Location.
+_NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
+# Below this a coding saves no packet, and its field line costs octets.
+_COMPRESSED_OCTETS_MINIMUM: Final = 256
+_REPLACED_ATTEMPTS: Final = 3
+
+_BAD_REQUEST: Final = respond_plainly(400)
+_FORBIDDEN: Final = respond_plainly(403)
+_PRECONDITION_FAILED: Final = respond_plainly(412)
+_NOT_ALLOWED: Final = respond_plainly(405, (_ALLOW,))
+_OPTIONS: Final = Response(204, (_ALLOW,))
+_NOT_FOUND: Final = respond_plainly(404)
+_UNAVAILABLE: Final = respond_plainly(503, ((b"Retry-After", b"1"),))
+
+
+class Site:
+    """A folder as a function from requests to responses."""
+
+    def __init__(
+        self, catalogue: Catalogue, clock: Clock, compressor: Compressor | None = None
+    ) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._compressor = compressor
+        # What paths and Accept-Encoding fields mean, for those that were seen lately; some
+        # megabytes at the most.
+        self._names: Generations[bytes, tuple[bytes, ...]] = Generations(
+            entries_limit=4096, octets_limit=512 * 1024
+        )
+        self._preferences: Generations[bytes, CodingPreference] = Generations(
+            entries_limit=512, octets_limit=64 * 1024
+        )
+
+    def respond(self, request: Request) -> Response:
+        """Return the response to a valid request."""
+        if request.method not in _READING:
+            return _OPTIONS if request.method == b"OPTIONS" else _NOT_ALLOWED
+        target = request.target
+        if target.form is TargetForm.AUTHORITY:
+            return _BAD_REQUEST
+        names = self._names.young.get(target.path)
+        if names is None:
+            names = self._resolve(target.path)
+            if names is None:
+                return _BAD_REQUEST
+        if is_hidden(names):
+            return self._respond_not_found()
+        if names[-1]:
+            resource = self._catalogue.find(names)
+            if resource.kind is Kind.FOLDER:
+                return _redirect((*names, b""), target.query)
+        else:
+            resource = self._catalogue.find((*names[:-1], INDEX))
+        return self._respond_with(request, resource)
+
+    def _resolve(self, path: bytes) -> tuple[bytes, ...] | None:
+        # A path of short names takes many times its own octets.
+        octets = len(path) + NAME_OCTETS * path.count(b"/")
+        names = self._names.get(path, octets)
+        if names is None:
+            names = decode_path(path)
+            if names is not None:
+                self._names.put(path, names, octets)
+        return names
+
+    def _respond_with(self, request: Request, resource: Resource) -> Response:
+        """Answer with what stands at the path."""
+        if resource.kind is Kind.FORBIDDEN:
+            return _FORBIDDEN
+        for _ in range(_REPLACED_ATTEMPTS):
+            if resource.kind is Kind.UNAVAILABLE:
+                break
+            if resource.edition is None:
+                return self._respond_not_found()
+            response = self._respond_with_edition(request, resource, resource.edition)
+            if response is not None:
+                return response
+            # A large file was replaced since it was found: what stands there now is the answer.
+            resource = self._catalogue.find(resource.names)
+        return _UNAVAILABLE
+
+    def _respond_not_found(self) -> Response:
+        """Answer 404 with the site's own page if it has one."""
+        edition = self._catalogue.find((NOT_FOUND_PAGE,)).edition
+        if edition is None or edition.identity.content is None:
+            return _NOT_FOUND
+        return Response(
+            404,
+            (
+                (b"Content-Type", edition.media_type.value),
+                (b"Content-Length", b"%d" % edition.identity.length),
+                _NO_SNIFF,
+            ),
+            (edition.identity.content,),
+        )
+
+    def _respond_with_edition(
+        self, request: Request, resource: Resource, edition: Edition
+    ) -> Response | None:
+        """Select the representation and what of it to send; None where the file is another by now."""
+        fields = request.fields
+        coding = IDENTITY
+        if edition.media_type.is_compressible and b"accept-encoding" in fields:
+            coding = self._negotiate(fields[b"accept-encoding"], resource, edition)
+        representation = edition.representations[coding]
+        now_seconds = self._clock.second
+        if not _CONDITIONS.isdisjoint(fields):
+            outcome = evaluate_preconditions(
+                request.method,
+                fields,
+                representation.entity_tag,
+                edition.last_modified_seconds,
+                now_seconds,
+            )
+            if outcome is Outcome.NOT_MODIFIED:
+                return _respond_not_modified(resource, edition, representation)
+            if outcome is Outcome.FAILED:
+                return _PRECONDITION_FAILED
+        if b"range" in fields and request.method == b"GET":
+            if_range = fields.get(b"if-range")
+            if if_range is None or evaluate_if_range(
+                if_range,
+                representation.entity_tag,
+                edition.last_modified_seconds,
+                now_seconds,
+                now_seconds,
+            ):
+                ranges = parse_range(fields[b"range"], representation.length)
+                if ranges is UNSATISFIABLE:
+                    return _respond_unsatisfiable(representation)
+                if ranges is not None:
+                    return self._respond_in_part(resource, edition, coding, ranges)
+        if representation.content is None:
+            return self._respond_from_file(request, resource, edition)
+        if representation.ok is None:
+            representation.ok = Response(
+                200,
+                _describe(edition, coding, representation.length),
+                (representation.content,),
+                is_recallable=resource.is_current,
+            )
+        return representation.ok
+
+    def _negotiate(self, accept_encoding: bytes, resource: Resource, edition: Edition) -> bytes:
+        """Return the coding to send now; have the others made for those who ask later."""
+        preference = self._preferences.young.get(accept_encoding)
+        if preference is None:
+            octets = len(accept_encoding)
+            preference = self._preferences.get(accept_encoding, octets)
+            if preference is None:
+                preference = parse_accept_encoding(accept_encoding)
+                self._preferences.put(accept_encoding, preference, octets)
+        if (
+            not resource.is_offered
+            and self._compressor is not None
+            and edition.identity.length >= _COMPRESSED_OCTETS_MINIMUM
+            and any(coding != IDENTITY for coding, _ in preference.weights)
+        ):
+            self._catalogue.offer(resource, self._compressor)
+        # RFC 9110 section 12.5.3: where nothing is acceptable, send it as it is.
+        return select_coding(preference, edition.lengths) or IDENTITY
+
+    def _respond_from_file(
+        self, request: Request, resource: Resource, edition: Edition
+    ) -> Response | None:
+        fields = _describe(edition, IDENTITY, edition.identity.length)
+        if request.method == b"HEAD":
+            return Response(200, fields)
+        file = self._catalogue.open_file(resource)
+        if file is None:
+            return None
+        return Response(200, fields, (FileSegment(file, 0, edition.identity.length),))
+
+    def _respond_in_part(
+        self, resource: Resource, edition: Edition, coding: bytes, ranges: list[ByteRange]
+    ) -> Response | None:
+        """Answer 206 with one range, or with several as multipart/byteranges."""
+        representation = edition.representations[coding]
+        whole = representation.content
+        is_recallable = whole is not None and resource.is_current
+        if whole is None:
+            file = self._catalogue.open_file(resource)
+            if file is None:
+                return None
+            whole = FileSegment(file, 0, representation.length)
+        if len(ranges) == 1:
+            content = _cut(whole, ranges[0])
+            fields = _describe(edition, coding, ranges[0].last - ranges[0].first + 1)
+            content_range = format_content_range(ranges[0], representation.length)
+            return Response(
+                206,
+                (*fields, (b"Content-Range", content_range)),
+                (content,),
+                is_recallable=is_recallable,
+            )
+        # Made from a hash of the content, so that the content cannot hold it (RFC 2046 section 5.1.1)
+        # and the same request gets the same octets.
+        boundary = (
+            hashlib.blake2b(representation.entity_tag.opaque, digest_size=15).hexdigest().encode()
+        )
+        parts, closing = format_multipart(
+            ranges, representation.length, edition.media_type.value, boundary
+        )
+        segments: list[Segment] = []
+        for part_head, byte_range in parts:
+            segments += (part_head, _cut(whole, byte_range))
+        response = Response(206, (), (*segments, closing), is_recallable=is_recallable)
+        content_type = b"multipart/byteranges; boundary=%b" % boundary
+        response.fields = (
+            (b"Content-Type", content_type),
+            *_describe(edition, coding, response.length)[1:],
+        )
+        return response
+
+
+def _cut(whole: Segment, byte_range: ByteRange) -> Segment:
+    first, last = byte_range
+    if isinstance(whole, bytes):
+        return whole[first : last + 1]
+    length = last - first + 1
+    if isinstance(whole.file, KeptFile) and length < KEPT_FILE_OCTETS:
+        return os.pread(whole.file.fileno(), length, first)
+    return FileSegment(whole.file, first, length)
+
+
+def _describe(edition: Edition, coding: bytes, length: int) -> tuple[FieldLine, ...]:
+    """Return the fields of an answer with so many octets of a representation; Content-Type first."""
+    return (
+        (b"Content-Type", edition.media_type.value),
+        (b"Content-Length", b"%d" % length),
+        *_validate(edition, edition.representations[coding]),
+        (b"Last-Modified", format_date(edition.last_modified_seconds)),
+        (b"Accept-Ranges", b"bytes"),
+        *(((b"Content-Encoding", coding),) if coding != IDENTITY else ()),
+        _NO_SNIFF,
+    )
+
+
+def _validate(edition: Edition, representation: Representation) -> tuple[FieldLine, ...]:
+    """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
+    entity_tag = (b"ETag", representation.entity_tag.format())
+    if edition.media_type.is_compressible:
+        return (entity_tag, (b"Vary", b"Accept-Encoding"))
+    return (entity_tag,)
+
+
+def _respond_not_modified(
+    resource: Resource, edition: Edition, representation: Representation
+) -> Response:
+    if representation.not_modified is None:
+        # That of a file which is not kept depends on more than the catalogue's events tell.
+        representation.not_modified = Response(
+            304,
+            _validate(edition, representation),
+            is_recallable=representation.content is not None and resource.is_current,
+        )
+    return representation.not_modified
+
+
+def _respond_unsatisfiable(representation: Representation) -> Response:
+    """Answer 416 (RFC 9110 section 15.5.17)."""
+    content_range = format_content_range(None, representation.length)
+    return respond_plainly(416, ((b"Content-Range", content_range),))
+
+
+def _redirect(names: tuple[bytes, ...], query: bytes | None) -> Response:
+    """Send the client to a path of this very host: no names make a path that leads to another."""
+    location = encode_path(names)
+    if query is not None:
+        location += b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
+    return respond_plainly(301, ((b"Location", location),))

@@ -1,0 +1,196 @@
+"""What ends a version: changes of the names that a walk depended on, told by inotify(7).
+
+A walk that ends at a file, or at nothing, has looked up names in folders (`resolve.Edge`). Each of these
+folders is watched from before the look-up, and whatever happens to one of these names ends what was
+found. So a write, a replacement, a rename of a folder above, a link that is switched, and a file that
+appears where there was none, are all the same case.
+
+The price is one watch per folder in use, one wake-up per batch of changes, and nothing per request.
+Where a folder cannot be watched, or events were lost, the check by ``stat`` (`catalogue`) remains.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final, Protocol
+
+from inotify_simple import INotify, flags, parse_events
+
+from epollo.errors import describe_fault
+from epollo.site.resolve import Edge
+
+UNWATCHED: Final = -1
+"""The number of a folder that cannot be watched."""
+
+_MASK: Final = (
+    flags.ATTRIB
+    | flags.CLOSE_WRITE
+    | flags.CREATE
+    | flags.DELETE
+    | flags.DELETE_SELF
+    | flags.MODIFY
+    | flags.MOVED_FROM
+    | flags.MOVED_TO
+    | flags.MOVE_SELF
+    | flags.ONLYDIR
+)
+# Above the root only names count: what is written to the files there is nobody's business here.
+_MASK_NAMES: Final = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.ONLYDIR
+_MASK_SELF: Final = flags.MOVE_SELF | flags.ONLYDIR
+_READ_OCTETS: Final = 256 * 1024
+
+
+class Interest(Enum):
+    """What of a folder counts."""
+
+    ALL = _MASK
+    """Its names, and whatever happens to what stands there."""
+    NAMES = _MASK_NAMES
+    """Its names only."""
+    ITSELF = _MASK_SELF
+    """Whether it is moved; of its names nothing, however busy others are there."""
+
+
+class Dependent(Protocol):
+    """What rests on names in folders; a folder itself is the name ``b""`` in it."""
+
+    edges: tuple[Edge, ...]
+
+
+class _Folder:
+    __slots__ = ("dependents", "key", "mask")
+
+    def __init__(self, key: tuple[int, int]) -> None:
+        self.key = key
+        self.mask = 0
+        self.dependents: dict[bytes, set[Dependent]] = {}
+
+
+class Watch:
+    """The handler of one inotify descriptor.
+
+    ``on_end`` is called with each dependent whose version has ended, or with None when anything may
+    have ended (events were lost).
+    """
+
+    __slots__ = (
+        "_by_key",
+        "_folders",
+        "_inotify",
+        "_on_end",
+        "_report",
+        "_was_exhausted",
+        "deadline",
+        "descriptor",
+    )
+
+    def __init__(
+        self, on_end: Callable[[Dependent | None], None], report: Callable[[str], None]
+    ) -> None:
+        """Raise `OSError` where the system gives no inotify descriptor."""
+        self._inotify = INotify(nonblocking=True)
+        self.descriptor: int = self._inotify.fileno()
+        self.deadline: float = math.inf
+        self._on_end = on_end
+        self._report = report
+        self._folders: dict[int, _Folder] = {}
+        self._by_key: dict[tuple[int, int], int] = {}
+        self._was_exhausted = False
+
+    def add_folder(self, descriptor: int, interest: Interest = Interest.ALL) -> int:
+        """Watch a folder, from now on; return its number, or `UNWATCHED`."""
+        status = os.fstat(descriptor)
+        key = (status.st_dev, status.st_ino)
+        number = self._by_key.get(key)
+        mask = int(interest.value)
+        if number is not None and mask & ~self._folders[number].mask == 0:
+            return number
+        try:
+            # Through /proc, so that it is this folder and no other that has its path meanwhile.
+            number = int(
+                self._inotify.add_watch(f"/proc/self/fd/{descriptor}", mask | flags.MASK_ADD)
+            )
+        except OSError as error:
+            # Without the right to read it, or with all watches in use (inotify_add_watch(2)).
+            # Folders above the root are often not ours to read, and rarely change.
+            if interest is Interest.ALL and not self._was_exhausted:
+                self._was_exhausted = True
+                self._report(
+                    f"cannot watch a folder ({error.strerror}); changes there are seen within a second"
+                )
+            return UNWATCHED
+        self._folders.setdefault(number, _Folder(key)).mask |= mask
+        self._by_key[key] = number
+        return number
+
+    def depend(self, dependent: Dependent) -> None:
+        """Call ``on_end`` with the dependent when one of its edges changes."""
+        for number, name in dependent.edges:
+            folder = self._folders.get(number)
+            if folder is not None:
+                folder.dependents.setdefault(name, set()).add(dependent)
+
+    def forget(self, dependent: Dependent) -> None:
+        """Forget a dependent, and stop watching folders that nothing depends on."""
+        for number, name in dependent.edges:
+            folder = self._folders.get(number)
+            if folder is None:
+                continue
+            dependents = folder.dependents.get(name)
+            if dependents is not None:
+                dependents.discard(dependent)
+                if not dependents:
+                    del folder.dependents[name]
+            if not folder.dependents:
+                self._drop(number)
+                try:
+                    self._inotify.rm_watch(number)
+                except OSError:
+                    # The folder is gone, and its watch with it.
+                    continue
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Read every change that is there, and end what depended on it."""
+        while True:
+            try:
+                octets = os.read(self.descriptor, _READ_OCTETS)
+            except BlockingIOError:
+                return
+            for number, mask, _, name in parse_events(octets):
+                if mask & flags.Q_OVERFLOW:
+                    self._on_end(None)
+                    continue
+                folder = self._folders.get(number)
+                if folder is None:
+                    continue
+                if mask & flags.IGNORED:
+                    self._drop(number)
+                if name:
+                    self._end(folder.dependents.get(os.fsencode(name), ()))
+                else:
+                    for dependents in list(folder.dependents.values()):
+                        self._end(dependents)
+            if len(octets) < _READ_OCTETS // 2:
+                return
+
+    def on_deadline(self) -> None:
+        """Nothing here waits for an instant."""
+
+    def on_fault(self, fault: Exception) -> None:
+        """After a bug nothing can be trusted to be current."""
+        self._report(describe_fault(fault))
+        self._on_end(None)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._inotify.close()
+
+    def _drop(self, number: int) -> None:
+        folder = self._folders.pop(number)
+        if self._by_key.get(folder.key) == number:
+            del self._by_key[folder.key]
+
+    def _end(self, dependents: Iterable[Dependent]) -> None:
+        for dependent in list(dependents):
+            self._on_end(dependent)

@@ -1,0 +1,91 @@
+"""Which listening sockets settings ask for, and which of them the worker in one place gets."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from epollo.connections.listening import (
+    describe_address,
+    join_sockets,
+    open_shared_sockets,
+    open_unix_socket,
+)
+from epollo.errors import OperatorError
+from epollo.settings import Settings
+
+
+class Asked(NamedTuple):
+    """Where settings ask to listen. Port 0 is the same wish each time, whatever port it was given."""
+
+    host: str
+    port: int
+    unix: str
+
+
+class Listening(NamedTuple):
+    """Sockets, and what was asked for when they were opened; None where we did not open them."""
+
+    sockets: list[socket.socket]
+    asked: Asked | None
+
+    def close(self, kept: "Listening | None" = None) -> None:
+        """Close the sockets that are not among those to be kept, and remove the path of ours."""
+        remaining = [] if kept is None else kept.sockets
+        for one in self.sockets:
+            if one not in remaining:
+                one.close()
+        path = _path_of(self)
+        if path and (kept is None or _path_of(kept) != path):
+            Path(path).unlink(missing_ok=True)
+
+
+def _path_of(listening: Listening) -> str:
+    return "" if listening.asked is None else listening.asked.unix
+
+
+NOWHERE: Final = Listening([], Asked("", -1, ""))
+
+
+def change_listening(present: Listening, settings: Settings) -> Listening:
+    """Return the sockets that settings ask for: those that are there, and more if need be.
+
+    All or nothing: raises `OperatorError` where one cannot be had.
+    """
+    asked, count = Asked(settings.host, settings.port, settings.unix), count_workers(settings)
+    if present.asked is None:
+        return present
+    if asked == present.asked:
+        if asked.unix or count <= len(present.sockets):
+            return present
+        more = join_sockets(present.sockets[0], count - len(present.sockets))
+        return Listening([*present.sockets, *more], asked)
+    if not asked.unix:
+        return Listening(open_shared_sockets(settings.host, settings.port, count), asked)
+    return Listening([open_unix_socket(Path(asked.unix))], asked)
+
+
+def share_sockets(sockets: list[socket.socket], place: int, places: int) -> list[socket.socket]:
+    """Return the sockets for one of so many places.
+
+    Where there are enough for one address, each place has its own, so that the kernel shares out the
+    connections; of an address with fewer every place has all.
+    """
+    by_address: dict[object, list[socket.socket]] = {}
+    for one in sockets:
+        by_address.setdefault(describe_address(one), []).append(one)
+    return [
+        one
+        for group in by_address.values()
+        for one in (group[place::places] if len(group) >= places else group)
+    ]
+
+
+def count_workers(settings: Settings) -> int:
+    """Return how many workers the settings ask for; `OperatorError` where they ask for none."""
+    if settings.workers == "auto":
+        return len(os.sched_getaffinity(0))
+    count = int(settings.workers)
+    if not count:
+        raise OperatorError("to serve without workers takes another start of the program")
+    return count

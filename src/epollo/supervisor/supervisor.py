@@ -1,0 +1,374 @@
+"""Starts, watches, replaces and stops workers.
+
+Everything reaches it as an event: a worker's end through its pidfd, what a worker has to say through a
+socket that both hold, signals through the wakeup. Facts that it rests on:
+
+* A listening socket lives as long as anybody holds it. The parent holds them all, so whoever waits to
+  be accepted waits on, whatever happens to a worker.
+* With SO_REUSEPORT the kernel deals connections out evenly to the sockets of one address (socket(7)).
+  Every worker's place has a socket of its own; the worker that takes the place takes the socket.
+
+Decision: workers come in *generations* of the same settings. A new one takes over when all of it
+serves, and until then nothing of the old one is touched.
+"""
+
+import math
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Final
+
+from epollo.access_log import open_destination
+from epollo.errors import OperatorError
+from epollo.linux.systemd import (
+    notify_ready,
+    notify_reloading,
+    notify_stopping,
+    notify_successor,
+)
+from epollo.loop import EventLoop, Wakeup
+from epollo.pollers import open_poller
+from epollo.settings import Settings
+from epollo.supervisor.listening_sockets import (
+    NOWHERE,
+    Listening,
+    change_listening,
+    count_workers,
+    share_sockets,
+)
+from epollo.supervisor.upgrade import Upgrade
+from epollo.supervisor.worker_process import WorkerProcess, describe_exit
+from epollo.worker import COVER, DRAIN, REOPEN, STOP, STOP_AT_ONCE
+
+_SOUND_SECONDS: Final = 1.0
+"""A worker that served for less died of what may end the next one too."""
+_FIRST_DELAY_SECONDS: Final = 0.1
+_LONGEST_DELAY_SECONDS: Final = 10.0
+_RELUCTANCE_SECONDS: Final = 5.0
+"""So long after workers could not start for a root that was replaced, no others are started for it."""
+_LATE_SECONDS: Final = 5.0
+"""A worker bounds its own end by the grace; one that is so late after it is killed."""
+
+
+class _Generation:
+    """Workers of the same settings, and the sockets that they share."""
+
+    def __init__(self, settings: Settings, listening: Listening) -> None:
+        self.settings = settings
+        self.listening = listening
+        self.workers: list[WorkerProcess] = []
+        self.places = range(count_workers(settings))
+
+    def sockets_of(self, place: int) -> list[socket.socket]:
+        """Return the sockets of one place."""
+        return share_sockets(self.listening.sockets, place, len(self.places))
+
+
+class Supervisor:
+    """The parent.
+
+    ``load`` returns the settings as they are now, and raises `OperatorError` where they are wrong.
+    ``inherited`` are listening sockets that somebody else opened. ``on_started`` is called once when
+    every worker serves, with the sockets and what a worker tells of itself.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Settings],
+        report: Callable[[str], None],
+        on_started: Callable[[Settings, list[socket.socket], str], None],
+        inherited: Listening | None,
+    ) -> None:
+        self._load = load
+        self._report = report
+        self._on_started = on_started
+        settings = load()
+        listening = change_listening(inherited or NOWHERE, settings)
+        if inherited is not None:
+            inherited.close(kept=listening)
+        _, poller = open_poller("auto")
+        self.loop = EventLoop(poller)
+        self._wakeup = Wakeup(self.loop)
+        self._serving = _Generation(settings, listening)
+        """Without workers until the first generation serves."""
+        self._coming: _Generation | None = None
+        self._retiring: set[WorkerProcess] = set()
+        self._delays: dict[int, float] = {}
+        self._restarts: list[tuple[float, int]] = []
+        self._upgrade: Upgrade | None = None
+        self._is_started = False
+        self._is_reload_wanted = False
+        self._is_ending = False
+        self._is_told_to_stop = False
+        self._is_replaced = False
+        self._has_terminal = os.isatty(0)
+        self._exit_status = 0
+        self._patient_from = -math.inf
+        self._kill_at = math.inf
+
+    def run(self) -> int:
+        """Keep workers serving until a signal says to stop; return the exit status."""
+        for number, call in (
+            (signal.SIGTERM, self._on_stop),
+            (signal.SIGINT, self._on_stop),
+            (signal.SIGHUP, self._on_hangup),
+            (signal.SIGUSR1, self._on_reopen),
+            (signal.SIGUSR2, self._on_upgrade),
+        ):
+            self._wakeup.on_signal(number, call)
+        self._begin(self._serving.settings, self._serving.listening)
+        try:
+            while not self._is_ending or self._retiring or self._upgrade is not None:
+                self.loop.run_batch(self._seconds_to_next())
+                self._act_on_time()
+        finally:
+            self._serving.listening.close()
+            self._wakeup.close()
+            self.loop.close()
+        return self._exit_status
+
+    def report(self, line: str) -> None:
+        """Tell the operator, in one line."""
+        self._report(line)
+
+    def on_worker_ready(self, worker: WorkerProcess) -> None:
+        """Let a new generation take over once all of it serves."""
+        coming = self._coming
+        if coming is not None and worker in coming.workers:
+            if all(one.is_ready for one in coming.workers):
+                self._take_over(coming)
+        elif worker in self._serving.workers:
+            self._report(f"worker {worker.pid} serves in its place")
+            self._cover()
+
+    def on_worker_leaving(self, worker: WorkerProcess) -> None:
+        """Replace a worker that somebody else asked to end."""
+        if worker in self._serving.workers:
+            self._serving.workers.remove(worker)
+            self._retire(worker)
+            # All may have been asked, this process too, which would be the next event.
+            self._restart(worker, "was asked to end", _FIRST_DELAY_SECONDS)
+
+    def on_worker_exit(self, worker: WorkerProcess, status: int) -> None:
+        """Replace a worker that died; give up new ones that cannot start."""
+        coming = self._coming
+        if worker in self._retiring:
+            self._retiring.discard(worker)
+            if status and worker.is_ready and not self._is_told_to_stop:
+                self._report(f"worker {worker.pid} {describe_exit(status)} while it finished")
+        elif coming is not None and worker in coming.workers:
+            coming.workers.remove(worker)
+            self._exit_status = max(status, 0) or 1
+            self._abandon(worker.mistake or f"worker {worker.pid} {describe_exit(status)}")
+        elif worker in self._serving.workers:
+            self._serving.workers.remove(worker)
+            reason = f": {worker.mistake}" if worker.mistake else ""
+            self._restart(worker, describe_exit(status) + reason, self._find_delay(worker))
+
+    def on_root_replaced(self, worker: WorkerProcess) -> None:
+        """Start workers that may read the new root; the sandbox of the old ones cannot be widened."""
+        is_wanted = worker in self._serving.workers and self._coming is None
+        if is_wanted and time.monotonic() >= self._patient_from:
+            self._report("the root was replaced; new workers take over")
+            self._begin(self._serving.settings, self._serving.listening)
+
+    def _begin(self, settings: Settings, listening: Listening) -> None:
+        """Start a generation."""
+        coming = self._coming = _Generation(settings, listening)
+        try:
+            for place in coming.places:
+                coming.workers.append(self._start(coming, place))
+        except OSError as error:
+            self._exit_status = 2
+            self._abandon(f"cannot start a worker: {error.strerror}")
+
+    def _start(self, generation: _Generation, place: int) -> WorkerProcess:
+        return WorkerProcess(self, place, generation.settings, generation.sockets_of(place))
+
+    def _take_over(self, coming: _Generation) -> None:
+        """Let the generation that was coming serve, and the one before finish."""
+        former, self._serving, self._coming = self._serving, coming, None
+        self._restarts.clear()
+        self._delays.clear()
+        for worker in former.workers:
+            self._retire(worker)
+        if former.listening is not coming.listening:
+            # Workers hold theirs until they have stopped accepting.
+            former.listening.close(kept=coming.listening)
+        if self._is_started:
+            self._report(f"{len(coming.workers)} new workers serve; the old ones finish")
+        else:
+            self._is_started = True
+            first = coming.workers[0]
+            self._on_started(coming.settings, coming.listening.sockets, first.description)
+        self._end_reload()
+
+    def _abandon(self, reason: str) -> None:
+        """Stop the rest of a generation of which one could not start."""
+        coming, self._coming = self._coming, None
+        if coming is None:
+            return
+        for worker in coming.workers:
+            self._retire(worker)
+        if coming.listening is not self._serving.listening:
+            coming.listening.close(kept=self._serving.listening)
+        if not self._is_started:
+            self._report(reason)
+            self._is_ending = True
+            return
+        self._exit_status = 0
+        self._patient_from = time.monotonic() + _RELUCTANCE_SECONDS
+        self._report(f"nothing was changed: {reason}")
+        self._end_reload()
+
+    def _end_reload(self) -> None:
+        notify_ready()
+        if self._is_reload_wanted:
+            self._is_reload_wanted = False
+            self._reload()
+
+    def _retire(self, worker: WorkerProcess) -> None:
+        self._retiring.add(worker)
+        worker.tell(DRAIN)
+
+    def _find_delay(self, worker: WorkerProcess) -> float:
+        """Return how long the next worker in this place shall wait: longer, the more often they die."""
+        if worker.is_ready and worker.seconds_served() >= _SOUND_SECONDS:
+            self._delays.pop(worker.place, None)
+            return 0.0
+        delay = self._delays.get(worker.place, 0.0)
+        self._delays[worker.place] = min(
+            max(delay * 2, _FIRST_DELAY_SECONDS), _LONGEST_DELAY_SECONDS
+        )
+        return delay
+
+    def _restart(self, worker: WorkerProcess, reason: str, delay_seconds: float) -> None:
+        """Have another worker take this place."""
+        self._cover()
+        soon = f"in {delay_seconds:.1f} s" if delay_seconds else "now"
+        self._report(f"worker {worker.pid} {reason}; another starts {soon}")
+        self._restarts.append((time.monotonic() + delay_seconds, worker.place))
+
+    def _cover(self) -> None:
+        """Have those who serve accept also where nobody does until the next worker is there."""
+        serving = [worker for worker in self._serving.workers if worker.is_ready]
+        vacant = set(self._serving.places) - {worker.place for worker in serving}
+        waiting = [one for place in vacant for one in self._serving.sockets_of(place)]
+        for worker in serving:
+            own = self._serving.sockets_of(worker.place)
+            worker.tell(COVER, [one.fileno() for one in waiting if one not in own])
+
+    def _act_on_time(self) -> None:
+        """Do what is due by now."""
+        now = time.monotonic()
+        due = [place for instant, place in self._restarts if instant <= now]
+        self._restarts = [restart for restart in self._restarts if restart[0] > now]
+        for place in due:
+            try:
+                self._serving.workers.append(self._start(self._serving, place))
+            except OSError as error:
+                self._report(f"cannot start a worker: {error.strerror}; trying again")
+                self._restarts.append((now + _LONGEST_DELAY_SECONDS, place))
+        if now >= self._kill_at:
+            self._kill_at = math.inf
+            for worker in self._retiring:
+                worker.kill()
+            if self._upgrade is not None:
+                self._upgrade.end(signal.SIGKILL)
+
+    def _seconds_to_next(self) -> float | None:
+        instant = min([self._kill_at, *(instant for instant, _ in self._restarts)])
+        return None if instant == math.inf else max(0.0, instant - time.monotonic())
+
+    def _retire_all(self) -> None:
+        """Begin to end: nobody is started or replaced from now on."""
+        self._is_ending = True
+        self._restarts.clear()
+        for generation in (self._serving, self._coming):
+            for worker in [] if generation is None else generation.workers:
+                self._retire(worker)
+        self._serving.workers.clear()
+        if self._coming is not None:
+            if self._coming.listening is not self._serving.listening:
+                self._coming.listening.close(kept=self._serving.listening)
+            self._coming = None
+        # Nobody is to wait for what does not come: connections are refused from now on.
+        listening, self._serving.listening = self._serving.listening, NOWHERE
+        listening.close(kept=Listening([], listening.asked) if self._is_replaced else None)
+
+    def _on_stop(self) -> None:
+        """Have every worker finish; being asked for a second time, have them stop at once."""
+        is_second, self._is_told_to_stop = self._is_told_to_stop, True
+        if not is_second and not self._is_replaced:
+            notify_stopping()
+        if self._upgrade is not None:
+            self._upgrade.end(signal.SIGTERM)
+        self._retire_all()
+        for worker in self._retiring:
+            worker.tell(STOP_AT_ONCE if is_second else STOP)
+        grace_seconds = 0.0 if is_second else self._serving.settings.grace_seconds
+        self._kill_at = time.monotonic() + grace_seconds + _LATE_SECONDS
+
+    def _on_hangup(self) -> None:
+        """Take in new settings; but stop where the hang-up is that of our terminal."""
+        if self._has_terminal and not os.isatty(0):
+            self._on_stop()
+        elif self._coming is not None or self._upgrade is not None:
+            # What is under way may have read the settings before they were changed.
+            self._is_reload_wanted = True
+        elif not self._is_ending:
+            self._reload()
+
+    def _reload(self) -> None:
+        """Start a generation with the settings, and the code, as they are now."""
+        notify_reloading()
+        try:
+            settings = self._load()
+            count_workers(settings)
+            listening = change_listening(self._serving.listening, settings)
+        except (OperatorError, OSError) as mistake:
+            self._report(f"nothing was changed: {mistake}")
+            notify_ready()
+            return
+        self._begin(settings, listening)
+
+    def _on_reopen(self) -> None:
+        """Open the access log anew; workers cannot, in their sandbox."""
+        coming = [] if self._coming is None else self._coming.workers
+        name = self._serving.settings.access_log
+        if not name:
+            return
+        try:
+            descriptor = open_destination(name)
+        except OperatorError as mistake:
+            self._report(f"{mistake}; the old one goes on")
+            return
+        for worker in [*self._serving.workers, *coming, *self._retiring]:
+            worker.tell(REOPEN, [descriptor])
+        os.close(descriptor)
+
+    def _on_upgrade(self) -> None:
+        """Start another program, which takes the sockets, and finish when it serves."""
+        if self._upgrade is not None or self._coming is not None or self._is_ending:
+            self._report("another program cannot start now: something else is under way")
+            return
+        try:
+            self._upgrade = Upgrade(
+                self.loop, self._serving.listening, self._report, self._on_upgrade_outcome
+            )
+        except OSError as error:
+            self._report(f"cannot start another program: {error.strerror}")
+
+    def _on_upgrade_outcome(self, pid: int | None) -> None:
+        """Finish, if another program serves on these sockets; else go on."""
+        self._upgrade = None
+        if pid is not None:
+            self._report(f"process {pid} has taken over; this one finishes")
+            notify_successor(pid)
+            self._is_replaced = True
+            self._retire_all()
+        elif not self._is_ending:
+            self._report("the other program did not start; this one goes on")
+            self._end_reload()

@@ -1,0 +1,112 @@
+"""Another program takes the place of this one: the same command line, the same sockets, newer code.
+
+The old program starts the new one and goes on serving. When the new one serves it says so through a
+socket that both hold, and the old one finishes; when it ends before, nothing has happened.
+"""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from epollo.connections.listening import adopt
+from epollo.errors import describe_fault
+from epollo.loop import EventLoop
+from epollo.supervisor.listening_sockets import Asked, Listening
+
+_VARIABLE: Final = "EPOLLO_UPGRADE"
+_SERVING: Final = b"serving"
+
+
+class Upgrade:
+    """The handler of what the new program says."""
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        listening: Listening,
+        report: Callable[[str], None],
+        on_outcome: Callable[[int | None], None],
+    ) -> None:
+        """Start it; ``on_outcome`` is told the process that serves, or None.
+
+        Raises `OSError` where the system has no room for another process.
+        """
+        self._loop = loop
+        self._report = report
+        self._on_outcome = on_outcome
+        self.deadline = math.inf
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            descriptors = [one.fileno() for one in listening.sockets]
+            order = {
+                "control": theirs.fileno(),
+                "sockets": descriptors,
+                "asked": listening.asked,
+            }
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "epollo", *sys.argv[1:]],
+                    pass_fds=(theirs.fileno(), *descriptors),
+                    env={**os.environ, _VARIABLE: json.dumps(order)},
+                )
+            except OSError:
+                self._control.close()
+                raise
+        loop.add(self._control.fileno(), self)
+
+    def end(self, number: signal.Signals) -> None:
+        """Have the new program end: it is not wanted any more."""
+        self._process.send_signal(number)
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Take in that the new program serves, or that it is gone."""
+        try:
+            message = self._control.recv(64, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        self._loop.remove(self._control.fileno())
+        self._control.close()
+        if message == _SERVING:
+            # It lives on as nobody's child, which Popen would complain of.
+            self._process.returncode = 0
+            self._on_outcome(self._process.pid)
+        else:
+            self._process.wait()
+            self._on_outcome(None)
+
+    def on_deadline(self) -> None:
+        """Nothing here waits for an instant."""
+
+    def on_fault(self, fault: Exception) -> None:
+        """Say that there was a bug."""
+        self._report(describe_fault(fault))
+
+
+def take_over() -> tuple[Listening | None, Callable[[], None]]:
+    """Return what the program listens on whose place this one takes, and what tells it that we serve.
+
+    None where there is no such program.
+    """
+    text = os.environ.pop(_VARIABLE, "")
+    if not text:
+        return None, lambda: None
+    order = json.loads(text)
+    control = socket.socket(fileno=order["control"])
+    control.set_inheritable(False)
+
+    def tell() -> None:
+        # It may have ended meanwhile; we serve all the same.
+        with control, contextlib.suppress(OSError):
+            control.send(_SERVING)
+
+    asked = None if order["asked"] is None else Asked(*order["asked"])
+    return Listening(adopt(order["sockets"]), asked), tell

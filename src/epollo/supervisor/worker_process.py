@@ -1,0 +1,198 @@
+"""A worker as its parent sees it: a process, and the socket that both hold.
+
+Workers are started by exec, not by fork alone: a new one runs the code that is installed now.
+"""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from epollo.errors import describe_fault
+from epollo.loop import EventLoop
+from epollo.settings import Settings, dump_settings
+from epollo.worker import (
+    DESCRIPTORS_LIMIT,
+    LEAVING,
+    LEFT_TO_SUPERVISOR,
+    MISTAKE,
+    READY,
+    ROOT_REPLACED,
+    WORKER_VARIABLE,
+)
+
+_MESSAGE_OCTETS: Final = 65_536
+
+
+class Parent(Protocol):
+    """Who wants to know what becomes of a worker."""
+
+    loop: EventLoop
+
+    def report(self, line: str) -> None:
+        """Tell the operator, in one line."""
+
+    def on_worker_ready(self, worker: "WorkerProcess") -> None:
+        """Be told that a worker serves."""
+
+    def on_worker_leaving(self, worker: "WorkerProcess") -> None:
+        """Be told that a worker was asked by somebody else to end."""
+
+    def on_root_replaced(self, worker: "WorkerProcess") -> None:
+        """Be told that another root stands where the root was, which a worker may not read."""
+
+    def on_worker_exit(self, worker: "WorkerProcess", status: int) -> None:
+        """Be told that a worker has ended."""
+
+
+class WorkerProcess:
+    """The handler of the socket to a worker; the end of the process is handled by `_Exit`."""
+
+    def __init__(
+        self, parent: Parent, place: int, settings: Settings, sockets: list[socket.socket]
+    ) -> None:
+        """Raise `OSError` where the system has no room for another process."""
+        self._parent = parent
+        self._loop = parent.loop
+        self.place = place
+        self.ready_since = math.inf
+        self.description = ""
+        """What it told of itself, when it was ready."""
+        self.mistake = ""
+        """Why it could not start, if it knew."""
+        self.deadline = math.inf
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._is_heard = True
+        with theirs:
+            descriptors = [one.fileno() for one in sockets]
+            order = {
+                "control": theirs.fileno(),
+                "sockets": descriptors,
+                "settings": dump_settings(settings),
+            }
+            # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_SUPERVISOR)
+            try:
+                # -P: the current folder may be the one that is served, which is no place for modules.
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "epollo.worker"],
+                    pass_fds=(theirs.fileno(), *descriptors),
+                    env={**os.environ, WORKER_VARIABLE: json.dumps(order)},
+                )
+            except OSError:
+                self._control.close()
+                raise
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self._control.setblocking(False)
+        try:
+            self._exit = _Exit(self, os.pidfd_open(self._process.pid))
+        except OSError:
+            self._process.kill()
+            self._process.wait()
+            self._control.close()
+            raise
+        self._loop.add(self._exit.descriptor, self._exit)
+        self._loop.add(self._control.fileno(), self)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves."""
+        return self.ready_since != math.inf
+
+    def seconds_served(self) -> float:
+        """Return how long it has served."""
+        return max(0.0, time.monotonic() - self.ready_since)
+
+    def tell(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send the worker a message; one that is gone has its end handled soon."""
+        try:
+            socket.send_fds(self._control, [message], descriptors[:DESCRIPTORS_LIMIT])
+        except OSError:
+            return
+
+    def kill(self) -> None:
+        """End it without asking."""
+        self._process.kill()
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Take in what the worker says."""
+        try:
+            message = self._control.recv(_MESSAGE_OCTETS)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if not message:
+            # A hang-up is reported again and again to whoever watches for nothing at all (epoll_ctl(2)).
+            self._loop.remove(self._control.fileno())
+            self._is_heard = False
+        elif message.startswith(READY):
+            self.ready_since = time.monotonic()
+            self.description = message[len(READY) :].decode()
+            self._parent.on_worker_ready(self)
+        elif message.startswith(MISTAKE):
+            self.mistake = message[len(MISTAKE) :].decode()
+        elif message == LEAVING:
+            self._parent.on_worker_leaving(self)
+        elif message == ROOT_REPLACED:
+            self._parent.on_root_replaced(self)
+
+    def on_exit(self) -> None:
+        """Collect the exit status, after the last words."""
+        status = self._process.wait()
+        self._loop.remove(self._exit.descriptor)
+        os.close(self._exit.descriptor)
+        while self._is_heard:
+            self.on_ready(0)
+        self._control.close()
+        self._parent.on_worker_exit(self, status)
+
+    def on_deadline(self) -> None:
+        """Nothing here waits for an instant."""
+
+    def on_fault(self, fault: Exception) -> None:
+        """Say that there was a bug."""
+        self._parent.report(describe_fault(fault))
+
+
+class _Exit:
+    """The handler of a pidfd, which becomes readable when the process ends (pidfd_open(2))."""
+
+    def __init__(self, worker: WorkerProcess, descriptor: int) -> None:
+        self._worker = worker
+        self.descriptor = descriptor
+        self.deadline = math.inf
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Collect the process."""
+        self._worker.on_exit()
+
+    def on_deadline(self) -> None:
+        """Nothing here waits for an instant."""
+
+    def on_fault(self, fault: Exception) -> None:
+        """Say that there was a bug."""
+        self._worker.on_fault(fault)
+
+
+def describe_exit(status: int) -> str:
+    """Return in words how a process ended; negative numbers are signals."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        # Those for real time have no names of their own.
+        return f"was ended by signal {-status}"

@@ -1,0 +1,176 @@
+"""What a person sees who starts the server by hand: where it is, and a line for each request."""
+
+import io
+import os
+import select
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from epollo.connections.answer import Answer
+from epollo.loop import EventLoop
+
+_SHOWN_OCTETS: Final = 200
+"""So much of a target is shown; it may have thousands."""
+
+
+class TerminalLog:
+    """One line on the terminal for each request: method, target, status, octets, milliseconds.
+
+    Whoever reads them may stop for a while (a pager, Ctrl-S), and printing would wait: then lines are
+    left out, and counted, so that nobody waits for an answer because of them.
+    """
+
+    def __init__(self) -> None:
+        self._omitted = 0
+
+    names_peers = False
+
+    def begin(self, loop: EventLoop) -> None:
+        """Do without: lines are printed at once."""
+
+    def reopen(self) -> None:
+        """Go on: a terminal is not rotated."""
+
+    def close(self) -> None:
+        """Leave the terminal to others; nothing waits to be printed."""
+
+    def note(
+        self,
+        peer: str | None,  # noqa: ARG002
+        head: bytes,  # noqa: ARG002
+        answer: Answer,
+        content_octets: int,
+        begun: float,
+    ) -> None:
+        """Print one line; nothing of the request can break out of it."""
+        if not _has_room():
+            self._omitted += 1
+            return
+        if self._omitted:
+            tell(f"({self._omitted} lines are left out: nobody was reading)")
+            self._omitted = 0
+        milliseconds = max(0.0, time.monotonic() - begun) * 1000
+        tell(
+            f"{_show(answer.method)} {_show(answer.target)} {answer.status} "
+            f"{content_octets} {milliseconds:.1f} ms"
+        )
+
+
+def _has_room() -> bool:
+    """Tell whether a line can be printed now: a pipe that is ready takes 4,096 octets (pipe(7))."""
+    try:
+        return bool(select.select((), (sys.stdout,), (), 0)[1])
+    except (OSError, ValueError):
+        # Not a descriptor, or a closed one: printing will tell.
+        return True
+
+
+def _show(octets: bytes) -> str:
+    shown = "".join(
+        chr(octet) if 0x20 < octet < 0x7F else f"\\x{octet:02x}" for octet in octets[:_SHOWN_OCTETS]
+    )
+    return shown if len(octets) <= _SHOWN_OCTETS else shown + "..."
+
+
+class _Nowhere:
+    """Where lines go that nobody reads any more; opened early, a sandbox would not let us later."""
+
+    descriptor = -1
+
+
+def open_streams() -> None:
+    """See to it that stdin, stdout and stderr are there, and can show any name that a file has.
+
+    A shell may have closed them (``>&-``), and then the next descriptor that is opened, a peer's
+    perhaps, would get what is printed.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest number that is free is this one (open(2)).
+            os.open(os.devnull, os.O_RDWR)
+    _Nowhere.descriptor = os.open(os.devnull, os.O_WRONLY)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def tell(line: str) -> None:
+    """Print one line on stdout; where nobody reads it any more, go on without."""
+    try:
+        sys.stdout.write(_keep_on_line(line) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # What is still in the buffer goes there too, now or at exit.
+        os.dup2(_Nowhere.descriptor, sys.stdout.fileno())
+        report(f"nothing more is printed on stdout: {error.strerror}")
+
+
+def report(line: str) -> None:
+    """Tell the operator something, in one line on stderr."""
+    try:
+        sys.stderr.write(f"epollo: {_keep_on_line(line)}\n")
+        sys.stderr.flush()
+    except OSError:
+        # There is nobody left to tell.
+        return
+
+
+def _keep_on_line(text: str) -> str:
+    """Write out the characters that would move the cursor: a folder's name may hold any."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def describe_start(
+    root: Path, addresses: list[tuple[str, int] | str], poller_name: str, sandbox: str
+) -> list[str]:
+    """Return the first lines: what is served and where, and how to stop it."""
+    lines = [f"epollo serves {os.path.realpath(root)}"]
+    for address in addresses:
+        if isinstance(address, str):
+            lines.append(f"  at:      {address}")
+            continue
+        host, port = address
+        if host in {"0.0.0.0", "::"}:
+            lines.append(f"  here:    {format_link('localhost', port)}")
+            reachable = find_reachable_address()
+            if reachable is not None:
+                lines.append(f"  others:  {format_link(reachable, port)}")
+        else:
+            lines.append(f"  at:      {format_link(host, port)}")
+    lines.append(f"  poller:  {poller_name}")
+    if sandbox != "off":
+        lines.append(f"  sandbox: {sandbox}")
+    lines.append("  stop it with Ctrl-C")
+    return lines
+
+
+def format_link(host: str, port: int) -> str:
+    """Return a link that terminals make clickable."""
+    if ":" in host:
+        host = f"[{host}]"
+    return f"http://{host}:{port}/"
+
+
+def find_reachable_address() -> str | None:
+    """Return the address that other machines reach this one by, None without a network.
+
+    The kernel tells which address it would send from; connecting a datagram socket sends nothing.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # An address of the range that is reserved for documentation (RFC 5737).
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])

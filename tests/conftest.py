@@ -1,0 +1,252 @@
+"""What all tests share: real servers on free ports, and hypothesis without a stop-watch."""
+
+import contextlib
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
+
+STOP_SECONDS = 15
+COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo"]
+POLLER_NAMES = ("busy", "select", "poll", "epoll")
+
+# Tests hold as many sockets open as the servers that they test; a shell gives 1,024 descriptors.
+_, HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))
+
+
+class Server:
+    """A server in its own process, as an operator starts it."""
+
+    def __init__(self, root: Path, *arguments: str, directory: Path) -> None:
+        self.root = root
+        self.stderr_path = directory / f"stderr-{id(self)}"
+        self.stdout_path = directory / f"stdout-{id(self)}"
+        with self.stderr_path.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [*COMMAND, str(root), "--port", "0", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                # -X dev would add its own time to every allocation of a benchmark, not of a test.
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        self.lines: list[str] = []
+        self.port = self._read_start()
+
+    def _read_start(self) -> int:
+        port = 0
+        assert self.process.stdout is not None
+        for octets in self.process.stdout:
+            line = octets.decode()
+            self.lines.append(line)
+            found = re.search(r"http://\S+?:(\d+)/", line)
+            if found:
+                port = int(found[1])
+            if "Ctrl-C" in line:
+                return port
+        raise AssertionError(f"the server did not start: {self.lines} {self.stderr}")
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def stderr(self) -> str:
+        return self.stderr_path.read_text()
+
+    def connect(self, timeout_seconds: float = 10) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout_seconds)
+
+    def exchange(self, octets: bytes) -> bytes:
+        """Send octets, half-close, and return all that comes until the server closes."""
+        with self.connect() as peer:
+            peer.sendall(octets)
+            peer.shutdown(socket.SHUT_WR)
+            return receive_all(peer)
+
+    def get(self, target: str, *, peer: socket.socket | None = None) -> bytes:
+        """Return the content of a small answer 200, on a connection of its own or on a given one."""
+        if peer is None:
+            with self.connect() as own:
+                return self.get(target, peer=own)
+        peer.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        head, content = receive_head(peer)
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        return receive_content(peer, head, content)
+
+    def read_line(self) -> str:
+        """Return the next line that the server prints on stdout, waiting for it."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().decode()
+
+    def descriptors(self) -> int:
+        """Return how many descriptors the server has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def settled_descriptors(self) -> int:
+        """Return how many descriptors are open once what was closed before has been noticed."""
+        for _ in range(2):
+            self.exchange(b"OPTIONS * HTTP/1.0\r\n\r\n")
+        return self.descriptors()
+
+    def await_descriptors(self, number: int, timeout_seconds: float = 10) -> int:
+        """Wait until no more than so many descriptors are open; return how many there are then.
+
+        Each question is a request, answered after what was ready before it.
+        """
+        end = time.monotonic() + timeout_seconds
+        while (count := self.descriptors()) > number and time.monotonic() < end:
+            self.exchange(b"OPTIONS * HTTP/1.0\r\n\r\n")
+        return count
+
+    def limit_descriptors(self, number: int) -> None:
+        """Let the server open no more than so many descriptors (prlimit(2))."""
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (number, HARD_LIMIT))
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the server has used so far (proc_pid_stat(5))."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_octets(self) -> int:
+        """Return the resident size of the server."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+def rest(seconds: float) -> None:
+    """Let time pass; only for a test that nothing happens in it."""
+    threading.Event().wait(seconds)
+
+
+def require_descriptors(number: int) -> None:
+    """Skip the test where the tester may not open so many."""
+    if HARD_LIMIT != resource.RLIM_INFINITY and number > HARD_LIMIT:
+        pytest.skip(f"this machine gives a process {HARD_LIMIT} descriptors, not {number}")
+
+
+def receive_head(peer: socket.socket) -> tuple[bytes, bytes]:
+    """Return the head of an answer, and what came with it of the content."""
+    octets = b""
+    while b"\r\n\r\n" not in octets:
+        part = peer.recv(65536)
+        assert part, f"closed in the middle of a head: {octets!r}"
+        octets += part
+    head, _, content = octets.partition(b"\r\n\r\n")
+    return head, content
+
+
+def content_length(head: bytes) -> int:
+    """Return the length that a head announces."""
+    found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    assert found is not None, head
+    return int(found[1])
+
+
+def receive_content(peer: socket.socket, head: bytes, content: bytes = b"") -> bytes:
+    """Return the content that a head announces, of which some may be here already."""
+    parts = [content]
+    missing = content_length(head) - len(content)
+    while missing > 0:
+        part = peer.recv(min(missing, 262_144))
+        assert part, f"closed with {missing} octets missing"
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def receive_all(peer: socket.socket) -> bytes:
+    """Return everything until the other side closes."""
+    parts = []
+    try:
+        while part := peer.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+class Serve(Protocol):
+    def __call__(self, root: Path, *arguments: str) -> Server: ...
+
+
+@contextlib.contextmanager
+def managed_servers(directory: Path) -> Iterator[Serve]:
+    """A factory of servers; each must stop with status 0 and without a traceback in the end."""
+    servers: list[Server] = []
+
+    def serve(root: Path, *arguments: str) -> Server:
+        server = Server(root, *arguments, directory=directory)
+        servers.append(server)
+        return server
+
+    yield serve
+    faults = []
+    for server in servers:
+        was_running = server.process.poll() is None
+        status = server.stop()
+        text = server.stderr
+        if (was_running and status != 0) or "Traceback" in text or "fault in epollo" in text:
+            faults.append((status, text))
+        if "ResourceWarning" in text:
+            faults.append((status, text))
+    assert not faults
+
+
+@pytest.fixture
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """A factory of servers, for one test."""
+    with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """The same for servers that all tests of a module share."""
+    with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
+        yield serve
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A small site: index.html, a page, a folder with an index, one without."""
+    root = tmp_path / "site"
+    (root / "folder").mkdir(parents=True)
+    (root / "bare").mkdir()
+    (root / "index.html").write_text("<!doctype html><title>index</title>\n")
+    (root / "page.html").write_text("<!doctype html><title>page</title>\n")
+    (root / "folder" / "index.html").write_text("<!doctype html><title>folder</title>\n")
+    return root

@@ -1,0 +1,186 @@
+"""Connections without a server process: one end of a socket pair is ours, the loop turns by hand.
+
+A turn is taken only when a test asks for it and nothing here ever waits, so thousands of exchanges
+take a second.
+"""
+
+import array
+import fcntl
+import socket
+import termios
+from pathlib import Path
+from types import TracebackType
+
+from epollo.connections.admission import Admission
+from epollo.connections.connection import Connection
+from epollo.connections.recall import Recall
+from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
+from epollo.loop import Clock, EventLoop
+from epollo.pollers import open_poller
+from epollo.protocols.http1 import HeadReader, Limits
+from epollo.settings import MEBIBYTE
+from epollo.site.catalogue import Catalogue
+from epollo.site.respond import Site
+
+# Far more than any exchange here takes: who is not done by then never will be.
+_BATCHES_LIMIT = 10_000
+
+
+class Peer:
+    """The client's end of a connection."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.socket = client
+        self.server = server
+        self.received = bytearray()
+        self.is_closed = False
+        """The server sends nothing more."""
+        self.is_reset = False
+
+    def receive(self) -> bool:
+        """Take what there is; tell whether there was anything new."""
+        before = len(self.received), self.is_closed
+        while not self.is_closed:
+            try:
+                octets = self.socket.recv(256 * 1024)
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                self.is_reset = self.is_closed = True
+                break
+            self.received += octets
+            self.is_closed = not octets
+        return (len(self.received), self.is_closed) != before
+
+    def send(self, octets: bytes) -> None:
+        """Send octets that fit into the socket's buffer; to a server that is gone, nothing."""
+        try:
+            self.socket.sendall(octets)
+        except ConnectionError:
+            self.receive()
+            self.is_closed = True
+
+    def half_close(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def is_let_go(self) -> bool:
+        """Tell whether the server has closed its descriptor."""
+        return self.server.fileno() < 0
+
+    def unread_octets(self) -> int:
+        """Return how many octets wait for the server to read them."""
+        if self.is_let_go():
+            return 0
+        count = array.array("i", [0])
+        fcntl.ioctl(self.server.fileno(), termios.FIONREAD, count)
+        return count[0]
+
+
+class InProcess:
+    """A loop, a service and its connections."""
+
+    def __init__(
+        self,
+        respond: Responder,
+        *,
+        poller_name: str = "auto",
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        has_recall: bool = True,
+        log: AccessLog | None = None,
+        capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
+    ) -> None:
+        self.loop = EventLoop(open_poller(poller_name)[1], clock)
+        self.reports: list[str] = []
+        self.service = Service(
+            self.loop,
+            respond,
+            HeadReader(limits or Limits()),
+            timeouts=timeouts or Timeouts(),
+            report=self.reports.append,
+            log=log,
+            recall=Recall() if has_recall else None,
+            capacity=capacity,
+        )
+        self.admission = Admission(self.service)
+        self._peers: list[Peer] = []
+
+    def __enter__(self) -> "InProcess":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for handler in self.loop.handlers():
+            if isinstance(handler, Connection):
+                handler.close()
+        for peer in self._peers:
+            peer.socket.close()
+            peer.server.close()
+        self.loop.close()
+
+    def connect(
+        self, first: bytes = b"", *, buffer_octets: int | None = None, address: str = ""
+    ) -> Peer:
+        """Return a peer that has been accepted after it sent its first octets."""
+        client, server = socket.socketpair()
+        client.setblocking(False)
+        server.setblocking(False)
+        if buffer_octets is not None:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_octets)
+        peer = Peer(client, server)
+        self._peers.append(peer)
+        if first:
+            peer.send(first)
+        self.admission.welcome(server, server.fileno(), address)
+        return peer
+
+    def settle(self, peer: Peer) -> None:
+        """Turn the loop until the peer has been told all that is to be told."""
+        for _ in range(_BATCHES_LIMIT):
+            self.loop.run_batch(0)
+            if not peer.receive() and not peer.unread_octets():
+                return
+        raise AssertionError("the connection does not come to rest")
+
+    def forget_peers(self) -> None:
+        """Close and forget the peers so far, for tests that make thousands of them."""
+        for peer in self._peers:
+            peer.socket.close()
+        for _ in range(4):
+            self.loop.run_batch(0)
+        assert all(peer.is_let_go() for peer in self._peers)
+        assert self.service.connections == 0
+        assert not self.reports
+        self._peers.clear()
+
+
+class FolderSite:
+    """The real site over a folder, as a responder."""
+
+    def __init__(self, root: Path, clock: Clock, *, kept_octets_limit: int = MEBIBYTE) -> None:
+        self.reports: list[str] = []
+        self.catalogue = Catalogue(
+            root,
+            clock,
+            self.reports.append,
+            lambda: None,
+            cache_octets=64 * MEBIBYTE,
+            kept_octets_limit=kept_octets_limit,
+        )
+        self.respond = Site(self.catalogue, clock).respond
+
+    def __enter__(self) -> "FolderSite":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.catalogue.close()

@@ -1,0 +1,261 @@
+"""Who is let in: limits in all and by address, and room made by those who are idle."""
+
+import resource
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from connections.in_process import InProcess, Peer
+from epollo.connections.addresses import Addresses
+from epollo.connections.admission import Admission, claim_descriptors
+from epollo.connections.service import Capacity
+from epollo.http.message import Request, Response
+from loop.hand_clock import HandClock
+from properties.answers import read_answers
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+PART = b"GET / HTTP/1.1\r\nHo"
+
+
+def respond(request: Request) -> Response:
+    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), is_recallable=True)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def harness(clock: HandClock) -> Iterator[InProcess]:
+    with InProcess(respond, clock=clock, capacity=Capacity(connections=3)) as harness:
+        yield harness
+
+
+def statuses(peer: Peer) -> list[int]:
+    peer.receive()
+    return [answer.status for answer in read_answers(bytes(peer.received))]
+
+
+def test_beyond_the_limit_the_answer_is_503(harness: InProcess) -> None:
+    served = [harness.connect(PART) for _ in range(3)]
+    refused = harness.connect(GET)
+    assert refused.is_let_go()
+    assert statuses(refused) == [503]
+    assert b"\r\nRetry-After: 5\r\n" in refused.received
+    assert b"\r\nConnection: close\r\n" in refused.received
+    assert refused.is_closed
+    assert not refused.is_reset
+    assert harness.service.connections == 3
+    for peer in served:
+        peer.send(b"st: a\r\n\r\n")
+        harness.settle(peer)
+        assert statuses(peer) == [200]
+
+
+def test_to_head_503_has_no_content(harness: InProcess) -> None:
+    _ = [harness.connect(PART) for _ in range(3)]
+    refused = harness.connect(GET.replace(b"GET", b"HEAD"))
+    refused.receive()
+    assert refused.received.startswith(b"HTTP/1.1 503 ")
+    assert refused.received.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_a_peer_that_cannot_be_told_is_closed(harness: InProcess, goes: bool) -> None:
+    _ = [harness.connect(PART) for _ in range(3)]
+    client, server = socket.socketpair()
+    with client:
+        if goes:
+            client.close()
+        else:
+            server.setblocking(False)
+            while True:
+                try:
+                    server.send(bytes(65536))
+                except BlockingIOError:
+                    break
+        harness.admission.welcome(server, server.fileno(), "")
+        assert server.fileno() < 0
+
+
+def test_it_is_told_once_a_minute(harness: InProcess, clock: HandClock) -> None:
+    _ = [harness.connect(PART) for _ in range(3)]
+    for _ in range(5):
+        harness.connect(GET)
+    (line,) = harness.reports
+    assert "3 connections are open" in line
+    clock.turn(5)
+    harness.loop.run_batch(0)
+    harness.connect(GET)
+    assert len(harness.reports) == 1
+    clock.turn(60)
+    harness.loop.run_batch(0)
+    _ = [harness.connect(PART) for _ in range(3)]
+    harness.connect(GET)
+    assert len(harness.reports) == 2
+
+
+def test_who_has_been_idle_for_longest_makes_room(harness: InProcess, clock: HandClock) -> None:
+    peers = []
+    for _ in range(3):
+        peers.append(harness.connect(GET))
+        clock.turn(2)
+        harness.loop.run_batch(0)
+    peers[0].send(GET)
+    harness.settle(peers[0])
+    newcomers = []
+    for order in (1, 2, 0):
+        assert not peers[order].is_let_go()
+        newcomers.append(harness.connect(GET))
+        assert statuses(newcomers[-1]) == [200]
+        assert peers[order].is_let_go()
+    assert [statuses(peer) for peer in peers] == [[200, 200], [200], [200]]
+    assert not any(peer.is_let_go() for peer in newcomers)
+    assert not harness.reports
+
+
+def test_who_makes_room_next_does_so_in_the_same_second(harness: InProcess) -> None:
+    peers = [harness.connect(GET) for _ in range(50)]
+    assert [statuses(peer) for peer in peers] == [[200]] * 50
+    assert [peer.is_let_go() for peer in peers] == [True] * 47 + [False] * 3
+
+
+def test_only_the_idle_make_room(harness: InProcess) -> None:
+    busy = [harness.connect(PART) for _ in range(2)]
+    idle = harness.connect(GET)
+    assert statuses(harness.connect(GET)) == [200]
+    assert idle.is_let_go()
+    assert not any(peer.is_let_go() for peer in busy)
+
+
+def test_who_was_used_since_does_not(harness: InProcess, clock: HandClock) -> None:
+    """What was found when room was needed last need not be so any more."""
+    peers = [harness.connect(GET) for _ in range(3)]
+    clock.turn(2)
+    harness.loop.run_batch(0)
+    newcomer = harness.connect(PART)
+    assert peers[0].is_let_go()
+    peers[1].send(PART)
+    harness.settle(peers[1])
+    assert statuses(harness.connect(PART)) == []
+    assert [peer.is_let_go() for peer in peers] == [True, False, True]
+    assert not newcomer.is_let_go()
+    assert statuses(harness.connect(GET)) == [503]
+
+
+def test_whose_next_request_is_here_already_does_not(harness: InProcess) -> None:
+    peers = [harness.connect(GET) for _ in range(3)]
+    for peer in peers:
+        peer.send(GET)
+    assert statuses(harness.connect(GET)) == [503]
+    for peer in peers:
+        harness.settle(peer)
+        assert statuses(peer) == [200, 200]
+
+
+def test_an_idle_peer_that_is_gone_makes_room(harness: InProcess) -> None:
+    peers = [harness.connect(GET) for _ in range(3)]
+    peers[0].socket.close()
+    assert statuses(harness.connect(GET)) == [200]
+    assert [peer.is_let_go() for peer in peers] == [True, False, False]
+
+
+def test_where_nobody_is_idle_nobody_is_looked_for_twice_in_a_second(
+    harness: InProcess, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    look = Admission._look
+
+    def count_and_look(admission: Admission) -> None:
+        looks.append(admission)
+        look(admission)
+
+    monkeypatch.setattr(Admission, "_look", count_and_look)
+    _ = [harness.connect(PART) for _ in range(3)]
+    for _ in range(100):
+        assert statuses(harness.connect(GET)) == [503]
+    assert len(looks) == 1
+    clock.turn(1)
+    harness.loop.run_batch(0)
+    harness.connect(GET)
+    assert len(looks) == 2
+
+
+def test_a_flood_is_turned_away_at_a_bounded_cost(
+    clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looks are paid for by closings: 64 connections looked at for each that makes room."""
+    seen = 0
+    look = Admission._look
+
+    def count_and_look(admission: Admission) -> None:
+        nonlocal seen
+        look(admission)
+        seen += admission._seen
+
+    monkeypatch.setattr(Admission, "_look", count_and_look)
+    with InProcess(respond, clock=clock, capacity=Capacity(connections=300)) as harness:
+        _ = [harness.connect(PART) for _ in range(299)]
+        answered = [statuses(harness.connect(GET)) for _ in range(500)]
+        assert [200] in answered
+        assert [503] in answered
+        assert harness.service.connections == 300
+    assert 0 < seen <= 500 * 64 + 300
+
+
+# Addresses.
+
+
+def test_connections_of_one_address_are_limited() -> None:
+    with InProcess(respond, capacity=Capacity(per_address=2)) as harness:
+        peers = [harness.connect(GET, address="192.0.2.1") for _ in range(3)]
+        assert [statuses(peer) for peer in peers] == [[200], [200], [503]]
+        assert "192.0.2.1 has 2 connections open" in harness.reports[0]
+        assert statuses(harness.connect(GET, address="192.0.2.2")) == [200]
+        peers[0].socket.close()
+        harness.loop.run_batch(0)
+        assert statuses(harness.connect(LAST_GET, address="192.0.2.1")) == [200]
+        assert statuses(harness.connect(GET, address="192.0.2.1")) == [200]
+        assert statuses(harness.connect(GET, address="192.0.2.1")) == [503]
+
+
+def test_addresses_are_forgotten_with_their_connections() -> None:
+    with InProcess(respond, capacity=Capacity(per_address=2)) as harness:
+        for number in range(100):
+            harness.connect(LAST_GET, address=f"192.0.2.{number}")
+        assert harness.service.addresses is not None
+        assert len(harness.service.addresses) == 0
+
+
+def test_peers_without_an_address_are_not_limited() -> None:
+    with InProcess(respond, capacity=Capacity(per_address=1)) as harness:
+        assert [statuses(harness.connect(GET)) for _ in range(3)] == [[200]] * 3
+
+
+def test_addresses_are_counted() -> None:
+    addresses = Addresses(2)
+    assert [addresses.enter("a") for _ in range(3)] == [True, True, False]
+    assert addresses.enter("b")
+    assert len(addresses) == 2
+    addresses.leave("a")
+    addresses.leave("b")
+    assert len(addresses) == 1
+    assert addresses.enter("a")
+
+
+# Descriptors.
+
+
+def test_the_limit_of_descriptors_is_raised_and_some_are_left_for_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        connections = claim_descriptors()
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert limit == min(hard, 1_048_576)
+        assert 0.7 * limit < connections < limit
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

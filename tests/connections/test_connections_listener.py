@@ -1,0 +1,218 @@
+import contextlib
+import fcntl
+import math
+import os
+import resource
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from connections.in_process import InProcess
+from epollo.connections.listener import Listener
+from epollo.connections.listening import open_listening_socket
+from epollo.errors import OperatorError
+from epollo.http.message import Request, Response
+from epollo.pollers import FD_SETSIZE
+from loop.hand_clock import HandClock
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+def respond(request: Request) -> Response:
+    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), is_recallable=True)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(params=["busy", "select", "poll", "epoll"])
+def harness(request: pytest.FixtureRequest, clock: HandClock) -> Iterator[InProcess]:
+    with InProcess(respond, poller_name=request.param, clock=clock) as harness:
+        yield harness
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with open_listening_socket("127.0.0.1", 0) as listening:
+        yield listening
+
+
+def connect(listening: socket.socket, octets: bytes = GET) -> socket.socket:
+    peer = socket.create_connection(listening.getsockname(), 10)
+    peer.sendall(octets)
+    return peer
+
+
+def serve_until_answered(harness: InProcess, peer: socket.socket) -> bytes:
+    """Turn the loop until the peer has an answer, or its end."""
+    peer.setblocking(False)
+    for _ in range(100_000):
+        harness.loop.run_batch(0.01)
+        try:
+            return peer.recv(65536)
+        except BlockingIOError:
+            continue
+    raise AssertionError("no answer")
+
+
+def test_who_knocks_is_answered(harness: InProcess, listening: socket.socket) -> None:
+    listener = Listener(listening, harness.service)
+    with connect(listening) as peer:
+        assert serve_until_answered(harness, peer).endswith(b"ok")
+        peer.setblocking(True)
+        peer.sendall(GET)
+        assert serve_until_answered(harness, peer).endswith(b"ok")
+        assert harness.service.connections == 1
+    listener.close()
+    assert listening.fileno() == -1
+
+
+def test_a_socket_is_given_what_it_needs(listening: socket.socket) -> None:
+    assert not listening.getblocking()
+    assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+
+
+def test_accepted_sockets_send_without_delay(harness: InProcess, listening: socket.socket) -> None:
+    Listener(listening, harness.service)
+    with connect(listening) as peer:
+        serve_until_answered(harness, peer)
+        (connection,) = [
+            handler for handler in harness.loop.handlers() if not isinstance(handler, Listener)
+        ]
+        accepted = socket.socket(fileno=os.dup(connection.descriptor))  # type: ignore[attr-defined]
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            flags = fcntl.fcntl(connection.descriptor, fcntl.F_GETFD)  # type: ignore[attr-defined]
+            assert flags & fcntl.FD_CLOEXEC
+
+
+def test_an_address_in_use(listening: socket.socket) -> None:
+    with pytest.raises(OperatorError, match="Address already in use"):
+        open_listening_socket(*listening.getsockname())
+
+
+def test_nobody_there_after_all(harness: InProcess, listening: socket.socket) -> None:
+    listener = Listener(listening, harness.service)
+    listener.on_ready(1)
+    assert harness.service.connections == 0
+    assert not harness.reports
+
+
+@pytest.fixture
+def no_descriptors() -> Iterator[int]:
+    """The number of descriptors that this process may have: all of them are open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as probe:
+        limit = probe.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    yield soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_out_of_descriptors(
+    harness: InProcess,
+    listening: socket.socket,
+    clock: HandClock,
+    request: pytest.FixtureRequest,
+) -> None:
+    listener = Listener(listening, harness.service)
+    with connect(listening) as served:
+        assert serve_until_answered(harness, served)
+        # In the middle of a request: who is idle would make room.
+        served.setblocking(True)
+        served.sendall(GET[:10])
+        harness.loop.run_batch(0)
+        with connect(listening) as waiting:
+            soft = request.getfixturevalue("no_descriptors")
+            for _ in range(10_000):
+                harness.loop.run_batch(0.01)
+                if harness.reports:
+                    break
+            (line,) = harness.reports
+            assert "cannot accept" in line
+            assert listener.deadline != math.inf
+            served.sendall(GET[10:] + GET[:10])
+            assert serve_until_answered(harness, served).endswith(b"ok")
+            # Nobody is accepted, and nothing is tried, until the pause is over.
+            for _ in range(100):
+                harness.loop.run_batch(0)
+            assert len(harness.reports) == 1
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            clock.turn(2)
+            assert serve_until_answered(harness, waiting).endswith(b"ok")
+            assert listener.deadline == math.inf
+
+
+def test_who_is_idle_makes_room_for_who_asks(
+    harness: InProcess, listening: socket.socket, request: pytest.FixtureRequest
+) -> None:
+    Listener(listening, harness.service)
+    with connect(listening) as idle:
+        assert serve_until_answered(harness, idle)
+        with connect(listening) as waiting:
+            request.getfixturevalue("no_descriptors")
+            assert serve_until_answered(harness, waiting).endswith(b"ok")
+            assert idle.recv(1) == b""
+            assert not harness.reports
+
+
+def test_a_descriptor_that_select_cannot_watch(listening: socket.socket) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, FD_SETSIZE + 64)), hard))
+    taken: list[int] = []
+    try:
+        with InProcess(respond, poller_name="select") as harness:
+            Listener(listening, harness.service, FD_SETSIZE)
+            with connect(listening) as served:
+                assert serve_until_answered(harness, served)
+                while not taken or taken[-1] < FD_SETSIZE:
+                    taken.append(os.dup(0))
+                os.close(taken.pop())
+                with connect(listening) as high:
+                    for _ in range(10_000):
+                        harness.loop.run_batch(0.01)
+                        if harness.reports:
+                            break
+                    assert f"from {FD_SETSIZE} on" in harness.reports[0]
+                    high.settimeout(10)
+                    with contextlib.suppress(ConnectionResetError):
+                        assert high.recv(1) == b""
+                served.setblocking(True)
+                served.sendall(GET)
+                assert serve_until_answered(harness, served).endswith(b"ok")
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_fault_is_told_and_survived(harness: InProcess, listening: socket.socket) -> None:
+    listener = Listener(listening, harness.service)
+    listener.on_fault(RuntimeError("a bug"))
+    assert "a bug" in harness.reports[0]
+    with connect(listening) as peer:
+        assert serve_until_answered(harness, peer).endswith(b"ok")
+
+
+def test_in_a_crowd_little_waits_in_the_kernel_for_each(
+    harness: InProcess, listening: socket.socket
+) -> None:
+    listener = Listener(listening, harness.service)
+
+    def unsent_limit() -> int:
+        return listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+
+    before = unsent_limit()
+    for connections, limit in ((0, before), (200, 256 * 1024), (200, 256 * 1024), (0, before)):
+        harness.service.connections = connections
+        with connect(listening) as peer:
+            assert serve_until_answered(harness, peer).endswith(b"ok")
+            assert unsent_limit() == limit
+    harness.service.connections = 0
+    listener.close()

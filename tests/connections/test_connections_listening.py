@@ -1,0 +1,158 @@
+"""Listening sockets: opened, shared, joined, at a path, handed over."""
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from epollo.connections.listening import (
+    adopt,
+    describe_address,
+    is_listening,
+    join_sockets,
+    open_listening_socket,
+    open_shared_sockets,
+    open_unix_socket,
+)
+from epollo.errors import OperatorError
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host.invalid", "a" * 70, "."])
+def test_an_address_that_cannot_be_had_is_one_line(host: str) -> None:
+    with pytest.raises(OperatorError) as refused:
+        open_listening_socket(host, 0)
+    with pytest.raises(OperatorError) as refused_too:
+        open_shared_sockets(host, 0, 2)
+    assert str(refused.value) == str(refused_too.value)
+    begin, _, reason = str(refused.value).partition(": ")
+    assert begin == f"cannot listen on {host} port 0"
+    assert reason
+    assert "\n" not in reason
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_sockets_that_share_an_address(count: int) -> None:
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(one) for one in open_shared_sockets("127.0.0.1", 0, count)]
+        assert len(sockets) == count
+        assert len({one.getsockname() for one in sockets}) == 1
+        assert all(is_listening(one) for one in sockets)
+        _, port = sockets[0].getsockname()
+        # They share it with nobody who comes later.
+        with pytest.raises(OperatorError, match="in use"):
+            open_shared_sockets("127.0.0.1", port, 2)
+        with pytest.raises(OperatorError, match="in use"):
+            open_listening_socket("127.0.0.1", port)
+
+
+def test_a_socket_that_joins_gets_nobody_until_it_listens() -> None:
+    with contextlib.ExitStack() as opened:
+        (first,) = (opened.enter_context(one) for one in open_shared_sockets("127.0.0.1", 0, 1))
+        (joined,) = (opened.enter_context(one) for one in join_sockets(first, 1))
+        assert not is_listening(joined)
+        peers = [
+            opened.enter_context(socket.create_connection(first.getsockname(), 10))
+            for _ in range(20)
+        ]
+        for peer in peers:
+            # The listener holds a connection back until octets have come (TCP_DEFER_ACCEPT).
+            peer.sendall(b"x")
+        first.settimeout(10)
+        for _ in peers:
+            first.accept()[0].close()
+
+
+@pytest.mark.parametrize("host", ["::", "::1"])
+def test_whether_ipv4_is_listened_on_is_up_to_the_host_alone(host: str) -> None:
+    try:
+        one = open_listening_socket(host, 0)
+    except OperatorError:
+        pytest.skip("this machine has no IPv6")
+    with one:
+        is_only_six = one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        assert bool(is_only_six) == (host == "::1")
+        assert describe_address(one) == (host, one.getsockname()[1])
+
+
+# A path.
+
+
+def test_a_socket_that_was_left_behind_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    open_unix_socket(path).close()
+    assert path.is_socket()
+    with open_unix_socket(path) as one, socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(path))
+        assert describe_address(one) == str(path)
+
+
+@pytest.mark.parametrize("backlog", [0, 5])
+def test_a_socket_that_is_listened_on_is_not_replaced(tmp_path: Path, backlog: int) -> None:
+    """Nor is one whose queue is full, which refuses nobody and has everybody wait."""
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as other, contextlib.ExitStack() as waiting:
+        other.bind(str(path))
+        other.listen(backlog)
+        for _ in range(backlog + 1):
+            peer = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            peer.setblocking(False)
+            peer.connect(str(path))
+        inode = path.stat().st_ino
+        with pytest.raises(OperatorError, match="in use"):
+            open_unix_socket(path)
+        assert path.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link to a file", "link to a socket"])
+def test_whatever_else_is_at_the_path_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "path", tmp_path / "other"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("kept")
+    else:
+        if kind == "link to a file":
+            other.write_text("kept")
+        else:
+            open_unix_socket(other).close()
+        path.symlink_to(other)
+    before = path.lstat()
+    with pytest.raises(OperatorError, match=f"cannot listen on {path}"):
+        open_unix_socket(path)
+    assert path.lstat().st_ino == before.st_ino
+
+
+def test_a_path_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="too long"):
+        open_unix_socket(tmp_path / ("a" * 120))
+
+
+# Handed over.
+
+
+def test_descriptors_are_adopted_and_go_no_further() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        descriptor = os.dup(one.fileno())
+        os.set_inheritable(descriptor, True)
+        (adopted,) = adopt([descriptor])
+        with adopted:
+            assert adopted.getsockname() == one.getsockname()
+            assert not adopted.get_inheritable()
+            assert not adopted.getblocking()
+
+
+@pytest.mark.parametrize("kind", ["file", "datagrams", "closed"])
+def test_a_descriptor_that_is_no_stream_socket_is_refused(tmp_path: Path, kind: str) -> None:
+    if kind == "datagrams":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            descriptor = one.detach()
+    else:
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        if kind == "closed":
+            os.close(descriptor)
+    with pytest.raises(OperatorError, match=f"descriptor {descriptor} was passed"):
+        adopt([descriptor])
+    with contextlib.suppress(OSError):
+        os.close(descriptor)

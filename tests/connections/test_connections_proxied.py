@@ -1,0 +1,217 @@
+"""Peers behind a proxy: whom the header names, whoever else is closed, at any split."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from connections.in_process import InProcess
+from connections.test_connections_listener import connect, serve_until_answered
+from epollo.connections.connection import Connection
+from epollo.connections.listener import Listener
+from epollo.connections.listening import open_listening_socket
+from epollo.connections.proxied import Preamble, ProxiedAdmission, parse_networks
+from epollo.connections.service import Capacity
+from epollo.errors import OperatorError
+from epollo.http.message import Request, Response
+from loop.hand_clock import HandClock
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LINE = b"PROXY TCP4 192.0.2.7 192.0.2.8 56324 443\r\n"
+BINARY = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc0\0\x02\x08\0\x05\0\x50"
+LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
+LOOPBACK = "127.0.0.0/8,::1"
+
+
+def respond(request: Request) -> Response:
+    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), is_recallable=True)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(params=["busy", "select", "poll", "epoll"])
+def harness(request: pytest.FixtureRequest, clock: HandClock) -> Iterator[InProcess]:
+    with InProcess(
+        respond, poller_name=request.param, clock=clock, capacity=Capacity(per_address=2)
+    ) as harness:
+        yield harness
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with open_listening_socket("127.0.0.1", 0) as listening:
+        yield listening
+
+
+def listen(harness: InProcess, listening: socket.socket, networks: str = LOOPBACK) -> Listener:
+    admission = ProxiedAdmission(harness.service, parse_networks(networks))
+    return Listener(listening, harness.service, admission=admission)
+
+
+def turn(harness: InProcess) -> None:
+    for _ in range(5):
+        harness.loop.run_batch(0)
+
+
+def send_apart(harness: InProcess, peer: socket.socket, octets: bytes, *splits: int) -> None:
+    """Send octets in parts, and have each part received before the next one is sent."""
+    for begin, end in zip((0, *splits), (*splits, len(octets)), strict=True):
+        peer.sendall(octets[begin:end])
+        turn(harness)
+
+
+def peers(harness: InProcess) -> list[str | None]:
+    return [one.peer for one in harness.loop.handlers() if isinstance(one, Connection)]
+
+
+@pytest.mark.parametrize("header", [LINE, BINARY])
+def test_the_address_of_the_header_is_the_peer(
+    harness: InProcess, listening: socket.socket, header: bytes
+) -> None:
+    listener = listen(harness, listening)
+    with connect(listening, header + GET) as peer:
+        assert serve_until_answered(harness, peer).endswith(b"ok")
+        assert peers(harness) == ["192.0.2.7"]
+        peer.setblocking(True)
+        peer.sendall(GET)
+        assert serve_until_answered(harness, peer).endswith(b"ok")
+    listener.close()
+
+
+@pytest.mark.parametrize("header", [LOCAL, b"PROXY UNKNOWN\r\n"])
+def test_without_an_address_the_proxy_is_the_peer(
+    harness: InProcess, listening: socket.socket, header: bytes
+) -> None:
+    listener = listen(harness, listening)
+    with connect(listening, header + GET) as peer:
+        assert serve_until_answered(harness, peer).endswith(b"ok")
+        assert peers(harness) == ["127.0.0.1"]
+    listener.close()
+
+
+@pytest.mark.parametrize("header", [LINE, BINARY, LOCAL])
+def test_any_split(harness: InProcess, listening: socket.socket, header: bytes) -> None:
+    listener = listen(harness, listening)
+    octets = header + GET
+    for split in range(1, len(header) + 2):
+        with connect(listening, b"") as peer:
+            send_apart(harness, peer, octets, split)
+            assert serve_until_answered(harness, peer).endswith(b"ok")
+            assert len(peers(harness)) == 1
+        turn(harness)
+    assert harness.service.connections == 0
+    listener.close()
+
+
+@pytest.mark.parametrize("header", [LINE, BINARY])
+def test_octet_by_octet(harness: InProcess, listening: socket.socket, header: bytes) -> None:
+    listener = listen(harness, listening)
+    octets = header + GET
+    with connect(listening, b"") as peer:
+        send_apart(harness, peer, octets, *range(1, len(octets)))
+        assert serve_until_answered(harness, peer).endswith(b"ok")
+    listener.close()
+
+
+def is_closed(harness: InProcess, peer: socket.socket) -> bool:
+    with contextlib.suppress(ConnectionResetError):
+        return serve_until_answered(harness, peer) == b""
+    return True
+
+
+@pytest.mark.parametrize("octets", [GET, b"PROXY TCP4 nonsense\r\n" + GET, b"\r\n" + GET])
+def test_without_a_valid_header_a_connection_is_closed(
+    harness: InProcess, listening: socket.socket, octets: bytes
+) -> None:
+    listener = listen(harness, listening)
+    for _ in range(2):
+        with connect(listening, octets) as peer:
+            assert is_closed(harness, peer)
+    (line,) = harness.reports
+    assert "no valid PROXY header" in line
+    assert harness.service.connections == 0
+    listener.close()
+
+
+def test_who_is_not_trusted_is_closed_whatever_it_sends(
+    harness: InProcess, listening: socket.socket
+) -> None:
+    listener = listen(harness, listening, "192.0.2.0/24,127.0.0.2")
+    for _ in range(2):
+        with connect(listening, LINE + GET) as peer:
+            assert is_closed(harness, peer)
+    (line,) = harness.reports
+    assert "127.0.0.1" in line
+    listener.close()
+
+
+def test_the_address_of_the_header_is_limited(harness: InProcess, listening: socket.socket) -> None:
+    listener = listen(harness, listening)
+    with contextlib.ExitStack() as open_peers:
+        for number in range(6):
+            header = LINE.replace(b"192.0.2.7", b"192.0.2.%d" % (number // 2))
+            peer = open_peers.enter_context(connect(listening, header + GET))
+            assert serve_until_answered(harness, peer).endswith(b"ok")
+        peer = open_peers.enter_context(connect(listening, LINE.replace(b".7", b".0") + GET))
+        assert serve_until_answered(harness, peer).startswith(b"HTTP/1.1 503 ")
+    listener.close()
+
+
+def test_a_header_that_does_not_end(
+    harness: InProcess, listening: socket.socket, clock: HandClock
+) -> None:
+    listener = listen(harness, listening)
+    with connect(listening, LINE[:10]) as peer:
+        peer.setblocking(False)
+        for position in range(10, 21):
+            turn(harness)
+            clock.turn(0.9)
+            peer.send(LINE[position : position + 1])
+        clock.turn(2)
+        turn(harness)
+        assert is_closed(harness, peer)
+    assert harness.service.connections == 0
+    listener.close()
+
+
+@pytest.mark.parametrize("end", ["drain", "gone", "fault"])
+def test_a_header_that_is_not_waited_for_any_more(
+    harness: InProcess, listening: socket.socket, end: str
+) -> None:
+    listener = listen(harness, listening)
+    with connect(listening, LINE[:10]) as peer:
+        for _ in range(1000):
+            harness.loop.run_batch(0.01)
+            found = [one for one in harness.loop.handlers() if isinstance(one, Preamble)]
+            if found:
+                break
+        (preamble,) = found
+        assert harness.service.connections == 1
+        if end == "drain":
+            preamble.on_drain()
+        elif end == "fault":
+            preamble.on_fault(RuntimeError("a bug"))
+            assert "a bug" in harness.reports[0]
+        else:
+            peer.close()
+            turn(harness)
+        assert harness.service.connections == 0
+        preamble.close()
+        assert harness.service.connections == 0
+    listener.close()
+
+
+def test_networks() -> None:
+    assert [str(network) for network in parse_networks("10.0.0.1, 192.0.2.0/24,2001:db8::/32")] == [
+        "10.0.0.1/32", "192.0.2.0/24", "2001:db8::/32",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "10.0.0.0/33", "10.0.0.1/24", "10.0.0.1,"])
+def test_no_networks(text: str) -> None:
+    with pytest.raises(OperatorError, match="no address and no network"):
+        parse_networks(text)

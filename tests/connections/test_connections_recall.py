@@ -1,0 +1,87 @@
+from epollo.connections.answer import Answer
+from epollo.connections.recall import Recall
+
+MEBIBYTE = 1024 * 1024
+
+
+def make_answer(
+    octets: bytes = b"answer", rest: tuple[bytes, ...] = (), status: int = 200
+) -> Answer:
+    return Answer(
+        octets,
+        rest,
+        persists=True,
+        method=b"GET",
+        target=b"/",
+        status=status,
+        length=len(octets) + sum(map(len, rest)),
+    )
+
+
+def held_octets(recall: Recall) -> int:
+    answers = [*recall.young.values(), *recall._old.values()]
+    return sum(len(answer.octets) for answer in answers)
+
+
+def test_what_was_kept_is_known_until_it_is_forgotten() -> None:
+    recall, answer = Recall(), make_answer()
+    recall.keep(b"request", answer)
+    assert recall.get(b"request") is answer
+    assert recall.get(b"other") is None
+    recall.clear()
+    assert recall.get(b"request") is None
+
+
+def test_exact_octets_get_their_own_entry_when_they_come_again() -> None:
+    recall, answer = Recall(), make_answer()
+    recall.keep(b"reduced", answer)
+    assert recall.find(b"exact", b"reduced") is answer
+    assert recall.get(b"exact") is None
+    assert recall.find(b"exact", b"reduced") is answer
+    assert recall.get(b"exact") is answer
+
+
+def test_octets_that_differ_every_time_take_no_room() -> None:
+    recall, answer = Recall(), make_answer()
+    recall.keep(b"reduced", answer)
+    for number in range(20_000):
+        assert recall.find(b"exact %d" % number, b"reduced") is answer
+    assert len(recall) == 1
+    assert len(recall._seen) <= 4096
+
+
+def test_long_requests_are_not_kept() -> None:
+    recall = Recall()
+    recall.keep(b"x" * 4097, make_answer())
+    assert len(recall) == 0
+
+
+def test_a_long_part_is_not_kept() -> None:
+    """It was cut out of the content, and would be held by its entry alone."""
+    recall = Recall()
+    recall.keep(b"part", make_answer(rest=(bytes(MEBIBYTE),), status=206))
+    recall.keep(b"small part", make_answer(status=206))
+    recall.keep(b"whole", make_answer(rest=(bytes(MEBIBYTE),)))
+    assert recall.get(b"part") is None
+    assert recall.get(b"small part") is not None
+    assert recall.get(b"whole") is not None
+
+
+def test_a_flood_is_bounded_in_entries_and_octets() -> None:
+    recall = Recall()
+    for number in range(20_000):
+        recall.keep(b"request %d" % number, make_answer(bytes(16 * 1024)))
+        assert len(recall) <= 2 * 4096
+    assert held_octets(recall) <= 2 * 8 * MEBIBYTE
+
+
+def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
+    recall = Recall()
+    requests = [b"request %d" % number for number in range(1000)]
+    for _ in range(5):
+        for request in requests:
+            if recall.get(request) is None:
+                recall.keep(request, make_answer(bytes(16 * 1024)))
+        for request in requests:
+            recall.get(request)
+    assert held_octets(recall) <= 2 * 8 * MEBIBYTE

@@ -1,0 +1,159 @@
+"""The server's own tally, held against strace(1) and the kernel's accounting."""
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import POLLER_NAMES
+from epollo.lab.accounting import cpu_seconds, pss_octets
+from epollo.lab.counters import SYSTEM_CALLS, Counters
+from epollo.lab.measure import Party
+
+# strace's names for calls that have one name with us.
+_NAMES = {
+    "ppoll": "poll",
+    "pselect6": "select",
+    "_newselect": "select",
+    "epoll_pwait": "epoll_wait",
+    "newfstatat": "stat",
+    "fstat": "stat",
+    "lstat": "stat",
+    "statx": "stat",
+    "pread64": "read",
+}
+_CALL = re.compile(r"(?m)^(?:\d+ +)?(\w+)\(")
+# Not answers to a request: the allocator's, and what a signal to stop and go on brings with it.
+_NOT_COUNTED = {"brk", "mmap", "munmap", "madvise", "restart_syscall"}
+
+
+@contextlib.contextmanager
+def party(poller: str, folder: Path, *, counts: bool) -> Iterator[Party]:
+    (folder / "dish").write_bytes(b"." * 1024)
+    one = Party(poller, folder, counts=counts)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("poller", POLLER_NAMES)
+def test_the_tally_agrees_with_strace_within_two_percent(
+    poller: str, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    trace = tmp_path_factory.mktemp("trace") / "trace"
+    with party(poller, root, counts=True) as one:
+        assert one.order("open", 20)["idle"] == 20
+        one.order("ask", 0.1, 4)
+        counters = Counters(one.counters)
+        server = one.processes[0]
+        # Stopped at both ends, so that both look at the same calls.
+        os.kill(server, signal.SIGSTOP)
+        strace = subprocess.Popen(
+            ["strace", "-f", "-s", "0", "-o", str(trace), "-p", str(server)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert strace.stderr is not None
+        line = strace.stderr.readline()
+        if "attached" not in line:
+            strace.kill()
+            strace.communicate()
+            pytest.skip(f"strace may not attach here: {line}")
+        before = counters.read()
+        os.kill(server, signal.SIGCONT)
+        asked = one.order("ask", 1.0, 4)
+        os.kill(server, signal.SIGSTOP)
+        _await_stopped(server)
+        after = counters.read()
+        counters.close()
+        strace.send_signal(signal.SIGINT)
+        strace.communicate(timeout=15)
+        os.kill(server, signal.SIGCONT)
+    assert asked["requests"] > 50
+    counted = {name: after[name] - before[name] for name in SYSTEM_CALLS}
+    seen = Counter(_NAMES.get(name, name) for name in _CALL.findall(trace.read_text()))
+    total = sum(number for name, number in seen.items() if name not in _NOT_COUNTED)
+    assert sum(counted.values()) == pytest.approx(total, rel=0.02), (counted, seen)
+    for name in ("recvfrom", "sendto", "read"):
+        assert counted[name] == pytest.approx(seen[name], rel=0.02, abs=5), (counted, seen)
+
+
+def _await_stopped(process: int) -> None:
+    """Wait until a process that was told to stop has stopped."""
+    for _ in range(100_000):
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        if state in {"T", "t"}:
+            return
+    raise AssertionError("it does not stop")
+
+
+def test_epoll_needs_as_many_calls_whoever_is_there_and_busy_one_for_each(root: Path) -> None:
+    calls: dict[tuple[str, int], float] = {}
+    for poller in ("busy", "epoll"):
+        with party(poller, root, counts=True) as one:
+            for idle in (0, 200):
+                assert one.order("open", idle)["idle"] == idle
+                asked = one.order("ask", 0.2, 2)
+                number = sum(asked["counted"][name] for name in SYSTEM_CALLS)
+                calls[poller, idle] = number / asked["requests"]
+    assert calls["epoll", 200] == pytest.approx(calls["epoll", 0], abs=0.7)
+    assert calls["epoll", 200] < 4
+    # Two ask at once: half of a turn at the least is for each of their requests.
+    assert calls["busy", 200] > calls["busy", 0] + 90
+
+
+def test_the_cpu_clock_agrees_with_the_kernels_accounting(root: Path) -> None:
+    with party("busy", root, counts=False) as one:
+        before, before_ticks = cpu_seconds(one.processes), _ticks_seconds(one.processes[0])
+        one.order("wait", 1.0)
+        spent = cpu_seconds(one.processes) - before
+        ticks = _ticks_seconds(one.processes[0]) - before_ticks
+        assert spent > 0.2
+        assert spent == pytest.approx(ticks, abs=0.05)
+        assert pss_octets(one.processes) > 1024 * 1024
+
+
+def _ticks_seconds(process: int) -> float:
+    """Return the processor time of a process in whole ticks (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_waiting_costs_the_busy_server_a_processor_and_epoll_nothing(root: Path) -> None:
+    shares = {}
+    for poller in ("busy", "epoll"):
+        with party(poller, root, counts=False) as one:
+            one.order("open", 50)
+            waited = one.order("wait", 0.5)
+            shares[poller] = waited["cpu_seconds"] / waited["seconds"]
+    assert shares["busy"] > 0.2
+    assert shares["epoll"] < 0.02
+
+
+def test_guests_take_the_server_with_them(root: Path) -> None:
+    """However the lab ended, nothing that it started is left."""
+    with party("epoll", root, counts=False) as one:
+        held = os.pidfd_open(one.processes[0])
+        try:
+            assert one.guests.stdin is not None
+            one.guests.stdin.close()
+            # A pidfd is readable when its process has ended (pidfd_open(2)).
+            assert select.select([held], [], [], 10)[0]
+        finally:
+            os.close(held)

@@ -1,0 +1,153 @@
+"""Results in, text and drawings out."""
+
+import json
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from epollo.lab.charts import Bar, Caption, draw_bars, format_number, make_standalone
+from epollo.lab.page import format_page
+from epollo.lab.pictures import draw_all, find_shared_idle, sort_calls
+from epollo.lab.results import Wall, format_json, parse_json, summarize
+from epollo.lab.table import format_table, list_rows, list_verdicts, measure_width
+from epollo.lab.words import LANGUAGES, WORDS
+from lab.made_up import IDLE, LINEAR, make_results, make_tally
+
+SVG = "{http://www.w3.org/2000/svg}"
+WALL = Wall("select", 1000, 987, "FD_SETSIZE is 1024")
+
+
+def test_json_is_read_as_it_was_written() -> None:
+    results = make_results(walls=(WALL,))
+    assert parse_json(format_json(results)) == results
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": [{}], "walls": []}', "1"])
+def test_what_no_lab_wrote_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"results|Expecting"):
+        parse_json(text)
+
+
+def test_json_can_be_read_by_others() -> None:
+    told = json.loads(format_json(make_results()))
+    assert told["machine"]["kernel"] == "Linux 6"
+    assert len(told["cells"]) == len(LINEAR) * len(IDLE)
+    assert len(told["cells"][0]["rounds"]) == 3
+
+
+def test_a_figure_is_a_median_with_its_spread() -> None:
+    figure = summarize([3.0, 1.0, 100.0])
+    assert (figure.median, figure.least, figure.most) == (3.0, 1.0, 100.0)
+
+
+def test_the_verdict_comes_from_the_figures() -> None:
+    said = dict(list_verdicts(make_results(), "en"))
+    assert said["epoll"].startswith("constant: 1.01 x from 0 to 10,000")
+    assert said["busy"].startswith("linear: each idle connection adds 0.8 µs")
+    swapped = make_results({"epoll": LINEAR["busy"], "busy": LINEAR["epoll"]})
+    said = dict(list_verdicts(swapped, "en"))
+    assert said["epoll"].startswith("linear")
+    assert said["busy"].startswith("constant")
+
+
+def test_a_wall_is_told_and_what_lies_behind_it_is_not_compared() -> None:
+    results = make_results(walls=(WALL,))
+    assert "no more than 987 of 1,000 idle connections: FD_SETSIZE" in format_table(results)
+    assert find_shared_idle(results) == 100
+    assert not any(row[0] == "1,000" and row[1] == "select" for row in list_rows(results))
+
+
+def test_the_table_has_a_row_for_each_cell_and_straight_columns() -> None:
+    for language in LANGUAGES:
+        lines = format_table(make_results(), language).splitlines()
+        heads, rule, *rows = lines[: 2 + len(LINEAR) * len(IDLE) + len(IDLE) - 1]
+        assert all(measure_width(row) == len(rule) for row in [heads, *rows] if row)
+        assert sum(bool(row) for row in rows) == len(LINEAR) * len(IDLE)
+
+
+def test_calls_are_sorted_by_purpose_and_none_is_lost() -> None:
+    tally = make_tally(recvfrom=51, in_vain=50, sendto=1, poll=0.5, stat=0.25, read=1, turns=9)
+    sorted_calls = sort_calls(tally)
+    assert sorted_calls == {"wait": 0.5, "receive": 2, "in_vain": 50, "send": 1, "other": 0.25}
+    assert sum(sorted_calls.values()) == tally.calls_per_request
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (0.004, "0.004"), (0.5, "0.5"), (3.14159, "3.14"), (10, "10"), (12345.6, "12,346")],
+)
+def test_numbers_have_three_digits_that_count(number: float, text: str) -> None:
+    assert format_number(number) == text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_drawing_is_well_formed_and_says_what_it_is(language: str) -> None:
+    drawings = draw_all(make_results(walls=(WALL,)), language)
+    assert set(drawings) >= {"cost", "latency", "waiting", "calls", "copied-busy", "copied-epoll"}
+    numbers = set()
+    for name, svg in drawings.items():
+        for text in (svg, make_standalone(svg)):
+            root = ElementTree.fromstring(text)
+            assert root.get("role") == "img"
+            title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+            assert title is not None
+            assert title.text, name
+            assert description is not None
+            assert description.text, name
+            assert root.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+            numbers.add(title.get("id"))
+        assert "nan" not in svg
+        assert "inf" not in svg.lower().replace("info", "")
+    assert len(numbers) == len(drawings)
+
+
+def test_a_chart_has_one_line_a_poller_and_one_point_a_number() -> None:
+    root = ElementTree.fromstring(draw_all(make_results(), "en")["cost"])
+    lines = [path for path in root.iter(f"{SVG}path") if path.get("class") == "line"]
+    assert len(lines) == len(LINEAR)
+    assert all((path.get("d") or "").count("L") == len(IDLE) - 1 for path in lines)
+
+
+def test_a_longer_bar_is_a_greater_number() -> None:
+    bars = [Bar("busy", "a", 1000, "1,000"), Bar("epoll", "b", 0, "0"), Bar("epoll", "c", 10, "10")]
+    for is_logarithmic in (False, True):
+        root = ElementTree.fromstring(
+            draw_bars(Caption("n", "t", "d"), bars, is_logarithmic=is_logarithmic)
+        )
+        widths = [float(bar.get("width") or 0) for bar in root.iter(f"{SVG}rect")]
+        assert widths[0] > widths[2] > widths[1]
+
+
+def test_words_are_there_in_every_language() -> None:
+    for key, texts in WORDS.items():
+        assert len(texts) == len(LANGUAGES), key
+        assert all(texts), key
+
+
+class _Fetched(HTMLParser):
+    """What a page would fetch, and the ids in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, _tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name in {"src", "href"} and value and not value.startswith(("data:", "#")):
+                self.fetched.append(value)
+            if name == "id" and value:
+                self.ids.append(value)
+
+
+def test_the_page_fetches_nothing_and_shows_the_machine_as_text() -> None:
+    page = format_page(make_results(walls=(WALL,)))
+    parser = _Fetched()
+    parser.feed(page)
+    assert parser.fetched == []
+    assert len(parser.ids) == len(set(parser.ids))
+    assert page.count("<svg ") == 16
+    assert "a &lt;fast&gt; one" in page
+    assert "a <fast> one" not in page
+    assert "$" not in page

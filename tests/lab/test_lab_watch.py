@@ -1,0 +1,199 @@
+"""``epollo lab watch``: the page, its orders, its events, and a browser."""
+
+import http.client
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chromium import Chromium, find_chromium
+
+Seen = dict[str, Any]
+
+
+class Watching:
+    """The command in a process of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", "lab", "watch"),
+                *("--port", "0", "--poller", "epoll"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().split()[-1]
+        found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?key=(\S+)", self.url)
+        assert found is not None, self.url
+        self.port, self.key = int(found[1]), found[2]
+        assert "Ctrl-C" in self.process.stdout.readline()
+
+    def ask(self, method: str, target: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, target)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def order(self, what: str) -> int:
+        return self.ask("POST", f"/order?key={self.key}&{what}")[0]
+
+    def await_event(self, is_it: Callable[[Seen], bool]) -> Seen:
+        """Return the first event that is as wanted, out of at most a hundred."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", f"/events?key={self.key}")
+            answer = connection.getresponse()
+            assert answer.status == 200
+            assert answer.getheader("Content-Type") == "text/event-stream; charset=utf-8"
+            seen: Seen = {}
+            for _ in range(200):
+                line = answer.readline().decode()
+                if line.startswith("data: "):
+                    seen = json.loads(line.removeprefix("data: "))
+                    if is_it(seen):
+                        return seen
+            raise AssertionError(f"not seen; the last was {seen}")
+        finally:
+            connection.close()
+
+    def stop(self) -> str:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        held = [os.pidfd_open(int(child)) for child in children.split()]
+        self.process.send_signal(signal.SIGINT)
+        _, stderr = self.process.communicate(timeout=20)
+        for descriptor in held:
+            # A pidfd is readable when its process has ended (pidfd_open(2)).
+            assert select.select([descriptor], [], [], 10)[0]
+            os.close(descriptor)
+        return stderr
+
+
+@pytest.fixture(scope="module")
+def watching() -> Iterator[Watching]:
+    one = Watching()
+    yield one
+    stderr = one.stop()
+    assert one.process.returncode == 0
+    assert stderr.strip() == ""
+
+
+def test_guests_come_and_go_as_ordered(watching: Watching) -> None:
+    assert watching.order("guests=120&asking=0") == 204
+    assert watching.await_event(lambda seen: seen["guests"] == 120)["wanted"] == 120
+    assert watching.order("guests=7") == 204
+    assert watching.await_event(lambda seen: seen["guests"] == 7)["asking"] == 0
+
+
+def test_epoll_sleeps_while_nobody_asks_and_busy_burns(watching: Watching) -> None:
+    assert watching.order("poller=epoll&guests=50&asking=0") == 204
+    asleep = watching.await_event(lambda seen: seen["guests"] == 50 and seen["wakeups"] < 5)
+    assert asleep["processor"] < 0.1
+    assert watching.order("poller=busy") == 204
+    burning = watching.await_event(
+        lambda seen: seen["poller"] == "busy" and seen["guests"] == 50 and seen["processor"] > 0.2
+    )
+    assert burning["looked_at"] > 45
+    assert burning["found"] < 5
+    assert burning["in_vain"] > 1000
+    assert watching.order("poller=epoll") == 204
+
+
+def test_who_asks_is_served_and_seen(watching: Watching) -> None:
+    assert watching.order("poller=poll&guests=20&asking=3") == 204
+    seen = watching.await_event(
+        lambda seen: seen["poller"] == "poll" and seen["guests"] == 20 and bool(seen["served"])
+    )
+    assert seen["calls"] > 0
+    one = watching.await_event(lambda seen: len(seen["served"]) == 1)
+    assert one["served"][0] in {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/?key=wrong", 404),
+        ("GET", "/events", 404),
+        ("POST", "/order?guests=5", 404),
+        ("POST", "/order?key=wrong&guests=5", 404),
+        ("GET", "/order?key=KEY&guests=5", 404),
+        ("POST", "/order?key=KEY&guests=-5", 400),
+        ("POST", "/order?key=KEY&guests=many", 400),
+        ("POST", "/order?key=KEY&poller=kqueue", 400),
+        ("POST", "/order?key=KEY&rm=all", 400),
+        ("GET", "/nothing?key=KEY", 404),
+    ],
+)
+def test_who_has_no_key_or_makes_no_sense_is_refused(
+    watching: Watching, method: str, target: str, status: int
+) -> None:
+    assert watching.ask(method, target.replace("KEY", watching.key))[0] == status
+
+
+def test_more_than_there_is_room_for_is_cut(watching: Watching) -> None:
+    assert watching.order("guests=99999&asking=99999") == 204
+    seen = watching.await_event(lambda seen: seen["wanted"] == 900)
+    assert seen["asking"] == 50
+    assert watching.order("guests=10&asking=1") == 204
+
+
+def test_octets_that_are_no_request_do_no_harm(watching: Watching) -> None:
+    with socket.create_connection(("127.0.0.1", watching.port), 10) as peer:
+        peer.sendall(b"\0\1\2 nonsense\r\n\r\n")
+        assert peer.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert watching.ask("GET", f"/?key={watching.key}")[0] == 200
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
+def test_the_page_in_a_browser(watching: Watching, tmp_path: Path) -> None:
+    watching.order("poller=epoll&guests=50&asking=2")
+    wait = (
+        "new Promise((done, fail) => { const since = Date.now(); const look = () => {"
+        " if (CONDITION) done(true); else if (Date.now() - since > 15000) fail('too late');"
+        " else setTimeout(look, 50); }; look(); })"
+    )
+    browser = Chromium(tmp_path / "profile")
+    questions = {
+        "seated": wait.replace(
+            "CONDITION", "document.querySelectorAll('.guest.seated').length === 50"
+        ),
+        "served": wait.replace("CONDITION", "document.querySelector('.served') !== null"),
+        "burning": (
+            "document.querySelector('input[value=busy]').click(); "
+            + wait.replace("CONDITION", "!document.getElementById('awake').hidden")
+        ),
+        "rings": wait.replace(
+            "CONDITION", "document.querySelectorAll('.guest.looked').length === 50"
+        ),
+        "language": "(document.getElementById('language').click(), document.title)",
+        "fits": "document.documentElement.scrollWidth <= innerWidth",
+    }
+    try:
+        page = browser.load(watching.url, questions=questions, until="load")
+    finally:
+        browser.close()
+        watching.order("poller=epoll")
+    assert page.faults == []
+    assert page.answers == {
+        "seated": True,
+        "served": True,
+        "burning": True,
+        "rings": True,
+        "language": "五十位客人,现场",
+        "fits": True,
+    }

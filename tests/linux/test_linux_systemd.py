@@ -1,0 +1,66 @@
+"""What a service manager hands over and is told; it need not be there."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from epollo.linux.systemd import (
+    notify_ready,
+    notify_reloading,
+    notify_stopping,
+    notify_successor,
+    take_passed_descriptors,
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_ours", "descriptors"),
+    [
+        ("1", True, [3]),
+        ("3", True, [3, 4, 5]),
+        ("0", True, []),
+        ("1", False, []),
+        ("", True, []),
+        ("-1", True, []),
+        ("one", True, []),
+        ("\u00b2", True, []),
+    ],
+)
+def test_descriptors_are_taken_once_by_whom_they_are_for(
+    monkeypatch: pytest.MonkeyPatch, number: str, is_ours: bool, descriptors: list[int]
+) -> None:
+    monkeypatch.setenv("LISTEN_FDS", number)
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid() + (0 if is_ours else 1)))
+    monkeypatch.setenv("LISTEN_FDNAMES", "web")
+    assert list(take_passed_descriptors()) == descriptors
+    assert not {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"} & set(os.environ)
+    assert list(take_passed_descriptors()) == []
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_abstract: bool) -> None:
+    path = f"@epollo-test-{os.getpid()}" if is_abstract else str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + path[1:] if is_abstract else path)
+        manager.settimeout(10)
+        notify_ready()
+        assert manager.recv(100) == b"READY=1"
+        notify_reloading()
+        first, second = manager.recv(100).split(b"\n")
+        assert first == b"RELOADING=1"
+        assert second.removeprefix(b"MONOTONIC_USEC=").isdigit()
+        notify_successor(4711)
+        assert manager.recv(100) == b"MAINPID=4711"
+        notify_stopping()
+        assert manager.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize("where", ["", "/nowhere/socket"])
+def test_nobody_needs_to_be_there(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", where)
+    before = len(os.listdir("/proc/self/fd"))
+    notify_ready()
+    assert len(os.listdir("/proc/self/fd")) == before

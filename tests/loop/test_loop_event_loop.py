@@ -1,0 +1,393 @@
+"""The loop, over every poller."""
+
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from epollo.errors import EpolloError
+from epollo.loop import READABLE, WRITABLE, EventLoop, SystemClock
+from epollo.pollers import open_poller
+from loop.hand_clock import HandClock
+
+
+class Guest:
+    """A handler of one end of a socket pair that notes what it is called for."""
+
+    def __init__(self, name: str, calls: list[str]) -> None:
+        self.name = name
+        self.calls = calls
+        self.deadline = math.inf
+        self.faults: list[Exception] = []
+        self.action: Callable[[], None] | None = None
+        self.at_deadline: Callable[[], None] | None = None
+        self.near, self.far = socket.socketpair()
+        self.near.setblocking(False)
+        self.descriptor = self.near.fileno()
+
+    def raise_hand(self) -> None:
+        self.far.send(b"x")
+
+    def on_ready(self, events: int) -> None:
+        # The busy poller calls those as well who did not raise a hand.
+        if events == READABLE:
+            try:
+                self.near.recv(1)
+            except BlockingIOError:
+                return
+        self.calls.append(self.name)
+        if self.action is not None:
+            self.action()
+
+    def on_deadline(self) -> None:
+        self.calls.append(f"{self.name} is due")
+        self.deadline = math.inf
+        if self.at_deadline is not None:
+            self.at_deadline()
+
+    def on_fault(self, fault: Exception) -> None:
+        self.faults.append(fault)
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+class Table:
+    """A loop, its clock and its guests."""
+
+    def __init__(self, poller_name: str) -> None:
+        self.clock = HandClock()
+        self.loop = EventLoop(open_poller(poller_name)[1], self.clock)
+        self.calls: list[str] = []
+        self.guests: list[Guest] = []
+
+    def make_guest(self, name: str) -> Guest:
+        guest = Guest(name, self.calls)
+        self.guests.append(guest)
+        return guest
+
+    def seat(self, name: str, deadline: float = math.inf) -> Guest:
+        guest = self.make_guest(name)
+        guest.deadline = deadline
+        self.loop.add(guest.descriptor, guest)
+        return guest
+
+    def batch(self) -> list[str]:
+        """Turn once; return who was called."""
+        self.calls.clear()
+        self.loop.run_batch(0)
+        return list(self.calls)
+
+    def turn(self, seconds: float) -> list[str]:
+        """Let time go by, then turn once."""
+        self.clock.turn(seconds)
+        return self.batch()
+
+
+@pytest.fixture(params=["busy", "select", "poll", "epoll"])
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    table = Table(request.param)
+    yield table
+    for guest in table.guests:
+        guest.close()
+    table.loop.close()
+
+
+def test_who_raises_a_hand_is_called(table: Table) -> None:
+    quiet, hungry = table.seat("quiet"), table.seat("hungry")
+    assert table.batch() == []
+    hungry.raise_hand()
+    assert table.batch() == ["hungry"]
+    assert table.batch() == []
+    assert table.loop.handlers() == [quiet, hungry]
+
+
+def test_first_handler_goes_first(table: Table) -> None:
+    others = [table.seat(f"other {number}") for number in range(5)]
+    first = table.make_guest("first")
+    table.loop.add_first(first.descriptor, first)
+    others += [table.seat(f"other {number}") for number in range(5, 10)]
+    for guest in (*others, first):
+        guest.raise_hand()
+    calls = table.batch()
+    assert calls[0] == "first"
+    assert sorted(calls[1:]) == sorted(guest.name for guest in others)
+
+
+def test_first_handler_is_called_in_its_turn_only(table: Table) -> None:
+    first = table.make_guest("first")
+    table.loop.add_first(first.descriptor, first)
+    table.seat("other").raise_hand()
+    assert table.batch() == ["other"]
+
+
+def test_first_handler_that_leaves(table: Table) -> None:
+    first = table.make_guest("first")
+    table.loop.add_first(first.descriptor, first)
+    first.raise_hand()
+    table.loop.remove(first.descriptor)
+    table.seat("other").raise_hand()
+    assert table.batch() == ["other"]
+
+
+def test_fault_of_one_is_not_the_others(table: Table) -> None:
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    guests = [table.seat(name) for name in ("one", "two", "three")]
+    guests[1].action = fail
+    for guest in guests:
+        guest.raise_hand()
+    assert sorted(table.batch()) == ["one", "three", "two"]
+    assert [len(guest.faults) for guest in guests] == [0, 1, 0]
+    assert isinstance(guests[1].faults[0], RuntimeError)
+
+
+def test_fault_of_the_first_handler_is_not_the_others(table: Table) -> None:
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    first, other = table.make_guest("first"), table.seat("other")
+    table.loop.add_first(first.descriptor, first)
+    first.action = fail
+    first.raise_hand()
+    other.raise_hand()
+    assert table.batch() == ["first", "other"]
+    assert len(first.faults) == 1
+
+
+def test_fault_in_a_further_turn_and_at_a_deadline(table: Table) -> None:
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    guest, other = table.seat("guest", table.clock.now + 0.5), table.seat("other")
+    guest.action = guest.at_deadline = fail
+    table.loop.call_again(guest.descriptor, guest)
+    assert table.batch() == ["guest"]
+    assert table.turn(2) == ["guest is due"]
+    assert len(guest.faults) == 2
+    other.raise_hand()
+    assert table.batch() == ["other"]
+
+
+def test_who_leaves_within_a_batch_is_not_called(table: Table) -> None:
+    guests = {name: table.seat(name) for name in ("one", "two")}
+
+    def leave(other: str) -> None:
+        table.loop.remove(guests[other].descriptor)
+
+    guests["one"].action = lambda: leave("two")
+    guests["two"].action = lambda: leave("one")
+    for guest in guests.values():
+        guest.raise_hand()
+    assert len(table.batch()) == 1
+    assert len(table.loop.handlers()) == 1
+
+
+def test_who_leaves_and_comes_back_within_a_batch(table: Table) -> None:
+    """The number of a descriptor that was closed is given to the next one (open(2))."""
+    old = table.seat("old")
+
+    def replace() -> None:
+        table.loop.remove(old.descriptor)
+        old.close()
+        new = table.make_guest("new")
+        assert new.descriptor == old.descriptor
+        table.loop.add(new.descriptor, new)
+
+    old.action = replace
+    old.raise_hand()
+    assert table.batch() == ["old"]
+    assert table.batch() == []
+    table.guests[-1].raise_hand()
+    assert table.batch() == ["new"]
+
+
+def test_modify_asks_for_other_events(table: Table) -> None:
+    guest = table.seat("guest")
+    guest.raise_hand()
+    table.loop.modify(guest.descriptor, 0)
+    assert table.batch() == []
+    table.loop.modify(guest.descriptor, WRITABLE)
+    assert table.batch() == ["guest"]
+    table.loop.modify(guest.descriptor, READABLE)
+    assert table.batch() == ["guest"]
+
+
+def test_another_turn_comes_in_the_next_batch_behind_the_others(table: Table) -> None:
+    greedy, other = table.seat("greedy"), table.seat("other")
+    greedy.action = lambda: table.loop.call_again(greedy.descriptor, greedy)
+    greedy.raise_hand()
+    assert table.batch() == ["greedy"]
+    other.raise_hand()
+    assert table.batch() == ["other", "greedy"]
+
+
+def test_who_is_ready_and_asks_again_gets_no_more_turns_with_each_batch(table: Table) -> None:
+    greedy, other = table.seat("greedy"), table.seat("other")
+    greedy.action = lambda: table.loop.call_again(greedy.descriptor, greedy)
+    for _ in range(50):
+        greedy.raise_hand()
+    counts = []
+    for _ in range(10):
+        other.raise_hand()
+        counts.append(table.batch().count("greedy"))
+    assert max(counts) <= 2
+
+
+def test_no_waiting_while_somebody_wants_another_turn(table: Table) -> None:
+    guest = table.seat("guest")
+    table.loop.call_again(guest.descriptor, guest)
+    begun = time.monotonic()
+    table.loop.run_batch(60)
+    assert table.calls == ["guest"]
+    assert time.monotonic() - begun < 30
+
+
+def test_another_turn_of_who_has_left(table: Table) -> None:
+    guest = table.seat("guest")
+    table.loop.call_again(guest.descriptor, guest)
+    table.loop.remove(guest.descriptor)
+    assert table.batch() == []
+
+
+def test_deadline(table: Table) -> None:
+    table.seat("guest", table.clock.now + 2)
+    assert table.turn(1.9) == []
+    assert table.turn(0.2) == ["guest is due"]
+    assert table.turn(10) == []
+
+
+def test_deadline_that_was_moved_away(table: Table) -> None:
+    guest = table.seat("guest", table.clock.now + 2)
+    guest.deadline += 5
+    assert table.turn(3) == []
+    assert table.turn(3) == []
+    assert table.turn(2) == ["guest is due"]
+
+
+def test_deadline_that_was_taken_back(table: Table) -> None:
+    guest = table.seat("guest", table.clock.now + 2)
+    guest.deadline = math.inf
+    assert table.turn(3) == []
+    assert table.turn(100) == []
+
+
+def test_deadline_that_was_set_later(table: Table) -> None:
+    guest = table.seat("guest")
+    guest.deadline = table.clock.now + 1
+    table.loop.note_deadline(guest.descriptor, guest.deadline)
+    assert table.turn(1) == ["guest is due"]
+
+
+def test_deadline_that_was_moved_closer(table: Table) -> None:
+    guest = table.seat("guest", table.clock.now + 60)
+    guest.deadline = table.clock.now + 1
+    table.loop.note_deadline(guest.descriptor, guest.deadline)
+    assert table.turn(1) == ["guest is due"]
+
+
+def test_deadline_of_who_has_left(table: Table) -> None:
+    guest = table.seat("guest", table.clock.now + 1)
+    table.loop.remove(guest.descriptor)
+    assert table.turn(2) == []
+
+
+def test_deadline_that_is_set_again_when_it_has_come(table: Table) -> None:
+    guest = table.seat("guest", table.clock.now + 1)
+
+    def again() -> None:
+        guest.deadline = table.clock.now + 1
+
+    guest.at_deadline = again
+    assert [table.turn(1) for _ in range(3)] == [["guest is due"]] * 3
+
+
+def test_waiting_ends_with_the_next_deadline() -> None:
+    loop = EventLoop(open_poller("epoll")[1], SystemClock())
+    calls: list[str] = []
+    guest = Guest("guest", calls)
+    guest.deadline = loop.clock.now + 0.01
+    loop.add(guest.descriptor, guest)
+    while not calls:
+        loop.run_batch(60)
+    assert calls == ["guest is due"]
+    guest.close()
+    loop.close()
+
+
+@pytest.mark.parametrize("poller_name", ["select", "poll", "epoll"])
+def test_deadlines_of_years_are_no_fault(poller_name: str) -> None:
+    """poll(2) and epoll_wait(2) count milliseconds in an int: 24 days at the most."""
+    table = Table(poller_name)
+    guest = table.seat("guest", table.clock.now + 1e11)
+    guest.raise_hand()
+    table.loop.run_batch()
+    assert table.calls == ["guest"]
+    guest.close()
+    table.loop.close()
+
+
+def test_on_second_goes_before_everybody(table: Table) -> None:
+    table.loop.on_second.append(lambda: table.calls.append("second"))
+    guest = table.seat("guest")
+    guest.raise_hand()
+    assert table.batch() == ["guest"]
+    guest.raise_hand()
+    assert table.turn(1) == ["second", "guest"]
+    guest.raise_hand()
+    assert table.turn(0.1) == ["guest"]
+    assert table.turn(5) == ["second"]
+
+
+def test_on_second_after_a_jump_back(table: Table) -> None:
+    table.loop.on_second.append(lambda: table.calls.append("second"))
+    table.clock.jump(-100)
+    assert table.batch() == ["second"]
+
+
+def test_run_until_stop(table: Table) -> None:
+    guest = table.seat("guest")
+    guest.action = table.loop.stop
+    guest.raise_hand()
+    table.loop.run()
+    assert table.calls == ["guest"]
+
+
+def test_running_loop_cannot_be_closed(table: Table) -> None:
+    guest = table.seat("guest")
+
+    def act() -> None:
+        table.loop.stop()
+        table.loop.stop()
+
+    guest.action = act
+    guest.raise_hand()
+    table.loop.run()
+    guest.action = table.loop.close
+    table.loop._is_running = True
+    guest.raise_hand()
+    assert table.batch() == ["guest"]
+    assert isinstance(guest.faults[0], EpolloError)
+    table.loop.stop()
+
+
+def test_sleeps_until_somebody_raises_a_hand() -> None:
+    loop = EventLoop(open_poller("epoll")[1])
+    calls: list[str] = []
+    guest = Guest("guest", calls)
+    guest.action = loop.stop
+    loop.add(guest.descriptor, guest)
+    before = time.thread_time()
+    waker = threading.Timer(0.2, guest.raise_hand)
+    waker.start()
+    loop.run()
+    waker.join()
+    assert calls == ["guest"]
+    assert time.thread_time() - before < 0.1
+    guest.close()
+    loop.close()

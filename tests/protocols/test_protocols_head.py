@@ -1,0 +1,287 @@
+"""Request heads, judged whole and line by line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from epollo.http.target import Target, TargetForm
+from epollo.protocols.http1.head import (
+    METHODS,
+    RELEVANT_FIELDS,
+    Head,
+    HeadReader,
+    Limits,
+    Refusal,
+)
+
+LINE = b"GET /a?b HTTP/1.1\r\n"
+HOST = b"Host: a\r\n"
+
+
+def read(octets: bytes, reader: HeadReader | None = None) -> Head | Refusal:
+    """Read a complete head as a connection does."""
+    reader = reader or HeadReader(Limits())
+    reduced = reader.reduce(octets)
+    return reduced if isinstance(reduced, Refusal) else reader.read(reduced)
+
+
+def accept(octets: bytes) -> Head:
+    head = read(octets)
+    assert isinstance(head, Head), head
+    return head
+
+
+def test_what_a_head_says() -> None:
+    head = accept(LINE + HOST + b"ACCEPT-Encoding:\tgzip \r\n\r\n")
+    assert head.request.method == b"GET"
+    assert head.request.target == Target(TargetForm.ORIGIN, b"/a", b"b", None)
+    assert head.request.fields == {b"host": b"a", b"accept-encoding": b"gzip"}
+    assert head.minor_version == 1
+    assert head.persists
+    assert head.content_length == 0
+    assert not head.expects_continue
+
+
+def test_lines_of_one_name_are_one_list() -> None:
+    head = accept(LINE + HOST + b'If-Match: "a"\r\nif-match:"b"\r\n\r\n')
+    assert head.request.fields[b"if-match"] == b'"a", "b"'
+
+
+def test_fields_that_no_answer_depends_on_are_left_out() -> None:
+    one = HeadReader(Limits()).reduce(LINE + HOST + b"Cookie: a=1\r\nUser-Agent: x\r\n\r\n")
+    other = HeadReader(Limits()).reduce(LINE + b"Cookie: a=2\r\n" + HOST + b"Cookie: b\r\n\r\n")
+    assert one == other == LINE + HOST + b"\r\n"
+
+
+def test_a_head_without_such_fields_is_its_own_reduction() -> None:
+    octets = LINE + HOST + b"Range: bytes=0-1\r\n\r\n"
+    assert HeadReader(Limits()).reduce(octets) is octets
+
+
+@pytest.mark.parametrize("method", sorted(METHODS - {b"CONNECT"}))
+@pytest.mark.parametrize("minor_version", [0, 1, 9])
+def test_methods_and_versions(method: bytes, minor_version: int) -> None:
+    head = accept(b"%b / HTTP/1.%d\r\nHost: a\r\n\r\n" % (method, minor_version))
+    assert head.request.method == method
+    assert head.minor_version == minor_version
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"", 400),
+        (b"GET", 400),
+        (b"GET /", 400),
+        (b"GET / HTTP/1.1 ", 400),
+        (b" GET / HTTP/1.1", 400),
+        (b"GET  / HTTP/1.1", 400),
+        (b"GET / HTTP/1.1.1", 400),
+        (b"GET / HTTP/11", 400),
+        (b"GET / HTTP/1.\xb2", 400),
+        (b"GET / HTTP/1.", 400),
+        (b"GET / XTTP/1.1", 400),
+        (b"GET / HTTP/2.0", 505),
+        (b"GET / HTTP/0.9", 505),
+        (b"BREW / HTTP/2.0", 505),
+        (b"BREW / HTTP/1.1", 501),
+        (b"GETT / HTTP/1.1", 501),
+        (b"get / HTTP/1.1", 501),
+        (b"G\xcbT / HTTP/1.1", 400),
+        (b"GET\x00 / HTTP/1.1", 400),
+        (b"GET /\r/ HTTP/1.1", 400),
+        (b"GET /\n HTTP/1.1", 400),
+        (b"GET /# HTTP/1.1", 400),
+        (b"GET * HTTP/1.1", 400),
+        (b"GET a:80 HTTP/1.1", 400),
+        (b"CONNECT / HTTP/1.1", 400),
+        (b"CONNECT * HTTP/1.1", 400),
+        (b"OPTIONS a:80 HTTP/1.1", 400),
+    ],
+)
+def test_request_lines_that_are_refused(line: bytes, status: int) -> None:
+    assert read(line + b"\r\nHost: a\r\n\r\n") == Refusal(status)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b" X: 1",
+        b"\tX: 1",
+        b"X : 1",
+        b"X\t: 1",
+        b"X",
+        b": 1",
+        b"X\x00: 1",
+        b"X: \x00",
+        b"X: \x7f",
+        b"X: a\rb",
+        b"X: a\nb",
+        b"X: a\r",
+        b"\rX: a",
+        b"X\xc3\xa4: 1",
+        b"(X): 1",
+        b"X@: 1",
+        b"Host: b",
+        b"hOST: a",
+        b"Content-Length: a",
+        b"Content-Length: -0",
+        b"Content-Length: 1\r\nContent-Length: 1",
+        b"Transfer-Encoding: gzip",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 1",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked;a=b",
+        b"Transfer-Encoding: chunked,",
+        b'Transfer-Encoding: "chunked"',
+        b"Transfer-Encoding: chu\tnked",
+    ],
+)
+def test_field_lines_that_are_refused(line: bytes) -> None:
+    assert read(LINE + HOST + line + b"\r\n\r\n") == Refusal(400)
+    assert read(LINE + line + b"\r\n" + HOST + b"\r\n") == Refusal(400)
+
+
+@pytest.mark.parametrize("name", [*sorted(RELEVANT_FIELDS), b"cookie"])
+@pytest.mark.parametrize("octet", [b"\x00", b"\r", b"\n", b"\x1f", b"\x7f"])
+def test_no_control_in_any_field(name: bytes, octet: bytes) -> None:
+    assert read(LINE + HOST + name + b": a" + octet + b"b\r\n\r\n") == Refusal(400)
+
+
+def test_a_fault_is_a_fault_a_second_time() -> None:
+    reader = HeadReader(Limits())
+    octets = LINE + HOST + b"X: 1\r\nX : 1\r\n\r\n"
+    for _ in range(3):
+        assert read(octets, reader) == Refusal(400)
+        assert isinstance(read(LINE + HOST + b"X: 1\r\n\r\n", reader), Head)
+
+
+@pytest.mark.parametrize(
+    ("lines", "content_length"),
+    [
+        (b"", 0),
+        (b"Content-Length: 0\r\n", 0),
+        (b"Content-Length: 00012\r\n", 12),
+        (b"Transfer-Encoding: chunked\r\n", None),
+        (b"Transfer-Encoding:\t CHUNKED \r\n", None),
+    ],
+)
+def test_length_of_the_content(lines: bytes, content_length: int | None) -> None:
+    assert accept(LINE + HOST + lines + b"\r\n").content_length == content_length
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (b"gzip, chunked", 501),
+        (b"chunked, chunked", 501),
+        (b"gzip,chunked", 501),
+        (b"chunked, gzip", 400),
+        (b"gzip", 400),
+        (b"identity", 400),
+        (b"", 400),
+        (b"xchunked", 400),
+        (b"chunked x", 400),
+    ],
+)
+def test_codings_that_are_refused(value: bytes, status: int) -> None:
+    octets = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: %b\r\n\r\n" % value
+    assert read(octets) == Refusal(status)
+
+
+@pytest.mark.parametrize(
+    ("minor_version", "connection", "persists"),
+    [
+        (1, None, True),
+        (1, b"keep-alive", True),
+        (1, b"close", False),
+        (1, b"CLOSE", False),
+        (1, b"a, close ,b", False),
+        (1, b"keep-alive, close", False),
+        (1, b"closed", True),
+        (1, b"", True),
+        (0, None, False),
+        (0, b"keep-alive", True),
+        (0, b"Keep-Alive, x", True),
+        (0, b"close, keep-alive", False),
+        (0, b"x", False),
+    ],
+)
+def test_persistence(minor_version: int, connection: bytes | None, persists: bool) -> None:
+    field = b"" if connection is None else b"Connection: %b\r\n" % connection
+    octets = b"GET / HTTP/1.%d\r\nHost: a\r\n%b\r\n" % (minor_version, field)
+    assert accept(octets).persists == persists
+
+
+def test_expectations() -> None:
+    expecting = LINE + HOST + b"Expect: 100-Continue\r\n\r\n"
+    assert accept(expecting).expects_continue
+    assert not accept(expecting.replace(b"1.1", b"1.0")).expects_continue
+    assert read(LINE + HOST + b"Expect: tea\r\n\r\n") == Refusal(417)
+    assert read(LINE + HOST + b"Expect: 100-continue, tea\r\n\r\n") == Refusal(417)
+
+
+def test_limits_are_settings() -> None:
+    reader = HeadReader(Limits(request_line_octets=20, fields=2))
+    assert isinstance(read(b"GET /123456 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n", reader), Head)
+    assert read(b"GET /1234567 HTTP/1.1\r\nHost: a\r\n\r\n", reader) == Refusal(414)
+    assert read(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nX: 1\r\n\r\n", reader) == Refusal(431)
+
+
+def test_memory_of_lines_is_bounded() -> None:
+    reader = HeadReader(Limits())
+    for number in range(5000):
+        octets = b"GET /%d HTTP/1.1\r\nHost: %d\r\nX: %d\r\n\r\n" % (number, number, number)
+        assert isinstance(read(octets, reader), Head)
+    for lines in (reader._lines, reader._ignored_lines, reader._request_lines):
+        assert len(lines) <= 2048
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                b"Host: a",
+                b"Host: b",
+                b"X: 1",
+                b"X : 1",
+                b"Cookie: a",
+                b"Content-Length: 0",
+                b"Content-Length: x",
+                b"Transfer-Encoding: chunked",
+                b"Connection: close",
+                b"Expect: x",
+                b" folded",
+                b"Cookie: \x00",
+                b"Cookie: a\rb",
+            ]
+        ),
+        st.binary(max_size=12).filter(lambda octets: b"\r\n" not in octets and octets != b""),
+    ),
+    max_size=8,
+)
+FIRST_LINES = st.sampled_from(
+    [b"GET / HTTP/1.1", b"GET / HTTP/1.0", b"BREW / HTTP/1.1", b"GET /long HTTP/1.1", b"x\x00"]
+)
+
+
+@given(FIRST_LINES, LINES, st.randoms(use_true_random=False))
+def test_a_reader_that_knows_lines_reads_as_one_that_does_not(
+    first: bytes, lines: list[bytes], chance: object
+) -> None:
+    octets = b"\r\n".join([first, *lines, b"", b""])
+    knowing = HeadReader(Limits(fields=6))
+    read(octets, knowing)
+    again = read(octets, knowing)
+    assert again == read(octets, HeadReader(Limits(fields=6)))
+
+
+@given(FIRST_LINES, LINES)
+def test_what_is_refused_early_is_refused_whole(first: bytes, lines: list[bytes]) -> None:
+    octets = b"\r\n".join([first, *lines, b"", b""])
+    reader = HeadReader(Limits(request_line_octets=15, fields=6))
+    whole = read(octets, reader)
+    start = count = 0
+    for end in range(1, len(octets)):
+        refusal, start, count = reader.judge_lines(octets[:end], start, count)
+        if refusal is not None:
+            assert refusal == whole
+            break

@@ -1,0 +1,139 @@
+"""One peer's side of HTTP/1: the same events however the octets are split."""
+
+import itertools
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from epollo.protocols.http1 import HeadReader, Http1, Incoming, Limits, Refusal
+
+LIMITS = Limits(request_line_octets=40, head_octets=200, fields=4, content_octets=30)
+
+PIECES = st.sampled_from(
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"HEAD /a HTTP/1.0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+        b"1\r\nx\r\n",
+        b"0\r\n\r\n",
+        b"0\r\nX: 1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n",
+        b"GET /" + b"x" * 30,
+        b"BREW / HTTP/1.1\r\n",
+        b"GET / HTTP/2.0\r\n",
+        b"Host: a\r\n",
+        b"Host: b\r\n",
+        b"Host : a\r\n",
+        b"Cookie: 1\r\n",
+        b"X: " + b"x" * 70,
+        b" folded\r\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"\x00",
+        b" ",
+        b":",
+        b"x",
+    ]
+)
+OCTETS = st.lists(st.one_of(PIECES, PIECES, PIECES, st.binary(max_size=5)), max_size=12).map(
+    b"".join
+)
+
+
+def list_events(octets: bytes, cuts: list[int]) -> list[Incoming | Refusal]:
+    """Return what a connection would answer to, up to the last answer."""
+    reader = HeadReader(LIMITS)
+    protocol = Http1(reader)
+    events: list[Incoming | Refusal] = []
+    edges = [0, *sorted(cut for cut in cuts if cut < len(octets)), len(octets)]
+    for start, end in itertools.pairwise(edges):
+        protocol.receive(octets[start:end])
+        while (event := next_request(reader, protocol)) is not None:
+            events.append(event)
+            if isinstance(event, Refusal) or not event.persists:
+                return events
+    return events
+
+
+def next_request(reader: HeadReader, protocol: Http1) -> Incoming | Refusal | None:
+    while isinstance(event := protocol.next_event(), bytes):
+        reduced = reader.reduce(event)
+        if isinstance(reduced, Refusal):
+            return reduced
+        outcome = protocol.read_head(reduced)
+        if outcome is not None:
+            return outcome
+    return event
+
+
+@given(OCTETS, st.lists(st.integers(1, 300), max_size=30))
+@example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2, [28])
+def test_any_split_gives_the_same_events(octets: bytes, cuts: list[int]) -> None:
+    whole = list_events(octets, [])
+    assert list_events(octets, cuts) == whole
+    assert list_events(octets, list(range(1, len(octets)))) == whole
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(1, 400), max_size=30))
+def test_any_octets_at_all(octets: bytes, cuts: list[int]) -> None:
+    assert list_events(octets, cuts) == list_events(octets, [])
+
+
+@given(OCTETS)
+def test_a_refusal_is_of_a_status_that_exists(octets: bytes) -> None:
+    for event in list_events(octets, []):
+        if isinstance(event, Refusal):
+            assert event.status in {400, 414, 417, 431, 501, 505}
+        else:
+            assert event.request.method.isupper()
+
+
+def test_between_requests() -> None:
+    reader = HeadReader(Limits())
+    protocol = Http1(reader)
+    told = [protocol.is_between_requests]
+    for octets in (
+        b"\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n",
+        b"x",
+        b"x",
+        b"G",
+    ):
+        protocol.receive(octets)
+        next_request(reader, protocol)
+        told.append(protocol.is_between_requests)
+    assert told == [True, True, False, False, True, False]
+
+
+def test_nothing_is_between_requests_behind_a_refused_head() -> None:
+    protocol = Http1(HeadReader(Limits()))
+    protocol.receive(b"GET / HTTP/1.1\r\n\r\n")
+    octets = protocol.next_event()
+    assert isinstance(octets, bytes)
+    assert protocol.read_head(octets) == Refusal(400)
+    assert not protocol.is_between_requests
+
+
+def test_what_may_be_recalled() -> None:
+    reader = HeadReader(Limits())
+    for octets, may_recall in (
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True),
+        (b"HEAD / HTTP/1.0\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", False),
+        (b"OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", False),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", False),
+    ):
+        protocol = Http1(reader)
+        protocol.receive(octets)
+        incoming = next_request(reader, protocol)
+        assert isinstance(incoming, Incoming)
+        assert incoming.may_recall == may_recall, octets

@@ -1,0 +1,572 @@
+"""The command as a person types it: what it understands, what it prints, how it ends."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import COMMAND, Serve, Server, receive_all, receive_content, receive_head
+
+LARGE_OCTETS = 32 * 1024 * 1024
+SOON_SECONDS = 3
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start the command with any words; what still runs in the end is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*words: str, command: list[str] = COMMAND, **more: object) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
+            [*command, *words],
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path, **more},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def read_link(process: subprocess.Popen[bytes]) -> str:
+    """Return the first link that is printed, once the server has said all that it says at first."""
+    assert process.stdout is not None
+    link = ""
+    for line in process.stdout:
+        found = re.search(rb"http://\S+", line)
+        if found and not link:
+            link = found[0].decode()
+        if b"Ctrl-C" in line:
+            return link
+    raise AssertionError(f"it did not start: {process.communicate()}")
+
+
+def fetch(link: str) -> bytes:
+    with urllib.request.urlopen(link, timeout=10) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def finish(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, bytes]:
+    """Send a signal; return the status and what was printed on stderr."""
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=15)
+    return process.returncode, stderr
+
+
+def run_to_end(*words: str, **more: object) -> subprocess.CompletedProcess[bytes]:
+    """Run a command that does not come to serving."""
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        [sys.executable, "-m", "epollo", *words],
+        capture_output=True,
+        timeout=20,
+        check=False,
+        **more,
+    )
+
+
+def assert_refused(result: subprocess.CompletedProcess[bytes], *fragments: str) -> None:
+    """One line on stderr that holds the fragments, nothing on stdout, status 2."""
+    text = result.stderr.decode()
+    assert text.endswith("\n")
+    assert text.count("\n") == 1, text
+    assert text.startswith("epollo: ")
+    for fragment in fragments:
+        assert fragment in text
+    assert result.stdout == b""
+    assert result.returncode == 2
+
+
+# What is understood.
+
+
+def test_the_first_lines_say_what_is_served_and_where_and_how_to_stop_it(
+    start: Start, site: Path
+) -> None:
+    process = start("site", "--port", "0")
+    assert process.stdout is not None
+    lines = [process.stdout.readline().decode() for _ in range(4)]
+    assert lines[0] == f"epollo serves {site.resolve()}\n"
+    found = re.fullmatch(r"  at: +(http://127\.0\.0\.1:\d+/)\n", lines[1])
+    assert found is not None
+    assert re.fullmatch(r"  poller: +(epoll|poll|select)\n", lines[2])
+    assert "Ctrl-C" in lines[3]
+    assert fetch(found[1]) == (site / "index.html").read_bytes()
+    assert finish(process) == (0, b"")
+
+
+def test_without_a_path_the_current_folder_is_served(start: Start, site: Path) -> None:
+    process = start("--port", "0", cwd=site)
+    assert fetch(read_link(process)) == (site / "index.html").read_bytes()
+    assert finish(process) == (0, b"")
+
+
+def test_a_number_without_a_flag_is_the_port(start: Start, site: Path) -> None:
+    port = free_port()
+    process = start("site", str(port))
+    assert read_link(process) == f"http://127.0.0.1:{port}/"
+    assert finish(process) == (0, b"")
+
+
+def test_what_people_type_for_python_http_server(start: Start, site: Path) -> None:
+    port = free_port()
+    process = start(str(port), "-d", str(site), "-b", "127.0.0.2")
+    assert read_link(process) == f"http://127.0.0.2:{port}/"
+    assert fetch(f"http://127.0.0.2:{port}/page.html") == (site / "page.html").read_bytes()
+    assert finish(process) == (0, b"")
+
+
+def test_a_folder_whose_name_is_a_number_is_a_folder(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "2026").mkdir()
+    (tmp_path / "2026" / "index.html").write_text("a year")
+    process = start("2026", "--port", "0")
+    assert fetch(read_link(process)) == b"a year"
+    assert finish(process) == (0, b"")
+
+
+@pytest.mark.parametrize("name", ["with space", "ünï", "100%", "\udcff\udcfe", "new\nline"])
+def test_a_folder_may_have_any_name(start: Start, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "index.html").write_text("here")
+    process = start(name, "--port", "0", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"epollo serves ")
+    assert process.stdout.readline().startswith(b"  at: ")
+    process.stdout.readline()
+    assert finish(process) == (0, b"")
+
+
+def test_the_installed_command_is_the_same_as_the_module(start: Start, site: Path) -> None:
+    command = shutil.which("epollo", path=sysconfig.get_path("scripts"))
+    if command is None:
+        pytest.skip("epollo is not installed here; it runs from its source")
+    process = start("site", "--port", "0", command=[command])
+    assert fetch(read_link(process)) == (site / "index.html").read_bytes()
+    assert finish(process) == (0, b"")
+
+
+def test_sharing_shows_the_address_that_others_can_reach(start: Start, site: Path) -> None:
+    process = start("site", "--port", "0", "--host", "0.0.0.0")
+    assert process.stdout is not None
+    lines = b""
+    while b"Ctrl-C" not in lines:
+        lines += process.stdout.readline()
+    here = re.search(rb"here: +(http://localhost:\d+/)", lines)
+    assert here is not None
+    assert b"http://0.0.0.0" not in lines
+    others = re.search(rb"others: +(http://[\d.]+:\d+/)", lines)
+    for link in [found[1].decode() for found in (here, others) if found]:
+        assert fetch(link) == (site / "index.html").read_bytes()
+    assert finish(process) == (0, b"")
+
+
+def test_ipv6(start: Start, site: Path) -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    process = start("site", "--port", "0", "--host", "::1")
+    link = read_link(process)
+    assert link.startswith("http://[::1]:")
+    assert fetch(link) == (site / "index.html").read_bytes()
+    assert finish(process) == (0, b"")
+
+
+def test_help_is_short_enough_to_read() -> None:
+    result = run_to_end("--help")
+    text = result.stdout.decode()
+    assert result.returncode == 0
+    assert result.stderr == b""
+    assert text.startswith("Usage: epollo [OPTIONS] [PATH] [PORT]")
+    for flag in ("--host", "--port", "--poller", "--quiet", "--grace", "http.server"):
+        assert flag in text
+    assert len(text.splitlines()) < 130
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_version() -> None:
+    result = run_to_end("--version")
+    assert re.fullmatch(rb"epollo \d+\.\d+\.\d+\S*\n", result.stdout)
+    assert result.returncode == 0
+
+
+# What is refused: one line, status 2.
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (["nowhere"], ["there is no folder nowhere"]),
+        (["-d", "nowhere"], ["there is no folder nowhere"]),
+        (["site/page.html"], ["site/page.html is not a folder"]),
+        (["two\nlines"], [r"two\nlines"]),
+        ([""], ["empty"]),
+        (["-d", ""], ["empty"]),
+        (["site", "bare"], ["one folder", "site and bare"]),
+        (["site", "--prot", "1"], ["--prot", "--help"]),
+        (["site", "-Z"], ["-Z", "--help"]),
+        (["site", "--port"], ["--port"]),
+        (["site", "--port", "http"], ["--port", "http"]),
+        (["site", "--port", "70000"], ["--port", "70000", "65535"]),
+        (["site", "--port", "-1"], ["--port", "-1"]),
+        (["site", "70000"], ["70000", "65535"]),
+        (["site", "--poller", "kqueue"], ["--poller", "kqueue", "epoll"]),
+        (["site", "--grace", "nan"], ["--grace", "nan"]),
+        (["site", "--grace", "-1"], ["--grace", "-1"]),
+        (["site", "--idle-timeout", "inf"], ["--idle-timeout"]),
+        (["site", "--idle-timeout", "1e300"], ["--idle-timeout"]),
+        (["site", "--cache-size", "much"], ["--cache-size", "much"]),
+        (["site", "--host", "no.such.host.invalid"], ["no.such.host.invalid"]),
+        (["site", "--host", "a" * 70], ["a" * 70]),
+        (["site", "--host", ".."], ["cannot listen on .."]),
+        (["site", "--host", "192.0.2.1"], ["192.0.2.1"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    words: list[str], fragments: list[str], site: Path
+) -> None:
+    assert_refused(run_to_end(*words, cwd=site.parent), *fragments)
+
+
+def test_a_port_in_use(site: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert_refused(run_to_end(str(site), "--port", port), port, "in use")
+
+
+def test_a_folder_that_may_not_be_read(site: Path) -> None:
+    # root may read everything, by two capabilities (capabilities(7)) that can be dropped.
+    dropped = "-dac_override,-dac_read_search"
+    unprivileged = ["setpriv", "--bounding-set", dropped, "--inh-caps", dropped]
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("setpriv (util-linux) is not installed, and root may read everything")
+    site.chmod(0)
+    try:
+        result = subprocess.run(
+            [*(unprivileged if os.geteuid() == 0 else []), *COMMAND, str(site)],
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
+    finally:
+        site.chmod(0o755)
+    assert_refused(result, str(site), "ermission denied")
+
+
+def test_the_current_folder_was_deleted(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    result = subprocess.run(
+        ["sh", "-c", f'rmdir "$PWD"; exec {sys.executable} -m epollo --port 0'],
+        cwd=gone,
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert_refused(result, "No such file")
+
+
+def test_too_few_descriptors(site: Path) -> None:
+    result = subprocess.run(
+        ["sh", "-c", f"ulimit -n 7; exec {sys.executable} -m epollo {site} --port 0"],
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert_refused(result, "Too many open files")
+
+
+# The terminal.
+
+
+def test_a_line_for_each_request(serve: Serve, site: Path) -> None:
+    server = serve(site)
+    server.get("/page.html")
+    length = (site / "page.html").stat().st_size
+    assert re.fullmatch(rf"GET /page\.html 200 {length} \d+\.\d ms\n", server.read_line())
+    server.exchange(b"HEAD /nowhere?a=b HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert re.fullmatch(r"HEAD /nowhere\?a=b 404 0 \d+\.\d ms\n", server.read_line())
+    server.exchange(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert re.fullmatch(r"OPTIONS \* 204 0 \d+\.\d ms\n", server.read_line())
+    server.exchange(b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert re.fullmatch(r"DELETE / 405 \d+ \d+\.\d ms\n", server.read_line())
+    server.exchange(b"nonsense\r\n\r\n")
+    assert re.fullmatch(r"- - 400 \d+ \d+\.\d ms\n", server.read_line())
+
+
+def test_the_same_request_again_gets_its_line_again(serve: Serve, site: Path) -> None:
+    server = serve(site)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    server.exchange(request * 3)
+    with server.connect() as peer:
+        for _ in range(3):
+            server.get("/", peer=peer)
+    lines = [server.read_line() for _ in range(6)]
+    assert all(line.startswith("GET / 200 ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/\x1b[2J\x1b]0;owned\x07",
+        b"/a\tb",
+        b"/%0d%0aGET%20/fake%20200",
+        b"/%1b[31m",
+        b"/\xff\xfe\x80",
+        b"/\xe2\x80\xae",
+        b"/" + b"x" * 4000,
+        b"/?" + b"\x07" * 10,
+    ],
+)
+def test_a_hostile_target_cannot_break_its_line(serve: Serve, site: Path, target: bytes) -> None:
+    server = serve(site)
+    server.exchange(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.exchange(b"GET /last HTTP/1.1\r\nHost: a\r\n\r\n")
+    line = server.read_line()
+    assert line.removesuffix("\n").isprintable()
+    assert line.isascii()
+    assert len(line) < 1000
+    assert re.fullmatch(r"\S+ \S+ \d{3} \d+ \d+\.\d ms\n", line)
+    assert server.read_line().startswith("GET /last 404 ")
+
+
+def test_quiet_prints_no_line_for_a_request(serve: Serve, site: Path) -> None:
+    server = serve(site, "--quiet")
+    server.get("/")
+    assert server.stop() == 0
+    assert server.process.stdout is not None
+    assert server.process.stdout.closed
+    assert not any("GET" in line for line in server.lines)
+
+
+def test_nothing_but_the_first_lines_is_printed_when_quiet(start: Start, site: Path) -> None:
+    process = start("site", "--port", "0", "--quiet")
+    assert fetch(read_link(process))
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=15) == (b"", b"")
+
+
+def test_nobody_reads_the_lines_any_more(start: Start, site: Path) -> None:
+    process = start("site", "--port", "0")
+    link = read_link(process)
+    assert process.stdout is not None
+    process.stdout.close()
+    for _ in range(3):
+        assert fetch(link) == (site / "index.html").read_bytes()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0
+    assert process.stderr is not None
+    stderr = process.stderr.read().decode()
+    assert stderr.count("\n") == 1, stderr
+    assert "stdout" in stderr
+
+
+def test_nobody_reads_the_lines_for_a_while(serve: Serve, site: Path) -> None:
+    """More lines than a pipe holds (64 KiB, pipe(7)): left out and counted, not waited for."""
+    requests = 5000
+    server = serve(site)
+    request = b"GET /page.html HTTP/1.1\r\nHost: a\r\n\r\n"
+    with server.connect() as peer:
+        for _ in range(requests // 50):
+            peer.sendall(request * 50)
+            octets = b""
+            while octets.count(b"HTTP/1.1 200 OK\r\n") < 50 or not octets.endswith(b"</title>\n"):
+                octets += peer.recv(65536)
+    lines = 0
+    while "left out" not in (line := server.read_line()):
+        assert line.startswith("GET /page.html 200 ")
+        lines += 1
+        if lines % 500 == 0:
+            server.get("/")
+    omitted = re.fullmatch(r"\((\d+) lines are left out: nobody was reading\)\n", line)
+    assert omitted is not None
+    # The last ones are printed while the first are read.
+    while server.read_line().startswith("GET /page.html 200 "):
+        lines += 1
+    assert lines + int(omitted[1]) == requests
+
+
+def test_into_head_1(site: Path) -> None:
+    """``epollo | head -1``: head reads one line and goes; no traceback follows."""
+    port = free_port()
+    reading, writing = os.pipe()
+    with subprocess.Popen(
+        [*COMMAND, str(site), "--port", str(port)], stdout=writing, stderr=subprocess.PIPE
+    ) as process:
+        os.close(writing)
+        with open(reading, "rb", buffering=0) as stdout:
+            assert stdout.read(15) == b"epollo serves /"
+        status, stderr = None, b""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+        status, stderr = finish(process)
+    assert status == 0
+    assert b"Traceback" not in stderr
+    assert stderr.count(b"\n") <= 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_streams_that_the_shell_closed(site: Path, closed: str) -> None:
+    """No peer gets what is printed, and nothing fails for want of a stream."""
+    port = free_port()
+    command = " ".join([*COMMAND, str(site), "--port", str(port), closed])
+    with subprocess.Popen(
+        ["sh", "-c", f"exec {command}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 10
+        answer = b""
+        while not answer and time.monotonic() < deadline:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(
+                ("127.0.0.1", port), 10
+            ) as peer:  # fmt: skip
+                peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                answer = receive_all(peer)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith((site / "index.html").read_bytes())
+        assert finish(process) == (0, b"")
+
+
+# The end.
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_an_idle_server_at_once(start: Start, site: Path, number: int) -> None:
+    process = start("site", "--port", "0", "--grace", "60")
+    read_link(process)
+    begun = time.monotonic()
+    assert finish(process, number) == (0, b"")
+    assert time.monotonic() - begun < SOON_SECONDS
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("poller", ["busy", "select", "poll", "epoll"])
+def test_idle_connections_do_not_hold_up_the_end(
+    serve: Serve, site: Path, number: int, poller: str
+) -> None:
+    server = serve(site, "--grace", "60", "--poller", poller)
+    with contextlib.ExitStack() as open_peers:
+        peers = [open_peers.enter_context(server.connect()) for _ in range(20)]
+        for peer in peers:
+            server.get("/", peer=peer)
+        begun = time.monotonic()
+        assert server.stop(number) == 0
+        assert time.monotonic() - begun < SOON_SECONDS
+        assert [peer.recv(1) for peer in peers] == [b""] * 20
+
+
+def make_large(site: Path) -> Path:
+    """Make a file too large to be kept, with content that is not all the same."""
+    path = site / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(LARGE_OCTETS)
+        for offset in range(0, LARGE_OCTETS, 1024 * 1024):
+            os.pwrite(file.fileno(), b"%d" % offset, offset)
+    return path
+
+
+def begin_download(server: Server) -> tuple[socket.socket, bytes, bytes]:
+    """Ask for the large file; return the connection, the head and the first octets."""
+    peer = socket.socket()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    peer.settimeout(15)
+    peer.connect(("127.0.0.1", server.port))
+    peer.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+    return peer, *receive_head(peer)
+
+
+def await_refusal(server: Server) -> None:
+    """Wait until nobody is let in any more."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            server.connect().close()
+        except ConnectionError:
+            return
+    raise AssertionError("connections are still accepted")
+
+
+@pytest.mark.parametrize("poller", ["busy", "epoll"])
+def test_what_is_being_sent_is_finished(serve: Serve, site: Path, poller: str) -> None:
+    """And then it ends at once: a connection that is kept alive is idle then."""
+    large = make_large(site)
+    server = serve(site, "--grace", "60", "--quiet", "--poller", poller)
+    peer, head, content = begin_download(server)
+    with peer:
+        server.process.send_signal(signal.SIGTERM)
+        await_refusal(server)
+        assert server.process.poll() is None
+        assert receive_content(peer, head, content) == large.read_bytes()
+        assert server.process.wait(SOON_SECONDS) == 0
+        assert peer.recv(1) == b""
+
+
+def test_the_grace_bounds_the_end(serve: Serve, site: Path) -> None:
+    make_large(site)
+    server = serve(site, "--grace", "1", "--quiet")
+    peer, _, _ = begin_download(server)
+    with peer:
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert 0.9 < time.monotonic() - begun < 1 + SOON_SECONDS
+        assert len(receive_all(peer)) < LARGE_OCTETS
+
+
+def test_a_second_signal_ends_at_once(serve: Serve, site: Path) -> None:
+    make_large(site)
+    server = serve(site, "--grace", "60", "--quiet")
+    peer, _, _ = begin_download(server)
+    with peer:
+        server.process.send_signal(signal.SIGINT)
+        await_refusal(server)
+        begun = time.monotonic()
+        assert server.stop(signal.SIGINT) == 0
+        assert time.monotonic() - begun < SOON_SECONDS
+
+
+def test_two_signals_at_once(serve: Serve, site: Path) -> None:
+    make_large(site)
+    server = serve(site, "--grace", "60", "--quiet")
+    peer, _, _ = begin_download(server)
+    with peer:
+        begun = time.monotonic()
+        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+            server.process.send_signal(number)
+        assert server.process.wait(15) == 0
+        assert time.monotonic() - begun < SOON_SECONDS
+
+
+def test_a_signal_right_after_the_first_lines_is_not_lost(site: Path) -> None:
+    """Whoever starts the server and waits for its first lines may stop it from then on."""
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-m", "epollo", str(site), "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            assert finish(process) == (0, b"")

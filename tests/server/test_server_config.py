@@ -1,0 +1,73 @@
+"""The settings file as an operator uses it: what is typed goes before what it says."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from conftest import Serve, Server
+from server.workers import await_line, refusal
+
+INDEX = b"<!doctype html><title>index</title>\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "epollo.toml"
+
+
+def test_a_file_says_what_is_not_typed(
+    serve: Serve, site: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(site.parent)
+    config.write_text("directory = 'folder'\nport = 1\nquiet = true\nhost = '127.0.0.2'\n")
+    # The harness types a folder, port 0, and this.
+    server = serve(site, "--host", "127.0.0.1", "--config", str(config))
+    assert server.port != 1
+    assert server.get("/") == INDEX
+    assert server.stop() == 0
+    assert server.process.stdout is None or server.process.stdout.closed
+
+
+def test_a_folder_in_the_file_is_relative_to_the_current_one(
+    site: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(site)
+    config.write_text("directory = 'folder'\nquiet = true\n")
+    server = Server(Path("--recall"), "--config", str(config), directory=tmp_path)
+    assert server.get("/") == b"<!doctype html><title>folder</title>\n"
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("colour = 'red'", "there is no setting colour"),
+        ("port = 'http'", "port is to be a number"),
+        ("port = 65536", "65536 is not in the range"),
+        ("idle-timeout = nan", "not a number"),
+        ("idle-timeout = 0", "is not in the range"),
+        ("poller = 'kqueue'", "'kqueue' is not one of"),
+        ("workers = 1000", "'1000' is not one of"),
+        ("directory = ''", "the name of the folder is empty"),
+        ("=", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(config: Path, text: str, reason: str) -> None:
+    config.write_text(text)
+    assert reason in refusal("--config", str(config))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert "cannot read" in refusal("--config", str(tmp_path / "none"))
+
+
+def test_what_is_typed_goes_before_the_file_at_a_reload_too(
+    serve: Serve, site: Path, config: Path
+) -> None:
+    config.write_text("workers = 1\nport = 1\n")
+    server = serve(site, "--quiet", "--workers", "2", "--config", str(config))
+    config.write_text("workers = 3\nport = 2\n")
+    server.process.send_signal(signal.SIGHUP)
+    await_line(server, "2 new workers serve")
+    assert server.get("/") == INDEX

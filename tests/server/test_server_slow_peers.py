@@ -1,0 +1,63 @@
+"""slowhttptest with 2,000 connections: beside it a client that behaves is answered at once."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import Serve, require_descriptors
+
+CONNECTIONS = 2000
+SECONDS = 10
+LONGEST_SECONDS = 1.0
+
+
+@pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="slowhttptest is not installed")
+@pytest.mark.parametrize(
+    ("mode", "arguments", "target"),
+    [
+        ("slow header", ["-H", "-i", "1"], "/"),
+        (
+            "slow read",
+            ["-X", "-w", "10", "-y", "20", "-n", "1", "-z", "5", "-k", "3"],
+            "/large.bin",
+        ),
+        ("range", ["-R", "-a", "5", "-b", "3000"], "/"),
+    ],
+    ids=["slow header", "slow read", "range"],
+)
+def test_a_client_that_behaves_is_answered_beside_those_that_do_not(
+    serve: Serve, site: Path, tmp_path: Path, mode: str, arguments: list[str], target: str
+) -> None:
+    require_descriptors(2 * CONNECTIONS + 200)
+    (site / "large.bin").write_bytes(bytes(1_500_000))
+    server = serve(site, "--quiet")
+    expected = server.get("/")
+    descriptors = server.settled_descriptors()
+    attack = subprocess.Popen(
+        ["slowhttptest", *arguments, "-c", str(CONNECTIONS), "-r", "400", "-l", str(SECONDS),
+         "-p", "3", "-u", server.url + target],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )  # fmt: skip
+    try:
+        taken_seconds = []
+        most = 0
+        while attack.poll() is None:
+            begun = time.perf_counter()
+            assert server.get("/") == expected
+            taken_seconds.append(time.perf_counter() - begun)
+            if len(taken_seconds) % 50 == 0:
+                most = max(most, server.descriptors() - descriptors)
+    finally:
+        attack.kill()
+        attack.wait()
+    assert max(taken_seconds) < LONGEST_SECONDS, json.dumps(sorted(taken_seconds)[-5:])
+    assert len(taken_seconds) > 100
+    assert most > CONNECTIONS / 2 or mode == "range"
+    assert server.await_descriptors(descriptors + 1, 20) <= descriptors + 1
+    assert server.get("/") == expected

@@ -1,0 +1,94 @@
+"""SIGUSR1: the access log goes on in another file, which workers cannot open in their sandbox."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from conftest import Serve
+from server.workers import Load, await_line, await_true, children
+
+INDEX = b"<!doctype html><title>index</title>\n"
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.mark.parametrize("words", [(), ("--workers", "2"), ("--workers", "2", "--user", "nobody")])
+def test_a_log_that_was_moved_away_is_begun_anew(
+    serve: Serve, site: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    if "nobody" in words:
+        if os.geteuid():
+            pytest.skip("only root can become somebody else")
+        # pytest's own folders are for nobody else.
+        for folder in (site, *site.parents[:3]):
+            folder.chmod(0o755)
+    log, old = tmp_path / "access.log", tmp_path / "access.log.1"
+    server = serve(site, "--quiet", "--access-log", str(log), *words)
+    server.get("/")
+    assert await_true(lambda: len(lines_of(log)) == 1)
+    log.rename(old)
+    server.process.send_signal(signal.SIGUSR1)
+    assert await_true(log.exists)
+    held = [server.pid] if not words else children(server.pid)
+    assert await_true(lambda: not any(old in opened(pid) for pid in held))
+    for _ in range(20):
+        server.get("/")
+    assert await_true(lambda: len(lines_of(log)) == 20)
+    assert len(lines_of(old)) == 1
+    assert server.stderr == ""
+
+
+def opened(pid: int) -> list[Path]:
+    """Return what a process has open."""
+    return [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+
+
+def test_rotation_and_reloads_under_load_lose_no_line(
+    serve: Serve, site: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "access.log"
+    server = serve(site, "--quiet", "--workers", "2", "--access-log", str(log))
+    descriptors = server.descriptors()
+    with Load(server.connect, INDEX, clients=3) as load:
+        for number in range(1, 6):
+            log.rename(tmp_path / f"access.log.{number}")
+            server.process.send_signal(signal.SIGUSR1)
+            assert await_true(log.exists)
+            assert await_true(lambda: len(lines_of(log)) > 5)
+        server.process.send_signal(signal.SIGHUP)
+        await_line(server, "new workers serve")
+    assert await_true(lambda: len(children(server.pid)) == 2)
+    assert server.descriptors() == descriptors
+    assert server.stop() == 0
+    lines = [line for path in tmp_path.glob("access.log*") for line in lines_of(path)]
+    assert load.failures == []
+    assert len(lines) == load.answered
+    assert all('"GET / HTTP/1.1" 200' in line for line in lines)
+
+
+@pytest.mark.parametrize("words", [(), ("--workers", "1")])
+def test_a_log_that_cannot_be_opened_again_goes_on(
+    serve: Serve, site: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    server = serve(site, "--quiet", "--access-log", str(folder / "access.log"), *words)
+    folder.rename(tmp_path / "moved")
+    server.process.send_signal(signal.SIGUSR1)
+    await_line(server, "the old one goes on")
+    server.get("/")
+    assert await_true(lambda: len(lines_of(tmp_path / "moved" / "access.log")) == 1)
+
+
+@pytest.mark.parametrize("words", [(), ("--workers", "1")])
+def test_without_a_log_the_signal_does_nothing(
+    serve: Serve, site: Path, words: tuple[str, ...]
+) -> None:
+    server = serve(site, "--quiet", *words)
+    server.process.send_signal(signal.SIGUSR1)
+    assert server.get("/") == INDEX
+    assert server.stderr == ""

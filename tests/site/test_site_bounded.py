@@ -1,0 +1,157 @@
+"""A flood of requests that never come again does not make the server grow.
+
+By default 50,000 requests of each kind are sent to fill what is bounded, and 150,000 more to see that
+it is; marked slow, a million.
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import Serve, Server
+from epollo.settings import MEBIBYTE
+from site_grounds import Ground
+
+BATCH = 50
+GROWTH_OCTETS_LIMIT = 4 * MEBIBYTE
+
+Form = Callable[[int], bytes]
+"""From a number to a request that no other number has."""
+
+
+def targets(number: int) -> bytes:
+    return b"GET /%d/nothing HTTP/1.1\r\nHost: a\r\n\r\n" % number
+
+
+def queries(number: int) -> bytes:
+    return b"GET /page.txt?%d HTTP/1.1\r\nHost: a\r\n\r\n" % number
+
+
+def cookies(number: int) -> bytes:
+    return b"GET /page.txt HTTP/1.1\r\nHost: a\r\nCookie: user=%d\r\n\r\n" % number
+
+
+def field_names(number: int) -> bytes:
+    return b"GET /page.txt HTTP/1.1\r\nHost: a\r\nX-%d: a\r\n\r\n" % number
+
+
+def hosts(number: int) -> bytes:
+    return b"GET /page.txt HTTP/1.1\r\nHost: h%d\r\n\r\n" % number
+
+
+def codings(number: int) -> bytes:
+    return b"GET /page.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: x%d\r\n\r\n" % number
+
+
+def tags(number: int) -> bytes:
+    return b'GET /page.txt HTTP/1.1\r\nHost: a\r\nIf-None-Match: "%d"\r\n\r\n' % number
+
+
+def ranges(number: int) -> bytes:
+    return b"GET /page.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=%d-%d\r\n\r\n" % (
+        number % 1000,
+        number + 1000,
+    )
+
+
+FORMS = (targets, queries, cookies, field_names, hosts, codings, tags, ranges)
+
+
+def send_flood(server: Server, form: Form, numbers: Iterator[int], count: int) -> None:
+    """Send so many requests, some at a time, and see that each is answered."""
+    with server.connect(60) as peer:
+        for _ in range(count // BATCH):
+            peer.sendall(b"".join(form(next(numbers)) for _ in range(BATCH)))
+            receive_answers(peer, BATCH)
+
+
+def receive_answers(peer: socket.socket, count: int) -> None:
+    # No content here holds the start of a status line, and each answer ends in a line of its own.
+    octets = b""
+    while octets.count(b"HTTP/1.1 ") < count or not octets.endswith(b"\n"):
+        part = peer.recv(262_144)
+        assert part, "closed"
+        octets += part
+    assert octets.count(b"HTTP/1.1 ") == count
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "page.txt").write_bytes(b"line of text\n" * 5)
+    return tmp_path
+
+
+def measure_growth(server: Server, forms: tuple[Form, ...], first: int, more: int) -> int:
+    """Return by how many octets the server grew between the first requests and some more."""
+    numbers = iter(range(first + more))
+    for form in forms:
+        send_flood(server, form, numbers, first // len(forms))
+    before = server.resident_octets()
+    for form in forms:
+        send_flood(server, form, numbers, more // len(forms))
+    return server.resident_octets() - before
+
+
+def test_flood_of_all_kinds(serve: Serve, root: Path) -> None:
+    server = serve(root, "--quiet")
+    assert measure_growth(server, FORMS, 50_000, 150_000) < GROWTH_OCTETS_LIMIT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_flood_of_a_million(serve: Serve, root: Path, form: Form) -> None:
+    server = serve(root, "--quiet")
+    growth = measure_growth(server, (form,), 100_000, 1_000_000)
+    print(f"{form.__name__}: grew by {growth / 1024:.0f} KiB")
+    assert growth < GROWTH_OCTETS_LIMIT
+
+
+def test_flood_of_long_paths_of_short_names(serve: Serve, root: Path) -> None:
+    # Each name of a path is an object: these take many times the octets of the request.
+    def long_targets(number: int) -> bytes:
+        return b"GET /%d%b HTTP/1.1\r\nHost: a\r\n\r\n" % (number, b"/aa" * 2600)
+
+    server = serve(root, "--quiet")
+    before = server.resident_octets()
+    send_flood(server, long_targets, iter(range(10_000)), 1000)
+    assert server.resident_octets() - before < 24 * MEBIBYTE
+
+
+def test_files_are_kept_within_the_size_of_the_cache(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number}.bin").write_bytes(b"%06d" % number * 2000)
+    with Ground(tmp_path, cache_octets=MEBIBYTE) as ground:
+        for number in [*range(300), *range(0, 300, 7)]:
+            assert ground.get(f"/{number}.bin")[:6] == b"%06d" % number
+            assert ground.catalogue._files.octets <= MEBIBYTE
+        assert len(ground.catalogue._files) > 50
+
+
+def test_nothing_depends_on_what_was_evicted(tmp_path: Path) -> None:
+    for number in range(200):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "page.txt").write_bytes(b"x" * 10_000)
+    with Ground(tmp_path, cache_octets=100_000) as ground:
+        watch = ground.catalogue.watch
+        assert watch is not None
+        for number in range(200):
+            ground.get(f"/{number}/page.txt")
+            ground.status(f"/{number}/nothing")
+            ground.clock.turn()
+        # The folders of what is kept, of what is remembered to be missing, and those above the root.
+        for number in range(200):
+            (tmp_path / str(number) / "page.txt").write_bytes(b"y")
+        ground.ask("/")
+        for number in range(200):
+            ground.status(f"/{number}/page.txt")
+        kept = len(ground.catalogue._files) + len(ground.catalogue._absences)
+        depended = sum(
+            len(dependents)
+            for folder in watch._folders.values()
+            for dependents in folder.dependents.values()
+        )
+        assert depended <= 2 * kept + 20
+        assert all(folder.dependents for folder in watch._folders.values())

@@ -1,0 +1,191 @@
+"""A site without sockets: requests as values, a clock that tests turn, answers read strictly."""
+
+import gc
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from epollo.http.content_coding import IDENTITY
+from epollo.http.dates import format_date
+from epollo.http.message import FileSegment, Request, Response
+from epollo.http.target import parse_target
+from epollo.protocols.http1 import has_content
+from epollo.settings import MEBIBYTE
+from epollo.site.catalogue import Catalogue
+from epollo.site.respond import Site
+
+START_SECOND = 4_000_000_000
+"""Later than anything that a test writes, unless it says otherwise."""
+
+
+class TurnedClock:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self, second: int = START_SECOND) -> None:
+        self.now = 1000.0
+        self.second = second
+        self.date = format_date(second)
+
+    def read(self) -> bool:
+        return False
+
+    def turn(self, seconds: int = 1) -> None:
+        self.now += seconds
+        self.second += seconds
+        self.date = format_date(self.second)
+
+
+class Answer:
+    """A response as a client would see it, after it was checked against RFC 9110."""
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self.status = response.status
+        self.fields: dict[str, str] = {}
+        self.is_recallable = response.is_recallable
+        for name, value in response.fields:
+            text = name.decode().lower()
+            assert text not in self.fields, f"{text} is there twice"
+            self.fields[text] = value.decode("latin-1")
+        content = b"".join(_read_segment(segment) for segment in response.content)
+        self.content = content if has_content(request.method, response.status) else b""
+        self._check(request, len(content))
+
+    def _check(self, request: Request, content_octets: int) -> None:
+        fields = self.fields
+        assert not any(re.search(r"[\r\n\0]", value) for value in fields.values())
+        length = fields.get("content-length")
+        if self.status in {204, 304}:
+            assert length is None
+            assert content_octets == 0
+        elif request.method != b"HEAD":
+            assert length == str(content_octets)
+        else:
+            assert length is not None
+        if self.content:
+            assert fields["x-content-type-options"] == "nosniff"
+            assert "content-type" in fields
+        if self.status in {200, 206}:
+            assert {"etag", "last-modified", "accept-ranges"} <= fields.keys()
+        if self.status == 304:
+            assert "etag" in fields
+            assert "content-type" not in fields
+        if self.status == 206:
+            is_multipart = fields["content-type"].startswith("multipart/byteranges; boundary=")
+            assert ("content-range" in fields) is not is_multipart
+        if self.status == 416:
+            assert re.fullmatch(r"bytes \*/\d+", fields["content-range"])
+        if self.status == 405:
+            assert "allow" in fields
+        if self.status in {301, 308}:
+            assert re.fullmatch(r"/(?![/\\])[!-~]*", fields["location"])
+        if "content-encoding" in fields:
+            assert fields["content-encoding"] != IDENTITY.decode()
+            assert fields["vary"] == "Accept-Encoding"
+
+
+def _read_segment(segment: bytes | FileSegment) -> bytes:
+    if isinstance(segment, bytes):
+        return segment
+    return os.pread(segment.file.fileno(), segment.length, segment.offset)
+
+
+class Ground:
+    """A root and the site on it, in this process."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        cache_octets: int = 16 * MEBIBYTE,
+        kept_octets_limit: int = MEBIBYTE,
+        clock: TurnedClock | None = None,
+    ) -> None:
+        self.root = root
+        self.clock = TurnedClock() if clock is None else clock
+        self.reports: list[str] = []
+        self.changes = 0
+        self.catalogue = Catalogue(
+            root,
+            self.clock,
+            self.reports.append,
+            self._on_change,
+            cache_octets=cache_octets,
+            kept_octets_limit=kept_octets_limit,
+        )
+        self.site = Site(self.catalogue, self.clock)
+
+    def _on_change(self) -> None:
+        self.changes += 1
+
+    def ask(
+        self,
+        target: str | bytes,
+        fields: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        drain: bool = True,
+    ) -> Answer:
+        """Return the answer to a request; the kernel's events are read first, as the loop does."""
+        if drain and self.catalogue.watch is not None:
+            self.catalogue.watch.on_ready(1)
+        raw = target.encode() if isinstance(target, str) else target
+        parsed = parse_target(raw)
+        assert parsed is not None, raw
+        request = Request(
+            method.encode(),
+            parsed,
+            {name.lower().encode(): value.encode() for name, value in (fields or {}).items()},
+        )
+        response = self.site.respond(request)
+        try:
+            return Answer(request, response)
+        finally:
+            for segment in response.content:
+                if isinstance(segment, FileSegment):
+                    segment.file.close()
+
+    def get(self, target: str | bytes) -> bytes:
+        """Return the content of an answer 200."""
+        answer = self.ask(target)
+        assert answer.status == 200, answer.status
+        return answer.content
+
+    def status(self, target: str | bytes) -> int:
+        return self.ask(target).status
+
+    def close(self) -> None:
+        self.catalogue.close()
+
+    def __enter__(self) -> "Ground":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def count_descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    # What an earlier test let go of in a circle would be counted, and closed at any time.
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file at once: write another beside it, and rename it over the old one."""
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
+def switch_link(link: Path, target: Path | str) -> None:
+    """Let a link lead elsewhere, at once."""
+    new = link.with_name(link.name + ".new")
+    new.symlink_to(target)
+    new.replace(link)
