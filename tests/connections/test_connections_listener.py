@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess
-from epollo.connections.listener import Listener
+from epollo.connections.listener import Listener, bound_unsent_octets
 from epollo.connections.listening import open_listening_socket
 from epollo.errors import OperatorError
 from epollo.http.message import Request, Response
@@ -209,10 +209,24 @@ def test_in_a_crowd_little_waits_in_the_kernel_for_each(
         return listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
 
     before = unsent_limit()
-    for connections, limit in ((0, before), (200, 256 * 1024), (200, 256 * 1024), (0, before)):
+    for connections, limit in (
+        (0, before),
+        (200, 256 * 1024),
+        (200, 256 * 1024),
+        (300, 128 * 1024),
+        (0, before),
+    ):
         harness.service.connections = connections
         with connect(listening) as peer:
             assert serve_until_answered(harness, peer).endswith(b"ok")
             assert unsent_limit() == limit
     harness.service.connections = 0
     listener.close()
+
+
+def test_a_crowd_that_doubles_lets_no_more_wait_than_before() -> None:
+    assert {bound_unsent_octets(connections) for connections in range(128)} == {0}
+    for connections in (128, 255, 256, 511, 512, 1023, 1024, 2047):
+        doublings = connections.bit_length() - 1
+        assert bound_unsent_octets(connections) << doublings == 32 * 1024 * 1024
+    assert bound_unsent_octets(100_000) == 16 * 1024
