@@ -6,8 +6,12 @@ Decision: S3-FIFO (Yang and others, "FIFO queues are all you need for cache evic
 What is new stands in a short queue and leaves by its end, unless it was asked for again meanwhile:
 then it moves to the main queue. Whoever left the short queue is remembered by name for a while, and
 goes to the main queue at once when it comes back. A hit costs one increment.
+
+The queues are ordered dictionaries: a plain one keeps the places of those who left by its front until
+it grows, and finds the first of 10,000 in 6 microseconds instead of 0.4.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -36,10 +40,10 @@ class Cache(Generic[Name, Cached]):
     def __init__(self, octets_limit: int, on_evict: Callable[[Cached], None]) -> None:
         self._limit = octets_limit
         self._on_evict = on_evict
-        self._short: dict[Name, Cached] = {}
-        self._main: dict[Name, Cached] = {}
+        self._short: OrderedDict[Name, Cached] = OrderedDict()
+        self._main: OrderedDict[Name, Cached] = OrderedDict()
         # Known by a hash: names may be long, and a mistake only makes a newcomer one of the main.
-        self._ghosts: dict[int, None] = {}
+        self._ghosts: OrderedDict[int, None] = OrderedDict()
         self._short_octets = 0
         self.octets = 0
 
@@ -92,8 +96,7 @@ class Cache(Generic[Name, Cached]):
                 self._turn_main()
 
     def _shorten(self) -> None:
-        name, entry = next(iter(self._short.items()))
-        del self._short[name]
+        name, entry = self._short.popitem(last=False)
         self._short_octets -= entry.octets
         if entry.hits > 0:
             entry.hits = 0
@@ -102,12 +105,11 @@ class Cache(Generic[Name, Cached]):
         self.octets -= entry.octets
         self._ghosts[hash(name)] = None
         if len(self._ghosts) > max(len(self._main), 256):
-            del self._ghosts[next(iter(self._ghosts))]
+            self._ghosts.popitem(last=False)
         self._on_evict(entry)
 
     def _turn_main(self) -> None:
-        name, entry = next(iter(self._main.items()))
-        del self._main[name]
+        name, entry = self._main.popitem(last=False)
         if entry.hits > 0:
             entry.hits -= 1
             self._main[name] = entry
