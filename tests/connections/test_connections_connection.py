@@ -14,6 +14,7 @@ from epollo.connections.service import Timeouts
 from epollo.http.message import FileSegment, Request, Response
 from epollo.http.status import respond_plainly
 from epollo.loop import EventLoop
+from epollo.protocols.http1 import Limits
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
@@ -229,6 +230,67 @@ def test_what_is_not_recalled(
         peer.send(request_octets)
         harness.settle(peer)
         assert len(small_site.asked) == 2
+
+
+def with_cookie(value: bytes, fields: int = 0) -> bytes:
+    more = b"".join(b"X: %d\r\n" % number for number in range(fields))
+    return b"GET / HTTP/1.1\r\nHost: a\r\n%bCookie: %b\r\nAccept: */*\r\n\r\n" % (more, value)
+
+
+def test_requests_that_differ_by_a_cookie_are_known_by_what_stands_around_it(
+    small_site: SmallSite, clock: HandClock
+) -> None:
+    with InProcess(small_site, clock=clock, has_recall=True) as harness:
+        recall = harness.service.recall
+        assert recall is not None
+        peer = harness.connect(with_cookie(b"user=0"))
+        for number in range(1, 10):
+            peer.send(with_cookie(b"user=%d" % number))
+            harness.settle(peer)
+        assert statuses(peer) == [200] * 10
+        assert len(small_site.asked) == 1
+        assert any(isinstance(key, tuple) for key in recall.young)
+        assert not any(isinstance(key, bytes) and b"user" in key for key in recall.young)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        with_cookie(b"user=\x00"),
+        with_cookie(b"user=\rx"),
+        with_cookie(b"user\nHost: b"),
+        with_cookie(b"user\r\nHost: b"),
+        with_cookie(b"user\r\n y"),
+        b"\r\n" + with_cookie(b"user\r\n y"),
+    ],
+)
+def test_what_is_no_cookie_is_refused_between_known_parts_too(
+    small_site: SmallSite, clock: HandClock, octets: bytes, has_recall: bool
+) -> None:
+    with InProcess(small_site, clock=clock, has_recall=has_recall) as harness:
+        peer = harness.connect(with_cookie(b"user=0"))
+        for number in range(1, 5):
+            peer.send(with_cookie(b"user=%d" % number))
+            harness.settle(peer)
+        peer.send(octets)
+        harness.settle(peer)
+        assert statuses(peer) == [200] * 5 + [400]
+        assert peer.is_closed
+
+
+def test_limits_hold_between_known_parts_too(
+    small_site: SmallSite, clock: HandClock, has_recall: bool
+) -> None:
+    limits = Limits(head_octets=300, fields=5)
+    with InProcess(small_site, clock=clock, has_recall=has_recall, limits=limits) as harness:
+        for fields, long in ((2, b"x" * 300), (3, b"x")):
+            peer = harness.connect(with_cookie(b"user=0", 2))
+            for number in range(1, 5):
+                peer.send(with_cookie(b"user=%d" % number, 2))
+                harness.settle(peer)
+            peer.send(with_cookie(long, fields))
+            harness.settle(peer)
+            assert statuses(peer) == [200] * 5 + [431]
 
 
 # Turns.

@@ -35,9 +35,9 @@ def test_what_was_kept_is_known_until_it_is_forgotten() -> None:
 def test_exact_octets_get_their_own_entry_when_they_come_again() -> None:
     recall, answer = Recall(), make_answer()
     recall.keep(b"reduced", answer)
-    assert recall.find(b"exact", b"reduced") is answer
+    assert recall.find(b"reduced", b"exact") is answer
     assert recall.get(b"exact") is None
-    assert recall.find(b"exact", b"reduced") is answer
+    assert recall.find(b"reduced", b"exact") is answer
     assert recall.get(b"exact") is answer
 
 
@@ -45,9 +45,31 @@ def test_octets_that_differ_every_time_take_no_room() -> None:
     recall, answer = Recall(), make_answer()
     recall.keep(b"reduced", answer)
     for number in range(20_000):
-        assert recall.find(b"exact %d" % number, b"reduced") is answer
+        assert recall.find(b"reduced", b"exact %d" % number) is answer
     assert len(recall) == 1
     assert len(recall._seen) <= 4096
+
+
+def test_parts_around_a_cookie_get_their_own_entry_when_they_come_again() -> None:
+    recall, answer = Recall(), make_answer()
+    recall.keep(b"reduced", answer)
+    parts = (b"before", b"after")
+    for number in range(2):
+        assert recall.get(parts) is None
+        assert recall.find(b"reduced", b"exact %d" % number, parts) is answer
+    assert recall.get(parts) is answer
+    assert recall.get(b"beforeafter") is None
+    assert len(recall) == 2
+    recall.keep((b"x" * 4000, b"x" * 97), answer)
+    assert len(recall) == 2
+
+
+def test_a_key_leads_to_its_answer_without_an_entry_for_itself() -> None:
+    recall, answer = Recall(), make_answer()
+    recall.keep(b"reduced", answer)
+    for _ in range(3):
+        assert recall.find(b"reduced", *recall.young) is answer
+    assert recall._octets == 400 + len(b"reduced") + len(answer.octets)
 
 
 def test_long_requests_are_not_kept() -> None:

@@ -12,6 +12,7 @@ from epollo.protocols.http1.head import (
     HeadReader,
     Limits,
     Refusal,
+    part_at_cookie,
 )
 
 LINE = b"GET /a?b HTTP/1.1\r\n"
@@ -51,6 +52,50 @@ def test_fields_that_no_answer_depends_on_are_left_out() -> None:
     one = HeadReader(Limits()).reduce(LINE + HOST + b"Cookie: a=1\r\nUser-Agent: x\r\n\r\n")
     other = HeadReader(Limits()).reduce(LINE + b"Cookie: a=2\r\n" + HOST + b"Cookie: b\r\n\r\n")
     assert one == other == LINE + HOST + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "parts"),
+    [
+        (LINE + b"Cookie: a=1\r\n" + HOST + b"\r\n", (LINE[:-2], b"\r\n" + HOST + b"\r\n")),
+        (LINE + HOST + b"Cookie: a\r\n\r\n", ((LINE + HOST)[:-2], b"\r\n\r\n")),
+        (LINE + b"Cookie: \t\xff ~\r\n\r\n", (LINE[:-2], b"\r\n\r\n")),
+        (LINE + b"Cookie: \r\nCookie: b\r\n\r\n", (LINE[:-2], b"\r\nCookie: b\r\n\r\n")),
+        (LINE + HOST + b"\r\n", None),
+        (LINE + HOST + b"X: Cookie: a\r\n\r\n", None),
+        (LINE + HOST + b"XCookie: a\r\n\r\n", None),
+        (b"Cookie: a\r\n\r\n", None),
+        (LINE + b"Cookie: a", None),
+        (LINE + b"Cookie: a\r", None),
+        (LINE + b"Cookie: \x00\r\n\r\n", None),
+        (LINE + b"Cookie: a\nb\r\n\r\n", None),
+        (LINE + b"Cookie: a\rb\r\n\r\n", None),
+        (LINE + b"Cookie: \x7f\r\n\r\n", None),
+    ],
+)
+def test_parts_around_a_cookie(octets: bytes, parts: tuple[bytes, bytes] | None) -> None:
+    assert part_at_cookie(octets) == parts
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"Cookie: a=1", b"Cookie: b", b"User-Agent: x", b"Range: bytes=0-1"])
+    ),
+    st.binary(max_size=8),
+)
+def test_a_head_means_the_same_with_any_cookie_between_its_parts(
+    lines: list[bytes], cookie: bytes
+) -> None:
+    octets = LINE + HOST + b"".join(b"%b\r\n" % line for line in lines) + b"\r\n"
+    parts = part_at_cookie(octets)
+    assert (parts is None) is not any(line.startswith(b"Cookie") for line in lines)
+    if parts is not None:
+        other = b"%b\r\nCookie: %b%b" % (parts[0], cookie, parts[1])
+        outcome = HeadReader(Limits()).reduce(other)
+        if part_at_cookie(other) == parts:
+            assert outcome == HeadReader(Limits()).reduce(octets)
+        else:
+            assert outcome == Refusal(400)
 
 
 def test_a_head_without_such_fields_is_its_own_reduction() -> None:

@@ -134,6 +134,8 @@ def make_request(chance: random.Random) -> tuple[bytes, bool]:
     some: tuple[Callable[[], str], ...] = (
         lambda: "Accept: */*",
         lambda: f"Cookie: user={chance.randrange(3)}",
+        lambda: f"Cookie: user={chance.random()}",
+        lambda: "Cookie: user=" + chance.choice(("\x00", "\x7f", "\r", "\t")),
         lambda: f"Range: bytes={chance.choice(('0-0', '-3', '2-', '0-1,5-6', '9999-', 'x'))}",
         lambda: "If-None-Match: *",
         lambda: "If-Modified-Since: Thu, 01 Jan 1970 00:30:00 GMT",

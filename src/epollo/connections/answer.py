@@ -121,16 +121,23 @@ def _show_target(target: Target) -> bytes:
     return target.path or target.authority or b"*"
 
 
-def render_refusal(status: int, date: bytes) -> Answer:
-    """Return the last answer to a peer whose octets make no request."""
+def render_refusal(status: int, date: bytes, head: bytes) -> Answer:
+    """Return the last answer to a peer whose octets make no request.
+
+    ``head`` is what came of its head: to HEAD nothing but a head is sent (RFC 9110 section 9.3.2).
+    """
     response = respond_plainly(status)
-    head = format_head(response, date, 1, persists=False)
+    octets = format_head(response, date, 1, persists=False)
+    length = 0
+    if not head.lstrip(b"\r\n").startswith(b"HEAD "):
+        octets = b"".join((octets, *response.content))  # type: ignore[arg-type]
+        length = response.length
     return Answer(
-        b"".join((head, *response.content)),  # type: ignore[arg-type]
+        octets,
         (),
         persists=False,
         method=b"-",
         target=b"-",
         status=status,
-        length=response.length,
+        length=length,
     )

@@ -140,7 +140,7 @@ class Connection:
             # RFC 9110 section 15.5.9.
             protocol = self._protocol
             head = b"" if protocol is None else protocol.head or protocol.inbox
-            self._send_answer(render_refusal(408, self._service.clock.date), head)
+            self._send_answer(render_refusal(408, self._service.clock.date, head), head)
         elif self._outbox is None or not self._is_pace_kept(self._outbox):
             self.close()
 
@@ -236,9 +236,9 @@ class Connection:
             outcome = service.reader.reduce(event)
             if isinstance(outcome, Refusal):
                 protocol.take_back(event)
-                return render_refusal(outcome.status, service.clock.date)
+                return render_refusal(outcome.status, service.clock.date, event)
             reduced = outcome
-            if recall is not None and (answer := recall.find(event, reduced)) is not None:
+            if recall is not None and (answer := recall.find(reduced, event)) is not None:
                 return answer
             incoming = protocol.read_head(reduced)
             if incoming is None:
@@ -246,7 +246,8 @@ class Connection:
                 return None
             event = incoming
         if isinstance(event, Refusal):
-            return render_refusal(event.status, service.clock.date)
+            head = protocol.head or protocol.inbox
+            return render_refusal(event.status, service.clock.date, head)
         request = event.request
         persists = event.persists and not service.is_draining
         try:

@@ -10,11 +10,12 @@ use about once a second.
 Price: one full answer per distinct request and second, some ten microseconds.
 
 An answer is known by the reduced octets of its request (`HeadReader.reduce`), which all clients that
-want the same thing share. Octets as they came get an entry of their own when they come a second
-time: requests that differ each from the last, by a cookie say, are never seen twice and take no room.
+want the same thing share. Octets as they came, and what stands around a cookie in them, get an entry of
+their own when they come a second time: requests that differ each from the last are never seen twice and
+take no room.
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from epollo.connections.answer import Answer
 from epollo.generations import Generations
@@ -27,7 +28,11 @@ _REQUEST_OCTETS_LIMIT: Final = 4096
 _ENTRY_OCTETS: Final = 400
 
 
-class Recall(Generations[bytes, Answer]):
+Key: TypeAlias = bytes | tuple[bytes, bytes]
+"""Octets of a request, or the two parts of them that stand around a cookie (`part_at_cookie`)."""
+
+
+class Recall(Generations[Key, Answer]):
     """The answers of this second, bounded to two generations of 4,096 entries and 8 MiB."""
 
     __slots__ = ("_seen",)
@@ -36,36 +41,38 @@ class Recall(Generations[bytes, Answer]):
         super().__init__(entries_limit=_ENTRIES_LIMIT, octets_limit=_OCTETS_LIMIT)
         self._seen: set[int] = set()
 
-    def find(self, request_octets: bytes, reduced_octets: bytes) -> Answer | None:
-        """Return the answer to a request whose exact octets are not known."""
-        answer = self.young.get(reduced_octets) or self.get(reduced_octets)
-        if answer is not None and request_octets is not reduced_octets:
-            fingerprint = hash(request_octets)
-            if fingerprint in self._seen:
-                self.keep(request_octets, answer)
-            else:
-                if len(self._seen) >= _ENTRIES_LIMIT:
-                    self._seen.clear()
-                self._seen.add(fingerprint)
+    def find(self, key: Key, *others: Key) -> Answer | None:
+        """Return the answer that is known by a key; have the others lead to it when they come again."""
+        answer = self.young.get(key) or self.get(key)
+        if answer is not None:
+            for other in others:
+                if other is key:
+                    continue
+                fingerprint = hash(other)
+                if fingerprint in self._seen:
+                    self.keep(other, answer)
+                else:
+                    if len(self._seen) >= _ENTRIES_LIMIT:
+                        self._seen.clear()
+                    self._seen.add(fingerprint)
         return answer
 
-    def get(self, request_octets: bytes, octets: int = 0) -> Answer | None:  # noqa: ARG002
-        """Return the answer to these octets, if it is known."""
-        answer = self.young.get(request_octets)
+    def get(self, key: Key, octets: int = 0) -> Answer | None:  # noqa: ARG002
+        """Return the answer that is known by this key."""
+        answer = self.young.get(key)
         if answer is None:
-            answer = self._old.pop(request_octets, None)
+            answer = self._old.pop(key, None)
             if answer is not None:
-                self.keep(request_octets, answer)
+                self.keep(key, answer)
         return answer
 
-    def keep(self, request_octets: bytes, answer: Answer) -> None:
+    def keep(self, key: Key, answer: Answer) -> None:
         """Recall this answer to these octets until `clear` is called.
 
         Long content is the representation's own and is not counted here; a long part of it (206) is
         a copy that nobody else has, and is not kept.
         """
         is_copy = answer.status == 206 and any(isinstance(one, bytes) for one in answer.rest)
-        if len(request_octets) <= _REQUEST_OCTETS_LIMIT and not is_copy:
-            self.put(
-                request_octets, answer, _ENTRY_OCTETS + len(request_octets) + len(answer.octets)
-            )
+        octets = len(key) if isinstance(key, bytes) else sum(map(len, key))
+        if octets <= _REQUEST_OCTETS_LIMIT and not is_copy:
+            self.put(key, answer, _ENTRY_OCTETS + octets + len(answer.octets))

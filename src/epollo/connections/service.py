@@ -9,7 +9,7 @@ from epollo.connections.answer import Answer
 from epollo.connections.recall import Recall
 from epollo.http.message import Request, Response
 from epollo.loop import EventLoop
-from epollo.protocols.http1 import HeadReader
+from epollo.protocols.http1 import HeadReader, Refusal, part_at_cookie
 
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -151,15 +151,19 @@ class Service:
 
         None where the octets are anything but one whole head, too.
         """
-        if (
-            self.recall is None
-            or octets.find(_HEAD_END) != len(octets) - len(_HEAD_END)
-            or len(octets) > self.reader.limits.head_octets
-            or octets.startswith(b"\r\n")
-        ):
+        recall = self.recall
+        if recall is None or len(octets) > self.reader.limits.head_octets:
+            return None
+        parts = part_at_cookie(octets)
+        if parts is not None and (answer := recall.find(parts, octets)) is not None:
+            # Known parts are those of one whole head, and a cookie between them leaves it one.
+            return answer
+        if octets.find(_HEAD_END) != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
             return None
         reduced = self.reader.reduce(octets)
-        return self.recall.find(octets, reduced) if isinstance(reduced, bytes) else None
+        if isinstance(reduced, Refusal):
+            return None
+        return recall.find(reduced, octets, *(() if parts is None else (parts,)))
 
     def drain(self) -> None:
         """Let every answer from now on be the last one of its connection."""

@@ -47,6 +47,10 @@ _FIELD_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):([\t\x20-\x7e
 # end may still be the first half of a CRLF.
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0a-\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)")
 
+# What tells the requests of one browser from those of another like it (RFC 6265 section 5.4).
+_COOKIE: Final = b"\r\nCookie: "
+_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+")
+
 METHODS: Final = frozenset(
     (b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"PATCH", b"TRACE", b"CONNECT")
 )
@@ -259,6 +263,19 @@ class HeadReader:
         """Return the refusal of a head that is known to have a fault, by the rule of the first one."""
         refusal, _, _ = self.judge_lines(octets, 0, 0)
         return refusal or Refusal(400)
+
+
+def part_at_cookie(octets: bytes) -> tuple[bytes, bytes] | None:
+    """Return what stands before and after the first cookie of a head, and that is a valid line.
+
+    None where there is none, as browsers write it. The two parts decide on the answer alone, and are
+    found at a third of the price of reducing the head.
+    """
+    start = octets.find(_COOKIE)
+    end = octets.find(CRLF, start + 2)
+    if start < 0 or end < 0 or _VALUE.fullmatch(octets, start + 2, end) is None:
+        return None
+    return octets[:start], octets[end:]
 
 
 def _recollect_lines() -> Generations[bytes, Any]:
