@@ -330,3 +330,17 @@ def test_what_is_refused_early_is_refused_whole(first: bytes, lines: list[bytes]
         if refusal is not None:
             assert refusal == whole
             break
+
+
+def test_a_line_that_trickles_in_is_not_looked_through_again() -> None:
+    reader = HeadReader(Limits())
+    octets = LINE + HOST + b"X: \x00" + b"y" * 100
+    refusal, start, count = reader.judge_lines(octets, 0, 0)
+    assert refusal == Refusal(400)
+    # What an earlier call was given is taken to be judged, but for a CR at its end.
+    assert reader.judge_lines(octets, start, count, len(octets) - 50)[0] is None
+    assert reader.judge_lines(octets + b"\rz", start, count, len(octets) + 1)[0] == Refusal(400)
+    assert reader.judge_lines(octets + b"\x01", start, count, len(octets))[0] == Refusal(400)
+    line = b"GET /\x00" + b"y" * 100
+    assert reader.judge_lines(line, 0, 0)[0] == Refusal(400)
+    assert reader.judge_lines(line, 0, 0, len(line) - 50)[0] is None

@@ -82,7 +82,7 @@ def _parse_line(octets: bytes) -> ProxyHeader | NoProxyHeader | None:
         kind(found[3].decode("ascii"))
     except AddressValueError:
         return NoProxyHeader()
-    return ProxyHeader(str(source), length)
+    return ProxyHeader(_show(source), length)
 
 
 def _parse_binary(octets: bytes) -> ProxyHeader | NoProxyHeader | None:
@@ -96,12 +96,17 @@ def _parse_binary(octets: bytes) -> ProxyHeader | NoProxyHeader | None:
     fixed = known[len(_SIGNATURE) :]
     if fixed[:1] and fixed[0] not in {_LOCAL, _PROXY}:
         return NoProxyHeader()
-    if fixed[1:2] and (fixed[1] >> 4 >= len(_ADDRESS_OCTETS) or fixed[1] & 0xF >= _TRANSPORTS):
+    # Of LOCAL, a proxy's own connection, all that follows is passed over, whatever it is.
+    is_local = fixed[:1] == bytes((_LOCAL,))
+    if (
+        not is_local
+        and fixed[1:2]
+        and (fixed[1] >> 4 >= len(_ADDRESS_OCTETS) or fixed[1] & 0xF >= _TRANSPORTS)
+    ):
         return NoProxyHeader()
     if len(fixed) < 4:
         return None
     length = _FIXED_OCTETS + int.from_bytes(fixed[2:])
-    is_local = fixed[0] == _LOCAL
     if length > LONGEST_OCTETS or (
         not is_local and length < _FIXED_OCTETS + _ADDRESS_OCTETS[fixed[1] >> 4]
     ):
@@ -112,5 +117,11 @@ def _parse_binary(octets: bytes) -> ProxyHeader | NoProxyHeader | None:
     if not is_local and fixed[1] == _TCP4:
         source = str(IPv4Address(octets[16:20]))
     elif not is_local and fixed[1] == _TCP6:
-        source = str(IPv6Address(octets[16:32]))
+        source = _show(IPv6Address(octets[16:32]))
     return ProxyHeader(source, length)
+
+
+def _show(address: IPv4Address | IPv6Address) -> str:
+    """Return an address as text, that of IPv4 the same however it was written (RFC 4291, 2.5.5.2)."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 
 from epollo.generations import Generations
 from epollo.http.fields import is_host, parse_content_length
-from epollo.http.grammar import OWS_OCTETS
+from epollo.http.grammar import OWS_OCTETS, parse_list
 from epollo.http.message import FieldLine, Request
 from epollo.http.preconditions import CONDITIONAL_FIELDS
 from epollo.http.target import Target, TargetForm, parse_target
@@ -170,12 +170,16 @@ class HeadReader:
             fields[name] = value
         return _conclude(request_line, fields)
 
-    def judge_lines(self, octets: bytes, start: int, count: int) -> tuple[Refusal | None, int, int]:
+    def judge_lines(
+        self, octets: bytes, start: int, count: int, judged: int = 0
+    ) -> tuple[Refusal | None, int, int]:
         """Judge what is there of a head that is not complete yet.
 
         ``start`` and ``count`` say how far an earlier call came: the octet at which the first line
         that is not complete begins, and how many lines were judged before it. Returns both anew, and
-        the refusal that the octets ask for whatever may follow them.
+        the refusal that the octets ask for whatever may follow them. ``judged`` is how many octets
+        that call was given: what they may not hold is not looked for again, however slowly a line
+        comes.
         """
         while (end := octets.find(CRLF, start)) >= 0:
             line = octets[start:end]
@@ -190,10 +194,11 @@ class HeadReader:
                     return Refusal(431), start, count
             start = end + 2
             count += 1
-        tail = octets[start:]
+        # The last of them may have been a CR, of which it was not known yet what follows.
+        begin = max(start, judged - 1)
         if count == 0:
-            return self._judge_length(tail), start, count
-        return (Refusal(400) if _FORBIDDEN.search(tail) else None), start, count
+            return self._judge_length(octets, begin), start, count
+        return (Refusal(400) if _FORBIDDEN.search(octets, begin) else None), start, count
 
     def _read_request_line(self, line: bytes) -> RequestLine | Refusal:
         known = self._request_lines.get(line, len(line))
@@ -218,11 +223,11 @@ class HeadReader:
             self._request_lines.put(line, request_line, len(line))
         return request_line
 
-    def _judge_length(self, line: bytes) -> Refusal | None:
-        """Judge a request line, complete or not, by its octets and their number."""
+    def _judge_length(self, line: bytes, begin: int = 0) -> Refusal | None:
+        """Judge a request line, complete or not, by its octets from ``begin`` on and their number."""
         limit = self.limits.request_line_octets
         # Whichever fault comes first decides, so that the outcome does not depend on the split.
-        if _FORBIDDEN.search(line, 0, limit + 1):
+        if _FORBIDDEN.search(line, begin, limit + 1):
             return Refusal(400)
         if len(line) <= limit:
             return None
@@ -315,9 +320,10 @@ def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | Refusal:
         content_length = int(fields[b"content-length"])
     expects_continue = False
     if b"expect" in fields and line.minor_version:
-        if fields[b"expect"].lower() != b"100-continue":
+        members = parse_list(fields[b"expect"].lower())
+        if any(member != b"100-continue" for member in members):
             return Refusal(417)
-        expects_continue = True
+        expects_continue = bool(members)
     return Head(
         Request(line.method, line.target, fields),
         line.minor_version,

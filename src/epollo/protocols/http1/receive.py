@@ -5,6 +5,7 @@ not have them read again. Who has not has them reduced, may know the answer to t
 it read by `Http1.read_head`.
 """
 
+import re
 from typing import Final, NamedTuple
 
 from epollo.http.message import Request
@@ -12,6 +13,7 @@ from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress
 from epollo.protocols.http1.head import Head, HeadReader, Refusal
 
 _EMPTY_LINE: Final = b"\r\n"
+_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
 _HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -31,7 +33,7 @@ class Incoming(NamedTuple):
 class Http1:
     """The receiving half of a connection."""
 
-    __slots__ = ("_content", "_count", "_pending", "_reader", "_start", "head", "inbox")
+    __slots__ = ("_content", "_count", "_judged", "_pending", "_reader", "_start", "head", "inbox")
 
     def __init__(self, reader: HeadReader) -> None:
         self._reader = reader
@@ -41,14 +43,18 @@ class Http1:
         """The head of the request whose content is awaited, for whoever wants to know it later."""
         self._content: LengthReader | ChunkReader | None = None
         self._pending: Incoming | None = None
-        # How far the lines of an incomplete head have been judged.
+        # How far the lines of an incomplete head have been judged, and its octets.
         self._start = 0
         self._count = 0
+        self._judged = 0
 
     @property
     def is_between_requests(self) -> bool:
-        """Tell whether nothing of another request, nor of the last one's content, is missing."""
-        return not self.inbox and self._pending is None
+        """Tell whether nothing of another request, nor of the last one's content, is missing.
+
+        Half an empty line may be here then.
+        """
+        return self._pending is None and self.inbox in {b"", b"\r"}
 
     def receive(self, octets: bytes) -> None:
         """Take in what the peer sent."""
@@ -62,22 +68,22 @@ class Http1:
         if self._content is not None:
             return self._read_content()
         inbox = self.inbox
-        if not self._count:
+        if not self._count and inbox.startswith(_EMPTY_LINE):
             # RFC 9112 section 2.2: an empty line before a request is to be ignored.
-            while inbox.startswith(_EMPTY_LINE):
-                inbox = inbox[2:]
-            self.inbox = inbox
+            inbox = self.inbox = _EMPTY_LINES.sub(b"", inbox, count=1)
         if not inbox:
             return None
         end = inbox.find(_HEAD_END, max(0, self._start - 2))
         limit = self._reader.limits.head_octets
         if 0 <= end <= limit - 4:
             self.inbox = inbox[end + 4 :]
-            self._start = self._count = 0
+            self._start = self._count = self._judged = 0
             return inbox[: end + 4]
+        octets = inbox[:limit]
         refusal, self._start, self._count = self._reader.judge_lines(
-            inbox[:limit], self._start, self._count
+            octets, self._start, self._count, self._judged
         )
+        self._judged = len(octets)
         if refusal is None and len(inbox) >= limit:
             refusal = Refusal(431)
         return refusal
