@@ -9,7 +9,7 @@ import pytest
 
 from connections.in_process import FolderSite, InProcess, Peer
 from epollo.connections.answer import Answer, count_content
-from epollo.connections.connection import REQUESTS_PER_TURN
+from epollo.connections.connection import REQUESTS_PER_TURN, Connection
 from epollo.connections.service import Timeouts
 from epollo.http.message import FileSegment, Request, Response
 from epollo.http.status import respond_plainly
@@ -541,6 +541,44 @@ def test_a_drip_of_empty_lines_does_not_extend_anything(
     assert peer.is_let_go()
 
 
+@pytest.mark.parametrize("first", [b"", GET], ids=["new", "idle"])
+def test_half_an_empty_line_is_no_request(
+    harness: InProcess, clock: HandClock, first: bytes
+) -> None:
+    """It gets no 408, which a client would take for the answer to what it asks next."""
+    peer = harness.connect(first)
+    for octets in (b"\r", b"\n", b"\r"):
+        peer.send(octets)
+        harness.settle(peer)
+    before = bytes(peer.received)
+    for _ in range(77):
+        turn(harness, clock, 1)
+    peer.receive()
+    assert bytes(peer.received) == before
+    assert peer.is_let_go()
+
+
+def test_what_follows_half_an_empty_line(harness: InProcess) -> None:
+    peer = harness.connect(GET)
+    for octets in (b"\r", b"\n" + GET, GET + b"\r", b"\n\r", b"\n", GET):
+        peer.send(octets)
+        harness.settle(peer)
+    assert statuses(peer) == [200] * 4
+    # As known as the request is, it does not begin with a CR.
+    for octets in (b"\r", GET):
+        peer.send(octets)
+        harness.settle(peer)
+    assert statuses(peer) == [200] * 4 + [400]
+
+
+def test_who_waits_behind_half_an_empty_line_is_idle(harness: InProcess) -> None:
+    peer = harness.connect(GET + b"\r")
+    (connection,) = [one for one in harness.loop.handlers() if isinstance(one, Connection)]
+    assert connection.is_idle
+    connection.on_drain()
+    assert peer.is_let_go()
+
+
 def test_the_next_request_has_its_own_time(harness: InProcess, clock: HandClock) -> None:
     peer = harness.connect(b"GET / HTTP/1.1\r\n")
     turn(harness, clock, 9)
@@ -667,6 +705,41 @@ def test_lingering_is_bounded(harness: InProcess, clock: HandClock) -> None:
     turn(harness, clock, 1)
     turn(harness, clock, 1)
     assert peer.is_let_go()
+
+
+LAST_BIG_GET = b"GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+def test_who_has_not_taken_all_of_the_last_answer_may_go_on_sending(
+    small_site: SmallSite, clock: HandClock
+) -> None:
+    """What reaches a closed socket resets it, and the rest of the answer with it."""
+    with InProcess(small_site, clock=clock, timeouts=TIMEOUTS) as harness:
+        peer = harness.connect(LAST_BIG_GET, buffer_octets=2 * BIG_OCTETS)
+        for _ in range(8):
+            turn(harness, clock, 9)
+            assert not peer.is_let_go()
+            peer.socket.send(b"\r\n")
+            harness.loop.run_batch(0)
+            assert peer.socket.recv(100_000)
+        peer.receive()
+        assert peer.is_closed
+        assert not peer.is_reset
+        peer.socket.close()
+        harness.loop.run_batch(0)
+        assert peer.is_let_go()
+
+
+def test_who_never_takes_the_last_answer_is_given_up(
+    small_site: SmallSite, clock: HandClock
+) -> None:
+    with InProcess(small_site, clock=clock, timeouts=TIMEOUTS) as harness:
+        peer = harness.connect(LAST_BIG_GET, buffer_octets=2 * BIG_OCTETS)
+        for seconds in (9, 9, 9):
+            turn(harness, clock, seconds)
+            assert not peer.is_let_go()
+        turn(harness, clock, 9)
+        assert peer.is_let_go()
 
 
 def test_a_drained_service_closes_who_is_idle(harness: InProcess) -> None:

@@ -172,6 +172,22 @@ def test_whoever_says_that_it_will_send_no_more_gets_all_answers(
     assert server.await_descriptors(descriptors) == descriptors
 
 
+def test_what_comes_after_the_last_request_does_not_cut_its_answer(
+    server: Server, root: Path
+) -> None:
+    """A socket that is closed when octets come resets the connection (RFC 9112 section 9.6)."""
+    for late in (b"\r\n", REQUEST % b"/"):
+        with narrow_peer(server) as peer:
+            peer.sendall(b"GET /middle.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            _, begin = receive_head(peer)
+            peer.sendall(late)
+            content = begin
+            while part := peer.recv(8192):
+                content += part
+                rest(0.002)
+            assert content == (root / "middle.bin").read_bytes()
+
+
 @pytest.mark.parametrize(
     "octets", [b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGE"]
 )

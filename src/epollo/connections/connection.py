@@ -38,18 +38,20 @@ HIGH_WATER_OCTETS: Final = 256 * 1024
 """A turn ends when it owes the peer more than this."""
 
 
-# What a connection is about to do. Up to `_IDLE` nothing of a request is here.
+# What a connection is about to do. Up to `_BETWEEN` nothing of a request is here.
 _NEW: Final = 0
 _IDLE: Final = 1
+# Half an empty line is here, which is no request (RFC 9112 section 2.2) and moves no deadline.
+_BETWEEN: Final = 2
 # Part of a request is here; its deadline stands, and no further octet moves it.
-_RECEIVING: Final = 2
+_RECEIVING: Final = 3
 # More requests may be complete than one turn could answer.
-_BEHIND: Final = 3
+_BEHIND: Final = 4
 # To be closed as soon as the peer has taken what it is owed.
-_FINISHING: Final = 4
+_FINISHING: Final = 5
 # We said our last word; what the peer still sends is thrown away for a while.
-_LINGERING: Final = 5
-_CLOSED: Final = 6
+_LINGERING: Final = 6
+_CLOSED: Final = 7
 
 
 class Connection:
@@ -58,6 +60,7 @@ class Connection:
     __slots__ = (
         "_events",
         "_outbox",
+        "_pace",
         "_protocol",
         "_service",
         "_socket",
@@ -78,24 +81,26 @@ class Connection:
         # Made when octets come that are not recalled whole; many a peer never needs one.
         self._protocol: Http1 | None = None
         self._outbox: Outbox | None = None
+        # How fast the peer takes what it is owed; None until that has to be waited for.
+        self._pace: Pace | None = None
         self._state = _NEW
         self._events = 0
         self.deadline: float = math.inf
         service.connections += 1
 
-    def on_accepted(self) -> None:
+    def on_accepted(self, received: bytes = b"") -> None:
         """Take the first turn, before the poller is told about the socket.
 
-        The listener holds a connection back until octets have come (TCP_DEFER_ACCEPT, tcp(7)), so
-        that they can be received at once; a peer that wants one answer only is never registered.
+        ``received`` are the first octets, if they are here; a peer that wants one answer only is never
+        registered.
         """
         self.deadline = self._service.clock.now + self._service.timeouts.head
-        self.on_ready(READABLE)
+        self.on_ready(READABLE, received)
         if not self._events and self._state != _CLOSED:
             self._watch(READABLE)
 
-    def on_ready(self, events: int) -> None:  # noqa: ARG002 - the system calls tell the truth
-        """Go on with this peer."""
+    def on_ready(self, events: int, received: bytes = b"") -> None:  # noqa: ARG002 - calls tell the truth
+        """Go on with this peer; with octets that were ``received`` already, if there are any."""
         if self._outbox is not None:
             self._flush(self._outbox)
             return
@@ -103,7 +108,7 @@ class Connection:
             self._take_turn()
             return
         try:
-            octets = self._socket.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
+            octets = received or self._socket.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
@@ -122,7 +127,7 @@ class Connection:
                 if answer is not None:
                     if self._state == _IDLE:
                         self.deadline = service.idle_deadline
-                    else:
+                    elif answer.persists:
                         self._begin_idle()
                     self._send_answer(answer, octets)
                     return
@@ -141,13 +146,13 @@ class Connection:
             protocol = self._protocol
             head = b"" if protocol is None else protocol.head or protocol.inbox
             self._send_answer(render_refusal(408, self._service.clock.date, head), head)
-        elif self._outbox is None or not self._is_pace_kept(self._outbox):
+        elif not self._is_pace_kept():
             self.close()
 
     @property
     def is_idle(self) -> bool:
         """Tell whether nothing is under way."""
-        return self._state <= _IDLE and self._outbox is None
+        return self._state <= _BETWEEN and self._outbox is None
 
     def try_give_way(self) -> bool:
         """Close, so that there is room for another; tell whether nothing was under way."""
@@ -167,7 +172,7 @@ class Connection:
 
     def on_drain(self) -> None:
         """Close if nothing is under way; else the answer that is will be the last."""
-        if self._outbox is None and self._state in {_NEW, _IDLE}:
+        if self.is_idle:
             self.close()
         elif self._state == _IDLE:
             # What is owed was promised to a connection that persists.
@@ -267,8 +272,7 @@ class Connection:
         """Note that the peer has to move next, and by when.
 
         ``before`` is the state that this turn began in, `_BEHIND` if it had an answer. Without one the
-        deadline of a request stands, and so does any other where only empty lines came, which are no
-        request (RFC 9112 section 2.2).
+        deadline of a request stands, and so does any other where only empty lines came.
         """
         self._state = before
         if not protocol.is_between_requests:
@@ -276,12 +280,17 @@ class Connection:
                 self._state = _RECEIVING
                 self._set_deadline(self._service.timeouts.head)
         elif before != _BEHIND:
-            return
+            if protocol.inbox:
+                self._state = _BETWEEN
+            elif before == _BETWEEN:
+                self._state = _IDLE
         elif self._service.is_draining:
             # The last answer was sent in an earlier turn, and promised that there would be more.
             self._finish()
         else:
             self._begin_idle()
+            if protocol.inbox:
+                self._state = _BETWEEN
 
     def _begin_idle(self) -> None:
         """Wait for the next request."""
@@ -355,7 +364,9 @@ class Connection:
             self.close()
             return len(octets)
         if sent == len(octets):
-            if self._state >= _BEHIND:
+            if self._state == _FINISHING:
+                self._finish()
+            elif self._state == _BEHIND:
                 self._go_on()
             return 0
         outbox = self._begin_outbox()
@@ -418,10 +429,10 @@ class Connection:
             self.close()
             return
         if outbox.octets:
-            if outbox.pace is None:
+            if self._pace is None:
                 self._await_room(outbox)
             return
-        self._outbox = None
+        self._outbox = self._pace = None
         self._note(*outbox.unlogged)
         if self._state < _FINISHING:
             self._watch(READABLE)
@@ -430,49 +441,61 @@ class Connection:
     def _await_room(self, outbox: Outbox) -> None:
         """Wait until the peer takes more of what it is owed, and read nothing from it."""
         self._watch(WRITABLE)
-        now = self._service.clock.now
-        outbox.pace = Pace(now, outbox.octets + count_unconfirmed_octets(self._socket))
-        self._set_deadline(outbox.pace.next_look(self._service.timeouts.send) - now)
+        self._begin_pace(outbox.octets + count_unconfirmed_octets(self._socket))
 
-    def _is_pace_kept(self, outbox: Outbox) -> bool:
-        """Look at how fast the peer takes what it is owed; note when to look again."""
-        if outbox.pace is None:
-            return False
+    def _begin_pace(self, left_octets: int) -> None:
+        """Wait for the peer for as long as it keeps the pace."""
         now = self._service.clock.now
+        self._pace = Pace(now, left_octets)
+        self._set_deadline(self._pace.next_look(self._service.timeouts.send) - now)
+
+    def _is_pace_kept(self) -> bool:
+        """Look at how fast the peer takes what it is owed; note when to look again."""
+        if self._pace is None:
+            return False
+        left_octets = count_unconfirmed_octets(self._socket)
+        if self._outbox is not None:
+            left_octets += self._outbox.octets
+        elif not left_octets:
+            return False
         timeouts = self._service.timeouts
-        left_octets = outbox.octets + count_unconfirmed_octets(self._socket)
-        is_kept = outbox.pace.is_kept(
-            now,
+        is_kept = self._pace.is_kept(
+            self._service.clock.now,
             left_octets,
             patience_seconds=timeouts.send,
             octets_per_second=timeouts.octets_per_second,
         )
-        self.deadline = outbox.pace.next_look(timeouts.send)
+        self.deadline = self._pace.next_look(timeouts.send)
         return is_kept
 
     def _go_on(self) -> None:
-        """Everything owed has been sent: do what comes next."""
+        """Everything owed has been handed to the kernel: do what comes next."""
         if self._state == _BEHIND:
             self._watch(READABLE)
             self._service.loop.call_again(self.descriptor, self)
         elif self._state == _FINISHING:
-            self._finish()
+            self._finish(count_unconfirmed_octets(self._socket))
         elif self._state == _RECEIVING:
             self._set_deadline(self._service.timeouts.head)
         else:
             self._set_deadline(self._service.timeouts.idle)
 
-    def _finish(self) -> None:
+    def _finish(self, unconfirmed_octets: int = 0) -> None:
         """Close; but if the peer may still be sending, let it first read what we said.
 
-        A socket that is closed while octets are unread resets the connection, and the reset may
-        overtake the answer (RFC 9112 section 9.6). Who learns of the end only now, because we stop,
-        may have sent another request already.
+        A socket that is closed while octets are unread, or that octets reach when it is closed, resets
+        the connection, and the reset overtakes what the peer has not taken (RFC 9112 section 9.6). Who
+        learns of the end only now, because we stop, may have sent another request already; and while a
+        long answer is under way anything may come.
         """
         is_over = self._protocol is None or self._protocol.is_between_requests
-        if is_over and not self._may_be_sent_more():
+        if is_over and not unconfirmed_octets and not self._service.is_draining:
             self.close()
-            return
+        else:
+            self._linger(unconfirmed_octets)
+
+    def _linger(self, unconfirmed_octets: int) -> None:
+        """Say that there is no more, and read on until the peer says so too, or takes nothing."""
         try:
             self._socket.shutdown(SHUT_WR)
         except OSError:
@@ -480,11 +503,10 @@ class Connection:
             return
         self._state = _LINGERING
         self._watch(READABLE)
-        self._set_deadline(self._service.timeouts.linger)
-
-    def _may_be_sent_more(self) -> bool:
-        """Tell whether it is we who end the connection, unasked."""
-        return self._service.is_draining
+        if unconfirmed_octets:
+            self._begin_pace(unconfirmed_octets)
+        else:
+            self._set_deadline(self._service.timeouts.linger)
 
     def _watch(self, events: int) -> None:
         if not self._events:

@@ -33,5 +33,9 @@ class CountedConnection(Connection):
             exchanges = [*exchanges[: left - 1], (head, end_answer(last))]
         super()._send_answers(exchanges)
 
-    def _may_be_sent_more(self) -> bool:
-        return self._requests_left <= 0 or super()._may_be_sent_more()
+    def _finish(self, unconfirmed_octets: int = 0) -> None:
+        if self._requests_left <= 0:
+            # The end is our wish, and the peer may have sent another request already.
+            self._linger(unconfirmed_octets)
+        else:
+            super()._finish(unconfirmed_octets)

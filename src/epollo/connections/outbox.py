@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Final
 
 from epollo.connections.answer import Exchange
-from epollo.connections.pace import Pace
 from epollo.http.message import FileSegment, Segment
 
 STEP_OCTETS: Final = 2 * 1024 * 1024
@@ -49,13 +48,11 @@ def send_file_step(peer: _socket.socket, segment: FileSegment) -> int:
 class Outbox:
     """Segments in the order of their answers; ``octets`` of them are still to be sent."""
 
-    __slots__ = ("_segments", "octets", "pace", "unlogged")
+    __slots__ = ("_segments", "octets", "unlogged")
 
     def __init__(self) -> None:
         self._segments: deque[memoryview | FileSegment] = deque()
         self.octets = 0
-        self.pace: Pace | None = None
-        """How fast the peer takes this; None until it has to be waited for."""
         self.unlogged: tuple[Sequence[Exchange], float] = ((), 0.0)
         """What is to be noted when it has been sent, and when its requests were received."""
 
