@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess
+from epollo.connections.admission import BURST
 from epollo.connections.listener import Listener, bound_unsent_octets
 from epollo.connections.listening import open_listening_socket
 from epollo.errors import OperatorError
@@ -69,6 +70,82 @@ def test_who_knocks_is_answered(harness: InProcess, listening: socket.socket) ->
         assert harness.service.connections == 1
     listener.close()
     assert listening.fileno() == -1
+
+
+def count_accepted(harness: InProcess) -> int:
+    """Turn the loop once; return how many were let in."""
+    before = harness.service.connections
+    harness.loop.run_batch(5)
+    return harness.service.connections - before
+
+
+def test_a_crowd_is_let_in_by_bursts_that_double(
+    clock: HandClock, listening: socket.socket
+) -> None:
+    with InProcess(respond, poller_name="epoll", clock=clock) as harness:
+        Listener(listening, harness.service)
+        with contextlib.ExitStack() as open_peers:
+            peers = [open_peers.enter_context(connect(listening)) for _ in range(40)]
+            counts = [count_accepted(harness) for _ in range(6)]
+            assert counts == [1, 2, 4, 8, BURST, 40 - 15 - BURST]
+            for peer in peers:
+                assert peer.recv(65536).endswith(b"ok")
+            # Nobody is lost, and who comes alone is let in alone.
+            for peer in peers[:3]:
+                peer.sendall(GET)
+                assert count_accepted(harness) == 0
+                assert peer.recv(65536).endswith(b"ok")
+            for _ in range(3):
+                with connect(listening) as peer:
+                    assert serve_until_answered(harness, peer).endswith(b"ok")
+
+
+def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
+    harness: InProcess, listening: socket.socket
+) -> None:
+    """Who was let in second may know of a change that came after the poller's report."""
+    told: list[str] = []
+    harness.service.look_for_changes = lambda: told.append("looked")
+
+    def tell_and_respond(request: Request) -> Response:
+        told.append("asked")
+        return respond(request)
+
+    harness.service.respond = tell_and_respond
+    harness.service.recall = None
+    harness.service.is_report_instant = True
+    listener = Listener(listening, harness.service)
+    with contextlib.ExitStack() as open_peers:
+        for _ in range(3):
+            peer = open_peers.enter_context(connect(listening))
+            serve_until_answered(harness, peer)
+        assert told == ["asked"] * 3
+        told.clear()
+        peers = [open_peers.enter_context(connect(listening)) for _ in range(3)]
+        # A burst of two, after it was found that nobody waits.
+        listener.on_ready(1)
+        listener.on_ready(1)
+        for peer in peers:
+            serve_until_answered(harness, peer)
+    assert told.count("asked") == 3
+    assert told.index("looked") < told.index("asked", 1)
+
+
+def test_a_peer_in_a_burst_that_sends_later(clock: HandClock, listening: socket.socket) -> None:
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 0)
+    with InProcess(respond, poller_name="epoll", clock=clock) as harness:
+        Listener(listening, harness.service)
+        with contextlib.ExitStack() as open_peers:
+            peers = [
+                open_peers.enter_context(connect(listening, octets))
+                for octets in (GET, GET, b"", GET[:9])
+            ]
+            peers[1].close()
+            while harness.service.connections < 3:
+                harness.loop.run_batch(5)
+            for peer, octets in ((peers[2], GET), (peers[3], GET[9:])):
+                peer.sendall(octets)
+                assert serve_until_answered(harness, peer).endswith(b"ok")
 
 
 def test_a_socket_is_given_what_it_needs(listening: socket.socket) -> None:

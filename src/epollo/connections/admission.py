@@ -27,6 +27,8 @@ from epollo.connections.service import Service
 from epollo.http.status import respond_plainly
 from epollo.protocols.http1 import format_head
 
+BURST: Final = 16
+"""At most so many peers are let in in one turn of the loop."""
 _FOUND: Final = 1024
 _LOOKS_PER_CLOSING: Final = 64
 _RETRY_AFTER_SECONDS: Final = 5
@@ -66,6 +68,7 @@ class Admission:
         "_seen",
         "_service",
         "_told",
+        "burst_limit",
         "needs_addresses",
     )
 
@@ -74,6 +77,8 @@ class Admission:
         self._kind = CountedConnection if service.capacity.requests else Connection
         self.needs_addresses = service.keeps_peers
         """Whether `welcome` is to be told the address of a peer."""
+        self.burst_limit = BURST
+        """How many peers may be let in together, and have been received from."""
         self._busy = respond_plainly(503, ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS),))
         # The longest idle last, each with the deadline that it had when it was found.
         self._idle: list[tuple[float, Connection]] = []
@@ -82,19 +87,22 @@ class Admission:
         self._looked_at = -1.0
         self._told = -_REPORT_EVERY_SECONDS
 
-    def welcome(self, peer: _socket.socket, descriptor: int, address: str) -> None:
-        """Serve a peer that was accepted, or turn it away."""
+    def welcome(
+        self, peer: _socket.socket, descriptor: int, address: str, received: bytes = b""
+    ) -> None:
+        """Serve a peer that was accepted, or turn it away; its first octets may have been received."""
         service = self._service
         if service.connections >= service.capacity.connections and not self.make_room():
-            self._turn_away(peer, f"{service.connections:,} connections are open")
+            self._turn_away(peer, received, f"{service.connections:,} connections are open")
             return
         if service.addresses is not None and not service.addresses.enter(address):
-            self._turn_away(peer, f"{address} has {service.addresses.limit:,} connections open")
+            reason = f"{address} has {service.addresses.limit:,} connections open"
+            self._turn_away(peer, received, reason)
             return
         kept = (address or None) if service.keeps_peers else None
         connection = self._kind(service, peer, descriptor, kept)
         try:
-            connection.on_accepted()
+            connection.on_accepted(received)
         except Exception as fault:
             connection.on_fault(fault)
 
@@ -128,7 +136,7 @@ class Admission:
         found = heapq.nsmallest(_FOUND, idle, key=attrgetter("deadline"))
         self._idle = [(one.deadline, one) for one in reversed(found)]
 
-    def _turn_away(self, peer: _socket.socket, reason: str) -> None:
+    def _turn_away(self, peer: _socket.socket, received: bytes, reason: str) -> None:
         """Send the answer 503 and close, without waiting for anything."""
         service = self._service
         if service.clock.now - self._told >= _REPORT_EVERY_SECONDS:
@@ -137,12 +145,11 @@ class Admission:
                 f"turned a peer away with 503: {reason}; "
                 f"such lines come once in {_REPORT_EVERY_SECONDS:.0f} seconds"
             )
-        request = b""
         # A socket that is closed with octets unread resets the connection (RFC 9112 section 9.6).
         with contextlib.suppress(OSError):
-            request = peer.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
+            received = received or peer.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
         octets = format_head(self._busy, service.clock.date, 1, persists=False)
-        if not request.startswith(b"HEAD "):
+        if not received.startswith(b"HEAD "):
             octets = b"".join((octets, *self._busy.content))  # type: ignore[arg-type]
         with contextlib.suppress(OSError):
             peer.send(octets, MSG_DONTWAIT)

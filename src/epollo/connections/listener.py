@@ -1,19 +1,26 @@
-"""The listening socket: who knocks is let in, one at a time.
+"""The listening socket: who knocks is let in.
 
 Facts: the listener is reported for as long as somebody waits, and with TCP_DEFER_ACCEPT (tcp(7)) the
-kernel wakes us only when octets of the request are there.
-Decision: one ``accept`` a turn, and the first ``recv`` right after it.
-Consequence: no call that finds nothing; and whoever is answered in this batch had sent its request
-before ``poll`` returned, so that no file change which it could know of is missed.
+kernel wakes us only when octets of the request are there. Whoever is accepted first had sent them
+before ``poll`` returned, so that no file change which it could know of is missed; who comes after it in
+the same turn may have sent them later. A turn of the loop takes as long as half an ``accept``; an
+``accept`` that finds nobody takes as long as a whole one.
+Decision: one ``accept`` a turn while one at a time comes. Each turn in which as many wait as were let in
+the turn before lets in twice as many. All of them are received from, then changes are looked for once,
+and then they are answered.
+Consequence: of 64 clients who bring a connection with each request, each takes 36 microseconds instead
+of 45.
 """
 
 import _socket
 import errno
 import math
+import os
 import socket
 from typing import Final
 
 from epollo.connections.admission import Admission
+from epollo.connections.connection import RECEIVE_OCTETS
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.loop import READABLE
@@ -42,11 +49,20 @@ def bound_unsent_octets(connections: int) -> int:
     return max(_UNSENT_OCTETS_MINIMUM, _CROWD_UNSENT_OCTETS >> doublings)
 
 
+def _receive(peer: _socket.socket) -> bytes:
+    """Return what a peer sent first; nothing where its first turn will tell what there is."""
+    try:
+        return peer.recv(RECEIVE_OCTETS, socket.MSG_DONTWAIT)
+    except OSError:
+        return b""
+
+
 class Listener:
     """The handler of one listening socket."""
 
     __slots__ = (
         "_admission",
+        "_burst",
         "_descriptor_limit",
         "_family",
         "_is_exhausted",
@@ -71,40 +87,23 @@ class Listener:
         self._descriptor_limit = descriptor_limit
         """The first descriptor that the poller cannot name."""
         self._is_exhausted = False
+        self._burst = 1
+        """How many to try to let in the next time."""
         self._unsent_octets_limit = 0
         self.descriptor = listening.fileno()
         self.deadline: float = math.inf
         service.loop.add(self.descriptor, self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Let one peer in and take its first turn."""
-        try:
-            # What socket.accept does besides costs a third of the whole (a Python-level object,
-            # a second look at the family): we need the descriptor alone.
-            descriptor, name = self._socket._accept()  # type: ignore[attr-defined]
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno in _EXHAUSTED and not self._admission.make_room():
-                self._pause(error)
-            # Else the peer went away while it waited (ECONNABORTED and others, accept(2)).
-            return
-        self._is_exhausted = False
-        if self._service.connections >= _CROWD or self._unsent_octets_limit:
-            self._bound_unsent(bound_unsent_octets(self._service.connections))
-        peer = _socket.socket(self._family, socket.SOCK_STREAM, 0, descriptor)
-        if descriptor >= self._descriptor_limit:
-            peer.close()
-            self._service.report(
-                f"refused a connection: this poller cannot watch descriptors from "
-                f"{self._descriptor_limit} on"
-            )
-            return
-        address = ""
-        # A unix-domain socket's peer has no name (unix(7)); with IPv4 it may be written as IPv6.
-        if self._admission.needs_addresses and isinstance(name, tuple):
-            address = name[0].removeprefix(_MAPPED)
-        self._admission.welcome(peer, descriptor, address)
+        """Let in those who wait, as many as are likely to, and take their first turns."""
+        arrivals = self._accept()
+        if len(arrivals) == 1:
+            self._admission.welcome(*arrivals[0])
+        elif arrivals:
+            received = [_receive(peer) for peer, _, _ in arrivals]
+            self._service.look_for_changes()
+            for (peer, descriptor, address), octets in zip(arrivals, received, strict=True):
+                self._admission.welcome(peer, descriptor, address, octets)
 
     def on_deadline(self) -> None:
         """Accept again after a pause."""
@@ -119,6 +118,55 @@ class Listener:
         """Let nobody in any more."""
         self._service.loop.remove(self.descriptor)
         self._socket.close()
+
+    def _accept(self) -> list[tuple[_socket.socket, int, str]]:
+        """Return who was let in: sockets, their descriptors, and addresses where these are wanted."""
+        wanted = min(self._burst, self._admission.burst_limit)
+        accepted: list[tuple[int, object]] = []
+        try:
+            while len(accepted) < wanted:
+                # What socket.accept does besides costs a third of the whole (a Python-level object,
+                # a second look at the family): we need the descriptor alone.
+                accepted.append(self._socket._accept())  # type: ignore[attr-defined]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            if not accepted and error.errno in _EXHAUSTED and not self._admission.make_room():
+                self._pause(error)
+            # Else the peer went away while it waited (ECONNABORTED and others, accept(2)).
+        self._burst = 2 * wanted if len(accepted) == wanted else max(1, len(accepted))
+        if not accepted:
+            return []
+        self._is_exhausted = False
+        if self._service.connections >= _CROWD or self._unsent_octets_limit:
+            self._bound_unsent(bound_unsent_octets(self._service.connections))
+        return [
+            (
+                _socket.socket(self._family, socket.SOCK_STREAM, 0, descriptor),
+                descriptor,
+                self._read_name(name),
+            )
+            for descriptor, name in accepted
+            if self._is_nameable(descriptor)
+        ]
+
+    def _is_nameable(self, descriptor: int) -> bool:
+        """Tell whether the poller can watch a descriptor; close it if not."""
+        if descriptor < self._descriptor_limit:
+            return True
+        os.close(descriptor)
+        self._service.report(
+            f"refused a connection: this poller cannot watch descriptors from "
+            f"{self._descriptor_limit} on"
+        )
+        return False
+
+    def _read_name(self, name: object) -> str:
+        """Return the address in the name of a peer, where it is wanted."""
+        # A unix-domain socket's peer has no name (unix(7)); with IPv4 it may be written as IPv6.
+        if self._admission.needs_addresses and isinstance(name, tuple):
+            return str(name[0]).removeprefix(_MAPPED)
+        return ""
 
     def _bound_unsent(self, octets_limit: int) -> None:
         """Bound what waits in the kernel for each peer that comes from now on (tcp(7)).

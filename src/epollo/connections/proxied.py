@@ -55,12 +55,17 @@ class ProxiedAdmission(Admission):
     def __init__(self, service: Service, networks: Sequence[Network]) -> None:
         super().__init__(service)
         self.needs_addresses = True
+        # What comes first is not ours to receive.
+        self.burst_limit = 1
         self._proxied_service = service
         self._networks = networks
         self._refused = -_REPORT_EVERY_SECONDS
 
-    def welcome(self, peer: _socket.socket, descriptor: int, address: str) -> None:
+    def welcome(
+        self, peer: _socket.socket, descriptor: int, address: str, received: bytes = b""
+    ) -> None:
         """Wait for the header of a proxy that is trusted; close any other peer."""
+        assert not received  # noqa: S101 - by the limit of bursts
         if not self._is_trusted(address):
             self.tell(f"closed {address or 'a peer'}: not a proxy that --proxy-from names")
             peer.close()
