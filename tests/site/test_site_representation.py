@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from epollo.http.dates import format_date
 from epollo.site.media_types import UNKNOWN
 from epollo.site.representation import OpenFile, read_edition, tag_content, version_of
 from site_grounds import START_SECOND, Ground, TurnedClock, replace
@@ -67,6 +68,15 @@ def test_tag_of_a_large_file_tells_versions_apart(ground: Ground) -> None:
     early = tag(ground, "/large.bin")
     os.utime(large, ns=(8, 8))
     assert tag(ground, "/large.bin") != early
+    # As what was copied in place and given its old time.
+    before = large.stat().st_mtime_ns
+    tags = [tag(ground, "/large.bin")]
+    for octet in (b"x", b"y"):
+        with large.open("r+b") as file:
+            file.write(octet)
+        os.utime(large, ns=(before, before))
+        tags.append(tag(ground, "/large.bin"))
+    assert len(set(tags)) == 3
 
 
 def test_length_at_the_limit_decides_what_is_kept(ground: Ground) -> None:
@@ -100,10 +110,40 @@ def test_date_in_the_future_is_not_given_out(tmp_path: Path, octets: int) -> Non
     page.write_bytes(b"x" * octets)
     os.utime(page, (START_SECOND + 86400, START_SECOND + 86400))
     with Ground(tmp_path, kept_octets_limit=1000, clock=TurnedClock()) as ground:
-        assert ground.ask("/page.txt").fields["last-modified"] == ground.clock.date.decode()
+        before = format_date(ground.clock.second - 1).decode()
+        assert ground.ask("/page.txt").fields["last-modified"] == before
         shown = ground.clock.date.decode()
         ground.clock.turn(10)
+        assert ground.ask("/page.txt").fields["last-modified"] == shown
         assert ground.ask("/page.txt", {"If-Modified-Since": shown}).status == 304
+
+
+@pytest.mark.parametrize("octets", [100, 5000])
+def test_a_date_that_was_given_out_is_of_one_version_only(tmp_path: Path, octets: int) -> None:
+    """RFC 9110 section 8.8.2.2, for a file that is written to twice within a second."""
+    page = tmp_path / "page.txt"
+    with Ground(tmp_path, kept_octets_limit=1000, clock=TurnedClock()) as ground:
+
+        def write(content: bytes, nanoseconds: int) -> None:
+            page.write_bytes(content * octets)
+            instant = START_SECOND * 10**9 + nanoseconds
+            os.utime(page, ns=(instant, instant))
+
+        write(b"a", 1000)
+        former = ground.ask("/page.txt").fields["last-modified"]
+        write(b"b", 2000)
+        again = ground.ask("/page.txt", {"If-Modified-Since": former})
+        assert (again.status, again.content) == (200, b"b" * octets)
+        for _ in range(3):
+            resumed = {"Range": "bytes=50-", "If-Range": former}
+            answer = ground.ask("/page.txt", resumed)
+            assert (answer.status, answer.content) == (200, b"b" * octets)
+            assert ground.ask("/page.txt", {"If-Modified-Since": former}).status == 200
+            ground.clock.turn()
+        shown = ground.ask("/page.txt").fields["last-modified"]
+        assert shown == format_date(START_SECOND).decode()
+        assert ground.ask("/page.txt", {"If-Modified-Since": shown}).status == 304
+        assert ground.ask("/page.txt", {"Range": "bytes=50-", "If-Range": shown}).status == 206
 
 
 def test_reading_is_of_one_version_or_true_in_length(tmp_path: Path) -> None:

@@ -91,8 +91,7 @@ def evaluate_if_range(
     An entity tag must match strongly. A date must be Last-Modified exactly, and that must lie at
     least one second before ``date_seconds``, the Date of the answer: a file changed in this very
     second may change again in it and keep its date (RFC 9110 section 8.8.2.2). So that a date which
-    a client holds is strong later too, the caller gives out a Last-Modified only once its second
-    has passed.
+    a client holds is strong later too, the caller gives out an earlier one until its second has passed.
     """
     # RFC 9110 section 13.1.5: a DQUOTE among the first three octets tells a tag from a date.
     if b'"' in value[:3]:

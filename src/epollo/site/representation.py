@@ -2,8 +2,8 @@
 
 A file that fits is read once per version and gets a strong entity tag from its *content*: replicas
 agree on it, ``touch`` does not change it, and an edit within the second of the last one, to the same
-length, does. A file too large to be kept gets a tag from device, inode, length and modification time
-in nanoseconds, and is read while it is sent.
+length, does. A file too large to be kept gets a tag from device, inode, length and the times of its
+last change in nanoseconds, and is read while it is sent.
 """
 
 import base64
@@ -237,8 +237,20 @@ def tag_content(content: bytes) -> EntityTag:
 
 
 def _tag_version(version: Version) -> EntityTag:
+    """Return the entity tag of content that is not kept.
+
+    The time of the last change of status is in it because, unlike that of the content, nobody can set
+    it: a copy in place that sets the old time again (``rsync --inplace --times``) is another version.
+    """
     return EntityTag(
-        b'"%x-%x-%x-%x"' % (version.device, version.inode, version.octets, version.modified_ns),
+        b'"%x-%x-%x-%x-%x"'
+        % (
+            version.device,
+            version.inode,
+            version.octets,
+            version.modified_ns,
+            version.changed_ns,
+        ),
         is_weak=False,
     )
 

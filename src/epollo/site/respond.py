@@ -181,14 +181,17 @@ class Site:
                     return self._respond_in_part(resource, edition, coding, ranges)
         if representation.content is None:
             return self._respond_from_file(request, resource, edition)
-        if representation.ok is None:
-            representation.ok = Response(
-                200,
-                _describe(edition, coding, representation.length),
-                (representation.content,),
-                is_recallable=resource.is_current,
-            )
-        return representation.ok
+        if representation.ok is not None:
+            return representation.ok
+        response = Response(
+            200,
+            _describe(edition, coding, representation.length, now_seconds),
+            (representation.content,),
+            is_recallable=resource.is_current,
+        )
+        if edition.last_modified_seconds < now_seconds:
+            representation.ok = response
+        return response
 
     def _negotiate(self, accept_encoding: bytes, resource: Resource, edition: Edition) -> bytes:
         """Return the coding to send now; have the others made for those who ask later."""
@@ -212,7 +215,7 @@ class Site:
     def _respond_from_file(
         self, request: Request, resource: Resource, edition: Edition
     ) -> Response | None:
-        fields = _describe(edition, IDENTITY, edition.identity.length)
+        fields = _describe(edition, IDENTITY, edition.identity.length, self._clock.second)
         if request.method == b"HEAD":
             return Response(200, fields)
         file = self._catalogue.open_file(resource)
@@ -234,7 +237,8 @@ class Site:
             whole = FileSegment(file, 0, representation.length)
         if len(ranges) == 1:
             content = _cut(whole, ranges[0])
-            fields = _describe(edition, coding, ranges[0].last - ranges[0].first + 1)
+            length = ranges[0].last - ranges[0].first + 1
+            fields = _describe(edition, coding, length, self._clock.second)
             content_range = format_content_range(ranges[0], representation.length)
             return Response(
                 206,
@@ -257,7 +261,7 @@ class Site:
         content_type = b"multipart/byteranges; boundary=%b" % boundary
         response.fields = (
             (b"Content-Type", content_type),
-            *_describe(edition, coding, response.length)[1:],
+            *_describe(edition, coding, response.length, self._clock.second)[1:],
         )
         return response
 
@@ -272,13 +276,21 @@ def _cut(whole: Segment, byte_range: ByteRange) -> Segment:
     return FileSegment(whole.file, first, length)
 
 
-def _describe(edition: Edition, coding: bytes, length: int) -> tuple[FieldLine, ...]:
-    """Return the fields of an answer with so many octets of a representation; Content-Type first."""
+def _describe(
+    edition: Edition, coding: bytes, length: int, now_seconds: int
+) -> tuple[FieldLine, ...]:
+    """Return the fields of an answer with so many octets of a representation; Content-Type first.
+
+    A file may be written to again in the second in which it was, and keep its date. As long as that
+    second lasts the one before it is given out: whoever asks with that date is told of any change, and
+    a date that a client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later
+    than Date (section 8.8.2.1).
+    """
     return (
         (b"Content-Type", edition.media_type.value),
         (b"Content-Length", b"%d" % length),
         *_validate(edition, edition.representations[coding]),
-        (b"Last-Modified", format_date(edition.last_modified_seconds)),
+        (b"Last-Modified", format_date(min(edition.last_modified_seconds, now_seconds - 1))),
         (b"Accept-Ranges", b"bytes"),
         *(((b"Content-Encoding", coding),) if coding != IDENTITY else ()),
         _NO_SNIFF,
