@@ -182,3 +182,17 @@ def test_whatever_is_put_is_sent(segments: list[bytes], buffer_octets: int) -> N
             outbox.put(segment)
         assert outbox.octets == sum(map(len, segments))
         assert send_all(outbox, (near, far)) == b"".join(segments)
+
+
+def test_of_a_file_that_is_read_no_more_is_read_than_may_wait(
+    pair: Pair, file: OpenedFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenedFile, "is_settled", lambda _: False)
+    outbox = Outbox()
+    outbox.put(FileSegment(file, 0, FILE_OCTETS))
+    before = outbox.octets
+    for limit, octets in ((16 * 1024, 16 * 1024), (0, 128 * 1024), (256 * 1024, 128 * 1024)):
+        outbox.send(pair[0], limit)
+        assert len(receive(pair[1])) == octets
+    assert outbox.octets == before - 272 * 1024
+    outbox.close()

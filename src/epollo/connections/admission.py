@@ -27,7 +27,7 @@ from epollo.connections.service import Service
 from epollo.http.status import respond_plainly
 from epollo.protocols.http1 import format_head
 
-BURST: Final = 16
+BURST: Final = 32
 """At most so many peers are let in in one turn of the loop."""
 _FOUND: Final = 1024
 _LOOKS_PER_CLOSING: Final = 64

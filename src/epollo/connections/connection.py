@@ -22,6 +22,7 @@ from epollo.connections.answer import (
     render_answer,
     render_refusal,
 )
+from epollo.connections.crowd import bound_unsent_octets
 from epollo.connections.outbox import Outbox, VersionEndedError, send_file_step
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Service
@@ -422,7 +423,7 @@ class Connection:
     def _flush(self, outbox: Outbox) -> None:
         """Send what is owed, one step of a file at the most."""
         try:
-            outbox.send(self._socket)
+            outbox.send(self._socket, bound_unsent_octets(self._service.connections))
         except BlockingIOError:
             pass
         except (OSError, VersionEndedError):

@@ -21,32 +21,16 @@ from typing import Final
 
 from epollo.connections.admission import Admission
 from epollo.connections.connection import RECEIVE_OCTETS
+from epollo.connections.crowd import bound_unsent_octets
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.loop import READABLE
 
 # There is no room for another descriptor or its memory (accept(2)).
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-_CROWD: Final = 128
-"""From so many connections on, what may wait in the kernel for each is bounded."""
-_CROWD_UNSENT_OCTETS: Final = 32 * 1024 * 1024
-"""What may wait for all who come while their number doubles once."""
-_UNSENT_OCTETS_MINIMUM: Final = 16 * 1024
 _PAUSE_SECONDS: Final = 1.0
 _MAPPED: Final = "::ffff:"
 """Before an IPv4 address that an IPv6 socket tells (RFC 4291 section 2.5.5.2)."""
-
-
-def bound_unsent_octets(connections: int) -> int:
-    """Return how much may wait in the kernel for a peer that comes when so many are there.
-
-    0 leaves it to the system. Few may have much, many have little each, so that all together have
-    hardly more however many there are.
-    """
-    if connections < _CROWD:
-        return 0
-    doublings = connections.bit_length() - 1
-    return max(_UNSENT_OCTETS_MINIMUM, _CROWD_UNSENT_OCTETS >> doublings)
 
 
 def _receive(peer: _socket.socket) -> bytes:
@@ -138,8 +122,9 @@ class Listener:
         if not accepted:
             return []
         self._is_exhausted = False
-        if self._service.connections >= _CROWD or self._unsent_octets_limit:
-            self._bound_unsent(bound_unsent_octets(self._service.connections))
+        unsent_octets_limit = bound_unsent_octets(self._service.connections)
+        if unsent_octets_limit != self._unsent_octets_limit:
+            self._bound_unsent(unsent_octets_limit)
         return [
             (
                 _socket.socket(self._family, socket.SOCK_STREAM, 0, descriptor),
@@ -169,18 +154,10 @@ class Listener:
         return ""
 
     def _bound_unsent(self, octets_limit: int) -> None:
-        """Bound what waits in the kernel for each peer that comes from now on (tcp(7)).
+        """Bound what waits in the kernel for each peer that comes from now on.
 
-        Facts: what is sent waits there until the peer takes it, up to four megabytes, and takes 2.4
-        times its octets where the peer has the segments small. Where all of it reaches a limit (the
-        second of tcp_mem, tcp(7); here 1.5 GB), the kernel holds everyone back for seconds.
-        Decision: accepted sockets inherit the bound, which is closer the more there are.
-        Consequence: two thousand peers that take nothing hold 0.9 GB, half of it the first 128, and
-        ten thousand hardly more.
-        Price: of a large download to one of a crowd, about as much CPU time again.
+        Accepted sockets inherit the option (tcp(7)).
         """
-        if octets_limit == self._unsent_octets_limit:
-            return
         self._unsent_octets_limit = octets_limit
         if self._family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, octets_limit)
