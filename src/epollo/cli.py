@@ -16,8 +16,6 @@ from epollo.connections.listening import (
     adopt,
     describe_address,
     is_listening,
-    open_listening_socket,
-    open_unix_socket,
 )
 from epollo.errors import OperatorError
 from epollo.linux.systemd import notify_ready, take_passed_descriptors
@@ -28,7 +26,7 @@ from epollo.settings import (
     list_options,
     read_settings_file,
 )
-from epollo.supervisor import Asked, Listening, Supervisor, take_over
+from epollo.supervisor import Listening, Supervisor, open_listening, take_over
 from epollo.terminal import describe_start, open_streams, report, tell
 from epollo.worker import Worker
 
@@ -120,7 +118,7 @@ def _run(words: tuple[str, ...], **given: Any) -> None:
     if settings.workers != "0":
         _supervise(settings, inherited, tell_predecessor)
         return
-    listening = inherited or _listen(settings)
+    listening = inherited or open_listening(settings)
     try:
         worker = _open_worker(settings, listening.sockets)
         _tell_start(settings, listening.sockets, worker.poller_name, worker.sandbox)
@@ -138,15 +136,6 @@ def _take_passed_sockets() -> Listening | None:
         if not is_listening(one):
             raise OperatorError(f"descriptor {one.fileno()} was passed, but does not listen")
     return Listening(sockets, None) if sockets else None
-
-
-def _listen(settings: Settings) -> Listening:
-    """Open the socket of the one process that serves."""
-    if settings.unix:
-        one = open_unix_socket(Path(settings.unix))
-    else:
-        one = open_listening_socket(settings.host, settings.port)
-    return Listening([one], Asked(settings.host, settings.port, settings.unix))
 
 
 def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:

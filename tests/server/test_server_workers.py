@@ -524,3 +524,48 @@ def test_a_path_to_listen_at_is_handed_over_too(
                 assert server.get("/", peer=peer) == INDEX
     assert server.stop() == 0
     assert await_true(lambda: not path.exists())
+
+
+@pytest.mark.parametrize(
+    "text", ["workers = 1\naccess-log = '/nowhere/log'\n", "access-log = '/nowhere/log'\n"]
+)
+def test_a_new_program_that_cannot_start_leaves_the_path_alone(
+    site: Path, config: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(site)
+    path, other = config.parent / "socket", config.parent / "other"
+    at_path = f"unix = '{path}'\n"
+    config.write_text(f"workers = 1\n{at_path}")
+    server = Server(Path("--quiet"), "--config", str(config), directory=config.parent)
+    with ended(server.pid):
+        for number, at in enumerate((at_path, f"unix = '{other}'\n"), 1):
+            config.write_text(text + at)
+            server.process.send_signal(signal.SIGUSR2)
+            await_line(server, "the other program did not start; this one goes on", number)
+            assert path.is_socket()
+            assert not other.exists()
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(str(path))
+                assert server.get("/", peer=peer) == INDEX
+    assert server.stop() == 0
+    assert not path.exists()
+
+
+def test_a_new_program_that_listens_elsewhere_removes_the_path(
+    site: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(site)
+    path, other = config.parent / "socket", config.parent / "other"
+    config.write_text(f"workers = 1\nunix = '{path}'\n")
+    server = Server(Path("--quiet"), "--config", str(config), directory=config.parent)
+    with ended(server.pid):
+        config.write_text(f"workers = 1\nunix = '{other}'\n")
+        server.process.send_signal(signal.SIGUSR2)
+        with ended(successor_of(server)):
+            assert server.process.wait(15) == 0
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(str(other))
+                assert server.get("/", peer=peer) == INDEX
+            assert await_true(lambda: not path.exists())
+    assert server.stop() == 0
+    assert await_true(lambda: not other.exists())

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, receive_content, receive_head
+from linux.confined import ABI
 from server.workers import (
     Load,
     ServiceManager,
@@ -220,6 +221,25 @@ def test_a_path_that_was_left_behind_is_taken(
     assert path.is_socket()
     assert await_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     serve(site, "--quiet", "--unix", str(path), *words)
+    assert get_at(path) == INDEX
+
+
+@pytest.mark.parametrize("words", [("--user", "nobody"), ("--sandbox", "on")])
+def test_a_path_that_may_not_be_removed_any_more_is_left(
+    serve: Serve, site: Path, path: Path, words: tuple[str, ...]
+) -> None:
+    if "on" in words and ABI == 0:
+        pytest.skip("this kernel has no Landlock")
+    if "nobody" in words and os.geteuid():
+        pytest.skip("only root can become somebody else")
+    # pytest's own folders are for nobody else.
+    for folder in (site, *site.parents[:3]):
+        folder.chmod(0o755)
+    server = serve(site, "--quiet", "--unix", str(path), *words)
+    assert server.stop() == 0
+    assert server.stderr == ""
+    assert path.is_socket()
+    serve(site, "--quiet", "--unix", str(path))
     assert get_at(path) == INDEX
 
 

@@ -16,6 +16,7 @@ from epollo.supervisor.listening_sockets import (
     Listening,
     change_listening,
     count_workers,
+    open_listening,
     share_sockets,
 )
 
@@ -85,11 +86,33 @@ def test_another_address_is_listened_on_before_the_former_is_left(tmp_path: Path
     assert path.is_socket()
     first.close(kept=second)
     assert (path.exists(), other.exists()) == (False, True)
-    # The same path, handed to somebody else: it stays.
-    second.close(kept=Listening([], second.asked))
+    # While another program serves there, it stays.
+    second.may_remove_path = False
+    second.close()
     assert other.exists()
+    second.may_remove_path = True
     second.close()
     assert not other.exists()
+
+
+def test_a_path_that_is_another_s_by_now_stays(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    ours = open_listening(Settings(unix=str(path)))
+    path.unlink()
+    theirs = open_listening(Settings(unix=str(path)))
+    ours.close()
+    assert path.is_socket()
+    theirs.close()
+    assert not path.exists()
+
+
+def test_a_path_that_cannot_be_removed_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    listening = open_listening(Settings(unix=str(path)))
+    path.unlink()
+    path.mkdir()
+    listening.close()
+    assert path.is_dir()
 
 
 def test_all_or_nothing(tmp_path: Path) -> None:

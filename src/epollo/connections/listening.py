@@ -6,7 +6,7 @@ import socket
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from epollo.errors import OperatorError
 
@@ -115,6 +115,36 @@ def open_unix_socket(path: Path) -> socket.socket:
         one.close()
         raise OperatorError(f"cannot listen on {path}: {error.strerror or error}") from None
     return one
+
+
+class BoundPath(NamedTuple):
+    """A path that a socket of ours was bound to, with what tells it from whatever is there later.
+
+    The time is there because the number of an inode is given to the next file once nobody has it open.
+    """
+
+    path: str
+    device: int
+    inode: int
+    modified_ns: int
+
+    def remove(self) -> None:
+        """Remove the path, if it is still that of our socket.
+
+        Where we have no right to, it stays: `open_unix_socket` replaces what was left behind.
+        """
+        if identify_path(self.path) == self:
+            with contextlib.suppress(OSError):
+                Path(self.path).unlink()
+
+
+def identify_path(path: str) -> BoundPath | None:
+    """Return what is at a path now; None where nothing is, or nothing can be seen."""
+    try:
+        status = Path(path).lstat()
+    except OSError:
+        return None
+    return BoundPath(path, status.st_dev, status.st_ino, status.st_mtime_ns)
 
 
 def _is_left_behind(path: Path) -> bool:

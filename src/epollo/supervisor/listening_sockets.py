@@ -2,12 +2,16 @@
 
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from epollo.connections.listening import (
+    BoundPath,
     describe_address,
+    identify_path,
     join_sockets,
+    open_listening_socket,
     open_shared_sockets,
     open_unix_socket,
 )
@@ -23,11 +27,18 @@ class Asked(NamedTuple):
     unix: str
 
 
-class Listening(NamedTuple):
-    """Sockets, and what was asked for when they were opened; None where we did not open them."""
+@dataclass(eq=False)
+class Listening:
+    """Sockets, and what was asked for when they were opened; None where we did not open them.
+
+    ``path`` is what one of them was bound to, if to a path. It belongs to the program that serves:
+    ``may_remove_path`` is false before this one has taken over, and after another one has.
+    """
 
     sockets: list[socket.socket]
     asked: Asked | None
+    path: BoundPath | None = None
+    may_remove_path: bool = True
 
     def close(self, kept: "Listening | None" = None) -> None:
         """Close the sockets that are not among those to be kept, and remove the path of ours."""
@@ -35,13 +46,9 @@ class Listening(NamedTuple):
         for one in self.sockets:
             if one not in remaining:
                 one.close()
-        path = _path_of(self)
-        if path and (kept is None or _path_of(kept) != path):
-            Path(path).unlink(missing_ok=True)
-
-
-def _path_of(listening: Listening) -> str:
-    return "" if listening.asked is None else listening.asked.unix
+        is_kept = kept is not None and kept.path == self.path
+        if self.path is not None and self.may_remove_path and not is_kept:
+            self.path.remove()
 
 
 NOWHERE: Final = Listening([], Asked("", -1, ""))
@@ -52,7 +59,7 @@ def change_listening(present: Listening, settings: Settings) -> Listening:
 
     All or nothing: raises `OperatorError` where one cannot be had.
     """
-    asked, count = Asked(settings.host, settings.port, settings.unix), count_workers(settings)
+    asked, count = _read_asked(settings), count_workers(settings)
     if present.asked is None:
         return present
     if asked == present.asked:
@@ -62,7 +69,23 @@ def change_listening(present: Listening, settings: Settings) -> Listening:
         return Listening([*present.sockets, *more], asked)
     if not asked.unix:
         return Listening(open_shared_sockets(settings.host, settings.port, count), asked)
-    return Listening([open_unix_socket(Path(asked.unix))], asked)
+    return _listen_at_path(asked)
+
+
+def open_listening(settings: Settings) -> Listening:
+    """Return the one socket of a process that serves without workers. Raises `OperatorError`."""
+    asked = _read_asked(settings)
+    if asked.unix:
+        return _listen_at_path(asked)
+    return Listening([open_listening_socket(asked.host, asked.port)], asked)
+
+
+def _read_asked(settings: Settings) -> Asked:
+    return Asked(settings.host, settings.port, settings.unix)
+
+
+def _listen_at_path(asked: Asked) -> Listening:
+    return Listening([open_unix_socket(Path(asked.unix))], asked, identify_path(asked.unix))
 
 
 def share_sockets(sockets: list[socket.socket], place: int, places: int) -> list[socket.socket]:

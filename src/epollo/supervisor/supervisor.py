@@ -85,14 +85,13 @@ class Supervisor:
         self._report = report
         self._on_started = on_started
         settings = load()
-        listening = change_listening(inherited or NOWHERE, settings)
-        if inherited is not None:
-            inherited.close(kept=listening)
+        present = inherited or NOWHERE
+        self._first_listening = change_listening(present, settings)
         _, poller = open_poller("auto")
         self.loop = EventLoop(poller)
         self._wakeup = Wakeup(self.loop)
-        self._serving = _Generation(settings, listening)
-        """Without workers until the first generation serves."""
+        self._serving = _Generation(settings, present)
+        """Without workers until the first generation serves; then what was inherited is let go of."""
         self._coming: _Generation | None = None
         self._retiring: set[WorkerProcess] = set()
         self._delays: dict[int, float] = {}
@@ -118,7 +117,7 @@ class Supervisor:
             (signal.SIGUSR2, self._on_upgrade),
         ):
             self._wakeup.on_signal(number, call)
-        self._begin(self._serving.settings, self._serving.listening)
+        self._begin(self._serving.settings, self._first_listening)
         try:
             while not self._is_ending or self._retiring or self._upgrade is not None:
                 self.loop.run_batch(self._seconds_to_next())
@@ -194,15 +193,16 @@ class Supervisor:
         self._delays.clear()
         for worker in former.workers:
             self._retire(worker)
-        if former.listening is not coming.listening:
-            # Workers hold theirs until they have stopped accepting.
-            former.listening.close(kept=coming.listening)
         if self._is_started:
             self._report(f"{len(coming.workers)} new workers serve; the old ones finish")
         else:
             self._is_started = True
             first = coming.workers[0]
             self._on_started(coming.settings, coming.listening.sockets, first.description)
+        if former.listening is not coming.listening:
+            # Workers hold theirs until they have stopped accepting. At the first start they are the
+            # former program's, which has been told by now.
+            former.listening.close(kept=coming.listening)
         self._end_reload()
 
     def _abandon(self, reason: str) -> None:
@@ -296,7 +296,7 @@ class Supervisor:
             self._coming = None
         # Nobody is to wait for what does not come: connections are refused from now on.
         listening, self._serving.listening = self._serving.listening, NOWHERE
-        listening.close(kept=Listening([], listening.asked) if self._is_replaced else None)
+        listening.close()
 
     def _on_stop(self) -> None:
         """Have every worker finish; being asked for a second time, have them stop at once."""
@@ -368,6 +368,7 @@ class Supervisor:
             self._report(f"process {pid} has taken over; this one finishes")
             notify_successor(pid)
             self._is_replaced = True
+            self._serving.listening.may_remove_path = False
             self._retire_all()
         elif not self._is_ending:
             self._report("the other program did not start; this one goes on")

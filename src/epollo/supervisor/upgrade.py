@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from epollo.connections.listening import adopt
+from epollo.connections.listening import BoundPath, adopt
 from epollo.errors import describe_fault
 from epollo.loop import EventLoop
 from epollo.supervisor.listening_sockets import Asked, Listening
@@ -49,6 +49,7 @@ class Upgrade:
                 "control": theirs.fileno(),
                 "sockets": descriptors,
                 "asked": listening.asked,
+                "path": listening.path,
             }
             try:
                 self._process = subprocess.Popen(
@@ -94,7 +95,7 @@ class Upgrade:
 def take_over() -> tuple[Listening | None, Callable[[], None]]:
     """Return what the program listens on whose place this one takes, and what tells it that we serve.
 
-    None where there is no such program.
+    None where there is no such program. Until it is told, the path of its socket is not ours.
     """
     text = os.environ.pop(_VARIABLE, "")
     if not text:
@@ -102,11 +103,17 @@ def take_over() -> tuple[Listening | None, Callable[[], None]]:
     order = json.loads(text)
     control = socket.socket(fileno=order["control"])
     control.set_inheritable(False)
+    listening = Listening(
+        adopt(order["sockets"]),
+        None if order["asked"] is None else Asked(*order["asked"]),
+        None if order["path"] is None else BoundPath(*order["path"]),
+        may_remove_path=False,
+    )
 
     def tell() -> None:
+        listening.may_remove_path = True
         # It may have ended meanwhile; we serve all the same.
         with control, contextlib.suppress(OSError):
             control.send(_SERVING)
 
-    asked = None if order["asked"] is None else Asked(*order["asked"])
-    return Listening(adopt(order["sockets"]), asked), tell
+    return listening, tell
