@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Final
 
 from epollo.access_log import open_destination
-from epollo.errors import OperatorError
+from epollo.errors import OperatorError, describe_fault
 from epollo.linux.systemd import (
     notify_ready,
     notify_reloading,
@@ -179,9 +179,9 @@ class Supervisor:
         try:
             for place in coming.places:
                 coming.workers.append(self._start(coming, place))
-        except OSError as error:
+        except Exception as error:
             self._exit_status = 2
-            self._abandon(f"cannot start a worker: {error.strerror}")
+            self._abandon(f"cannot start a worker: {_explain(error)}")
 
     def _start(self, generation: _Generation, place: int) -> WorkerProcess:
         return WorkerProcess(self, place, generation.settings, generation.sockets_of(place))
@@ -268,8 +268,8 @@ class Supervisor:
         for place in due:
             try:
                 self._serving.workers.append(self._start(self._serving, place))
-            except OSError as error:
-                self._report(f"cannot start a worker: {error.strerror}; trying again")
+            except Exception as error:
+                self._report(f"cannot start a worker: {_explain(error)}; trying again")
                 self._restarts.append((now + _LONGEST_DELAY_SECONDS, place))
         if now >= self._kill_at:
             self._kill_at = math.inf
@@ -328,8 +328,9 @@ class Supervisor:
             settings = self._load()
             count_workers(settings)
             listening = change_listening(self._serving.listening, settings)
-        except (OperatorError, OSError) as mistake:
-            self._report(f"nothing was changed: {mistake}")
+        except Exception as error:
+            # A bug in reading what is new must not end those who serve.
+            self._report(f"nothing was changed: {_explain(error)}")
             notify_ready()
             return
         self._begin(settings, listening)
@@ -342,8 +343,8 @@ class Supervisor:
             return
         try:
             descriptor = open_destination(name)
-        except OperatorError as mistake:
-            self._report(f"{mistake}; the old one goes on")
+        except Exception as error:
+            self._report(f"{_explain(error)}; the old one goes on")
             return
         for worker in [*self._serving.workers, *coming, *self._retiring]:
             worker.tell(REOPEN, [descriptor])
@@ -358,8 +359,8 @@ class Supervisor:
             self._upgrade = Upgrade(
                 self.loop, self._serving.listening, self._report, self._on_upgrade_outcome
             )
-        except OSError as error:
-            self._report(f"cannot start another program: {error.strerror}")
+        except Exception as error:
+            self._report(f"cannot start another program: {_explain(error)}")
 
     def _on_upgrade_outcome(self, pid: int | None) -> None:
         """Finish, if another program serves on these sockets; else go on."""
@@ -373,3 +374,12 @@ class Supervisor:
         elif not self._is_ending:
             self._report("the other program did not start; this one goes on")
             self._end_reload()
+
+
+def _explain(error: Exception) -> str:
+    """Return in words what was wrong: a mistake, what the system refused, or else a bug."""
+    if isinstance(error, OperatorError):
+        return str(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return describe_fault(error)
