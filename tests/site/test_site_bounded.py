@@ -12,6 +12,7 @@ import pytest
 
 from conftest import Serve, Server
 from epollo.settings import MEBIBYTE
+from epollo.site.compressor import Compressor, Task
 from site_grounds import Ground
 
 BATCH = 50
@@ -155,3 +156,45 @@ def test_nothing_depends_on_what_was_evicted(tmp_path: Path) -> None:
         )
         assert depended <= 2 * kept + 20
         assert all(folder.dependents for folder in watch._folders.values())
+
+
+class FullCompressor(Compressor):
+    """One that takes no task, and says so at once or only when it is given one."""
+
+    def __init__(self, *, says_so: bool) -> None:
+        super().__init__(lambda call: call())
+        self._says_so = says_so
+
+    def has_room(self) -> bool:
+        return not self._says_so
+
+    def add(self, task: Task) -> bool:  # noqa: ARG002
+        return False
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_resource_does_not_grow_while_there_is_no_room_for_its_codings(
+    root: Path, says_so: bool
+) -> None:
+    with Ground(root) as ground:
+        compressor = FullCompressor(says_so=says_so)
+        resource = ground.catalogue.find((b"page.txt",))
+        before = resource.edges
+        for _ in range(100):
+            ground.catalogue.offer(resource, compressor)
+        # The names of its sidecar files, once, and only if these were looked for.
+        assert len(resource.edges) == len(before) + (0 if says_so else 3)
+        assert len(set(resource.edges)) == len(resource.edges)
+        assert not resource.is_offered
+
+
+def ignore(*_: bytes) -> None:
+    """Take what a compressor hands on, and do nothing."""
+
+
+def test_a_compressor_that_is_full_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("epollo.site.compressor._TASKS_LIMIT", 0)
+    compressor = Compressor(lambda call: call())
+    task = Task(b"", {}, lambda: True, ignore, ignore)
+    assert not compressor.has_room()
+    assert not compressor.add(task)

@@ -165,6 +165,9 @@ class Catalogue:
         if edition is None or edition.identity.content is None or not resource.is_current:
             # One that was evicted at once is looked up anew for the next request anyway.
             return
+        if not compressor.has_room():
+            # Asked for again with the next request, which shall cost no walk either.
+            return
         sidecars = {}
         for coding in CODINGS:
             coded = self._read_sidecar(resource, coding)
@@ -187,7 +190,7 @@ class Catalogue:
         """Return what the sidecar file of a coding holds; its coming and going ends the resource."""
         names = (*resource.names[:-1], resource.names[-1] + coding.suffix)
         found = walk(self._root, self._real_root_path, names, self._number_folder)
-        resource.edges += found.edges
+        resource.edges += tuple(edge for edge in found.edges if edge not in resource.edges)
         if self.watch is not None:
             self.watch.depend(resource)
         if found.descriptor < 0:

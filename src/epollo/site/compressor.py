@@ -50,10 +50,14 @@ class Compressor:
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
+    def has_room(self) -> bool:
+        """Tell whether `add` would take a task now."""
+        return len(self._quick) + len(self._best) < _TASKS_LIMIT
+
     def add(self, task: Task) -> bool:
         """Take a task; False where too many are waiting."""
         with self._condition:
-            if len(self._quick) + len(self._best) >= _TASKS_LIMIT:
+            if not self.has_room():
                 return False
             self._quick.append(task)
             self._condition.notify()
