@@ -198,11 +198,22 @@ def test_writes_through_a_mapping(serve: Serve, tmp_path: Path, keep: str) -> No
                 return exchange(peer, "/page.txt")
 
         assert look() == b"0" * 5000
-        for digit in (b"1", b"2"):
-            mapped[:] = digit * 5000
-            # Until then the kernel may not have noticed either (msync(2)).
-            mapped.flush()
-            assert see_soon(look, digit * 5000)
+        mapped[:] = b"1" * 5000
+        assert see_soon(look, b"1" * 5000)
+        # The time of the file stays: the kernel changed it at the first write, and waits for msync(2).
+        mapped[:] = b"2" * 5000
+    # To unmap it closes it, of which inotify tells.
+    assert look() == b"2" * 5000
+
+
+def test_writes_under_a_name_outside_of_the_root(serve: Serve, site: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.hardlink_to(site / "page.html")
+    server = serve(site, "--quiet")
+    server.get("/page.html")
+    for content in (b"one", b"two"):
+        other.write_bytes(content)
+        assert see_soon(lambda: server.get("/page.html"), content)
 
 
 def exchange(peer: socket.socket, target: str) -> bytes:
