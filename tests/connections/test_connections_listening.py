@@ -129,6 +129,15 @@ def test_a_path_that_is_too_long(tmp_path: Path) -> None:
         open_unix_socket(tmp_path / ("a" * 120))
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [(b"\0epollo-test", "@epollo-test"), (b"\0\xff\0", "@\udcff\0")]
+)
+def test_a_name_of_the_abstract_name_space(name: bytes, shown: str) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(name)
+        assert describe_address(one) == shown
+
+
 # Handed over.
 
 

@@ -112,6 +112,24 @@ def test_a_path_that_was_passed_is_not_ours_to_remove(
     assert path.exists()
 
 
+@pytest.mark.parametrize("words", WORKERS)
+def test_a_name_that_was_passed_is_served(
+    manager: ServiceManager, site: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """As with ListenStream=@name: a name of the abstract name space, which is no path."""
+    name = f"\0epollo-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(name)
+        listening.listen()
+        log = tmp_path / "access.log"
+        start = contextlib.contextmanager(start_with)
+        with start(listening, site, "--access-log", str(log), *words):
+            assert manager.read() == {"READY": "1"}
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(name)
+                assert get(peer) == INDEX
+
+
 def test_what_was_passed_to_another_process_is_left_alone(
     manager: ServiceManager, site: Path
 ) -> None:

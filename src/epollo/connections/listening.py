@@ -206,6 +206,11 @@ def is_listening(one: socket.socket) -> bool:
 
 
 def describe_address(listening: socket.socket) -> tuple[str, int] | str:
-    """Return host and port of a listening socket, or the path of a unix-domain one."""
+    """Return host and port of a listening socket, or the path of a unix-domain one.
+
+    A name of the abstract name space is shown with @ for its NUL, as elsewhere (unix(7)).
+    """
     name = listening.getsockname()
+    if isinstance(name, bytes):
+        return "@" + os.fsdecode(name[1:])
     return name if isinstance(name, str) else (name[0], name[1])
