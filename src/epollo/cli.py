@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -233,6 +234,9 @@ def main() -> None:
         # Here alone: a server needs nothing of the lab.
         from epollo.lab.command import main as run_lab  # noqa: PLC0415
 
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            # It ends what it has started before it ends itself.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         run_lab(sys.argv[2:])
         return
     try:

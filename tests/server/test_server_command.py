@@ -453,6 +453,22 @@ def test_streams_that_the_shell_closed(site: Path, closed: str) -> None:
 # The end.
 
 
+@pytest.mark.parametrize("words", [(), ("--workers", "1")])
+def test_ctrl_c_while_it_is_being_imported_is_silent(
+    start: Start, site: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """A module that all else waits for says that it is there, and stays there until Ctrl-C comes."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "click.py").write_text(
+        "import signal\nprint('importing', flush=True)\nsignal.pause()\n"
+    )
+    path = os.pathsep.join([str(tmp_path / "modules"), os.environ.get("PYTHONPATH", "")])
+    process = start("site", "--port", "0", *words, env={**os.environ, "PYTHONPATH": path})
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"importing\n"
+    assert finish(process, signal.SIGINT) == (0, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_an_idle_server_at_once(start: Start, site: Path, number: int) -> None:
     process = start("site", "--port", "0", "--grace", "60")
