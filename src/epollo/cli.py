@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from epollo import __version__
 from epollo.access_log import STDOUT, open_log
@@ -28,7 +29,7 @@ from epollo.settings import (
     read_settings_file,
 )
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
-from epollo.terminal import describe_start, open_streams, report, tell
+from epollo.terminal import describe_start, open_streams, print_text, report, tell
 from epollo.worker import Worker
 
 
@@ -49,6 +50,16 @@ class _Choice(click.Choice[str]):
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
         return f"{value!r} is not one of {describe_choices(self.choices)}."
+
+
+class _Command(click.Command):
+    """A command whose help is one line on stderr where it cannot be printed."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
 
 
 def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
@@ -73,6 +84,7 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
     return click.Option(
         [*option.flags, name],
         type=kind,
+        callback=_refuse_empty,
         default=default,
         show_default=True,
         metavar=option.unit.upper() or None,
@@ -80,29 +92,54 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
     )
 
 
+def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Refuse an empty text that was given: an empty variable of a shell script, rather than a wish."""
+    source = context.get_parameter_source(option.name or "")
+    if value == "" and source is not ParameterSource.DEFAULT:
+        raise click.BadParameter("it is empty.", context, option)
+    return value
+
+
 def _resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None:
     """Take what stands without a flag: a folder, or a port as ``python -m http.server`` has it."""
-    folders = []
+    folders, ports = [], []
     for word in words:
-        if word.isascii() and word.isdigit() and not Path(word).is_dir():
-            if int(word) > 65535:
+        if word.isascii() and word.isdigit() and not _is_folder(word):
+            if len(word.lstrip("0")) > 5 or int(word) > 65535:
                 raise OperatorError(f"{word} is neither a folder nor a port (0 to 65535)")
-            settings["port"] = int(word)
+            ports.append(word)
         else:
             folders.append(word)
     if len(folders) > 1:
         raise OperatorError(f"one folder is served at a time, not {' and '.join(folders)}")
+    if len(ports) > 1:
+        raise OperatorError(f"one port is listened on, not {' and '.join(ports)}")
+    if ports:
+        settings["port"] = int(ports[0])
     if folders:
         settings["root"] = folders[0]
     if not os.fspath(settings["root"]):
-        # An empty variable of a shell script, rather than the wish to show the current folder.
         raise OperatorError("the name of the folder is empty")
     settings["root"] = Path(settings["root"])
 
 
+def _is_folder(word: str) -> bool:
+    try:
+        return Path(word).is_dir()
+    except OSError:
+        # Longer than a name may be.
+        return False
+
+
 def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if is_asked:
-        sys.stdout.write(f"epollo {__version__}\n")
+        print_text(f"epollo {__version__}\n")
+        context.exit()
+
+
+def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        print_text(f"{context.get_help()}\n")
         context.exit()
 
 
@@ -172,7 +209,11 @@ def _supervise(
         _tell_start(settings, sockets, poller_name, sandbox)
         tell_predecessor()
 
-    sys.exit(Supervisor(load, report, on_started, inherited).run())
+    try:
+        supervisor = Supervisor(load, report, on_started, inherited)
+    except OSError as error:
+        raise _make_refusal(settings, error) from error
+    sys.exit(supervisor.run())
 
 
 def _read_again() -> Settings:
@@ -190,11 +231,15 @@ def _open_worker(settings: Settings, listening: list[socket.socket]) -> Worker:
     try:
         return Worker(settings, listening, report, open_log(settings, report))
     except OSError as error:
-        # Too few descriptors, a current folder that was deleted.
-        raise OperatorError(f"cannot serve {settings.root}: {error.strerror}") from error
+        raise _make_refusal(settings, error) from error
 
 
-_COMMAND = click.Command(
+def _make_refusal(settings: Settings, error: OSError) -> OperatorError:
+    """Say what the system refused: too few descriptors, a current folder that was deleted."""
+    return OperatorError(f"cannot serve {settings.root}: {error.strerror}")
+
+
+_COMMAND = _Command(
     "epollo",
     callback=_run,
     params=[

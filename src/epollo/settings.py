@@ -297,6 +297,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     except ValueError as error:
         # Not TOML, or not even UTF-8.
         raise OperatorError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise OperatorError(f"{path} is not TOML: it is nested too deeply") from None
     known = {
         _find_key(option): (name, default) for name, (option, default) in list_options().items()
     }
@@ -310,6 +312,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         wanted = {bool: (bool,), int: (int,), float: (float, int)}.get(type(default), (str,))
         if type(value) not in wanted:
             raise OperatorError(f"{path}: {key} is to be {_NAMES_OF_TYPES[wanted[0]]}")
+        if type(value) is str and "\0" in value:
+            raise OperatorError(f"{path}: {key} has a NUL in it, which no name may have")
         settings[name] = value
     return settings
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from epollo.connections.answer import Answer
+from epollo.errors import OperatorError
 from epollo.loop import EventLoop
 
 _SHOWN_OCTETS: Final = 200
@@ -109,6 +110,20 @@ def tell(line: str) -> None:
         # What is still in the buffer goes there too, now or at exit.
         os.dup2(_Nowhere.descriptor, sys.stdout.fileno())
         report(f"nothing more is printed on stdout: {error.strerror}")
+
+
+def print_text(text: str) -> None:
+    """Print a text on stdout that somebody asked for; whoever has read enough of it may go.
+
+    Raises `OperatorError` where it cannot be written.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(_Nowhere.descriptor, sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise OperatorError(f"cannot write to stdout: {error.strerror}") from None
 
 
 def report(line: str) -> None:

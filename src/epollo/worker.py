@@ -83,7 +83,8 @@ class Worker:
         supervisor: "Orders | None" = None,
     ) -> None:
         """Raise `OperatorError` where the settings ask for what cannot be had."""
-        proxies = parse_networks(settings.proxies) if settings.has_proxy_protocol else None
+        # Looked at in any case: what is wrong there is to be known before it is needed.
+        proxies = parse_networks(settings.proxies)
         connections_limit = claim_descriptors()
         self._settings = settings
         self._supervisor = supervisor
@@ -146,7 +147,7 @@ class Worker:
         self._descriptor_limit = FD_SETSIZE if self.poller_name == "select" else math.inf
         self._admission = (
             Admission(self._service)
-            if proxies is None
+            if not settings.has_proxy_protocol
             else ProxiedAdmission(self._service, proxies)
         )
         self._listeners = self._accept_from(listening)

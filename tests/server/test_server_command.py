@@ -211,6 +211,27 @@ def test_version() -> None:
     assert result.returncode == 0
 
 
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_what_was_asked_for_cannot_be_printed(word: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [*COMMAND, word], stdout=full, stderr=subprocess.PIPE, timeout=20, check=False
+        )
+    assert result.stderr == b"epollo: cannot write to stdout: No space left on device\n"
+    assert result.returncode == 2
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_nobody_waits_for_what_was_asked_for(word: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as stdout:
+        result = subprocess.run(
+            [*COMMAND, word], stdout=stdout, stderr=subprocess.PIPE, timeout=20, check=False
+        )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 # What is refused: one line, status 2.
 
 
@@ -231,6 +252,15 @@ def test_version() -> None:
         (["site", "--port", "70000"], ["--port", "70000", "65535"]),
         (["site", "--port", "-1"], ["--port", "-1"]),
         (["site", "70000"], ["70000", "65535"]),
+        (["site", "1" * 300], ["1" * 300, "65535"]),
+        (["site", "1" * 5000], ["1" * 5000, "65535"]),
+        (["a" * 300], ["cannot read the folder", "too long"]),
+        (["site", "80", "90"], ["one port", "80 and 90"]),
+        (["site", "--user", ""], ["--user", "empty"]),
+        (["site", "--unix", ""], ["--unix", "empty"]),
+        (["site", "--access-log="], ["--access-log", "empty"]),
+        (["site", "--host", ""], ["--host", "empty"]),
+        (["site", "--proxy-from", "nobody"], ["nobody"]),
         (["site", "--poller", "kqueue"], ["--poller", "kqueue", "epoll"]),
         (["site", "--grace", "nan"], ["--grace", "nan"]),
         (["site", "--grace", "-1"], ["--grace", "-1"]),
@@ -287,9 +317,11 @@ def test_the_current_folder_was_deleted(tmp_path: Path) -> None:
     assert_refused(result, "No such file")
 
 
-def test_too_few_descriptors(site: Path) -> None:
+@pytest.mark.parametrize("limit", [6, 7, 8, 9])
+@pytest.mark.parametrize("words", ["", "--workers 1", "--workers 2"])
+def test_too_few_descriptors(site: Path, limit: int, words: str) -> None:
     result = subprocess.run(
-        ["sh", "-c", f"ulimit -n 7; exec {sys.executable} -m epollo {site} --port 0"],
+        ["sh", "-c", f"ulimit -n {limit}; exec {sys.executable} -m epollo {site} --port 0 {words}"],
         capture_output=True,
         timeout=20,
         check=False,
