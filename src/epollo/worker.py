@@ -68,6 +68,11 @@ LEFT_TO_SUPERVISOR: Final = frozenset(
 the supervisor says what they mean. They are blocked from before the worker is started on."""
 
 
+_NO_SUCCESSOR: Final = (
+    "another program can take over only where there are --workers; this one goes on"
+)
+
+
 class Worker:
     """A server in one process and one thread.
 
@@ -139,6 +144,10 @@ class Worker:
             self._wakeup.on_signal(signal.SIGTERM, self._on_stop)
             self._wakeup.on_signal(signal.SIGINT, self._on_stop)
             self._wakeup.on_signal(signal.SIGUSR1, self.reopen_log)
+            self._wakeup.on_signal(signal.SIGUSR2, lambda: report(_NO_SUCCESSOR))
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+                # Its terminal is gone, for which nohup(1) has it go on.
+                self._wakeup.on_signal(signal.SIGHUP, self._on_stop)
         else:
             self._wakeup.on_signal(signal.SIGTERM, self._ask_to_leave)
             supervisor.begin(self, self._loop)
@@ -154,7 +163,7 @@ class Worker:
         self._covering: list[Listener] = []
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; then finish what is under way, within the grace."""
+        """Serve until SIGTERM, SIGINT or SIGHUP; then finish what is under way, within the grace."""
         # What stands now stays: no collection needs to look at it again.
         gc.collect()
         gc.freeze()

@@ -501,7 +501,7 @@ def test_ctrl_c_while_it_is_being_imported_is_silent(
     assert finish(process, signal.SIGINT) == (0, b"")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_an_idle_server_at_once(start: Start, site: Path, number: int) -> None:
     process = start("site", "--port", "0", "--grace", "60")
     read_link(process)
@@ -593,6 +593,41 @@ def test_a_second_signal_ends_at_once(serve: Serve, site: Path) -> None:
         begun = time.monotonic()
         assert server.stop(signal.SIGINT) == 0
         assert time.monotonic() - begun < SOON_SECONDS
+
+
+def test_a_hang_up_ends_in_order(serve: Serve, site: Path, tmp_path: Path) -> None:
+    """What is being sent is finished, the log is written, the path is removed."""
+    large = make_large(site)
+    log, path = tmp_path / "access.log", tmp_path / "socket"
+    server = serve(site, "--grace", "60", "--unix", str(path), "--access-log", str(log))
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(15)
+        peer.connect(str(path))
+        peer.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+        head, content = receive_head(peer)
+        server.process.send_signal(signal.SIGHUP)
+        assert receive_content(peer, head, content) == large.read_bytes()
+        assert server.process.wait(SOON_SECONDS) == 0
+    assert f'"GET /large.bin HTTP/1.1" 200 {LARGE_OCTETS}' in log.read_text()
+    assert not path.exists()
+
+
+def test_a_hang_up_that_was_ignored_at_the_start_stays_so(start: Start, site: Path) -> None:
+    command = f"trap '' HUP; exec {' '.join(COMMAND)} {site} --port 0"
+    process = start(command=["sh", "-c", command])
+    link = read_link(process)
+    process.send_signal(signal.SIGHUP)
+    assert fetch(link) == (site / "index.html").read_bytes()
+    assert finish(process) == (0, b"")
+
+
+def test_there_is_no_takeover_without_workers(serve: Serve, site: Path) -> None:
+    server = serve(site, "--quiet")
+    server.process.send_signal(signal.SIGUSR2)
+    assert server.get("/") == (site / "index.html").read_bytes()
+    assert server.stop() == 0
+    assert server.stderr.count("\n") == 1
+    assert "--workers" in server.stderr
 
 
 def test_two_signals_at_once(serve: Serve, site: Path) -> None:
