@@ -92,6 +92,7 @@ class Worker:
         proxies = parse_networks(settings.proxies)
         connections_limit = claim_descriptors()
         self._settings = settings
+        self._report = report
         self._supervisor = supervisor
         self._drained_by = math.inf
         self._idle_until = math.inf
@@ -230,9 +231,11 @@ class Worker:
         """Let another take this place; it may be that all are to stop, which the supervisor knows."""
         self._say(LEAVING)
 
-    def _on_root_out_of_reach(self) -> None:
-        """Ask for a worker that may read what stands where the root was."""
+    def _on_root_out_of_reach(self, reason: str, is_news: bool) -> None:
+        """Ask for a worker that may read what stands where the root was; else say that there is none."""
         self._say(ROOT_REPLACED)
+        if self._supervisor is None and is_news:
+            self._report(f"the folder was replaced: {reason}; the former one is served on")
 
     def _say(self, message: bytes) -> None:
         if self._supervisor is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, Server
+from conftest import Serve, Server, rest
 from linux.confined import ABI
 from server.workers import Load, await_line, await_true, children, refusal
 
@@ -166,6 +166,47 @@ def test_a_root_that_is_switched_is_followed_soon_and_loses_nothing(
             # Both workers, not just the one that was asked first.
             assert all(server.get("/") == contents[number] for _ in range(20))
     assert load.failures == []
+
+
+@needs_landlock
+def test_a_root_that_nobody_can_follow_is_told_of_once_each_time(
+    serve: Serve, tmp_path: Path
+) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text(name)
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "one")
+    server = serve(link, "--quiet", "--sandbox", "on")
+    line = f"the folder was replaced: cannot read the folder {link}: Permission denied"
+    for number, name in enumerate(("two", "three"), 1):
+        switch(link, tmp_path / name)
+        await_line(server, line, number)
+        # The look of each second finds it again.
+        rest(1.5)
+        assert server.get("/") == b"one"
+        assert server.stderr.count("\n") == number
+
+
+@needs_root
+def test_a_new_root_that_the_user_may_not_read_is_followed_when_it_may(
+    serve: Serve, tmp_path: Path
+) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir(0o755)
+        (tmp_path / name / "index.html").write_text(name)
+    (tmp_path / "two").chmod(0o700)
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "one")
+    server = serve(link, "--quiet", "--user", "nobody")
+    switch(link, tmp_path / "two")
+    await_line(server, "Permission denied; the former one is served on")
+    assert server.get("/") == b"one"
+    (tmp_path / "two").chmod(0o755)
+    assert await_true(lambda: server.get("/") == b"two")
+    assert server.stderr.count("\n") == 1
 
 
 @needs_landlock

@@ -38,7 +38,7 @@ _ABSENCES_OCTETS_LIMIT: Final = 1024 * _RESOURCE_OCTETS
 """What is not there is remembered too, but never at the expense of what is."""
 
 
-def _do_nothing() -> None:
+def _do_nothing(reason: str, is_news: bool) -> None:
     """Leave a root that is out of reach to those who come after."""
 
 
@@ -87,7 +87,8 @@ class Catalogue:
 
     ``cache_octets`` bounds what is kept in memory, ``kept_octets_limit`` what is kept of one file.
     ``on_change`` is called when something ended that was handed out in this second,
-    ``on_root_out_of_reach`` when another root stands where the root was, and may not be read.
+    ``on_root_out_of_reach`` when another root stands where the root was, and may not be read: with the
+    reason, again and again, and with whether it was not told of this one before.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Catalogue:
         clock: Clock,
         report: Callable[[str], None],
         on_change: Callable[[], None],
-        on_root_out_of_reach: Callable[[], None] = _do_nothing,
+        on_root_out_of_reach: Callable[[str, bool], None] = _do_nothing,
         *,
         cache_octets: int,
         kept_octets_limit: int,
@@ -116,6 +117,7 @@ class Catalogue:
         )
         self._root_checked_second = 0
         self._is_root_gone = False
+        self._refused_root_key: tuple[int, int] | None = None
         self.watch: Watch | None
         try:
             self.watch = Watch(self._on_end, report)
@@ -247,7 +249,8 @@ class Catalogue:
         is_replaced = False
         try:
             status = os.stat(self._root_path)
-            is_replaced = (status.st_dev, status.st_ino) != self._root_key
+            key = (status.st_dev, status.st_ino)
+            is_replaced = key != self._root_key
             if not is_replaced and not self._is_root_gone:
                 return True
             if is_replaced:
@@ -256,12 +259,14 @@ class Catalogue:
                 os.close(former)
                 for resource in [*self._files.entries(), *self._absences.entries()]:
                     self._on_end(resource)
-        except (OSError, OperatorError):
+        except (OSError, OperatorError) as error:
             if is_replaced:
-                self._on_root_out_of_reach()
+                is_news, self._refused_root_key = key != self._refused_root_key, key
+                self._on_root_out_of_reach(str(error), is_news)
             was_gone, self._is_root_gone = self._is_root_gone, True
             return was_gone
         self._is_root_gone = False
+        self._refused_root_key = None
         return False
 
     def _watch_root(self) -> None:
