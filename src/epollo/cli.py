@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from epollo import __version__
-from epollo.access_log import STDOUT, open_log
+from epollo.access_log import STDOUT, find_hindrance, open_log
 from epollo.connections.listening import (
     adopt,
     describe_address,
@@ -159,6 +159,11 @@ def _run(words: tuple[str, ...], **given: Any) -> None:
     listening = inherited or open_listening(settings)
     try:
         worker = _open_worker(settings, listening.sockets)
+        if hindrance := find_hindrance(settings):
+            report(
+                f"the access log cannot be opened again after a rotation: {hindrance}; with "
+                "--workers 1 it can"
+            )
         _tell_start(settings, listening.sockets, worker.poller_name, worker.sandbox)
         tell_predecessor()
         notify_ready()

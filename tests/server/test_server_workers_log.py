@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
+from linux.confined import ABI
 from server.workers import Load, await_line, await_true, children
 
 INDEX = b"<!doctype html><title>index</title>\n"
@@ -40,6 +41,42 @@ def test_a_log_that_was_moved_away_is_begun_anew(
     assert await_true(lambda: len(lines_of(log)) == 20)
     assert len(lines_of(old)) == 1
     assert server.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "mode", "reason"),
+    [
+        (("--sandbox", "on"), 0o777, "the sandbox lets no file be written"),
+        (("--user", "nobody"), 0o755, "user nobody may make no file in"),
+        (("--user", "nobody"), 0o777, ""),
+        (("--sandbox", "on", "--workers", "1"), 0o755, ""),
+    ],
+)
+def test_a_log_that_cannot_be_begun_anew_is_told_of_at_the_start(
+    serve: Serve, site: Path, tmp_path: Path, words: tuple[str, ...], mode: int, reason: str
+) -> None:
+    if "on" in words and ABI == 0:
+        pytest.skip("this kernel has no Landlock")
+    if "nobody" in words and os.geteuid():
+        pytest.skip("only root can become somebody else")
+    for folder in (site, *site.parents[:3]):
+        folder.chmod(0o755)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    logs.chmod(mode)
+    log = logs / "access.log"
+    server = serve(site, "--quiet", "--access-log", str(log), *words)
+    log.rename(logs / "access.log.1")
+    if reason:
+        start = f"epollo: the access log cannot be opened again after a rotation: {reason}"
+        assert server.stderr.startswith(start)
+        assert server.stderr.count("\n") == 1
+        server.process.send_signal(signal.SIGUSR1)
+        await_line(server, "the old one goes on")
+    else:
+        assert server.stderr == ""
+        server.process.send_signal(signal.SIGUSR1)
+        assert await_true(log.exists)
 
 
 def opened(pid: int) -> list[Path]:

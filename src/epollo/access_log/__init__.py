@@ -5,7 +5,14 @@ is what the settings ask for.
 """
 
 from epollo.access_log.batches import BatchedLog
-from epollo.access_log.choice import open_log
+from epollo.access_log.choice import find_hindrance, open_log
 from epollo.access_log.destination import STDOUT, Destination, open_destination
 
-__all__ = ["STDOUT", "BatchedLog", "Destination", "open_destination", "open_log"]
+__all__ = [
+    "STDOUT",
+    "BatchedLog",
+    "Destination",
+    "find_hindrance",
+    "open_destination",
+    "open_log",
+]

@@ -1,7 +1,9 @@
 """Which log the settings ask for: lines for a person, lines for programs, or both."""
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from epollo.access_log.batches import BatchedLog
 from epollo.access_log.destination import STDOUT, Destination, open_destination
@@ -65,3 +67,19 @@ def open_log(
     if settings.quiet or name == STDOUT or not sys.stdout.isatty():
         return log
     return TwoLogs(log, TerminalLog())
+
+
+def find_hindrance(settings: Settings) -> str:
+    """Return why this very process, which gave up rights, cannot open the log again after a rotation.
+
+    Nothing where it can. The parent of workers gives up no rights, and opens it for them.
+    """
+    name = settings.access_log
+    if name in {"", STDOUT}:
+        return ""
+    if settings.sandbox == "on":
+        return "the sandbox lets no file be written"
+    folder = Path(name).parent
+    if settings.user and not os.access(folder, os.W_OK | os.X_OK):
+        return f"user {settings.user} may make no file in {folder}"
+    return ""
