@@ -187,12 +187,34 @@ def test_file_that_shrinks_or_grows_past_the_limit_while_it_is_read(tmp_path: Pa
 
 
 def test_file_of_a_length_that_is_not_told(tmp_path: Path) -> None:
-    # Files of procfs say that they are empty.
+    # Files of procfs say that they are empty, and are taken at their word.
     descriptor = os.open("/proc/self/status", os.O_RDONLY)
     edition = read_edition(descriptor, UNKNOWN, 100_000)
     os.close(descriptor)
-    assert edition.identity.content is not None
-    assert edition.identity.length == len(edition.identity.content)
+    assert edition.identity.content == b""
+    assert edition.identity.length == 0
+
+
+def test_file_that_is_longer_each_time_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of it is one reading, as long as the file was before."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 10)
+    pread = os.pread
+
+    def grow_and_read(descriptor: int, octets: int, offset: int) -> bytes:
+        with path.open("ab") as file:
+            file.write(b"x")
+        return pread(descriptor, octets, offset)
+
+    monkeypatch.setattr(os, "pread", grow_and_read)
+    descriptor = os.open(path, os.O_RDONLY)
+    edition = read_edition(descriptor, UNKNOWN, 100_000)
+    os.close(descriptor)
+    assert edition.identity.content == b"x" * edition.version.octets
+    assert edition.identity.length == edition.version.octets
+    assert path.stat().st_size > edition.version.octets
 
 
 def test_open_file_knows_when_it_changed(tmp_path: Path) -> None:

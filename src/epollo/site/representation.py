@@ -261,18 +261,19 @@ def read_edition(descriptor: int, media_type: MediaType, kept_octets_limit: int)
     Octets of one version only: a file that is being written to while it is read is read again.
     Raises `OSError`.
     """
-    version = version_of(os.fstat(descriptor))
-    content = None
+    after = version_of(os.fstat(descriptor))
     for _ in range(_READ_ATTEMPTS):
+        version = after
         if version.octets > kept_octets_limit:
             return Edition(version, media_type, None)
         content = _read(descriptor, version.octets)
-        before, version = version, version_of(os.fstat(descriptor))
-        if before == version and len(content) == version.octets:
+        after = version_of(os.fstat(descriptor))
+        if after == version and len(content) == version.octets:
             break
-    # One that changes all the time is taken as it was found: what counts is that the length that is
-    # announced and the octets that are sent are of one reading.
-    return Edition(version, media_type, content)
+    # One that changes all the time, or whose length is not what it says (those of procfs say that they
+    # are empty), is taken as it was found: what counts is that the length that is announced and the
+    # octets that are sent are of one reading, and of no more than the version has.
+    return Edition(version, media_type, content[: version.octets])
 
 
 def _read(descriptor: int, octets: int) -> bytes:
