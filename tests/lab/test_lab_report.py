@@ -51,6 +51,18 @@ def test_the_verdict_comes_from_the_figures() -> None:
     assert said["busy"].startswith("constant")
 
 
+def test_a_verdict_of_constant_names_the_figure_and_what_it_hides_behind() -> None:
+    """made_up's rounds differ by a tenth; the ratio is shown as it came out."""
+    said = dict(list_verdicts(make_results({"epoll": lambda idle: 10 + 0.00012 * idle}), "en"))
+    assert said["epoll"] == (
+        "constant, as far as the figures tell: 1.12 x from 0 to 10,000 idle connections is within "
+        "their scatter"
+    )
+    said = dict(list_verdicts(make_results({"epoll": lambda idle: 10 + 0.0005 * idle}), "en"))
+    assert said["epoll"].startswith("linear")
+    assert "1.5 x" in said["epoll"]
+
+
 def test_a_wall_is_told_and_what_lies_behind_it_is_not_compared() -> None:
     results = make_results(walls=(WALL,))
     assert "no more than 987 of 1,000 idle connections: FD_SETSIZE" in format_table(results)

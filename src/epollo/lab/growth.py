@@ -1,12 +1,16 @@
 """How a cost grows with the number of idle connections: fitted, not believed.
 
-Facts: the noise of a machine is a share of what is measured, so errors are taken relative to it.
-Decision: a line, cost = base + slope * idle, by least squares of the relative errors. Where the line
-at its end stands within `FLAT` of its beginning, growth is *constant*; where the line misses the
-points by more than `MISFIT`, there is no line, and growth is called *other*.
+Facts: the noise of a machine is a share of what is measured, so errors are taken relative to it; and
+two rounds of one and the same thing differ by a tenth where others use the machine too.
+Decision: a line, cost = base + slope * idle, by least squares of the relative errors of the medians.
+Where the line at its end stands within `FLAT` of its beginning, or no further off than the rounds
+scatter about it, growth is *constant*; where the line misses the medians by more than `MISFIT`, there
+is no line, and growth is called *other*.
+Price: a growth that is smaller than the noise is not seen. More rounds make the noise less.
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -29,31 +33,36 @@ class Growth:
     ratio: float
     """The line at the greatest number of idle connections over the line at the least."""
     misfit: float
+    scatter: float
+    """The share by which a cost that does not grow might seem to, as the rounds differ so much."""
 
 
-def fit_growth(points: Sequence[tuple[float, float]]) -> Growth | None:
-    """Fit idle connections and costs; None for fewer than three points, or costs that are not above 0.
+def fit_growth(points: Sequence[tuple[float, Sequence[float]]]) -> Growth | None:
+    """Fit idle connections and the costs of every round.
 
-    Two points are on a line whatever they are: they would prove nothing.
+    None for fewer than three points, or costs that are not above 0: two points are on a line whatever
+    they are, and would prove nothing.
     """
-    if len({idle for idle, _ in points}) < 3 or any(cost <= 0 for _, cost in points):
+    if len({idle for idle, _ in points}) < 3 or any(min(costs) <= 0 for _, costs in points):
         return None
-    base, slope = _fit_line(points)
+    medians = [(idle, statistics.median(costs)) for idle, costs in points]
+    base, slope = _fit_line(medians)
     least, greatest = min(idle for idle, _ in points), max(idle for idle, _ in points)
     begin, end = base + slope * least, base + slope * greatest
     ratio = end / begin if begin > 0 else math.inf
-    misfit = math.sqrt(
-        sum(((base + slope * idle - cost) / cost) ** 2 for idle, cost in points) / len(points)
-    )
+    misfit = math.sqrt(_sum_squares(medians, base, slope) / len(medians))
+    rounds = [(idle, cost) for idle, costs in points for cost in costs]
+    scatter = _measure_scatter(rounds, base, slope)
+    bound = max(FLAT, 1 + scatter)
     if misfit > MISFIT:
         kind: Kind = "other"
-    elif ratio < 1 / FLAT:
+    elif ratio < 1 / bound:
         kind = "falling"
-    elif ratio <= FLAT:
+    elif ratio <= bound:
         kind = "constant"
     else:
         kind = "linear"
-    return Growth(kind, base, slope, ratio, misfit)
+    return Growth(kind, base, slope, ratio, misfit, scatter)
 
 
 def _fit_line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -72,3 +81,23 @@ def _fit_line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
         / spread
     )
     return cost_mean - slope * idle_mean, slope
+
+
+def _sum_squares(points: Sequence[tuple[float, float]], base: float, slope: float) -> float:
+    """Return the sum of the squared relative errors of a line."""
+    return sum(((base + slope * idle) / cost - 1) ** 2 for idle, cost in points)
+
+
+def _measure_scatter(rounds: Sequence[tuple[float, float]], base: float, slope: float) -> float:
+    """Return how far the line of a constant cost might rise over the whole range, by chance.
+
+    The standard error of a fitted rise is the standard deviation of the points times a factor that
+    comes from where they stand. Twice that is what chance seldom exceeds; the fewer points are left to
+    tell the deviation from, the more it takes (Student's t, roughly).
+    """
+    left = len(rounds) - 2
+    deviation = math.sqrt(_sum_squares(rounds, base, slope) / left)
+    idle = [idle for idle, _ in rounds]
+    mean = statistics.fmean(idle)
+    lever = (max(idle) - min(idle)) / math.sqrt(sum((one - mean) ** 2 for one in idle))
+    return (2 + 4 / left) * deviation * lever

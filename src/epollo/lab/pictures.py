@@ -12,6 +12,7 @@ from epollo.lab.charts import (
     draw_lines,
     format_number,
 )
+from epollo.lab.growth import FLAT
 from epollo.lab.results import Results, Round, Tally, summarize
 from epollo.lab.words import say
 
@@ -156,8 +157,9 @@ def describe_growth(results: Results, poller: str, language: str) -> str:
     if growth is None:
         return say("unknown", language)
     measured = [idle for idle, _ in results.curve(poller, lambda one: one.cpu_per_request)]
+    is_far = not 1 / FLAT <= growth.ratio <= FLAT
     return say(
-        growth.kind,
+        "scattered" if growth.kind == "constant" and is_far else growth.kind,
         language,
         ratio=growth.ratio,
         times=format_number(growth.ratio),

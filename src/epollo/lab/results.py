@@ -113,8 +113,14 @@ class Results:
 
     def growth(self, poller: str) -> Growth | None:
         """Return how the cost of a request grows with idle connections, None if that cannot be told."""
-        curve = self.curve(poller, lambda one: one.cpu_per_request)
-        return fit_growth([(idle, figure.median) for idle, figure in curve])
+        cells = [self.cell(poller, idle) for idle in self.idle]
+        return fit_growth(
+            [
+                (cell.idle, [one.cpu_per_request for one in cell.rounds])
+                for cell in cells
+                if cell is not None and cell.rounds
+            ]
+        )
 
 
 def summarize(values: Sequence[float]) -> Figure:

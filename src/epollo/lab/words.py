@@ -22,6 +22,13 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "constant: {ratio:.2f} x from {least:,} to {greatest:,} idle connections",
         "常数:空闲连接从 {least:,} 到 {greatest:,},成本为 {ratio:.2f} 倍",
     ),
+    "scattered": (
+        (
+            "constant, as far as the figures tell: {ratio:.2f} x from {least:,} to {greatest:,} idle "
+            "connections is within their scatter"
+        ),
+        "在数据的离散范围内为常数：空闲连接从 {least:,} 到 {greatest:,}，成本为 {ratio:.2f} 倍",
+    ),
     "linear": (
         (
             "linear: each idle connection adds {slope} µs to every request; {times} x from {least:,"
