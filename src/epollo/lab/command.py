@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from epollo.lab.plan import (
     forecast_seconds,
     plan_courses,
 )
+from epollo.lab.png import write_pngs
 from epollo.lab.results import Results, format_json, parse_json
 from epollo.lab.table import describe_conditions, format_table
 from epollo.lab.watch import watch
@@ -38,8 +38,6 @@ QUICK_IDLE: Final = (0, 100, 500)
 ASKING: Final = 4
 """Connections that ask without pause."""
 _QUICK_SECONDS: Final = 0.3
-_PICTURE_SECONDS: Final = 60
-_PICTURE_SCALE: Final = 2
 
 
 def _split_numbers(
@@ -125,7 +123,7 @@ def command(
         if svg_folder is not None:
             write_drawings(results, svg_folder)
         if png_folder is not None:
-            _write_png(results, png_folder)
+            _write_pngs(results, png_folder)
     except OSError as error:
         raise OperatorError(f"cannot write {error.filename}: {error.strerror}") from error
 
@@ -201,31 +199,10 @@ def write_drawings(results: Results, folder: Path) -> list[Path]:
     return written
 
 
-def _write_png(results: Results, folder: Path) -> None:
+def _write_pngs(results: Results, folder: Path) -> None:
     """Have Chromium draw what `write_drawings` writes."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        raise OperatorError("--png needs Chromium; --svg does not")
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="epollo-lab-") as work:
-        for path in write_drawings(results, Path(work)):
-            size = path.read_text(encoding="utf-8").partition('viewBox="0 0 ')[2].partition('"')[0]
-            target = folder / path.with_suffix(".png").name
-            try:
-                subprocess.run(
-                    [
-                        *(program, "--headless", "--no-sandbox", "--disable-gpu"),
-                        *("--hide-scrollbars", f"--force-device-scale-factor={_PICTURE_SCALE}"),
-                        *(f"--user-data-dir={work}/profile", f"--screenshot={target.absolute()}"),
-                        *(f"--window-size={size.replace(' ', ',')}", path.as_uri()),
-                    ],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    check=True,
-                    timeout=_PICTURE_SECONDS,
-                )
-            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-                raise OperatorError(f"Chromium does not draw: {error}") from error
+        write_pngs(write_drawings(results, Path(work)), folder)
 
 
 @command.command("watch")
