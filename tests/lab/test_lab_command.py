@@ -168,7 +168,7 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     assert page.faults == []
     assert answers["title"] == "Are you hungry? Four ways to find out"
     assert answers["charts"] == answers["charts after"] == 8
-    assert answers["language"] == "饿了吗?四种问法"
+    assert answers["language"] == "饿了吗？四种问法"
     assert answers["lang"] == "zh"
     assert answers["light"] != answers["dark"]
     assert answers["wide"] is True

@@ -1,6 +1,7 @@
 """Results in, text and drawings out."""
 
 import json
+import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -135,6 +136,22 @@ def test_words_are_there_in_every_language() -> None:
     for key, texts in WORDS.items():
         assert len(texts) == len(LANGUAGES), key
         assert all(texts), key
+
+
+_ASCII_BESIDE_CHINESE = re.compile(r"[\u3400-\u9fff][,:;?!()]|[,:;?!()][\u3400-\u9fff]")
+
+
+def test_chinese_has_full_width_punctuation() -> None:
+    assert _ASCII_BESIDE_CHINESE.search("饿了吗?")
+    for key, texts in WORDS.items():
+        # What is filled in may be Chinese as well.
+        text = re.sub(r"\{[^{}]*\}", "字", texts[LANGUAGES.index("zh")])
+        assert not _ASCII_BESIDE_CHINESE.search(text), key
+    for text in (
+        *draw_all(make_results(walls=(WALL,)), "zh").values(),
+        format_page(make_results()),
+    ):
+        assert not _ASCII_BESIDE_CHINESE.search(re.sub(r"<[^>]*>", "\n", text))
 
 
 class _Fetched(HTMLParser):

@@ -194,6 +194,6 @@ def test_the_page_in_a_browser(watching: Watching, tmp_path: Path) -> None:
         "served": True,
         "burning": True,
         "rings": True,
-        "language": "五十位客人,现场",
+        "language": "五十位客人，现场",
         "fits": True,
     }

@@ -34,7 +34,13 @@ def draw_cost(results: Results, language: str) -> str:
     """Draw the cost of a request over idle connections."""
     lines = [_line(results, poller, lambda one: one.cpu_per_request) for poller in results.pollers]
     described = " ".join(
-        f"{poller}: {describe_growth(results, poller, language)}." for poller in results.pollers
+        say(
+            "desc.cost",
+            language,
+            poller=poller,
+            verdict=describe_growth(results, poller, language),
+        )
+        for poller in results.pollers
     )
     return draw_lines(
         Caption(
@@ -59,8 +65,13 @@ def draw_latency(results: Results, language: str) -> str:
         if line.points:
             idle, microseconds, *_ = line.points[-1]
             described.append(
-                f"{line.name}: p50 {format_number(microseconds)} µs "
-                f"({format_number(idle)} {say('axis.idle', language)})."
+                say(
+                    "desc.latency",
+                    language,
+                    poller=line.name,
+                    shown=format_number(microseconds),
+                    idle=format_number(idle),
+                )
             )
     return draw_lines(
         Caption(
@@ -84,7 +95,9 @@ def draw_waiting(results: Results, language: str) -> str:
             share = summarize([one.waiting_share for one in cell.rounds]).median
             bars.append(Bar(poller, "", share, f"{share:.1%}"))
     title = say("chart.waiting", language)
-    described = " ".join(f"{bar.name}: {bar.shown}." for bar in bars)
+    described = " ".join(
+        say("desc.waiting", language, poller=bar.name, shown=bar.shown) for bar in bars
+    )
     return draw_bars(Caption(f"waiting-{language}", title, described), bars)
 
 
@@ -99,7 +112,10 @@ def draw_calls(results: Results, language: str) -> str:
         for kind, number in sort_calls(cell.tally).items():
             label = say(f"calls.{kind}", language)
             bars.append(Bar(poller, label, number, format_number(round(number, 2))))
-    described = " ".join(f"{bar.name}, {bar.label}: {bar.shown}." for bar in bars)
+    described = " ".join(
+        say("desc.calls", language, poller=bar.name, label=bar.label, shown=bar.shown)
+        for bar in bars
+    )
     caption = Caption(f"calls-{language}", say("chart.calls", language), described)
     return draw_bars(caption, bars, is_logarithmic=True)
 

@@ -5,7 +5,7 @@ from typing import Final
 LANGUAGES: Final = ("en", "zh")
 
 WORDS: Final[dict[str, tuple[str, str]]] = {
-    "title": ("Are you hungry? Four ways to find out", "饿了吗?四种问法"),
+    "title": ("Are you hungry? Four ways to find out", "饿了吗？四种问法"),
     "lead": (
         (
             "A server keeps many connections open, and most of them are silent. Before it can answer "
@@ -13,14 +13,14 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "this machine; everything else about it was the same."
         ),
         (
-            "服务器同时保持着许多连接,其中大多数都沉默着。要回答谁,得先知道谁在说话。"
-            "同一个服务器在这台机器上用四种办法来做这件事,其余一切都相同。"
+            "服务器同时保持着许多连接，其中大多数都沉默着。要回答谁，得先知道谁在说话。"
+            "同一个服务器在这台机器上用四种办法来做这件事，其余一切都相同。"
         ),
     ),
     "verdict": ("What came out", "结论"),
     "constant": (
         "constant: {ratio:.2f} x from {least:,} to {greatest:,} idle connections",
-        "常数:空闲连接从 {least:,} 到 {greatest:,},成本为 {ratio:.2f} 倍",
+        "常数：空闲连接从 {least:,} 到 {greatest:,}，成本为 {ratio:.2f} 倍",
     ),
     "scattered": (
         (
@@ -35,20 +35,20 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "} "
             "to {greatest:,}"
         ),
-        "线性:每个空闲连接给每次请求增加 {slope} µs;从 {least:,} 到 {greatest:,} 为 {times} 倍",
+        "线性：每个空闲连接给每次请求增加 {slope} µs；从 {least:,} 到 {greatest:,} 为 {times} 倍",
     ),
     "falling": (
         "falling: {ratio:.2f} x from {least:,} to {greatest:,} idle connections",
-        "下降:空闲连接从 {least:,} 到 {greatest:,},成本为 {ratio:.2f} 倍",
+        "下降：空闲连接从 {least:,} 到 {greatest:,}，成本为 {ratio:.2f} 倍",
     ),
     "other": (
         "neither constant nor linear: a line misses the figures by {misfit:.0%}",
-        "既非常数也非线性:直线与数据相差 {misfit:.0%}",
+        "既非常数也非线性：直线与数据相差 {misfit:.0%}",
     ),
-    "unknown": ("too few figures to tell", "数据太少,无法判断"),
+    "unknown": ("too few figures to tell", "数据太少，无法判断"),
     "wall": (
         "no more than {reached:,} of {idle:,} idle connections: {trouble}",
-        "{idle:,} 个空闲连接中最多只能有 {reached:,} 个:{trouble}",
+        "{idle:,} 个空闲连接中最多只能有 {reached:,} 个：{trouble}",
     ),
     "chart.cost": ("What a request costs", "一次请求的成本"),
     "chart.cost.note": (
@@ -57,7 +57,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             " "
             "the shade is the spread over the rounds."
         ),
-        "服务器每次请求所用的处理器时间,随空闲连接数变化。两轴均为对数;阴影为各轮之间的差异。",
+        "服务器每次请求所用的处理器时间，随空闲连接数变化。两轴均为对数；阴影为各轮之间的差异。",
     ),
     "chart.latency": ("How long an answer takes", "回答要等多久"),
     "chart.latency.note": (
@@ -65,7 +65,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "Seen by a guest: half of the answers are quicker than the solid line, one in a hundred is "
             "slower than the dashed one."
         ),
-        "从客人一方看:一半的回答快于实线,百分之一的回答慢于虚线。",
+        "从客人一方看：一半的回答快于实线，百分之一的回答慢于虚线。",
     ),
     "chart.waiting": ("The price of waiting", "等待的代价"),
     "chart.waiting.note": (
@@ -73,16 +73,23 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "Processor time while nobody asks for anything, as a share of one processor, with {idle:,} "
             "idle connections."
         ),
-        "没有任何请求时所用的处理器时间(占一个处理器的百分比),空闲连接 {idle:,} 个。",
+        "没有任何请求时所用的处理器时间（占一个处理器的百分比），空闲连接 {idle:,} 个。",
     ),
     "chart.calls": ("System calls per request", "每次请求的系统调用"),
     "chart.calls.note": (
         "Counted by the server itself, with {idle:,} idle connections; the axis is logarithmic.",
-        "由服务器自己计数,空闲连接 {idle:,} 个;横轴为对数。",
+        "由服务器自己计数，空闲连接 {idle:,} 个；横轴为对数。",
     ),
+    "desc.cost": ("{poller}: {verdict}.", "{poller}：{verdict}。"),
+    "desc.latency": (
+        "{poller}: half of the answers within {shown} µs, with {idle} idle connections.",
+        "{poller}：空闲连接 {idle} 个时，一半的回答在 {shown} µs 之内。",
+    ),
+    "desc.waiting": ("{poller}: {shown}.", "{poller}：{shown}。"),
+    "desc.calls": ("{poller}, {label}: {shown}.", "{poller}，{label}：{shown}。"),
     "axis.idle": ("idle connections", "空闲连接数"),
-    "axis.cost": ("µs of processor time per request", "每次请求的处理器时间(µs)"),
-    "axis.latency": ("µs until the answer", "等到回答的时间(µs)"),
+    "axis.cost": ("µs of processor time per request", "每次请求的处理器时间（µs）"),
+    "axis.latency": ("µs until the answer", "等到回答的时间（µs）"),
     "calls.wait": ("asks who is ready", "询问谁已就绪"),
     "calls.receive": ("receives something", "收到数据"),
     "calls.in_vain": ("tries in vain", "徒劳的尝试"),
@@ -99,8 +106,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "taken."
         ),
         (
-            "忙轮询的服务器挨个尝试每个套接字,永不停歇。每一轮对每个连接都是一次系统调用,"
-            "不论有没有人说话;它从不睡眠,所以总占满一个处理器。"
+            "忙轮询的服务器挨个尝试每个套接字，永不停歇。每一轮对每个连接都是一次系统调用，"
+            "不论有没有人说话；它从不睡眠，所以总占满一个处理器。"
         ),
     ),
     "select.what": (
@@ -112,9 +119,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "looks through them. A descriptor from 1,024 on has no bit: that is the wall."
         ),
         (
-            "select(2) 每次调用都把三张 1024 位的位图交给内核。内核逐个查看其中的套接字,"
-            "没有就绪的就睡眠,"
-            "然后交还位图,进程再从头看一遍。编号 1024 起的描述符没有对应的位:这就是那堵墙。"
+            "select(2) 每次调用都把三张 1024 位的位图交给内核。内核逐个查看其中的套接字，"
+            "没有就绪的就睡眠，"
+            "然后交还位图，进程再从头看一遍。编号 1024 起的描述符没有对应的位：这就是那堵墙。"
         ),
     ),
     "poll.what": (
@@ -126,8 +133,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "by the kernel, and by the process."
         ),
         (
-            "poll(2) 改为交一张列表,每个连接八个字节,因此没有那堵墙。但每次调用仍要交出、取回整张列表,"
-            "每一项都被看两遍:内核一遍,进程一遍。"
+            "poll(2) 改为交一张列表，每个连接八个字节，因此没有那堵墙。但每次调用仍要交出、取回整张列表，"
+            "每一项都被看两遍：内核一遍，进程一遍。"
         ),
     ),
     "epoll.what": (
@@ -137,25 +144,25 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "Who is silent costs nothing."
         ),
         (
-            "epoll(7) 对每个连接只需登记一次,列表由内核保管。套接字就绪时自己排进第二张列表;"
+            "epoll(7) 对每个连接只需登记一次，列表由内核保管。套接字就绪时自己排进第二张列表；"
             "等待时只取出这一张。沉默的连接不花任何代价。"
         ),
     ),
     "busy.in": ("recv, recv, recv …", "recv, recv, recv …"),
-    "busy.out": ("no, no, a request!", "没有,没有,有请求!"),
-    "busy.often": ("one call per connection, again and again", "每个连接一次调用,周而复始"),
-    "select.in": ("3 bit maps, 384 octets", "三张位图,384 字节"),
-    "select.out": ("3 bit maps, 384 octets", "三张位图,384 字节"),
-    "select.often": ("at every call; the kernel looks at all", "每次调用;内核逐个查看"),
-    "poll.in": ("50 entries, 400 octets", "50 项,400 字节"),
-    "poll.out": ("50 entries, 400 octets", "50 项,400 字节"),
-    "poll.often": ("at every call; the kernel looks at all", "每次调用;内核逐个查看"),
+    "busy.out": ("no, no, a request!", "没有，没有，有请求！"),
+    "busy.often": ("one call per connection, again and again", "每个连接一次调用，周而复始"),
+    "select.in": ("3 bit maps, 384 octets", "三张位图，384 字节"),
+    "select.out": ("3 bit maps, 384 octets", "三张位图，384 字节"),
+    "select.often": ("at every call; the kernel looks at all", "每次调用；内核逐个查看"),
+    "poll.in": ("50 entries, 400 octets", "50 项，400 字节"),
+    "poll.out": ("50 entries, 400 octets", "50 项，400 字节"),
+    "poll.often": ("at every call; the kernel looks at all", "每次调用；内核逐个查看"),
     "epoll.in": ("nothing", "无"),
-    "epoll.out": ("1 entry, 12 octets", "1 项,12 字节"),
-    "epoll.often": ("only who is ready; the rest sleeps", "只有就绪者;其余都睡着"),
+    "epoll.out": ("1 entry, 12 octets", "1 项，12 字节"),
+    "epoll.often": ("only who is ready; the rest sleeps", "只有就绪者；其余都睡着"),
     "copied.desc": (
         "With fifty connections, one of them ready. Into the kernel: {into}. Back: {back}. {often}.",
-        "五十个连接,其中一个就绪。进入内核:{into}。返回:{back}。{often}。",
+        "五十个连接，其中一个就绪。进入内核：{into}。返回：{back}。{often}。",
     ),
     "figures": ("All figures", "全部数据"),
     "column.poller": ("poller", "方式"),
@@ -179,8 +186,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "one processor, its guests another. Calls were counted in a run of their own."
         ),
         (
-            "{date} 用 epollo {version} 测得:{processor};{kernel};{python}。{asking} 个连接不停地请求;"
-            "交错进行 {rounds} 轮,每次 {seconds:g} 秒;取中位数。服务器独占一个处理器,客人用另一个。"
+            "{date} 用 epollo {version} 测得：{processor}；{kernel}；{python}。"
+            "{asking} 个连接不停地请求；交错进行 {rounds} 轮，每次 {seconds:g} 秒；取中位数。"
+            "服务器独占一个处理器，客人用另一个。"
             "系统调用在单独的一轮里计数。"
         ),
     ),
@@ -190,7 +198,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
 
 WORDS.update(
     {
-        "watch.title": ("Fifty guests, live", "五十位客人,现场"),
+        "watch.title": ("Fifty guests, live", "五十位客人，现场"),
         "watch.lead": (
             (
                 "This is a real server at work in a process beside this page. Seat guests, let some "
@@ -198,8 +206,8 @@ WORDS.update(
                 "each of its wake-ups looked at and what it found."
             ),
             (
-                "这是一个真正的服务器,在此页面旁边的进程里工作。请客人入座,让其中几位点菜,"
-                "换一种得知谁在点菜的办法,看看它每次醒来查看了什么、找到了什么。"
+                "这是一个真正的服务器，在此页面旁边的进程里工作。请客人入座，让其中几位点菜，"
+                "换一种得知谁在点菜的办法，看看它每次醒来查看了什么、找到了什么。"
             ),
         ),
         "watch.poller": ("How the server asks", "服务器怎样询问"),
@@ -213,7 +221,7 @@ WORDS.update(
         "watch.processor": ("of a processor", "占一个处理器"),
         "watch.asleep": (
             "The chef sleeps until somebody raises a hand.",
-            "厨师睡着,直到有人举手。",
+            "厨师睡着，直到有人举手。",
         ),
         "watch.awake": ("The chef walks from guest to guest.", "厨师挨个走到客人面前。"),
         "watch.more": ("more guests are not drawn", "位客人没有画出来"),
