@@ -1,11 +1,17 @@
-"""The committed pictures are the ones that the committed figures make."""
+"""The committed pictures are the ones that the committed figures make; the example shows them too."""
 
+import re
+import struct
+import zipfile
 from pathlib import Path
 
 from epollo.lab.command import write_drawings
 from epollo.lab.results import parse_json
+from epollo.lab.words import say
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "lab"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "lab"
+EXAMPLE = ROOT / "example"
 
 
 def test_the_pictures_are_made_from_the_figures(tmp_path: Path) -> None:
@@ -40,3 +46,36 @@ def test_the_figures_show_what_they_are_shown_for() -> None:
             assert growth.ratio > 3
     assert results.idle[-1] == 10_000
     assert [wall.poller for wall in results.walls] == ["select"]
+
+
+def test_the_example_shows_the_labs_picture() -> None:
+    for name, original in (("lab-cost.svg", "lab-cost-en.svg"),):
+        shown = (EXAMPLE / "pictures" / name).read_bytes()
+        assert shown == (FOLDER / original).read_bytes(), f"copy docs/lab/{original} there"
+
+
+def test_the_archive_has_the_pictures_of_the_example() -> None:
+    with zipfile.ZipFile(EXAMPLE / "downloads" / "pictures.zip") as archive:
+        kept = {name: archive.read(name) for name in archive.namelist()}
+    assert kept == {path.name: path.read_bytes() for path in (EXAMPLE / "pictures").glob("*.svg")}
+
+
+def test_lab_and_example_tell_the_same_of_what_is_copied() -> None:
+    """Octets into the kernel and back for fifty connections, one of them ready.
+
+    core_sys_select copies the bits of a map in whole longs; poll(2) copies a struct pollfd in, and
+    revents out; epoll_wait(2) copies out a packed struct epoll_event.
+    """
+    copied = {
+        "select": (struct.calcsize("l") * -(-50 // 64),) * 2,
+        "poll": (50 * struct.calcsize("ihh"), 50 * struct.calcsize("h")),
+        "epoll": (0, struct.calcsize("=Iq")),
+    }
+    page = (EXAMPLE / "events.html").read_text(encoding="utf-8")
+    for poller, (into, back) in copied.items():
+        told = [say(f"{poller}.{way}", "en") for way in ("in", "out")]
+        found = [re.findall(r"(\d+) octets", text) for text in told]
+        assert found == [[str(into)] if into else [], [str(back)]]
+        row = re.search(rf'<th scope="row">{poller}</th><td class="number">(\d+)</td>', page)
+        assert row is not None
+        assert int(row[1]) == into + back

@@ -129,13 +129,7 @@ def draw_mechanism(poller: str, language: str) -> str:
         "back": say(f"{poller}.out", language),
         "often": say(f"{poller}.often", language),
     }
-    described = say(
-        "copied.desc",
-        language,
-        into=words["into"],
-        back=words["back"],
-        often=words["often"],
-    )
+    described = say(f"{poller}.desc", language)
     return draw_copied(Caption(f"copied-{poller}-{language}", poller, described), poller, words)
 
 

@@ -112,29 +112,26 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "select.what": (
         (
-            "select(2) hands the kernel three bit maps of 1,024 bits, at every call. The kernel looks "
-            "at "
-            "each socket named in them, sleeps if none is ready, and hands the maps back; then the "
-            "process "
-            "looks through them. A descriptor from 1,024 on has no bit: that is the wall."
+            "select(2) hands the kernel a bit map at every call: one bit for each descriptor up to the "
+            "highest, in whole words of 64; a second map where somebody waits to write. The kernel "
+            "looks at each socket named in it, sleeps if none is ready, and hands the map back; then "
+            "the process looks through it. A descriptor from 1,024 on has no bit: that is the wall."
         ),
         (
-            "select(2) 每次调用都把三张 1024 位的位图交给内核。内核逐个查看其中的套接字，"
-            "没有就绪的就睡眠，"
-            "然后交还位图，进程再从头看一遍。编号 1024 起的描述符没有对应的位：这就是那堵墙。"
+            "select(2) 每次调用都把一张位图交给内核：到编号最大的描述符为止各占一位，凑成 64 位的整字；"
+            "有人等着写时再加一张。内核逐个查看其中的套接字，没有就绪的就睡眠，然后交还位图，"
+            "进程再从头看一遍。编号 1024 起的描述符没有对应的位：这就是那堵墙。"
         ),
     ),
     "poll.what": (
         (
             "poll(2) hands over a list instead, eight octets for each connection, so that there is no "
-            "wall. "
-            "But it is still the whole list at every call, in and out, and every entry is looked at "
-            "twice: "
-            "by the kernel, and by the process."
+            "wall. But it is still the whole list at every call: the kernel looks at each entry and "
+            "writes two octets of result into it, and the process looks at them all again."
         ),
         (
-            "poll(2) 改为交一张列表，每个连接八个字节，因此没有那堵墙。但每次调用仍要交出、取回整张列表，"
-            "每一项都被看两遍：内核一遍，进程一遍。"
+            "poll(2) 改为交一张列表，每个连接八个字节，因此没有那堵墙。但每次调用仍要交出整张列表："
+            "内核逐项查看，把两个字节的结果写回每一项，进程再全部看一遍。"
         ),
     ),
     "epoll.what": (
@@ -151,18 +148,42 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "busy.in": ("recv, recv, recv …", "recv, recv, recv …"),
     "busy.out": ("no, no, a request!", "没有，没有，有请求！"),
     "busy.often": ("one call per connection, again and again", "每个连接一次调用，周而复始"),
-    "select.in": ("3 bit maps, 384 octets", "三张位图，384 字节"),
-    "select.out": ("3 bit maps, 384 octets", "三张位图，384 字节"),
+    "select.in": ("1 bit map, 8 octets", "1 张位图，8 字节"),
+    "select.out": ("1 bit map, 8 octets", "1 张位图，8 字节"),
     "select.often": ("at every call; the kernel looks at all", "每次调用；内核逐个查看"),
     "poll.in": ("50 entries, 400 octets", "50 项，400 字节"),
-    "poll.out": ("50 entries, 400 octets", "50 项，400 字节"),
+    "poll.out": ("50 results, 100 octets", "50 个结果，100 字节"),
     "poll.often": ("at every call; the kernel looks at all", "每次调用；内核逐个查看"),
     "epoll.in": ("nothing", "无"),
     "epoll.out": ("1 entry, 12 octets", "1 项，12 字节"),
     "epoll.often": ("only who is ready; the rest sleeps", "只有就绪者；其余都睡着"),
-    "copied.desc": (
-        "With fifty connections, one of them ready. Into the kernel: {into}. Back: {back}. {often}.",
-        "五十个连接，其中一个就绪。进入内核：{into}。返回：{back}。{often}。",
+    "busy.desc": (
+        (
+            "The process asks each of fifty connections by a call of recv, again and again. Forty-nine "
+            "times the kernel says no; once it has a request."
+        ),
+        "进程用 recv 挨个询问五十个连接，周而复始。内核四十九次说没有，一次给出请求。",
+    ),
+    "select.desc": (
+        (
+            "At every call the process hands the kernel a bit map of eight octets. The kernel looks at "
+            "all fifty connections and hands eight octets back."
+        ),
+        "每次调用，进程把一张八个字节的位图交给内核；内核逐个查看五十个连接，再交还八个字节。",
+    ),
+    "poll.desc": (
+        (
+            "At every call the process hands the kernel fifty entries, 400 octets. The kernel looks at "
+            "all fifty connections and writes fifty results back, 100 octets."
+        ),
+        "每次调用，进程把五十项共 400 字节交给内核；内核逐个查看，再写回五十个结果，共 100 字节。",
+    ),
+    "epoll.desc": (
+        (
+            "The kernel has the list of the fifty connections, and the process hands nothing over. One "
+            "entry of twelve octets comes back: the connection that is ready. The others sleep."
+        ),
+        "五十个连接的列表在内核那里，进程什么也不用交出。取回的只有就绪的那一项，十二个字节；其余都睡着。",
     ),
     "figures": ("All figures", "全部数据"),
     "column.poller": ("poller", "方式"),
