@@ -33,17 +33,24 @@ def make_tally(**calls: float) -> Tally:
 
 
 def make_results(
-    costs: Mapping[str, Callable[[int], float]] = LINEAR, walls: tuple[Wall, ...] = ()
+    costs: Mapping[str, Callable[[int], float]] = LINEAR,
+    walls: tuple[Wall, ...] = (),
+    factors: tuple[float, ...] = (1.0, 0.9, 1.1),
 ) -> Results:
     """Return three rounds of each cell: the cost, a tenth less, a tenth more."""
     results = Results(
         version="0.0",
         date="2026-01-31",
-        machine={"processor": "a <fast> one", "kernel": "Linux 6", "python": "CPython 3"},
+        machine={
+            "processor": "a <fast> one",
+            "processors": "2",
+            "kernel": "Linux 6",
+            "python": "CPython 3",
+        },
         pollers=list(costs),
         idle=IDLE,
         seconds=1.0,
-        rounds=3,
+        rounds=len(factors),
         asking=4,
         walls=list(walls),
     )
@@ -52,7 +59,7 @@ def make_results(
         for idle in IDLE:
             if idle >= blocked.get(poller, 10**9):
                 continue
-            rounds = [make_round(cost(idle) * factor) for factor in (1.0, 0.9, 1.1)]
+            rounds = [make_round(cost(idle) * factor) for factor in factors]
             tally = make_tally(recvfrom=1 + idle, in_vain=idle, sendto=1.0, epoll_wait=0.5)
             results.cells.append(Cell(poller, idle, rounds, tally))
     return results

@@ -14,7 +14,8 @@ import pytest
 import epollo
 from chromium import Chromium, find_chromium
 from conftest import POLLER_NAMES, require_descriptors
-from epollo.lab.results import format_json, parse_json
+from epollo.lab.reading import parse_json
+from epollo.lab.results import format_json
 from lab.made_up import make_results
 
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", "lab"]

@@ -110,12 +110,23 @@ def test_epoll_needs_as_many_calls_whoever_is_there_and_busy_one_for_each(root: 
             for idle in (0, 200):
                 assert one.order("open", idle)["idle"] == idle
                 asked = one.order("ask", 0.2, 2)
+                if poller == "epoll":
+                    assert asked["counted"]["in_vain"] == 0
                 number = sum(asked["counted"][name] for name in SYSTEM_CALLS)
                 calls[poller, idle] = number / asked["requests"]
     assert calls["epoll", 200] == pytest.approx(calls["epoll", 0], abs=0.7)
     assert calls["epoll", 200] < 4
     # Two ask at once: half of a turn at the least is for each of their requests.
     assert calls["busy", 200] > calls["busy", 0] + 90
+
+
+@pytest.mark.parametrize("poller", ["select", "poll"])
+def test_a_look_for_changed_files_is_no_try_in_vain(poller: str, root: Path) -> None:
+    with party(poller, root, counts=True) as one:
+        asked = one.order("ask", 0.2, 2)
+    # It reads before each answer, where epoll would tell; nobody was asked in vain.
+    assert asked["counted"]["read"] > asked["requests"] / 2
+    assert asked["counted"]["in_vain"] < asked["requests"] / 10
 
 
 def test_the_cpu_clock_agrees_with_the_kernels_accounting(root: Path) -> None:

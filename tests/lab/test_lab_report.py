@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -10,13 +11,14 @@ import pytest
 from epollo.lab.charts import Bar, Caption, draw_bars, format_number, make_standalone
 from epollo.lab.page import format_page
 from epollo.lab.pictures import draw_all, find_shared_idle, sort_calls
-from epollo.lab.results import Wall, format_json, parse_json, summarize
-from epollo.lab.table import format_table, list_rows, list_verdicts, measure_width
+from epollo.lab.reading import parse_json
+from epollo.lab.results import FD_SETSIZE_WALL, Wall, format_json, summarize
+from epollo.lab.table import describe_conditions, format_table, list_rows, list_verdicts
 from epollo.lab.words import LANGUAGES, WORDS
 from lab.made_up import IDLE, LINEAR, make_results, make_tally
 
 SVG = "{http://www.w3.org/2000/svg}"
-WALL = Wall("select", 1000, 987, "FD_SETSIZE is 1024")
+WALL = Wall("select", 1000, 987, FD_SETSIZE_WALL)
 
 
 def test_json_is_read_as_it_was_written() -> None:
@@ -24,10 +26,102 @@ def test_json_is_read_as_it_was_written() -> None:
     assert parse_json(format_json(results)) == results
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": [{}], "walls": []}', "1"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"cells": [{}], "walls": []}', "1", "[" * 100_000, "{" + '"a":{' * 50_000],
+)
 def test_what_no_lab_wrote_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"results|Expecting"):
+    with pytest.raises(ValueError, match="not the results of a lab"):
         parse_json(text)
+
+
+ROUND = ("cells", 0, "rounds", 0)
+TALLY = ("cells", 0, "tally")
+GONE = object()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("form",), 3, "form 3 is of a newer epollo"),
+        (("form",), "2", "form"),
+        (("version",), GONE, "version is missing"),
+        (("machine",), [], "machine"),
+        (("machine", "kernel"), 6, "machine: kernel is 6, not a text"),
+        (("pollers",), [], "pollers"),
+        (("pollers", 0), "kqueue", "kqueue"),
+        (("pollers", 0), "epoll", "twice"),
+        (("idle",), "0,10", "not a list"),
+        (("idle", 0), -1, "idle is -1"),
+        (("idle", 0), True, "idle is true"),
+        (("seconds",), 0, "seconds is 0"),
+        (("rounds",), 0, "rounds is 0"),
+        (("asking",), 1.5, "asking is 1.5"),
+        (("cells",), {}, "cells"),
+        (("cells",), [], "no round"),
+        (("cells", 0), None, "cell 1 is null"),
+        (("cells", 1), GONE, None),
+        (("cells", 0, "poller"), "epollo", "cell 1"),
+        (("cells", 0, "idle"), 7, "cell 1"),
+        (("cells", 1, "idle"), 0, "cell 2: busy with 0 idle is there twice"),
+        (("cells", 0, "rounds"), None, "rounds is null"),
+        ((*ROUND,), 5, "cell 1, round 1 is 5"),
+        ((*ROUND, "cpu_per_request"), 0, "cpu_per_request is 0, not a number above 0"),
+        ((*ROUND, "cpu_per_request"), float("nan"), "NaN"),
+        ((*ROUND, "p50"), -1, "p50 is -1"),
+        ((*ROUND, "p99"), float("inf"), "Infinity"),
+        ((*ROUND, "worst"), 10**400, "worst is 1000"),
+        ((*ROUND, "p99"), 1e-300, "p99"),
+        ((*ROUND, "requests_per_second"), "many", '"many"'),
+        ((*ROUND, "waiting_share"), None, "waiting_share is null"),
+        ((*ROUND, "octets_per_connection"), float("nan"), "octets_per_connection"),
+        ((*ROUND, "p50"), GONE, "p50 is missing"),
+        ((*TALLY,), GONE, "tally is missing"),
+        ((*TALLY, "per_request", "turns"), GONE, "turns is missing"),
+        ((*TALLY, "per_request", "read"), -1, "read is -1"),
+        ((*TALLY, "waiting_per_second"), 1, "waiting_per_second"),
+        (("walls", 0, "trouble"), None, "trouble is null"),
+        (("walls", 0, "reached"), "987", "reached"),
+        (("walls", 0, "poller"), "kqueue", "wall 1"),
+    ],
+)
+def test_damaged_figures_are_named_in_one_line(
+    place: tuple[str | int, ...], value: Any, said: str | None
+) -> None:
+    told = json.loads(format_json(make_results(walls=(WALL,))))
+    holder = told
+    for name in place[:-1]:
+        holder = holder[name]
+    if value is GONE:
+        del holder[place[-1]]
+    else:
+        holder[place[-1]] = value
+    text = json.dumps(told)
+    if said is None:
+        # A cell that is not there was not measured.
+        assert format_page(parse_json(text))
+        return
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        parse_json(text)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 200
+
+
+def test_the_first_form_is_read_as_what_it_meant() -> None:
+    """It had English in it, and the look for changed files among the tries in vain."""
+    told = json.loads(format_json(make_results(walls=(WALL,))))
+    del told["form"]
+    told["machine"] = {"processor": "one, of many, 4 in use", "kernel": "k", "python": "p"}
+    told["walls"][0]["trouble"] = "FD_SETSIZE is 1024: no descriptor from there on can be named"
+    told["cells"][0]["tally"]["per_request"] |= {"in_vain": 7.5, "read": 2.5}
+    results = parse_json(json.dumps(told))
+    assert results.machine["processor"] == "one, of many"
+    assert results.machine["processors"] == "4"
+    assert results.walls == [WALL]
+    tally = results.cells[0].tally
+    assert tally is not None
+    assert tally.per_request["in_vain"] == 5
+    assert parse_json(format_json(results)) == results
 
 
 def test_json_can_be_read_by_others() -> None:
@@ -66,23 +160,58 @@ def test_a_verdict_of_constant_names_the_figure_and_what_it_hides_behind() -> No
 
 def test_a_wall_is_told_and_what_lies_behind_it_is_not_compared() -> None:
     results = make_results(walls=(WALL,))
-    assert "no more than 987 of 1,000 idle connections: FD_SETSIZE" in format_table(results)
+    assert "no more than 987 of 1,000 idle connections: FD_SETSIZE" in format_table(results, 200)
     assert find_shared_idle(results) == 100
-    assert not any(row[0] == "1,000" and row[1] == "select" for row in list_rows(results))
+    assert not any(row[0] == "1,000" and row[1] == "select" for row in list_rows(results)[1])
 
 
-def test_the_table_has_a_row_for_each_cell_and_straight_columns() -> None:
-    for language in LANGUAGES:
-        lines = format_table(make_results(), language).splitlines()
-        heads, rule, *rows = lines[: 2 + len(LINEAR) * len(IDLE) + len(IDLE) - 1]
-        assert all(measure_width(row) == len(rule) for row in [heads, *rows] if row)
-        assert sum(bool(row) for row in rows) == len(LINEAR) * len(IDLE)
+def test_chinese_is_chinese() -> None:
+    """What was measured comes in codes and numbers; the words are those of the language."""
+    page = format_page(make_results(walls=(WALL,)))
+    chinese = re.sub(r"<[^>]*>", "\n", page.partition('data-in="zh" lang="zh">\n<h1>')[2])
+    for english in (" in use", " to ", "cannot", "octets", "guests"):
+        assert english in page.partition("<h1>")[2] or english == " to "
+        assert english not in chinese.partition("\nconst root")[0], english
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 118, 200])
+def test_the_table_has_a_row_for_each_cell_and_fits_the_terminal(width: int) -> None:
+    lines = format_table(make_results(walls=(WALL,)), width).splitlines()
+    assert max(map(len, lines)) <= width
+    heads, rule, *rows = lines[: 2 + len(LINEAR) * len(IDLE) - 1 + len(IDLE) - 1]
+    assert all(len(row) <= len(rule) for row in rows)
+    assert sum(bool(row) for row in rows) == len(LINEAR) * len(IDLE) - 1 - 1
+    assert heads.split()[:2] == ["idle", "poller"]
+    assert ("spread" in heads) == (width >= 118)
+    assert "octets" not in heads, "nobody measured any"
+
+
+def test_one_round_is_told_as_one() -> None:
+    results = make_results(factors=(1.0,))
+    assert "one round of 1 s" in describe_conditions(results, "en")
+    assert "spread" not in list_rows(results)[0]
+    assert "spread" not in format_page(results).partition("<h1>")[2]
+    assert "spread" in format_page(make_results()).partition("<h1>")[2]
+
+
+def test_what_shared_a_processor_is_not_said_to_have_had_two() -> None:
+    results = make_results()
+    assert "its guests another" in describe_conditions(results, "en")
+    results.machine["processors"] = "1"
+    assert "shared one processor" in describe_conditions(results, "en")
 
 
 def test_calls_are_sorted_by_purpose_and_none_is_lost() -> None:
     tally = make_tally(recvfrom=51, in_vain=50, sendto=1, poll=0.5, stat=0.25, read=1, turns=9)
     sorted_calls = sort_calls(tally)
-    assert sorted_calls == {"wait": 0.5, "receive": 2, "in_vain": 50, "send": 1, "other": 0.25}
+    assert sorted_calls == {
+        "wait": 0.5,
+        "receive": 1,
+        "in_vain": 50,
+        "send": 1,
+        "changes": 1,
+        "other": 0.25,
+    }
     assert sum(sorted_calls.values()) == tally.calls_per_request
 
 

@@ -64,10 +64,10 @@ def raise_descriptor_limit() -> int:
 
 
 def describe_machine() -> dict[str, str]:
-    """Return what a figure depends on: processor, kernel, interpreter."""
-    processors = len(os.sched_getaffinity(0))
+    """Return what a figure depends on: processor, how many of it, kernel, interpreter."""
     return {
-        "processor": f"{_read_processor()}, {processors} in use",
+        "processor": _read_processor(),
+        "processors": str(len(os.sched_getaffinity(0))),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }

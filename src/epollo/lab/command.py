@@ -4,6 +4,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,8 @@ from epollo.lab.plan import (
     plan_courses,
 )
 from epollo.lab.png import write_pngs
-from epollo.lab.results import Results, format_json, parse_json
+from epollo.lab.reading import parse_json
+from epollo.lab.results import Results, format_json
 from epollo.lab.table import describe_conditions, format_table
 from epollo.lab.watch import watch
 from epollo.lab.words import LANGUAGES
@@ -38,6 +40,7 @@ QUICK_IDLE: Final = (0, 100, 500)
 ASKING: Final = 4
 """Connections that ask without pause."""
 _QUICK_SECONDS: Final = 0.3
+_LEAST_COLUMNS: Final = 40
 
 
 def _split_numbers(
@@ -113,7 +116,9 @@ def command(
     if context.invoked_subcommand is not None:
         return
     results = _measure(**asked) if from_file is None else _read_results(from_file)
-    sys.stdout.write(format_table(results) + "\n" + describe_conditions(results, "en") + "\n")
+    width = max(_LEAST_COLUMNS, shutil.get_terminal_size().columns)
+    conditions = textwrap.fill(describe_conditions(results, "en"), width)
+    sys.stdout.write(format_table(results, width) + "\n" + conditions + "\n")
     sys.stdout.flush()
     try:
         if json_file is not None:

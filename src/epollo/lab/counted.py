@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from epollo.connections.listening import open_listening_socket
-from epollo.lab.counters import NAMES, Counters, Values
+from epollo.lab.counters import NAMES, TRIES, Counters, Values
 from epollo.pollers import POLLERS, Poller
 from epollo.settings import DAY_SECONDS, Settings
 from epollo.terminal import format_link, open_streams, report, tell
@@ -80,7 +80,17 @@ class CountedPoller:
 
 
 def _counted(call: Callable[..., Any], index: int, values: Values) -> Callable[..., Any]:
-    """Return the call with one added to its number each time, and to another when it is in vain."""
+    """Return the call with one added to its number each time."""
+
+    def count_and_call(*arguments: Any, **named: Any) -> Any:
+        values[index] += 1
+        return call(*arguments, **named)
+
+    return count_and_call
+
+
+def _counted_try(call: Callable[..., Any], index: int, values: Values) -> Callable[..., Any]:
+    """Return the same for a call that may find nobody: then one is added to those in vain as well."""
 
     def count_and_call(*arguments: Any, **named: Any) -> Any:
         values[index] += 1
@@ -118,7 +128,8 @@ def _counted_class(ancestor: type[Any], values: Values) -> type[Any]:
 
     def method(name: str, system_call: str) -> Callable[..., Any]:
         plain = getattr(ancestor, name)
-        return _counted(plain, _INDEX[system_call], values)
+        count = _counted_try if system_call in TRIES else _counted
+        return count(plain, _INDEX[system_call], values)
 
     methods = {name: method(name, call) for name, call in _METHODS.items()}
     return type(f"Counted{ancestor.__name__}", (ancestor,), {"__slots__": (), **methods})

@@ -32,8 +32,11 @@ NAMES: Final = (
 """What is counted, in the order of the memory.
 
 The first four are no system calls: turns of the loop; descriptors that somebody, kernel or process,
-looked at in them; descriptors that the poller reported as ready; and calls that found nothing.
+looked at in them; descriptors that the poller reported as ready; and `TRIES` that found nobody.
 """
+
+TRIES: Final = ("recvfrom", "accept4")
+"""The calls that ask a peer, or for one. Reads are the server's own look for changed files."""
 
 SYSTEM_CALLS: Final = NAMES[4:]
 """The system calls that are counted; those of one purpose go by one name (fstat counts as stat)."""

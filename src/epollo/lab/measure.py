@@ -27,7 +27,7 @@ from epollo.lab.plan import (
     list_steps,
     plan_courses,
 )
-from epollo.lab.results import Results, Round, Tally, Wall
+from epollo.lab.results import FD_SETSIZE_WALL, Results, Round, Tally, Wall
 from epollo.pollers import FD_SETSIZE
 
 DISH_OCTETS: Final = 1024
@@ -226,7 +226,7 @@ def _run_course(
 
 def _explain_wall(poller: str, reached: int, trouble: str) -> str:
     if poller == "select" and reached < FD_SETSIZE:
-        return f"FD_SETSIZE is {FD_SETSIZE}: no descriptor from there on can be named (select(2))"
+        return FD_SETSIZE_WALL
     return trouble
 
 

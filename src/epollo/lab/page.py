@@ -8,7 +8,7 @@ from string import Template
 from epollo.lab.charts import DRAWING_STYLE
 from epollo.lab.pictures import COPIED_POLLERS, draw_all, find_shared_idle
 from epollo.lab.results import Results
-from epollo.lab.table import COLUMNS, describe_conditions, list_rows, list_verdicts
+from epollo.lab.table import describe_conditions, list_rows, list_verdicts
 from epollo.lab.words import LANGUAGES, say
 
 
@@ -43,7 +43,8 @@ def _format_content(results: Results, language: str) -> str:
         return escape(say(key, language, **values))
 
     def chart(name: str) -> str:
-        note = words(f"chart.{name}.note", idle=idle)
+        is_round = name == "cost" and results.rounds == 1
+        note = words(f"chart.{name}.{'round' if is_round else 'note'}", idle=idle)
         return (
             f"<h2>{words(f'chart.{name}')}</h2>\n"
             f'<figure class="chart">{drawings[name]}<figcaption>{note}</figcaption></figure>\n'
@@ -58,10 +59,10 @@ def _format_content(results: Results, language: str) -> str:
         f"<figcaption>{words(f'{poller}.what')}</figcaption></figure>"
         for poller in COPIED_POLLERS
     )
-    heads = "".join(f'<th scope="col">{words(f"column.{column}")}</th>' for column in COLUMNS)
+    columns, filled = list_rows(results)
+    heads = "".join(f'<th scope="col">{words(f"column.{column}")}</th>' for column in columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>\n"
-        for row in list_rows(results)
+        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>\n" for row in filled
     )
     return (
         f'<article data-in="{language}" lang="{language}">\n'

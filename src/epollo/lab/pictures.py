@@ -12,6 +12,7 @@ from epollo.lab.charts import (
     draw_lines,
     format_number,
 )
+from epollo.lab.counters import TRIES
 from epollo.lab.growth import FLAT
 from epollo.lab.results import Results, Round, Tally, summarize
 from epollo.lab.words import say
@@ -136,7 +137,7 @@ def draw_mechanism(poller: str, language: str) -> str:
 def sort_calls(tally: Tally) -> dict[str, float]:
     """Return the calls of a request by their purpose."""
     calls = tally.per_request
-    tries = calls["recvfrom"] + calls["accept4"] + calls["read"]
+    tries = sum(calls[name] for name in TRIES)
     wait = calls["epoll_wait"] + calls["poll"] + calls["select"]
     send = calls["sendto"] + calls["sendmsg"] + calls["sendfile"]
     return {
@@ -144,7 +145,8 @@ def sort_calls(tally: Tally) -> dict[str, float]:
         "receive": max(0.0, tries - calls["in_vain"]),
         "in_vain": min(tries, calls["in_vain"]),
         "send": send,
-        "other": tally.calls_per_request - wait - send - tries,
+        "changes": calls["read"],
+        "other": tally.calls_per_request - wait - send - tries - calls["read"],
     }
 
 

@@ -1,13 +1,18 @@
-"""What was measured, as values: rounds, medians and spread; written to JSON and read again."""
+"""What was measured, as values: rounds, medians and spread; and how they are written as JSON."""
 
 import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Final
 
 from epollo.lab.counters import SYSTEM_CALLS
 from epollo.lab.growth import Growth, fit_growth
+
+FORM: Final = 2
+"""The number of the form in which results are written."""
+FD_SETSIZE_WALL: Final = "fd_setsize"
+"""The trouble of a `Wall` that is select's own."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Wall:
-    """A number of idle connections that could not be had, how many could, and why not more."""
+    """A number of idle connections that could not be had, how many could, and why not more.
+
+    ``trouble`` is `FD_SETSIZE_WALL`, or what the system said.
+    """
 
     poller: str
     idle: int
@@ -136,24 +144,5 @@ def summarize_memory(cell: Cell) -> Figure | None:
 
 
 def format_json(results: Results) -> str:
-    """Return the results as JSON, for `parse_json`."""
-    return json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n"
-
-
-def parse_json(text: str) -> Results:
-    """Return the results that `format_json` wrote; raises `ValueError` for anything else."""
-    try:
-        told: dict[str, Any] = json.loads(text)
-        cells = [
-            Cell(
-                cell["poller"],
-                cell["idle"],
-                [Round(**one) for one in cell["rounds"]],
-                None if cell["tally"] is None else Tally(**cell["tally"]),
-            )
-            for cell in told.pop("cells")
-        ]
-        walls = [Wall(**wall) for wall in told.pop("walls")]
-        return Results(**told, cells=cells, walls=walls)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not the results of a lab: {error!r}") from error
+    """Return the results as JSON, for `parse_json` (`reading`)."""
+    return json.dumps({"form": FORM, **asdict(results)}, indent=1, ensure_ascii=False) + "\n"

@@ -1,13 +1,14 @@
 """The results as rows: for the terminal, and for the page's table."""
 
-import unicodedata
+import textwrap
+from typing import Final
 
 from epollo.lab.charts import format_number
 from epollo.lab.pictures import describe_growth
-from epollo.lab.results import Cell, Results, summarize, summarize_memory
+from epollo.lab.results import FD_SETSIZE_WALL, Cell, Results, Wall, summarize, summarize_memory
 from epollo.lab.words import say
 
-COLUMNS = (
+COLUMNS: Final = (
     "idle",
     "poller",
     "cost",
@@ -20,17 +21,27 @@ COLUMNS = (
     "waiting",
     "memory",
 )
+_DISPENSABLE: Final = ("spread", "worst", "p50", "memory", "p99", "calls", "rate")
+"""What a terminal that is too narrow does not get, the first of them first."""
+_GAP: Final = "  "
 
 
-def list_rows(results: Results) -> list[list[str]]:
-    """Return a row of text for each cell, pollers side by side; columns as in `COLUMNS`."""
-    cells = [
-        cell
+def list_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return the columns (of `COLUMNS`) that have anything in them, and a row of text for each cell.
+
+    Pollers stand side by side: what has the same number of idle connections is in rows that follow.
+    """
+    rows = [
+        _format_row(cell)
         for idle in results.idle
         for poller in results.pollers
         if (cell := results.cell(poller, idle)) is not None and cell.rounds
     ]
-    return [_format_row(cell) for cell in cells]
+    filled = [position for position in range(len(COLUMNS)) if any(row[position] for row in rows)]
+    return (
+        [COLUMNS[position] for position in filled],
+        [[row[position] for position in filled] for row in rows],
+    )
 
 
 def _format_row(cell: Cell) -> list[str]:
@@ -41,7 +52,9 @@ def _format_row(cell: Cell) -> list[str]:
         f"{cell.idle:,}",
         cell.poller,
         format_number(cost.median),
-        f"{format_number(cost.least)} to {format_number(cost.most)}",
+        ""
+        if len(rounds) == 1
+        else f"{format_number(cost.least)}\N{EN DASH}{format_number(cost.most)}",
         f"{summarize([one.requests_per_second for one in rounds]).median:,.0f}",
         *(
             format_number(summarize(values).median)
@@ -57,54 +70,69 @@ def _format_row(cell: Cell) -> list[str]:
     ]
 
 
-def format_table(results: Results, language: str = "en") -> str:
-    """Return the table for a terminal, with the verdicts below it."""
-    heads = [say(f"column.{column}", language) for column in COLUMNS]
-    rows = list_rows(results)
-    widths = [
-        max(measure_width(row[position]) for row in [heads, *rows])
-        for position in range(len(heads))
+def format_table(results: Results, width: int) -> str:
+    """Return the table for a terminal of so many columns, with the verdicts below it."""
+    columns, rows = list_rows(results)
+    by_column = {
+        name: [say(f"column.{name}", "en"), *(row[position] for row in rows)]
+        for position, name in enumerate(columns)
+    }
+    for name in _DISPENSABLE:
+        if _measure_table(by_column) > width:
+            by_column.pop(name, None)
+    widths = {name: max(map(len, texts)) for name, texts in by_column.items()}
+    lines = [
+        _GAP.join(texts[number].rjust(widths[name]) for name, texts in by_column.items())
+        for number in range(len(rows) + 1)
     ]
-    lines = ["  ".join(_pad(text, width) for text, width in zip(heads, widths, strict=True))]
-    lines.append("  ".join("-" * width for width in widths))
-    idle = rows[0][0] if rows else ""
-    for row in rows:
-        if row[0] != idle:
-            lines.append("")
-        idle = row[0]
-        lines.append("  ".join(_pad(text, width) for text, width in zip(row, widths, strict=True)))
+    lines[1:1] = [_GAP.join("-" * one for one in widths.values())]
+    # An empty line wherever another number of idle connections begins.
+    for number in range(len(rows) - 1, 0, -1):
+        if rows[number][0] != rows[number - 1][0]:
+            lines.insert(2 + number, "")
     lines.append("")
-    lines += [f"{poller:>6}: {verdict}" for poller, verdict in list_verdicts(results, language)]
-    return "\n".join(lines) + "\n"
+    for poller, verdict in list_verdicts(results, "en"):
+        lines += textwrap.wrap(
+            f"{poller:>6}: {verdict}", width, subsequent_indent=" " * 8, break_on_hyphens=False
+        )
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _measure_table(by_column: dict[str, list[str]]) -> int:
+    """Return how many columns of a terminal a table takes."""
+    widths = [max(map(len, texts)) for texts in by_column.values()]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def list_verdicts(results: Results, language: str) -> list[tuple[str, str]]:
     """Return what the figures say of each poller, and where each met a wall."""
     verdicts = [(poller, describe_growth(results, poller, language)) for poller in results.pollers]
-    for wall in results.walls:
-        text = say("wall", language, reached=wall.reached, idle=wall.idle, trouble=wall.trouble)
-        verdicts.append((wall.poller, text))
-    return verdicts
+    return verdicts + [(wall.poller, _describe_wall(wall, language)) for wall in results.walls]
+
+
+def _describe_wall(wall: Wall, language: str) -> str:
+    trouble = wall.trouble
+    if trouble == FD_SETSIZE_WALL:
+        trouble = say(f"wall.{trouble}", language)
+    return say("wall", language, reached=wall.reached, idle=wall.idle, trouble=trouble)
 
 
 def describe_conditions(results: Results, language: str) -> str:
     """Say when, where and how the figures were measured."""
+    machine = dict(results.machine)
+    placed = ""
+    if "processors" in machine:
+        machine["processor"] = say("measured.in_use", language, **machine)
+        place = "together" if machine["processors"] == "1" else "apart"
+        placed = say(f"measured.{place}", language)
+    often = "round" if results.rounds == 1 else "rounds"
     return say(
         "measured",
         language,
         date=results.date,
         version=results.version,
         asking=results.asking,
-        rounds=results.rounds,
-        seconds=results.seconds,
-        **results.machine,
+        often=say(f"measured.{often}", language, rounds=results.rounds, seconds=results.seconds),
+        placed=placed,
+        **machine,
     )
-
-
-def measure_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes; wide characters take two."""
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
-
-
-def _pad(text: str, width: int) -> str:
-    return " " * (width - measure_width(text)) + text

@@ -25,7 +25,7 @@ from epollo.errors import OperatorError
 from epollo.http.message import Request, Response
 from epollo.http.status import respond_plainly
 from epollo.lab.accounting import cpu_seconds
-from epollo.lab.counters import SYSTEM_CALLS, Counters
+from epollo.lab.counters import SYSTEM_CALLS, TRIES, Counters
 from epollo.lab.guests import REQUEST
 from epollo.lab.measure import DISH_OCTETS, Party
 from epollo.lab.page import format_both
@@ -223,7 +223,7 @@ class Watch:
         self._before = (now, cpu, counted)
         seconds = max(now - then, 1e-3)
         did = {name: counted[name] - counted_before[name] for name in counted}
-        tries = did["recvfrom"] + did["accept4"] + did["read"]
+        tries = sum(did[name] for name in TRIES)
         served, self.served = sorted(self.served), set()
         return {
             "poller": self._poller,

@@ -50,14 +50,24 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "no more than {reached:,} of {idle:,} idle connections: {trouble}",
         "{idle:,} 个空闲连接中最多只能有 {reached:,} 个：{trouble}",
     ),
+    "wall.fd_setsize": (
+        "FD_SETSIZE is 1024, and select(2) cannot name a descriptor from there on",
+        "FD_SETSIZE 为 1024，编号从此起的描述符 select(2) 无法表示",
+    ),
     "chart.cost": ("What a request costs", "一次请求的成本"),
     "chart.cost.note": (
         (
-            "Processor time of the server per request, over idle connections. Both axes are logarithmic;"
-            " "
-            "the shade is the spread over the rounds."
+            "Processor time of the server per request, over idle connections. Both axes are "
+            "logarithmic; the shade is the spread over the rounds."
         ),
-        "服务器每次请求所用的处理器时间，随空闲连接数变化。两轴均为对数；阴影为各轮之间的差异。",
+        "服务器每次请求所用的处理器时间，随空闲连接数变化。两轴均为对数；阴影为各轮结果的范围。",
+    ),
+    "chart.cost.round": (
+        (
+            "Processor time of the server per request, over idle connections, in one round. Both axes "
+            "are logarithmic."
+        ),
+        "一轮测量中服务器每次请求所用的处理器时间，随空闲连接数变化。两轴均为对数。",
     ),
     "chart.latency": ("How long an answer takes", "回答要等多久"),
     "chart.latency.note": (
@@ -94,6 +104,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "calls.receive": ("receives something", "收到数据"),
     "calls.in_vain": ("tries in vain", "徒劳的尝试"),
     "calls.send": ("sends", "发送"),
+    "calls.changes": ("looks for changed files", "查看文件是否有变"),
     "calls.other": ("everything else", "其他"),
     "copied": ("What passes between process and kernel", "进程与内核之间传递什么"),
     "process": ("your process", "你的进程"),
@@ -189,7 +200,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "column.poller": ("poller", "方式"),
     "column.idle": ("idle", "空闲连接"),
     "column.cost": ("µs/request", "µs/请求"),
-    "column.spread": ("spread", "差异"),
+    "column.spread": ("spread", "范围"),
     "column.rate": ("requests/s", "请求/秒"),
     "column.p50": ("p50 µs", "p50 µs"),
     "column.p99": ("p99 µs", "p99 µs"),
@@ -200,20 +211,31 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "measured": (
         (
             "Measured on {date} with epollo {version}: {processor}; {kernel}; {python}. {asking} "
-            "connections "
-            "asked without pause; {rounds} interleaved rounds of {seconds:g} s each; medians. The "
-            "server "
-            "had "
-            "one processor, its guests another. Calls were counted in a run of their own."
+            "connections asked without pause; {often}. {placed}Calls were counted in a run of their own."
         ),
         (
             "{date} 用 epollo {version} 测得：{processor}；{kernel}；{python}。"
-            "{asking} 个连接不停地请求；交错进行 {rounds} 轮，每次 {seconds:g} 秒；取中位数。"
-            "服务器独占一个处理器，客人用另一个。"
-            "系统调用在单独的一轮里计数。"
+            "{asking} 个连接不停地请求；{often}。{placed}系统调用在单独的一轮里计数。"
         ),
     ),
-    "theme": ("Light or dark", "明暗"),
+    "measured.in_use": (
+        "{processor}, {processors} in use",
+        "{processor}，使用 {processors} 个处理器",
+    ),
+    "measured.round": ("one round of {seconds:g} s", "一轮，每次 {seconds:g} 秒"),
+    "measured.rounds": (
+        "{rounds} interleaved rounds of {seconds:g} s each; medians",
+        "交错进行 {rounds} 轮，每次 {seconds:g} 秒；取中位数",
+    ),
+    "measured.apart": (
+        "The server had one processor, its guests another. ",
+        "服务器独占一个处理器，客人用另一个。",
+    ),
+    "measured.together": (
+        "The server and its guests shared one processor. ",
+        "服务器和客人共用一个处理器。",
+    ),
+    "theme": ("Light or dark", "切换明暗"),
     "language": ("中文", "English"),
 }
 
