@@ -1,6 +1,5 @@
 """The command: argv to settings, settings to a running worker, errors to one line and status 2."""
 
-import math
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from click.core import ParameterSource
 
 from epollo import __version__
 from epollo.access_log import STDOUT, find_hindrance, open_log
+from epollo.arguments import FiniteRange
 from epollo.connections.listening import (
     adopt,
     describe_address,
@@ -31,18 +31,6 @@ from epollo.settings import (
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
 from epollo.terminal import describe_start, open_streams, print_text, report, tell
 from epollo.worker import Worker
-
-
-class _FiniteRange(click.FloatRange):
-    """A range of floats without NaN, which is never out of any range."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value} is not a number.", param, ctx)
-        return number
 
 
 class _Choice(click.Choice[str]):
@@ -78,7 +66,7 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
     elif isinstance(default, int):
         kind = click.IntRange(option.minimum, option.maximum)  # type: ignore[arg-type]
     elif isinstance(default, float):
-        kind = _FiniteRange(option.minimum, option.maximum)
+        kind = FiniteRange(option.minimum, option.maximum)
     elif isinstance(default, Path):
         kind = click.Path()
     return click.Option(
@@ -292,10 +280,21 @@ def main() -> None:
     try:
         _COMMAND.main(standalone_mode=False, prog_name="epollo")
     except click.ClickException as mistake:
-        report(f"{mistake.format_message()} (epollo --help lists what there is)")
+        report(f"{mistake.format_message()} ({_find_hint()})")
         sys.exit(2)
     except OperatorError as mistake:
-        report(str(mistake))
+        report(f"{mistake} ({_find_hint()})" if _is_lab_hidden() else str(mistake))
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(0)
+
+
+def _is_lab_hidden() -> bool:
+    """Tell whether somebody may have meant the lab, and got the folder of that name."""
+    return sys.argv[1:2] == ["lab"]
+
+
+def _find_hint() -> str:
+    if _is_lab_hidden():
+        return "there is a folder lab, which is served; the lab is python -m epollo.lab"
+    return "epollo --help lists what there is"

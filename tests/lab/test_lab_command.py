@@ -14,6 +14,8 @@ import pytest
 import epollo
 from chromium import Chromium, find_chromium
 from conftest import POLLER_NAMES, require_descriptors
+from epollo.errors import OperatorError
+from epollo.lab.command import check_targets
 from epollo.lab.reading import parse_json
 from epollo.lab.results import format_json
 from lab.made_up import make_results
@@ -63,7 +65,7 @@ def test_selects_wall_is_shown_as_what_it_is(tmp_path: Path) -> None:
         *("--json", str(tmp_path / "r.json")),
     )
     assert done.returncode == 0, done.stderr
-    assert "FD_SETSIZE is 1024" in done.stdout
+    assert "FD_SETSIZE is 1024" in " ".join(done.stdout.split())
     (wall,) = json.loads((tmp_path / "r.json").read_text())["walls"]
     assert wall["idle"] == 1200
     assert 900 < wall["reached"] < 1024
@@ -107,7 +109,21 @@ def _await_children(process: int, number: int) -> list[int]:
         ("--idle", "many"),
         ("--idle", "-5"),
         ("--pollers", "kqueue"),
+        ("--pollers", ""),
+        ("--pollers", "busy,"),
+        ("--idle", ""),
+        ("--idle", "2000000"),
+        ("--idle", "9" * 5000),
         ("--seconds", "0"),
+        ("--seconds", "nan"),
+        ("--seconds", "inf"),
+        ("--json", "r.json", "watch"),
+        ("--quick", "watch"),
+        ("--json", "/nowhere/r.json"),
+        ("--html", "/nowhere/r.html"),
+        ("--html", "/"),
+        ("--svg", "/proc/drawings"),
+        ("--png", "/dev/null"),
         ("--rounds", "0"),
         ("--from", "/nowhere/results.json"),
         ("--no-such-option",),
@@ -119,6 +135,71 @@ def test_a_mistake_is_one_line_and_status_2(arguments: tuple[str, ...]) -> None:
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("epollo: ")
+
+
+@pytest.mark.parametrize(
+    "asked", [("--quick",), ("--pollers", "busy"), ("--idle", "5"), ("--rounds", "1")]
+)
+def test_what_asks_to_measure_does_not_go_with_what_was(
+    asked: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "r.json").write_text(format_json(make_results()))
+    done = run("--from", str(tmp_path / "r.json"), *asked)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert asked[0] in done.stderr
+
+
+def test_pictures_that_nobody_can_draw_are_noticed_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--png", str(tmp_path / "png")],
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "epollo: --png needs Chromium; --svg does not\n"
+
+
+def test_trying_a_target_leaves_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("as it was")
+    check_targets([tmp_path / "there", tmp_path / "not yet"], [tmp_path, None])
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert (tmp_path / "there").read_text() == "as it was"
+    with pytest.raises(OperatorError, match="cannot write"):
+        check_targets([tmp_path / "no" / "such"], [])
+
+
+@pytest.mark.parametrize("module", [("epollo", "lab"), ("epollo.lab",)])
+@pytest.mark.parametrize("asked", ["--help", "--from"])
+def test_a_full_disk_is_one_line(module: tuple[str, ...], asked: str, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(format_json(make_results()))
+    words = (asked,) if asked == "--help" else (asked, str(tmp_path / "r.json"))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", *module, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "epollo: nothing more is printed on stdout: No space left on device\n"
+
+
+def test_the_table_fits_a_terminal_of_eighty_columns(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(format_json(make_results()))
+    done = subprocess.run(
+        [*COMMAND, "--from", str(tmp_path / "r.json")],
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_what_cannot_be_read_or_written_is_said(tmp_path: Path) -> None:
@@ -189,4 +270,8 @@ def test_a_folder_called_lab_is_served(tmp_path: Path) -> None:
     assert ask_version("epollo", "lab").returncode == 2
     (tmp_path / "lab").mkdir()
     assert ask_version("epollo", "lab").stdout.startswith("epollo ")
+    for word in ("--quick", "watch"):
+        mistake = ask_version("epollo", "lab", word, "--no-such").stderr
+        assert "python -m epollo.lab" in mistake
+        assert len(mistake.splitlines()) == 1
     assert "epollo lab --help" in ask_version("epollo.lab").stderr

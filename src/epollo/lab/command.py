@@ -1,5 +1,7 @@
 """``epollo lab``: what is asked on the command line, and where the results go."""
 
+import errno
+import os
 import shutil
 import signal
 import sys
@@ -12,7 +14,9 @@ from types import FrameType
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
+from epollo.arguments import FiniteRange
 from epollo.errors import OperatorError
 from epollo.lab.accounting import raise_descriptor_limit
 from epollo.lab.charts import make_standalone
@@ -26,17 +30,19 @@ from epollo.lab.plan import (
     forecast_seconds,
     plan_courses,
 )
-from epollo.lab.png import write_pngs
+from epollo.lab.png import find_chromium, write_pngs
 from epollo.lab.reading import parse_json
 from epollo.lab.results import Results, format_json
 from epollo.lab.table import describe_conditions, format_table
 from epollo.lab.watch import watch
 from epollo.lab.words import LANGUAGES
 from epollo.pollers import POLLERS
-from epollo.terminal import report
+from epollo.terminal import report, tell
 
 IDLE: Final = (0, 10, 100, 1000, 5000, 10_000)
 QUICK_IDLE: Final = (0, 100, 500)
+IDLE_LIMIT: Final = 1_000_000
+"""The lab goes no further: each connection takes the kernel kilobytes, on either side of it."""
 ASKING: Final = 4
 """Connections that ask without pause."""
 _QUICK_SECONDS: Final = 0.3
@@ -50,8 +56,14 @@ def _split_numbers(
     if value is None:
         return None
     words = value.split(",")
-    if not all(word.isascii() and word.isdigit() and int(word) <= 1_000_000 for word in words):
-        raise click.BadParameter(f"{value} is not numbers with commas between", context, parameter)
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise click.BadParameter(
+            f"{value!r} is not numbers with commas between", context, parameter
+        )
+    if any(len(word.lstrip("0")) > 7 or int(word) > IDLE_LIMIT for word in words):
+        raise click.BadParameter(
+            f"no more than {IDLE_LIMIT:,} idle connections are tried", context, parameter
+        )
     return tuple(sorted({int(word) for word in words}))
 
 
@@ -59,10 +71,12 @@ def _split_pollers(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[str, ...]:
     """Read ``busy,epoll``."""
-    names = tuple(dict.fromkeys(value.split(","))) if value else tuple(POLLERS)
+    names = tuple(POLLERS) if value is None else tuple(dict.fromkeys(value.split(",")))
     for name in names:
         if name not in POLLERS:
-            raise click.BadParameter(f"{name} is none of {', '.join(POLLERS)}", context, parameter)
+            raise click.BadParameter(
+                f"{name!r} is none of {', '.join(POLLERS)}", context, parameter
+            )
     return names
 
 
@@ -70,17 +84,51 @@ _FILE: Final[Any] = click.Path(dir_okay=False, path_type=Path)
 _FOLDER: Final[Any] = click.Path(file_okay=False, path_type=Path)
 
 
+def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    """Print the help as everything else is printed: nobody may read it, and a disk may be full."""
+    if is_asked and not context.resilient_parsing:
+        _tell_lines(context.get_help())
+        context.exit()
+
+
+_help_option: Final = click.option(
+    "-h",
+    "--help",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_help,
+    help="Show this message and exit.",
+)
+
+
+def _tell_lines(text: str) -> None:
+    for line in text.splitlines():
+        tell(line)
+
+
 @click.group(
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=False,
+    add_help_option=False,
+    context_settings={"max_content_width": 100},
+)
+@_help_option
+@click.option(
+    "--idle",
+    callback=_split_numbers,
+    metavar="NUMBERS",
+    help=f"Numbers of idle connections.  [default: {','.join(map(str, IDLE))}]",
 )
 @click.option(
-    "--idle", callback=_split_numbers, help="Numbers of idle connections: 0,10,100,1000,5000,10000."
+    "--pollers",
+    callback=_split_pollers,
+    metavar="NAMES",
+    help=f"Which pollers.  [default: {','.join(POLLERS)}]",
 )
-@click.option("--pollers", callback=_split_pollers, help="Which pollers: busy,select,poll,epoll.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.05, 600),
+    type=FiniteRange(0.05, 600),
     help="How long each measurement lasts.  [default: 1]",
 )
 @click.option(
@@ -114,12 +162,19 @@ def command(
     Everything stays on loopback. Nothing that was started is left behind.
     """
     if context.invoked_subcommand is not None:
+        if given := _list_given(context, tuple(context.params)):
+            raise click.UsageError(f"{given[0]} is not for {context.invoked_subcommand}")
         return
-    results = _measure(**asked) if from_file is None else _read_results(from_file)
+    if from_file is not None and (given := _list_given(context, (*asked,))):
+        raise click.UsageError(f"{given[0]} asks to measure, and --from not to")
+    read = None if from_file is None else _read_results(from_file)
+    check_targets([one for one in (json_file, html_file) if one], [svg_folder, png_folder])
+    if png_folder is not None:
+        find_chromium()
+    results = read or _measure(**asked)
     width = max(_LEAST_COLUMNS, shutil.get_terminal_size().columns)
     conditions = textwrap.fill(describe_conditions(results, "en"), width)
-    sys.stdout.write(format_table(results, width) + "\n" + conditions + "\n")
-    sys.stdout.flush()
+    _tell_lines(f"{format_table(results, width)}\n{conditions}")
     try:
         if json_file is not None:
             json_file.write_text(format_json(results), encoding="utf-8")
@@ -131,6 +186,42 @@ def command(
             _write_pngs(results, png_folder)
     except OSError as error:
         raise OperatorError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def _list_given(context: click.Context, names: tuple[str, ...]) -> list[str]:
+    """Return those options that were typed, as they are typed."""
+    return [
+        parameter.opts[-1]
+        for parameter in context.command.params
+        if parameter.name in names
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+
+
+def check_targets(targets: list[Path], folders: list[Path | None]) -> None:
+    """Raise `OperatorError` where something cannot be written, before minutes are spent on it."""
+    for path in targets:
+        if path.exists():
+            # Not opened: a pipe would have whoever reads it believe that this was all.
+            if not os.access(path, os.W_OK):
+                raise OperatorError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
+        else:
+            _try_writing_in(path.parent, path)
+    for folder in folders:
+        if folder is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OperatorError(f"cannot write {folder}: {error.strerror}") from error
+            _try_writing_in(folder, folder)
+
+
+def _try_writing_in(folder: Path, target: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OperatorError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _measure(
@@ -210,7 +301,8 @@ def _write_pngs(results: Results, folder: Path) -> None:
         write_pngs(write_drawings(results, Path(work)), folder)
 
 
-@command.command("watch")
+@command.command("watch", add_help_option=False)
+@_help_option
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
