@@ -145,6 +145,34 @@ def test_who_has_no_key_or_makes_no_sense_is_refused(
     assert watching.ask(method, target.replace("KEY", watching.key))[0] == status
 
 
+def test_no_more_ask_than_there_are(watching: Watching) -> None:
+    assert watching.order("guests=3&asking=40") == 204
+    assert watching.await_event(lambda seen: seen["guests"] == 3)["asking"] == 3
+    assert watching.order("guests=60") == 204
+    assert watching.await_event(lambda seen: seen["wanted"] == 60)["asking"] == 40
+    assert watching.order("guests=10&asking=1") == 204
+
+
+def test_a_server_that_was_killed_is_started_again() -> None:
+    one = Watching()
+    try:
+        before = one.await_event(lambda seen: seen["guests"] == 50)["restarts"]
+        for process in _list_descendants(one.process.pid):
+            if b"epollo.lab.counted" in Path(f"/proc/{process}/cmdline").read_bytes():
+                os.kill(process, signal.SIGKILL)
+        again = one.await_event(lambda seen: seen["restarts"] == before + 1)
+        assert again["poller"] == "epoll"
+        assert one.await_event(lambda seen: seen["guests"] == 50 and bool(seen["served"]))
+    finally:
+        stderr = one.stop()
+    assert stderr == "epollo: the server over epoll has ended; another one is started\n"
+
+
+def _list_descendants(process: int) -> list[int]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(child) for child in children]
+
+
 def test_more_than_there_is_room_for_is_cut(watching: Watching) -> None:
     assert watching.order("guests=99999&asking=99999") == 204
     seen = watching.await_event(lambda seen: seen["wanted"] == 900)
@@ -180,6 +208,32 @@ def test_the_page_in_a_browser(watching: Watching, tmp_path: Path) -> None:
         "rings": wait.replace(
             "CONDITION", "document.querySelectorAll('.guest.looked').length === 50"
         ),
+        # As if it was set in another browser: the page itself only sent an order.
+        "followed": (
+            "order('guests', 77); "
+            + wait.replace(
+                "CONDITION",
+                "document.getElementById('guests').value === '77'"
+                " && document.body.innerText.includes('77 guests')"
+                " && document.body.innerText.includes('27 more guests are not drawn')",
+            )
+        ),
+        "held": (
+            "const slider = document.getElementById('guests'); slider.value = 90;"
+            " slider.dispatchEvent(new PointerEvent('pointerdown'));"
+            " new Promise((done) => setTimeout(() => done(slider.value), 1000))"
+        ),
+        "let go": (
+            "slider.dispatchEvent(new PointerEvent('pointerup')); "
+            + wait.replace("CONDITION", "slider.value === '77'")
+        ),
+        "select": (
+            "poller = 'select';"
+            " show({ ...{ looked_at: 5, found: 0.0123, in_vain: 0, calls: 0, processor: 0 },"
+            " poller: 'select', guests: 50, wanted: 50, asking: 1, restarts, wakeups: 0, served: [3] });"
+            " [document.querySelectorAll('.guest.looked').length,"
+            " document.getElementById('found').textContent].join()"
+        ),
         "language": "(document.getElementById('language').click(), document.title)",
         "fits": "document.documentElement.scrollWidth <= innerWidth",
     }
@@ -194,6 +248,10 @@ def test_the_page_in_a_browser(watching: Watching, tmp_path: Path) -> None:
         "served": True,
         "burning": True,
         "rings": True,
+        "followed": True,
+        "held": "90",
+        "let go": True,
+        "select": "50,0.012",
         "language": "五十位客人，现场",
         "fits": True,
     }

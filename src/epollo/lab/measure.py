@@ -94,6 +94,11 @@ class Party:
         assert self._guests is not None  # noqa: S101 - for the type checker: a closed party has none
         return self._guests
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has ended by itself, or was killed."""
+        return self._server is None or self._server.poll() is not None
+
     def order(self, *command: Any) -> dict[str, Any]:
         """Have the guests do something; return what came of it."""
         guests = self.guests

@@ -27,11 +27,15 @@ def format_page(results: Results) -> str:
     )
 
 
-def format_both(key: str) -> str:
-    """Return some words in both languages, of which the page shows one."""
+def format_both(key: str, number: str = "") -> str:
+    """Return some words in both languages, of which the page shows one.
+
+    ``number`` is the element that stands where the words have a place for a number.
+    """
+    texts = {language: escape(say(key, language, number="\0")) for language in LANGUAGES}
     return "".join(
-        f'<span data-in="{language}" lang="{language}">{escape(say(key, language))}</span>'
-        for language in LANGUAGES
+        f'<span data-in="{language}" lang="{language}">{text}</span>'.replace("\0", number)
+        for language, text in texts.items()
     )
 
 

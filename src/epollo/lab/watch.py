@@ -30,7 +30,7 @@ from epollo.lab.guests import REQUEST
 from epollo.lab.measure import DISH_OCTETS, Party
 from epollo.lab.page import format_both
 from epollo.lab.visitor import Door, Visitor
-from epollo.lab.words import LANGUAGES, WATCH_WORDS, say
+from epollo.lab.words import COUNTED_WORDS, LANGUAGES, WATCH_WORDS, say
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import POLLERS, open_poller
 from epollo.terminal import format_link, report, tell
@@ -107,6 +107,7 @@ class Watch:
         self._wanted = 50
         self._asking = 1
         self._ticks = 0
+        self._restarts = 0
         self._page = format_watch_page(self.key)
         self._door = Door(listening, self)
         self._listening = listening
@@ -143,15 +144,24 @@ class Watch:
         self._before = self._read_books()
 
     def tick(self) -> None:
-        """Seat or see off guests, let some of them ask, and send round what the server did."""
+        """Send round what the server did, seat or see off guests, and let some of them ask.
+
+        In this order: who is asked for now is served in the time that the next event tells of.
+        """
+        assert self._party is not None  # noqa: S101 - for the type checker: closed only at the end
+        if self._party.is_over:
+            self.report(f"the server over {self._poller} has ended; another one is started")
+            self._restarts += 1
+            self._try_switch(self._poller)
+            return
+        text = json.dumps(self._observe())
+        for visitor in list(self.streams):
+            visitor.send_event(text)
         self._seat_guests()
         self._ticks += 1
         for number in range(min(self._asking, len(self.guests))):
             if (number + self._ticks) % _TICKS_BETWEEN_QUESTIONS == 0 and number in self.guests:
                 self.guests[number].ask()
-        text = json.dumps(self._observe())
-        for visitor in list(self.streams):
-            visitor.send_event(text)
 
     def respond(self, request: Request) -> Response | None:
         """Answer the page's requests; None for its stream of events."""
@@ -229,13 +239,14 @@ class Watch:
             "poller": self._poller,
             "guests": len(self.guests),
             "wanted": self._wanted,
-            "asking": self._asking,
+            "asking": min(self._asking, self._wanted),
+            "restarts": self._restarts,
             "wakeups": did["turns"] / seconds,
             "looked_at": did["looked_at"] / max(did["turns"], 1),
             "found": max(0, tries - did["in_vain"]) / max(did["turns"], 1),
             "in_vain": did["in_vain"] / seconds,
             "calls": sum(did[name] for name in SYSTEM_CALLS) / seconds,
-            "processor": (cpu - cpu_before) / seconds,
+            "processor": max(0.0, cpu - cpu_before) / seconds,
             "served": [number for number in served if number < ASKING_LIMIT],
         }
 
@@ -272,7 +283,12 @@ def _respond_page(page: bytes) -> Response:
 def format_watch_page(key: str) -> bytes:
     """Return the page that shows the server at work."""
     template = Template(files("epollo.lab").joinpath("watch.html").read_text(encoding="utf-8"))
-    words = {name: format_both(f"watch.{name}") for name in WATCH_WORDS}
+    words = {
+        name: format_both(
+            f"watch.{name}", f'<output data-shows="{COUNTED_WORDS.get(name, "")}"></output>'
+        )
+        for name in WATCH_WORDS
+    }
     titles = {language: say("watch.title", language) for language in LANGUAGES}
     sentences = {
         language: {

@@ -255,23 +255,31 @@ WORDS.update(
         ),
         "watch.poller": ("How the server asks", "服务器怎样询问"),
         "watch.guests": ("Guests", "客人"),
-        "watch.asking": ("of them ask once a second", "其中每秒点一次菜"),
+        "watch.seated": ("{number} guests", "{number} 位客人"),
+        "watch.asking": ("{number} of them ask once a second", "其中 {number} 位每秒点一次菜"),
         "watch.wakeups": ("wake-ups a second", "每秒醒来次数"),
         "watch.looked": ("looked at, each time", "每次查看"),
         "watch.found": ("found, each time", "每次找到"),
         "watch.vain": ("tries in vain a second", "每秒徒劳的尝试"),
         "watch.calls": ("system calls a second", "每秒系统调用"),
-        "watch.processor": ("of a processor", "占一个处理器"),
+        "watch.processor": ("of a processor", "占用处理器"),
         "watch.asleep": (
             "The chef sleeps until somebody raises a hand.",
             "厨师睡着，直到有人举手。",
         ),
         "watch.awake": ("The chef walks from guest to guest.", "厨师挨个走到客人面前。"),
-        "watch.more": ("more guests are not drawn", "位客人没有画出来"),
+        "watch.more": ("{number} more guests are not drawn", "还有 {number} 位客人没有画出来"),
         "watch.gone": ("The server that shows this page has ended.", "显示此页面的服务器已结束。"),
-        "watch.theme": ("Light or dark", "明暗"),
+        "watch.again": (
+            "The server that is watched had ended; another one was started.",
+            "被观察的服务器已结束，另一个已启动。",
+        ),
+        "watch.theme": ("Light or dark", "切换明暗"),
     }
 )
+
+COUNTED_WORDS: Final = {"seated": "guests", "asking": "asking", "more": "more"}
+"""Words of the live page with a place for a number, and the name by which it is shown there."""
 
 WATCH_WORDS: Final = tuple(
     key.removeprefix("watch.") for key in WORDS if key.startswith("watch.") and key != "watch.title"
