@@ -222,7 +222,10 @@ def test_a_report_is_drawn_again_from_its_json(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
 def test_the_page_in_a_browser(tmp_path: Path) -> None:
-    (tmp_path / "r.json").write_text(format_json(make_results()))
+    # With every column that there is.
+    text = format_json(make_results())
+    text = text.replace('"octets_per_connection": null', '"octets_per_connection": 1234.5')
+    (tmp_path / "r.json").write_text(text)
     page_path = tmp_path / "r.html"
     done = run("--from", str(tmp_path / "r.json"), "--html", str(page_path))
     assert done.returncode == 0, done.stderr
@@ -242,6 +245,10 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
                 "getComputedStyle(document.body).backgroundColor)"
             ),
             "wide": "document.documentElement.scrollWidth <= innerWidth",
+            "table": (
+                "(document.body.style.width = '1265px', [...document.querySelectorAll('.wide')]"
+                ".every(one => one.scrollWidth <= one.clientWidth))"
+            ),
         }
         page = browser.load(page_path.as_uri(), questions=asked)
     finally:
@@ -254,6 +261,7 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     assert answers["lang"] == "zh"
     assert answers["light"] != answers["dark"]
     assert answers["wide"] is True
+    assert answers["table"] is True
 
 
 def test_a_folder_called_lab_is_served(tmp_path: Path) -> None:

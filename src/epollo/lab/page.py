@@ -64,7 +64,9 @@ def _format_content(results: Results, language: str) -> str:
         for poller in COPIED_POLLERS
     )
     columns, filled = list_rows(results)
-    heads = "".join(f'<th scope="col">{words(f"column.{column}")}</th>' for column in columns)
+    # Two lines of head rather than a column that is wider than its figures.
+    names = [words(f"column.{column}").replace("/", "/<wbr>") for column in columns]
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>\n" for row in filled
     )
