@@ -49,7 +49,10 @@ def test_the_figures_show_what_they_are_shown_for() -> None:
 
 
 def test_the_example_shows_the_labs_picture() -> None:
-    for name, original in (("lab-cost.svg", "lab-cost-en.svg"),):
+    for name, original in (
+        ("lab-cost.svg", "lab-cost-en.svg"),
+        ("lab-cost-narrow.svg", "lab-cost-narrow-en.svg"),
+    ):
         shown = (EXAMPLE / "pictures" / name).read_bytes()
         assert shown == (FOLDER / original).read_bytes(), f"copy docs/lab/{original} there"
 

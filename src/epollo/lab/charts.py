@@ -14,12 +14,26 @@ from typing import Final, TypeAlias
 Scale: TypeAlias = Callable[[float], float]
 
 WIDTH: Final = 640
-_LEFT: Final = 112
-_RIGHT: Final = 92
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The measures of a chart with axes, in pixels of the drawing; ``style`` sizes its letters."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    bottom: int
+    label_width: int
+    line_height: int
+    style: str = ""
+
+
+WIDE: Final = Frame(WIDTH, 380, 112, 92, 52, 68, 17)
+NARROW: Final = Frame(480, 420, 112, 84, 68, 84, 23, "large")
+"""For a screen so small that the drawing is shrunk on it."""
 _TOP: Final = 16
-_BOTTOM: Final = 52
-_HEIGHT: Final = 380
-_LABEL_WIDTH: Final = 68
 
 STYLE: Final = """
 svg { --ink:#2b211b; --soft:#67564a; --rule:#e0d1b8; --card:#fffaf0; --hot:#b23a1e; --box:#f6ebd6;
@@ -33,6 +47,7 @@ svg { --ink:#2b211b; --soft:#67564a; --rule:#e0d1b8; --card:#fffaf0; --hot:#b23a
 DRAWING_STYLE: Final = """
 svg text { font: 14px system-ui, -apple-system, "Segoe UI", "Noto Sans CJK SC", sans-serif;
   fill: var(--ink); }
+svg .large text { font-size: 20px; }
 svg .soft { fill: var(--soft); }
 svg .middle { text-anchor: middle; }
 svg .end { text-anchor: end; }
@@ -99,11 +114,11 @@ def make_standalone(svg: str) -> str:
     return f"{head}{end}<style>{STYLE}{DRAWING_STYLE}</style>{ground}{body}\n"
 
 
-def draw_lines(caption: Caption, lines: Sequence[Line]) -> str:
+def draw_lines(caption: Caption, lines: Sequence[Line], frame: Frame = WIDE) -> str:
     """Return a chart on logarithmic axes; x may be 0, y may not."""
     points = [point for line in lines for point in line.points]
     if not points:
-        return wrap_svg(caption, WIDTH, 60, "")
+        return wrap_svg(caption, frame.width, 60, "")
     most_x = max(x for x, *_ in points) or 1
     low = math.floor(math.log10(min(least for _, _, least, _ in points)))
     high = math.ceil(math.log10(max(most for *_, most in points)))
@@ -112,31 +127,33 @@ def draw_lines(caption: Caption, lines: Sequence[Line]) -> str:
     def across(x: float) -> float:
         # log10(1 + x), so that 0 has a place.
         share = math.log10(1 + x) / math.log10(1 + most_x)
-        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+        return frame.left + share * (frame.width - frame.left - frame.right)
 
     def upward(y: float) -> float:
         share = (math.log10(y) - low) / (high - low)
-        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+        return frame.height - frame.bottom - share * (frame.height - _TOP - frame.bottom)
 
     parts = []
     for exponent in range(low, high + 1):
         y = upward(10.0**exponent)
-        parts.append(f'<path class="rule" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>')
+        parts.append(f'<path class="rule" d="M{frame.left} {y:.1f}H{frame.width - frame.right}"/>')
         parts.append(
-            f'<text class="soft end" x="{_LEFT - 8}" y="{y + 5:.1f}">'
+            f'<text class="soft end" x="{frame.left - 8}" y="{y + 5:.1f}">'
             f"{format_number(10.0**exponent)}</text>"
         )
     parts += [
-        f'<path class="rule" d="M{across(x):.1f} {_HEIGHT - _BOTTOM}v5"/>'
-        f'<text class="soft middle" x="{across(x):.1f}" y="{_HEIGHT - _BOTTOM + 21}">'
+        f'<path class="rule" d="M{across(x):.1f} {frame.height - frame.bottom}v5"/>'
+        f'<text class="soft middle" x="{across(x):.1f}" '
+        f'y="{frame.height - frame.bottom + frame.line_height + 4}">'
         f"{format_number(x)}</text>"
-        for x in _thin_out(sorted({x for x, *_ in points}), across)
+        for x in _thin_out(sorted({x for x, *_ in points}), across, frame.label_width)
     ]
-    middle = (_LEFT + WIDTH - _RIGHT) / 2
+    middle = (frame.left + frame.width - frame.right) / 2
     parts.append(
-        f'<text class="soft middle" x="{middle:.0f}" y="{_HEIGHT - 8}">'
+        f'<text class="soft middle" x="{middle:.0f}" y="{frame.height - 8}">'
         f"{escape(caption.across)}</text>"
-        f'<text class="soft middle" transform="translate(15 {_HEIGHT / 2 - 12:.0f}) rotate(-90)">'
+        f'<text class="soft middle" '
+        f'transform="translate({frame.line_height - 2} {frame.height / 2 - 12:.0f}) rotate(-90)">'
         f"{escape(caption.upward)}</text>"
     )
     ends: list[tuple[float, float, str]] = []
@@ -146,12 +163,15 @@ def draw_lines(caption: Caption, lines: Sequence[Line]) -> str:
             x, y, *_ = line.points[-1]
             if not line.is_dashed:
                 ends.append((upward(y), across(x), line.name))
-    for y, x, name in _spread(ends):
+    for y, x, name in _spread(ends, frame.line_height):
         parts.append(
             f'<text class="bold" style="fill:var(--{name})" x="{x + 10:.1f}" y="{y + 5:.1f}">'
             f"{escape(name)}</text>"
         )
-    return wrap_svg(caption, WIDTH, _HEIGHT, "".join(parts))
+    body = "".join(parts)
+    if frame.style:
+        body = f'<g class="{frame.style}">{body}</g>'
+    return wrap_svg(caption, frame.width, frame.height, body)
 
 
 def draw_bars(caption: Caption, bars: Sequence[Bar], *, is_logarithmic: bool = False) -> str:
@@ -232,11 +252,11 @@ def format_number(number: float) -> str:
     return shown.rstrip("0").rstrip(".") if "." in shown and "e" not in shown else shown
 
 
-def _thin_out(values: Sequence[float], across: Scale) -> list[float]:
+def _thin_out(values: Sequence[float], across: Scale, room: float) -> list[float]:
     """Return the values whose labels do not touch, the last one among them."""
     kept: list[float] = []
     for value in reversed(values):
-        if not kept or across(kept[-1]) - across(value) >= _LABEL_WIDTH:
+        if not kept or across(kept[-1]) - across(value) >= room:
             kept.append(value)
     return kept
 
@@ -286,10 +306,10 @@ def _draw_guests(x: float, y: float, *, is_full: bool, is_visited: bool) -> str:
     return "".join(parts)
 
 
-def _spread(ends: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+def _spread(ends: list[tuple[float, float, str]], room: float) -> list[tuple[float, float, str]]:
     """Return labels at the ends of lines, moved apart so that each can be read."""
     placed: list[tuple[float, float, str]] = []
     for y, x, name in sorted(ends):
-        lowest = max((other + 17 for other, _, _ in placed if other + 17 > y), default=y)
+        lowest = max((other + room for other, _, _ in placed if other + room > y), default=y)
         placed.append((lowest, x, name))
     return placed

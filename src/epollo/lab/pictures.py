@@ -4,8 +4,11 @@ from collections.abc import Callable
 from typing import Final
 
 from epollo.lab.charts import (
+    NARROW,
+    WIDE,
     Bar,
     Caption,
+    Frame,
     Line,
     draw_bars,
     draw_copied,
@@ -24,6 +27,7 @@ def draw_all(results: Results, language: str) -> dict[str, str]:
     """Return every drawing of a report by its name."""
     return {
         "cost": draw_cost(results, language),
+        "cost-narrow": draw_cost(results, language, NARROW),
         "latency": draw_latency(results, language),
         "waiting": draw_waiting(results, language),
         "calls": draw_calls(results, language),
@@ -31,7 +35,7 @@ def draw_all(results: Results, language: str) -> dict[str, str]:
     }
 
 
-def draw_cost(results: Results, language: str) -> str:
+def draw_cost(results: Results, language: str, frame: Frame = WIDE) -> str:
     """Draw the cost of a request over idle connections."""
     lines = [_line(results, poller, lambda one: one.cpu_per_request) for poller in results.pollers]
     described = " ".join(
@@ -45,13 +49,14 @@ def draw_cost(results: Results, language: str) -> str:
     )
     return draw_lines(
         Caption(
-            f"cost-{language}",
+            f"cost-{language}" if frame is WIDE else f"cost-narrow-{language}",
             say("chart.cost", language),
             described,
             say("axis.idle", language),
             say("axis.cost", language),
         ),
         lines,
+        frame,
     )
 
 
