@@ -1,4 +1,4 @@
-"""epollo beside itself: what workers and an access log cost: ``python bench/itself.py``.
+"""epollo beside itself: what workers and an access log cost: ``.venv/bin/python bench/itself.py``.
 
 Drives epollo in one process, under a parent with one worker and with two, and with its access log,
 and nginx without and with its own, all in turn; then opens bursts of connections to two workers and
