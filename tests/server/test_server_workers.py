@@ -128,7 +128,7 @@ def test_a_mistake_that_workers_find_is_said_once(words: tuple[str, ...]) -> Non
 def test_a_worker_that_dies_again_and_again_is_replaced_and_costs_only_what_it_held(
     parent: Server,
 ) -> None:
-    kills = 20
+    kills = 100
     killed: list[float] = []
     with Load(parent.connect, INDEX) as load:
         for number in range(kills):
@@ -311,7 +311,7 @@ def _is_refused(server: Server) -> bool:
 
 
 def test_reloads_under_load_lose_nothing(parent: Server) -> None:
-    reloads = 20
+    reloads = 100
     with Load(parent.connect, INDEX) as load:
         for number in range(reloads):
             before = set(children(parent.pid))

@@ -1,8 +1,8 @@
 """select(2): the oldest way to ask, and the narrowest.
 
-The process hands the kernel its whole set of descriptors at every call, as bitmaps of FD_SETSIZE
-bits, and the kernel tries each of them. A descriptor whose number is FD_SETSIZE or higher cannot be
-named at all, however few there are.
+The process hands the kernel its whole set of descriptors at every call, as bitmaps up to the highest
+of them, and the kernel tries each. A bitmap has FD_SETSIZE bits: a descriptor whose number is that or
+higher cannot be named at all, however few there are.
 """
 
 import select
