@@ -497,6 +497,7 @@ def test_a_new_program_that_cannot_start_changes_nothing(
     with ended(successor_of(server)) as pid:
         assert server.get("/") == INDEX
         assert len(children(pid)) == 1
+        assert server.process.wait(15) == 0
 
 
 def test_a_stop_while_a_new_program_starts_stops_both(serve: Serve, site: Path) -> None:

@@ -52,7 +52,9 @@ def test_a_bug_is_one_line_and_the_end_is_still_orderly(
         with socket.create_connection(address, 10) as peer:
             peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
             answers.append(peer.recv(15))
-        os.kill(os.getpid(), signal.SIGTERM)
+        if len(lines) == 1:
+            # A second one might come when the parent has ended, and end the tests.
+            os.kill(os.getpid(), signal.SIGTERM)
 
     assert Supervisor(lambda: settings, report, on_started, None).run() == 0
     assert len(lines) == 1
