@@ -1,4 +1,4 @@
-"""The command, also as ``python -m epollo``: Ctrl-C ends it without a word, however early it comes."""
+"""The command, also as ``python -m epollo``: a signal ends it without a word, early and late."""
 
 import signal
 import sys
@@ -9,10 +9,17 @@ def main() -> None:
     """Run the command."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _leave)
     # What serves is imported here, for that takes a good part of a second.
     from epollo.cli import main as run  # noqa: PLC0415
 
-    run()
+    try:
+        run()
+    finally:
+        # All has ended but the interpreter, which gives every handler back before it does.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -271,7 +271,7 @@ class Worker:
             self._compressor.close()
         if self._service.log is not None:
             self._service.log.close()
-        self._wakeup.close()
+        self._wakeup.close(gives_back=False)
         self._loop.close()
         self._catalogue.close()
 

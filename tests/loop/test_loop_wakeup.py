@@ -104,6 +104,18 @@ def test_signals_are_given_back(loop: EventLoop) -> None:
     assert loop.handlers() == []
 
 
+def test_signals_that_nobody_is_to_get_any_more(loop: EventLoop) -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    wakeup = Wakeup(loop)
+    wakeup.on_signal(signal.SIGUSR1, loop.stop)
+    wakeup.close(gives_back=False)
+    try:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 def test_a_signal_that_cannot_be_served_ends_the_loop(loop: EventLoop, wakeup: Wakeup) -> None:
     def fail() -> None:
         raise RuntimeError("a bug")

@@ -485,11 +485,12 @@ def test_streams_that_the_shell_closed(site: Path, closed: str) -> None:
 # The end.
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("words", [(), ("--workers", "1")])
-def test_ctrl_c_while_it_is_being_imported_is_silent(
-    start: Start, site: Path, tmp_path: Path, words: tuple[str, ...]
+def test_a_signal_while_it_is_being_imported_is_silent(
+    start: Start, site: Path, tmp_path: Path, words: tuple[str, ...], number: int
 ) -> None:
-    """A module that all else waits for says that it is there, and stays there until Ctrl-C comes."""
+    """A module that all else waits for says that it is there, and stays there until a signal comes."""
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "click.py").write_text(
         "import signal\nprint('importing', flush=True)\nsignal.pause()\n"
@@ -498,7 +499,19 @@ def test_ctrl_c_while_it_is_being_imported_is_silent(
     process = start("site", "--port", "0", *words, env={**os.environ, "PYTHONPATH": path})
     assert process.stdout is not None
     assert process.stdout.readline() == b"importing\n"
-    assert finish(process, signal.SIGINT) == (0, b"")
+    assert finish(process, number) == (0, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", [(), ("--workers", "1")])
+def test_signals_until_the_very_end_do_not_change_the_status(
+    start: Start, site: Path, words: tuple[str, ...], number: int
+) -> None:
+    process = start("site", "--port", "0", *words)
+    read_link(process)
+    while process.poll() is None:
+        process.send_signal(number)
+    assert finish(process, number) == (0, b"")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

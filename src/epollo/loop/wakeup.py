@@ -73,10 +73,11 @@ class Wakeup:
         """Let a bug in a signal's call end the process: it may be the one that stops it."""
         raise EpolloError(f"a signal or a thread could not be served: {fault!r}") from fault
 
-    def close(self) -> None:
-        """Give signals back to whom they belonged to."""
+    def close(self, *, gives_back: bool = True) -> None:
+        """Give signals back to whom they belonged to; or, where the process ends, to nobody."""
         if self._on_signal:
             signal.set_wakeup_fd(-1)
+        if gives_back:
             for number, previous in self._previous.items():
                 signal.signal(number, previous)  # type: ignore[arg-type]
         self._loop.remove(self._reading.fileno())

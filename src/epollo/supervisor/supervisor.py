@@ -124,7 +124,7 @@ class Supervisor:
                 self._act_on_time()
         finally:
             self._serving.listening.close()
-            self._wakeup.close()
+            self._wakeup.close(gives_back=False)
             self.loop.close()
         return self._exit_status
 
