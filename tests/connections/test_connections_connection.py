@@ -30,6 +30,8 @@ TIMEOUTS = Timeouts(head=10, idle=75, send=30, linger=2)
 class OpenedFile:
     """A file as the site hands it out; it may be said to have changed."""
 
+    is_sealed = False
+
     def __init__(self, path: Path) -> None:
         self.descriptor = os.open(path, os.O_RDONLY)
         self.has_changed = False

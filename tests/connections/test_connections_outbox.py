@@ -16,6 +16,8 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 class OpenedFile:
+    is_sealed = False
+
     def __init__(self, path: Path) -> None:
         self.descriptor = os.open(path, os.O_RDONLY)
         self.closed_times = 0

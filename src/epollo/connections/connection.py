@@ -377,31 +377,32 @@ class Connection:
 
     def _send_segments(self, exchange: Exchange) -> None:
         """Send a head and long content; what is in memory without copying it."""
-        head, rest = exchange[1].octets, exchange[1].rest
+        answer = exchange[1]
+        head, rest = answer.octets, answer.rest
         sent = 0
         first = rest[0]
-        # sendfile(2) has no MSG_DONTWAIT: it is for sockets that were made non-blocking.
         if len(rest) == 1 and (isinstance(first, bytes) or self._events):
-            unsent_octets = len(head) + exchange[1].length
             try:
                 if isinstance(first, bytes):
                     sent = self._socket.sendmsg((head, first), (), MSG_DONTWAIT)
-                elif first.file.is_settled():
+                elif first.file.is_sealed or first.file.is_settled():
                     sent = self._socket.send(head, MSG_DONTWAIT)
                     if sent == len(head):
-                        sent += send_file_step(self._socket, first)
+                        sent += send_file_step(self.descriptor, first)
             except BlockingIOError:
                 pass
             except (OSError, VersionEndedError):
                 self.close()
-                exchange[1].close()
-                self._note_when_sent([exchange], unsent_octets - sent)
+                answer.close()
+                self._note_when_sent([exchange], len(head) + answer.length - sent)
                 return
-            if sent == unsent_octets:
-                exchange[1].close()
+            if sent == len(head) + answer.length:
+                if not isinstance(first, bytes):
+                    first.file.close()
                 if self._state >= _BEHIND:
                     self._go_on()
-                self._note_when_sent([exchange], 0)
+                if self._service.log is not None:
+                    self._note_when_sent([exchange], 0)
                 return
         outbox = self._begin_outbox()
         outbox.put(head, sent)

@@ -28,8 +28,10 @@ class VersionEndedError(Exception):
     """The file changed after its length was announced: the rest of the answer cannot be sent."""
 
 
-def send_file_step(peer: _socket.socket, segment: FileSegment) -> int:
-    """Send one step of a file by a non-blocking socket; return how many octets the peer took.
+def send_file_step(descriptor: int, segment: FileSegment) -> int:
+    """Send one step of a file by the socket with this descriptor; return how many octets the peer took.
+
+    It has to be non-blocking: sendfile(2) knows no MSG_DONTWAIT.
 
     Raises `VersionEndedError` where the file is not what it was, `OSError` where the peer is gone or
     takes nothing now.
@@ -37,9 +39,9 @@ def send_file_step(peer: _socket.socket, segment: FileSegment) -> int:
     file, offset, length = segment
     # Looked at before each step, the last one included: no rest that would make an answer look whole
     # follows octets of another version.
-    if not file.is_unchanged():
+    if not file.is_sealed and not file.is_unchanged():
         raise VersionEndedError
-    sent = os.sendfile(peer.fileno(), file.fileno(), offset, min(length, STEP_OCTETS))
+    sent = os.sendfile(descriptor, file.fileno(), offset, min(length, STEP_OCTETS))
     if sent == 0:
         raise VersionEndedError
     return sent
@@ -78,7 +80,7 @@ class Outbox:
             first = self._segments[0]
             is_file = isinstance(first, FileSegment)
             if isinstance(first, FileSegment):
-                if first.file.is_settled():
+                if first.file.is_sealed or first.file.is_settled():
                     self._send_file(peer, first)
                     return
                 self._read_file(first, min(unsent_octets_limit or _READ_OCTETS, _READ_OCTETS))
@@ -120,7 +122,7 @@ class Outbox:
             self._segments.popleft()
 
     def _send_file(self, peer: _socket.socket, segment: FileSegment) -> None:
-        sent = send_file_step(peer, segment)
+        sent = send_file_step(peer.fileno(), segment)
         self.octets -= sent
         self._advance(segment, sent)
 

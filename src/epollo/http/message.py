@@ -15,6 +15,9 @@ from epollo.http.target import Target
 class File(Protocol):
     """An open file, one version of it; whoever made it knows how to read it and when it changed."""
 
+    is_sealed: bool
+    """Whether nobody can ever change it, so that it need not be asked whether somebody did."""
+
     def fileno(self) -> int:
         """Return the descriptor that ``sendfile`` reads from."""
 

@@ -48,6 +48,8 @@ def version_of(status: os.stat_result) -> Version:
 class OpenFile:
     """An open file of which a known version is to be sent."""
 
+    is_sealed = False
+
     __slots__ = ("_descriptor", "_modified_ns", "_octets")
 
     def __init__(self, descriptor: int, version: Version) -> None:
@@ -116,6 +118,8 @@ class KeptFile:
     (memfd_create(2)): no one can change it any more.
     Price: a descriptor for each, hence a limit to their number; beyond it content is kept as octets.
     """
+
+    is_sealed = True
 
     __slots__ = ("_descriptor",)
 
