@@ -782,6 +782,20 @@ def test_a_drained_service_finishes_what_is_being_sent(
     assert peer.is_let_go()
 
 
+def test_a_drained_service_finishes_with_who_sent_half_an_empty_line(
+    small_site: SmallSite, clock: HandClock
+) -> None:
+    count = REQUESTS_PER_TURN - 1
+    with InProcess(small_site, clock=clock, timeouts=TIMEOUTS) as harness:
+        peer = harness.connect(GET * count + b"\r", buffer_octets=1)
+        harness.service.drain()
+        for handler in harness.loop.handlers():
+            handler.on_drain()  # type: ignore[attr-defined]
+        harness.settle(peer)
+        assert statuses(peer) == [200] * count
+        assert peer.is_closed
+
+
 def test_closing_twice_is_closing_once(harness: InProcess) -> None:
     harness.connect(GET)
     (handler,) = harness.loop.handlers()

@@ -175,7 +175,7 @@ class Connection:
         """Close if nothing is under way; else the answer that is will be the last."""
         if self.is_idle:
             self.close()
-        elif self._state == _IDLE:
+        elif self._state <= _BETWEEN:
             # What is owed was promised to a connection that persists.
             self._state = _FINISHING
 
