@@ -111,8 +111,8 @@ def test_epoll_needs_as_many_calls_whoever_is_there_and_busy_one_for_each(root: 
                 assert one.order("open", idle)["idle"] == idle
                 asked = one.order("ask", 0.2, 2)
                 if poller == "epoll":
-                    # But for a look whether more than one knocked.
-                    assert asked["counted"]["in_vain"] < asked["requests"] / 10
+                    # But for a look, when each of the two that ask was let in, whether more knocked.
+                    assert asked["counted"]["in_vain"] <= 2
                 number = sum(asked["counted"][name] for name in SYSTEM_CALLS)
                 calls[poller, idle] = number / asked["requests"]
     assert calls["epoll", 200] == pytest.approx(calls["epoll", 0], abs=0.7)

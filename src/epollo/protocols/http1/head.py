@@ -274,7 +274,7 @@ def part_at_cookie(octets: bytes) -> tuple[bytes, bytes] | None:
     """Return what stands before and after the first cookie of a head, and that is a valid line.
 
     None where there is none, as browsers write it. The two parts decide on the answer alone, and are
-    found at a third of the price of reducing the head.
+    found at a quarter of the price of reducing the head.
     """
     start = octets.find(_COOKIE)
     end = octets.find(CRLF, start + 2)
