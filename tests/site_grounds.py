@@ -44,6 +44,9 @@ class Answer:
         self.status = response.status
         self.fields: dict[str, str] = {}
         self.is_recallable = response.is_recallable
+        self.is_kept = all(
+            isinstance(segment, bytes) or segment.file.is_sealed for segment in response.content
+        )
         for name, value in response.fields:
             text = name.decode().lower()
             assert text not in self.fields, f"{text} is there twice"
@@ -88,7 +91,7 @@ class Answer:
 def _read_segment(segment: bytes | FileSegment) -> bytes:
     if isinstance(segment, bytes):
         return segment
-    return os.pread(segment.file.fileno(), segment.length, segment.offset)
+    return os.pread(segment.file.descriptor, segment.length, segment.offset)
 
 
 class Ground:

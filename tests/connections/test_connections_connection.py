@@ -34,15 +34,15 @@ class OpenedFile:
 
     def __init__(self, path: Path) -> None:
         self.descriptor = os.open(path, os.O_RDONLY)
+        self.is_settled = True
+        self.checked_second = 0
         self.has_changed = False
 
-    def fileno(self) -> int:
-        return self.descriptor
+    def settle(self) -> bool:
+        return self.is_settled
 
-    def is_settled(self) -> bool:
-        return True
-
-    def is_unchanged(self) -> bool:
+    def is_unchanged(self, second: int) -> bool:
+        self.checked_second = second
         return not self.has_changed
 
     def close(self) -> None:
@@ -211,6 +211,37 @@ def test_recall_asks_the_site_once_in_a_second(small_site: SmallSite, clock: Han
         peer.send(GET)
         harness.settle(peer)
         assert len(small_site.asked) == 3
+
+
+@pytest.mark.parametrize("times", [1, 3], ids=["alone", "pipelined"])
+def test_a_recalled_file_that_nobody_told_about(
+    tmp_path: Path, clock: HandClock, times: int
+) -> None:
+    """Asked for within the second, after a change that no event told of: answered anew, not cut."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * 3000)
+    os.utime(path, ns=(7, 7))
+    asked = []
+    with FolderSite(tmp_path, clock, kept_octets_limit=1000) as folder:
+
+        def respond(request: Request) -> Response:
+            asked.append(request.target.path)
+            return folder.respond(request)
+
+        with InProcess(respond, clock=clock, has_recall=True) as harness:
+            peer = harness.connect()
+            for _ in range(4):
+                peer.send(FILE_GET * times)
+                harness.settle(peer)
+            assert len(asked) == 1
+            path.write_bytes(b"b" * 3001)
+            os.utime(path, ns=(7, 7))
+            for _ in range(2):
+                peer.send(FILE_GET * times)
+                harness.settle(peer)
+            contents = [answer.content for answer in read_answers(bytes(peer.received))]
+            assert contents == [b"a" * 3000] * 4 * times + [b"b" * 3001] * 2 * times
+            assert len(asked) == 2
 
 
 @pytest.mark.parametrize(

@@ -15,23 +15,27 @@ FILE_OCTETS = 3 * STEP_OCTETS + 17
 Pair = tuple[socket.socket, socket.socket]
 
 
+SECOND = 784_111_777
+
+
 class OpenedFile:
     is_sealed = False
 
     def __init__(self, path: Path) -> None:
         self.descriptor = os.open(path, os.O_RDONLY)
+        self.is_settled = True
+        self.checked_second = 0
         self.closed_times = 0
-        self.unchanged_times = 10_000
+        self.looks = 0
+        self.unchanged_looks = 10_000
 
-    def fileno(self) -> int:
-        return self.descriptor
+    def settle(self) -> bool:
+        return self.is_settled
 
-    def is_settled(self) -> bool:
-        return True
-
-    def is_unchanged(self) -> bool:
-        self.unchanged_times -= 1
-        return self.unchanged_times >= 0
+    def is_unchanged(self, second: int) -> bool:
+        self.checked_second = second
+        self.looks += 1
+        return self.looks <= self.unchanged_looks
 
     def close(self) -> None:
         if not self.closed_times:
@@ -75,7 +79,7 @@ def send_all(outbox: Outbox, pair: Pair) -> bytes:
         if not outbox.octets:
             return received + receive(pair[1])
         with contextlib.suppress(BlockingIOError):
-            outbox.send(pair[0])
+            outbox.send(pair[0], SECOND)
         received += receive(pair[1])
     raise AssertionError("never done")
 
@@ -85,7 +89,7 @@ def test_octets_in_their_order(pair: Pair) -> None:
     for segment in (b"one", b"", b"two", b"three"):
         outbox.put(segment)
     assert outbox.octets == 11
-    outbox.send(pair[0])
+    outbox.send(pair[0], SECOND)
     assert outbox.octets == 0
     assert receive(pair[1]) == b"onetwothree"
 
@@ -95,7 +99,7 @@ def test_without_what_was_sent_already(pair: Pair) -> None:
     outbox.put(b"sent, not sent", 6)
     outbox.put(b"all sent", 8)
     assert outbox.octets == 8
-    outbox.send(pair[0])
+    outbox.send(pair[0], SECOND)
     assert receive(pair[1]) == b"not sent"
 
 
@@ -111,11 +115,11 @@ def test_a_peer_that_takes_nothing_now(pair: Pair) -> None:
     outbox = Outbox()
     content = os.urandom(4_000_000)
     outbox.put(content)
-    outbox.send(pair[0])
+    outbox.send(pair[0], SECOND)
     left_octets = outbox.octets
     assert 0 < left_octets < len(content)
     with pytest.raises(BlockingIOError):
-        outbox.send(pair[0])
+        outbox.send(pair[0], SECOND)
     assert outbox.octets == left_octets
     assert send_all(outbox, pair) == content
 
@@ -127,15 +131,15 @@ def test_one_step_of_a_file_at_a_time(pair: Pair, file: OpenedFile) -> None:
     outbox.put(FileSegment(file, 0, FILE_OCTETS))
     outbox.put(b"tail")
     before = outbox.octets
-    outbox.send(pair[0])
+    outbox.send(pair[0], SECOND)
     assert before - outbox.octets <= STEP_OCTETS + len(b"head")
-    content = os.pread(file.fileno(), FILE_OCTETS, 0)
+    content = os.pread(file.descriptor, FILE_OCTETS, 0)
     assert send_all(outbox, pair) == b"head" + content + b"tail"
     assert file.closed_times == 1
 
 
 def test_parts_of_one_file(pair: Pair, file: OpenedFile) -> None:
-    content = os.pread(file.fileno(), FILE_OCTETS, 0)
+    content = os.pread(file.descriptor, FILE_OCTETS, 0)
     outbox = Outbox()
     outbox.put(FileSegment(file, 10, 20))
     outbox.put(b"--")
@@ -144,13 +148,35 @@ def test_parts_of_one_file(pair: Pair, file: OpenedFile) -> None:
     assert file.closed_times == 1
 
 
-@pytest.mark.parametrize("unchanged_times", [0, 1, 2, 3])
-def test_a_file_that_changes(pair: Pair, file: OpenedFile, unchanged_times: int) -> None:
-    file.unchanged_times = unchanged_times
+def test_a_file_is_looked_at_once_a_second_and_before_its_end(pair: Pair, file: OpenedFile) -> None:
+    outbox = Outbox()
+    outbox.put(FileSegment(file, 0, FILE_OCTETS))
+    second = SECOND
+    looks = []
+    while outbox.octets > STEP_OCTETS:
+        with contextlib.suppress(BlockingIOError):
+            outbox.send(pair[0], second)
+        receive(pair[1])
+        looks.append((file.looks, second - SECOND + 1))
+        second += len(looks) % 3 == 0
+    assert len(looks) > 6
+    assert all(times == seconds for times, seconds in looks)
+    file.checked_second = second
+    before = file.looks
+    last_octets = outbox.octets
+    outbox.send(pair[0], second)
+    assert outbox.octets < last_octets
+    assert file.looks == before + 1
+
+
+@pytest.mark.parametrize("unchanged_looks", [0, 1])
+def test_a_file_that_changes(pair: Pair, file: OpenedFile, unchanged_looks: int) -> None:
+    file.unchanged_looks = unchanged_looks
     outbox = Outbox()
     outbox.put(FileSegment(file, 0, FILE_OCTETS))
     with pytest.raises(VersionEndedError):
         send_all(outbox, pair)
+    assert outbox.octets
     outbox.close()
     assert file.closed_times == 1
     assert outbox.octets == 0
@@ -168,7 +194,7 @@ def test_a_peer_that_is_gone(pair: Pair) -> None:
     outbox.put(b"octets")
     pair[1].close()
     with pytest.raises(BrokenPipeError):
-        outbox.send(pair[0])
+        outbox.send(pair[0], SECOND)
 
 
 @given(st.lists(st.binary(max_size=300_000), max_size=20), st.integers(1, 4096))
@@ -186,15 +212,15 @@ def test_whatever_is_put_is_sent(segments: list[bytes], buffer_octets: int) -> N
         assert send_all(outbox, (near, far)) == b"".join(segments)
 
 
-def test_of_a_file_that_is_read_no_more_is_read_than_may_wait(
-    pair: Pair, file: OpenedFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(OpenedFile, "is_settled", lambda _: False)
+def test_of_a_file_that_is_read_no_more_is_read_than_may_wait(pair: Pair, file: OpenedFile) -> None:
+    file.is_settled = False
     outbox = Outbox()
     outbox.put(FileSegment(file, 0, FILE_OCTETS))
     before = outbox.octets
-    for limit, octets in ((16 * 1024, 16 * 1024), (0, 128 * 1024), (256 * 1024, 128 * 1024)):
-        outbox.send(pair[0], limit)
+    for connections, octets in ((1024, 16 * 1024), (1, 128 * 1024), (128, 128 * 1024)):
+        outbox.send(pair[0], SECOND, connections)
         assert len(receive(pair[1])) == octets
     assert outbox.octets == before - 272 * 1024
+    # Looked at after each reading, in whatever second.
+    assert file.looks == 3
     outbox.close()

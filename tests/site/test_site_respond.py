@@ -246,7 +246,7 @@ def test_own_page_for_404(ground: Ground) -> None:
     plain = ground.ask("/nothing")
     assert plain.status == 404
     assert b"404" in plain.content
-    if ground.ask("/data.bin").is_recallable:
+    if ground.ask("/data.bin").is_kept:
         (ground.root / "404.html").write_bytes(b"<p>not here")
         for method in ("GET", "HEAD"):
             answer = ground.ask("/nothing/at/all", method=method)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from epollo.http.message import Request, Response, Segment
+from epollo.http.message import File, Request, Response, Segment
 from epollo.http.status import respond_plainly
 from epollo.http.target import Target
 from epollo.protocols.http1 import format_head, has_content
@@ -15,10 +15,11 @@ JOINED_OCTETS: Final = 16 * 1024
 class Answer:
     """A rendered answer: the octets of its head and of short content, and long content as ``rest``.
 
-    What the access log wants to know is kept with it.
+    What the access log wants to know is kept with it. ``file`` is one that the content is read from
+    and that may have changed when the answer is given again.
     """
 
-    __slots__ = ("length", "method", "octets", "persists", "rest", "status", "target")
+    __slots__ = ("file", "length", "method", "octets", "persists", "rest", "status", "target")
 
     def __init__(
         self,
@@ -33,6 +34,10 @@ class Answer:
     ) -> None:
         self.octets = octets
         self.rest = rest
+        self.file: File | None = None
+        for segment in rest:
+            if not isinstance(segment, bytes) and not segment.file.is_sealed:
+                self.file = segment.file
         self.persists = persists
         self.method = method
         self.target = target

@@ -12,6 +12,7 @@ import _socket
 import contextlib
 import math
 from collections.abc import Sequence
+from os import sendfile
 from socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR
 from typing import Final
 
@@ -22,8 +23,7 @@ from epollo.connections.answer import (
     render_answer,
     render_refusal,
 )
-from epollo.connections.crowd import bound_unsent_octets
-from epollo.connections.outbox import Outbox, VersionEndedError, send_file_step
+from epollo.connections.outbox import STEP_OCTETS, Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
@@ -125,7 +125,7 @@ class Connection:
         if self._state <= _IDLE:
             if service.recall is not None:
                 answer = service.recall.young.get(octets) or service.find_reduced(octets)
-                if answer is not None:
+                if answer is not None and (answer.file is None or service.may_repeat(answer)):
                     if self._state == _IDLE:
                         self.deadline = service.idle_deadline
                     elif answer.persists:
@@ -237,15 +237,19 @@ class Connection:
         recall = service.recall
         reduced = b""
         if isinstance(event, bytes):
-            if recall is not None and (answer := recall.get(event)) is not None:
-                return answer
+            if recall is not None:
+                answer = recall.get(event)
+                if answer is not None and service.may_repeat(answer):
+                    return answer
             outcome = service.reader.reduce(event)
             if isinstance(outcome, Refusal):
                 protocol.take_back(event)
                 return render_refusal(outcome.status, service.clock.date, event)
             reduced = outcome
-            if recall is not None and (answer := recall.find(reduced, event)) is not None:
-                return answer
+            if recall is not None:
+                answer = recall.find(reduced, event)
+                if answer is not None and service.may_repeat(answer):
+                    return answer
             incoming = protocol.read_head(reduced)
             if incoming is None:
                 protocol.head = event
@@ -303,9 +307,10 @@ class Connection:
 
     def _set_deadline(self, seconds: float) -> None:
         """Set a deadline that may be closer than the one before."""
-        self.deadline = self._service.clock.now + seconds
-        if self._events:
-            self._service.loop.note_deadline(self.descriptor, self.deadline)
+        deadline = self._service.clock.now + seconds
+        if deadline < self.deadline and self._events:
+            self._service.loop.note_deadline(self.descriptor, deadline)
+        self.deadline = deadline
 
     def _send_answer(self, answer: Answer, head: bytes) -> None:
         """Send the answer to the request with this head; finish after the last of a connection."""
@@ -385,20 +390,20 @@ class Connection:
             try:
                 if isinstance(first, bytes):
                     sent = self._socket.sendmsg((head, first), (), MSG_DONTWAIT)
-                elif first.file.is_sealed or first.file.is_settled():
+                else:
                     sent = self._socket.send(head, MSG_DONTWAIT)
-                    if sent == len(head):
-                        sent += send_file_step(self.descriptor, first)
+                    file, offset, length = first
+                    if file.is_sealed and sent == len(head):
+                        length = min(length, STEP_OCTETS)
+                        sent += sendfile(self.descriptor, file.descriptor, offset, length)
             except BlockingIOError:
                 pass
-            except (OSError, VersionEndedError):
+            except OSError:
                 self.close()
                 answer.close()
                 self._note_when_sent([exchange], len(head) + answer.length - sent)
                 return
             if sent == len(head) + answer.length:
-                if not isinstance(first, bytes):
-                    first.file.close()
                 if self._state >= _BEHIND:
                     self._go_on()
                 if self._service.log is not None:
@@ -409,7 +414,7 @@ class Connection:
         for segment in rest:
             outbox.put(segment, max(0, sent - len(head)))
         self._note_when_sent([exchange], outbox.octets)
-        if sent:
+        if sent > len(head):
             self._await_room(outbox)
         else:
             self._flush(outbox)
@@ -424,7 +429,8 @@ class Connection:
     def _flush(self, outbox: Outbox) -> None:
         """Send what is owed, one step of a file at the most."""
         try:
-            outbox.send(self._socket, bound_unsent_octets(self._service.connections))
+            service = self._service
+            outbox.send(self._socket, service.clock.second, service.connections)
         except BlockingIOError:
             pass
         except (OSError, VersionEndedError):

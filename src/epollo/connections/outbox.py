@@ -9,10 +9,12 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
+from os import sendfile
 from typing import Final
 
 from epollo.connections.answer import Exchange
-from epollo.http.message import FileSegment, Segment
+from epollo.connections.crowd import bound_unsent_octets
+from epollo.http.message import File, FileSegment, Segment
 
 STEP_OCTETS: Final = 2 * 1024 * 1024
 """At most so much of a file is sent in one turn, so that a large download holds nobody up."""
@@ -28,23 +30,15 @@ class VersionEndedError(Exception):
     """The file changed after its length was announced: the rest of the answer cannot be sent."""
 
 
-def send_file_step(descriptor: int, segment: FileSegment) -> int:
-    """Send one step of a file by the socket with this descriptor; return how many octets the peer took.
+class _FilePart:
+    """What is left of a part of a file; ``offset`` and ``length`` are octets."""
 
-    It has to be non-blocking: sendfile(2) knows no MSG_DONTWAIT.
+    __slots__ = ("file", "length", "offset")
 
-    Raises `VersionEndedError` where the file is not what it was, `OSError` where the peer is gone or
-    takes nothing now.
-    """
-    file, offset, length = segment
-    # Looked at before each step, the last one included: no rest that would make an answer look whole
-    # follows octets of another version.
-    if not file.is_sealed and not file.is_unchanged():
-        raise VersionEndedError
-    sent = os.sendfile(descriptor, file.fileno(), offset, min(length, STEP_OCTETS))
-    if sent == 0:
-        raise VersionEndedError
-    return sent
+    def __init__(self, file: File, offset: int, length: int) -> None:
+        self.file = file
+        self.offset = offset
+        self.length = length
 
 
 class Outbox:
@@ -53,7 +47,7 @@ class Outbox:
     __slots__ = ("_segments", "octets", "unlogged")
 
     def __init__(self) -> None:
-        self._segments: deque[memoryview | FileSegment] = deque()
+        self._segments: deque[memoryview | _FilePart] = deque()
         self.octets = 0
         self.unlogged: tuple[Sequence[Exchange], float] = ((), 0.0)
         """What is to be noted when it has been sent, and when its requests were received."""
@@ -61,29 +55,46 @@ class Outbox:
     def put(self, segment: Segment, offset: int = 0) -> None:
         """Append a segment, without its first ``offset`` octets."""
         if isinstance(segment, FileSegment):
-            left = FileSegment(segment.file, segment.offset + offset, segment.length - offset)
-            self._segments.append(left)
-            self.octets += left.length
+            file, begin, length = segment
+            self._segments.append(_FilePart(file, begin + offset, length - offset))
+            self.octets += length - offset
         elif offset < len(segment):
             view = memoryview(segment)[offset:]
             self._segments.append(view)
             self.octets += len(view)
 
-    def send(self, peer: _socket.socket, unsent_octets_limit: int = 0) -> None:
+    def send(self, peer: _socket.socket, second: int, connections: int = 0) -> None:
         """Send octets until the peer takes no more, and one step of a file at the most.
 
-        Of a file that has to be read, no more is read than may wait in the kernel, if that is bounded.
-        Raises `BlockingIOError` where the peer takes nothing now, `VersionEndedError` where a file
-        is not what it was, and `OSError` where the peer is gone.
+        ``second`` is now, whole seconds since 1970. Of a file that has to be read, no more is read than
+        may wait in the kernel for one of so many ``connections``. Raises `BlockingIOError` where the
+        peer takes nothing now, `VersionEndedError` where a file is not what it was, and `OSError` where
+        the peer is gone.
         """
         while self._segments:
             first = self._segments[0]
-            is_file = isinstance(first, FileSegment)
-            if isinstance(first, FileSegment):
-                if first.file.is_sealed or first.file.is_settled():
-                    self._send_file(peer, first)
+            is_file = isinstance(first, _FilePart)
+            if isinstance(first, _FilePart):
+                file = first.file
+                if file.is_settled or file.settle():
+                    length = first.length
+                    if length > STEP_OCTETS:
+                        length = STEP_OCTETS
+                        must_look = file.checked_second != second
+                    else:
+                        must_look = not file.is_sealed
+                    if must_look and not file.is_unchanged(second):
+                        raise VersionEndedError
+                    sent = sendfile(peer.fileno(), file.descriptor, first.offset, length)
+                    if not sent:
+                        raise VersionEndedError
+                    self.octets -= sent
+                    first.offset += sent
+                    first.length -= sent
+                    if not first.length:
+                        self._end_part(first)
                     return
-                self._read_file(first, min(unsent_octets_limit or _READ_OCTETS, _READ_OCTETS))
+                self._read_file(first, second, bound_unsent_octets(connections) or _READ_OCTETS)
             views = self._first_views()
             # Without MSG_MORE: a head that waits for the pages of its file makes the kernel copy them,
             # and costs 47 microseconds instead of 29 for 100 KiB.
@@ -96,7 +107,7 @@ class Outbox:
     def close(self) -> None:
         """Give up what was not sent."""
         for segment in self._segments:
-            if isinstance(segment, FileSegment):
+            if isinstance(segment, _FilePart):
                 segment.file.close()
         self._segments.clear()
         self.octets = 0
@@ -105,7 +116,7 @@ class Outbox:
         """Return the octets that stand before the next file."""
         views = []
         for segment in islice(self._segments, _BUFFERS):
-            if isinstance(segment, FileSegment):
+            if isinstance(segment, _FilePart):
                 break
             views.append(segment)
         return views
@@ -121,32 +132,27 @@ class Outbox:
             sent -= len(first)
             self._segments.popleft()
 
-    def _send_file(self, peer: _socket.socket, segment: FileSegment) -> None:
-        sent = send_file_step(peer.fileno(), segment)
-        self.octets -= sent
-        self._advance(segment, sent)
-
-    def _read_file(self, segment: FileSegment, octets_limit: int) -> None:
+    def _read_file(self, part: _FilePart, second: int, octets_limit: int) -> None:
         """Put a step of a file that somebody may be writing to before the rest of it, as octets.
 
         With ``sendfile`` the network holds the pages of the file itself, and what is written to them
         before they are acknowledged goes out in the place of what was there.
         """
-        file, offset, length = segment
-        octets = os.pread(file.fileno(), min(length, octets_limit), offset)
-        if not octets or not file.is_unchanged():
+        octets = os.pread(
+            part.file.descriptor, min(part.length, octets_limit, _READ_OCTETS), part.offset
+        )
+        if not octets or not part.file.is_unchanged(second):
             raise VersionEndedError
-        self._advance(segment, len(octets))
+        part.offset += len(octets)
+        part.length -= len(octets)
+        if not part.length:
+            self._end_part(part)
         self._segments.appendleft(memoryview(octets))
 
-    def _advance(self, segment: FileSegment, octets: int) -> None:
-        """Go on to what stands behind so many octets of a file."""
-        file, offset, length = segment
-        if octets < length:
-            self._segments[0] = FileSegment(file, offset + octets, length - octets)
-            return
+    def _end_part(self, part: _FilePart) -> None:
+        """Take out the part that is first, of which nothing is left."""
         self._segments.popleft()
         if not any(
-            isinstance(other, FileSegment) and other.file is file for other in self._segments
+            isinstance(other, _FilePart) and other.file is part.file for other in self._segments
         ):
-            file.close()
+            part.file.close()

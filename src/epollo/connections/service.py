@@ -165,6 +165,17 @@ class Service:
             return None
         return recall.find(reduced, octets, *(() if parts is None else (parts,)))
 
+    def may_repeat(self, answer: Answer) -> bool:
+        """Tell whether an answer that was recalled is still true; forget everything if it is not.
+
+        No event tells of everything that can happen to a file whose content is not kept, and who is
+        promised its content has to be cut off when it is found to be another.
+        """
+        if answer.file is None or answer.file.is_unchanged(self.clock.second):
+            return True
+        self.forget()
+        return False
+
     def drain(self) -> None:
         """Let every answer from now on be the last one of its connection."""
         self.is_draining = True

@@ -15,17 +15,20 @@ from epollo.http.target import Target
 class File(Protocol):
     """An open file, one version of it; whoever made it knows how to read it and when it changed."""
 
+    descriptor: int
+    """What ``sendfile`` reads from."""
     is_sealed: bool
     """Whether nobody can ever change it, so that it need not be asked whether somebody did."""
+    is_settled: bool
+    """Whether nobody had been writing to it for a while when `settle` was asked."""
+    checked_second: int
+    """When `is_unchanged` was asked last, whole seconds since 1970."""
 
-    def fileno(self) -> int:
-        """Return the descriptor that ``sendfile`` reads from."""
+    def settle(self) -> bool:
+        """Tell whether nobody has been writing to the file lately, and note that in `is_settled`."""
 
-    def is_unchanged(self) -> bool:
-        """Tell whether the file is still the version whose length was announced."""
-
-    def is_settled(self) -> bool:
-        """Tell whether nobody has been writing to the file lately."""
+    def is_unchanged(self, second: int) -> bool:
+        """Tell in this second whether the file is still the version whose length was announced."""
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -125,7 +125,9 @@ class EventLoop:
                 on_second()
         if self._first is not None and (self._first[0] in batch or len(batch) >= _FULL_BATCH):
             _call(self._first[1], READABLE)
-        again, self._again = self._again, {}
+        again: dict[int, Handler] | None = None
+        if self._again:
+            again, self._again = self._again, {}
         handlers = self._handlers
         for descriptor, events in batch:
             handler = handlers.get(descriptor)
@@ -134,9 +136,10 @@ class EventLoop:
                     handler.on_ready(events)
                 except Exception as fault:
                     handler.on_fault(fault)
-        for descriptor, handler in again.items():
-            if handlers.get(descriptor) is handler:
-                _call(handler, 0)
+        if again is not None:
+            for descriptor, handler in again.items():
+                if handlers.get(descriptor) is handler:
+                    _call(handler, 0)
         if self._deadlines.earliest <= self.clock.now:
             self._sweep()
 
@@ -150,11 +153,14 @@ class EventLoop:
     def _bounded(self, timeout_seconds: float | None) -> float | None:
         if self._again:
             return 0
-        if self._deadlines.earliest == math.inf:
+        earliest = self._deadlines.earliest
+        if earliest == math.inf:
             return timeout_seconds
-        until_due = max(0.0, self._deadlines.earliest - self.clock.now)
-        until_due = min(until_due, _LONGEST_SLEEP_SECONDS)
-        return until_due if timeout_seconds is None else min(timeout_seconds, until_due)
+        until_due = earliest - self.clock.now
+        if until_due < 0:
+            return 0
+        longest = _LONGEST_SLEEP_SECONDS if timeout_seconds is None else timeout_seconds
+        return min(until_due, longest)
 
     def _sweep(self) -> None:
         now = self.clock.now

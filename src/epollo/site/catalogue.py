@@ -148,7 +148,11 @@ class Catalogue:
     def open_file(self, resource: Resource) -> OpenFile | None:
         """Open the file of a resource whose content is not kept; None where it has ended."""
         edition = resource.edition
-        if edition is not None and edition.file is not None and edition.file.is_unchanged():
+        if (
+            edition is not None
+            and edition.file is not None
+            and edition.file.is_unchanged(self._clock.second)
+        ):
             return edition.file
         found = walk(self._root, self._real_root_path, resource.names, self._number_folder)
         if edition is not None and found.kind is Kind.FILE:

@@ -50,35 +50,36 @@ class OpenFile:
 
     is_sealed = False
 
-    __slots__ = ("_descriptor", "_modified_ns", "_octets")
+    __slots__ = ("_modified_ns", "_octets", "checked_second", "descriptor", "is_settled")
 
     def __init__(self, descriptor: int, version: Version) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._octets = version.octets
         self._modified_ns = version.modified_ns
+        # It stays settled: a write makes it another version, which is not sent.
+        self.is_settled = False
+        self.checked_second = 0
 
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        return self._descriptor
+    def settle(self) -> bool:
+        """Tell whether nobody wrote to the file in the last seconds, and note that."""
+        self.is_settled = time.time_ns() - self._modified_ns > _SETTLED_NS
+        return self.is_settled
 
-    def is_unchanged(self) -> bool:
+    def is_unchanged(self, second: int) -> bool:
         """Tell whether the content is still that of the version.
 
         The time of the last change of *status* is left out: a file that is renamed, or replaced by
         another while it is sent, goes on being what it was.
         """
-        status = os.fstat(self._descriptor)
+        status = os.fstat(self.descriptor)
+        self.checked_second = second
         return status.st_size == self._octets and status.st_mtime_ns == self._modified_ns
-
-    def is_settled(self) -> bool:
-        """Tell whether nobody wrote to the file in the last seconds."""
-        return time.time_ns() - self._modified_ns > _SETTLED_NS
 
     def close(self) -> None:
         """Give the descriptor back; once is enough."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 class SharedFile(OpenFile):
@@ -120,8 +121,10 @@ class KeptFile:
     """
 
     is_sealed = True
+    is_settled = True
+    checked_second = 0
 
-    __slots__ = ("_descriptor",)
+    __slots__ = ("descriptor",)
 
     _count = 0
 
@@ -129,29 +132,25 @@ class KeptFile:
         """Raise `OSError` where the system has no descriptor, or no such files."""
         if KeptFile._count >= _KEPT_FILES_LIMIT:
             raise OSError(errno.EMFILE, "as many as are allowed")
-        self._descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         KeptFile._count += 1
         view = memoryview(content)
         while view:
-            view = view[os.write(self._descriptor, view) :]
-        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
+            view = view[os.write(self.descriptor, view) :]
+        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def __del__(self) -> None:
         # Answers that are under way, and recalled ones, still refer to it when its version ends.
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
             KeptFile._count -= 1
 
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        return self._descriptor
-
-    def is_unchanged(self) -> bool:
-        """Tell that the content is what it was: it is sealed."""
+    def settle(self) -> bool:
+        """Tell that nobody writes to it: it is sealed."""
         return True
 
-    def is_settled(self) -> bool:
-        """Tell that nobody writes to it: it is sealed."""
+    def is_unchanged(self, second: int) -> bool:  # noqa: ARG002 - as of any file
+        """Tell that the content is what it was: it is sealed."""
         return True
 
     def close(self) -> None:
@@ -178,7 +177,7 @@ class Representation:
     def read(self) -> bytes:
         """Return the content that is kept; no octets where none is."""
         if isinstance(self.content, FileSegment):
-            return os.pread(self.content.file.fileno(), self.content.length, 0)
+            return os.pread(self.content.file.descriptor, self.content.length, 0)
         return self.content or b""
 
 

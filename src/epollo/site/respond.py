@@ -221,7 +221,12 @@ class Site:
         file = self._catalogue.open_file(resource)
         if file is None:
             return None
-        return Response(200, fields, (FileSegment(file, 0, edition.identity.length),))
+        return Response(
+            200,
+            fields,
+            (FileSegment(file, 0, edition.identity.length),),
+            is_recallable=resource.is_current and file is edition.file,
+        )
 
     def _respond_in_part(
         self, resource: Resource, edition: Edition, coding: bytes, ranges: list[ByteRange]
@@ -229,12 +234,13 @@ class Site:
         """Answer 206 with one range, or with several as multipart/byteranges."""
         representation = edition.representations[coding]
         whole = representation.content
-        is_recallable = whole is not None and resource.is_current
+        is_recallable = resource.is_current
         if whole is None:
             file = self._catalogue.open_file(resource)
             if file is None:
                 return None
             whole = FileSegment(file, 0, representation.length)
+            is_recallable &= file is edition.file
         if len(ranges) == 1:
             content = _cut(whole, ranges[0])
             length = ranges[0].last - ranges[0].first + 1
@@ -272,7 +278,7 @@ def _cut(whole: Segment, byte_range: ByteRange) -> Segment:
         return whole[first : last + 1]
     length = last - first + 1
     if isinstance(whole.file, KeptFile) and length < KEPT_FILE_OCTETS:
-        return os.pread(whole.file.fileno(), length, first)
+        return os.pread(whole.file.descriptor, length, first)
     return FileSegment(whole.file, first, length)
 
 
