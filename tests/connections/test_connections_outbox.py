@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epollo.connections.outbox import STEP_OCTETS, Outbox, VersionEndedError
+from epollo.connections.answer import STEP_OCTETS
+from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.http.message import FileSegment, Segment
 
 FILE_OCTETS = 3 * STEP_OCTETS + 17

@@ -10,16 +10,30 @@ from epollo.protocols.http1 import format_head, has_content
 
 JOINED_OCTETS: Final = 16 * 1024
 """Content up to this length is joined with its head into one buffer; longer content is not copied."""
+STEP_OCTETS: Final = 2 * 1024 * 1024
+"""At most so much of a file is sent in one turn, so that a large download holds nobody up."""
 
 
 class Answer:
     """A rendered answer: the octets of its head and of short content, and long content as ``rest``.
 
     What the access log wants to know is kept with it. ``file`` is one that the content is read from
-    and that may have changed when the answer is given again.
+    and that may have changed when the answer is given again. ``sealed`` is the rest where that is part
+    of one file that cannot change: its descriptor, where the part begins, and how much of it may be sent
+    in one turn (octets).
     """
 
-    __slots__ = ("file", "length", "method", "octets", "persists", "rest", "status", "target")
+    __slots__ = (
+        "file",
+        "length",
+        "method",
+        "octets",
+        "persists",
+        "rest",
+        "sealed",
+        "status",
+        "target",
+    )
 
     def __init__(
         self,
@@ -35,9 +49,18 @@ class Answer:
         self.octets = octets
         self.rest = rest
         self.file: File | None = None
+        self.sealed: tuple[int, int, int] | None = None
         for segment in rest:
-            if not isinstance(segment, bytes) and not segment.file.is_sealed:
+            if isinstance(segment, bytes):
+                continue
+            if not segment.file.is_sealed:
                 self.file = segment.file
+            elif len(rest) == 1:
+                self.sealed = (
+                    segment.file.descriptor,
+                    segment.offset,
+                    min(segment.length, STEP_OCTETS),
+                )
         self.persists = persists
         self.method = method
         self.target = target

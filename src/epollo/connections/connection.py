@@ -11,9 +11,9 @@ an outbox, the connection watches for writability alone.
 import _socket
 import contextlib
 import math
+from _socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR
 from collections.abc import Sequence
 from os import sendfile
-from socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR
 from typing import Final
 
 from epollo.connections.answer import (
@@ -23,7 +23,7 @@ from epollo.connections.answer import (
     render_answer,
     render_refusal,
 )
-from epollo.connections.outbox import STEP_OCTETS, Outbox, VersionEndedError
+from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
@@ -317,7 +317,7 @@ class Connection:
         if not answer.persists:
             self._state = _FINISHING
         if answer.rest:
-            self._send_segments((head, answer))
+            self._send_segments(answer, head)
             return
         unsent_octets = self._send_octets(answer.octets)
         service = self._service
@@ -380,41 +380,40 @@ class Connection:
         self._await_room(outbox)
         return len(octets) - sent
 
-    def _send_segments(self, exchange: Exchange) -> None:
-        """Send a head and long content; what is in memory without copying it."""
-        answer = exchange[1]
-        head, rest = answer.octets, answer.rest
+    def _send_segments(self, answer: Answer, head: bytes) -> None:
+        """Send an answer with long content; what is in memory without copying it."""
+        octets, sealed = answer.octets, answer.sealed
         sent = 0
-        first = rest[0]
-        if len(rest) == 1 and (isinstance(first, bytes) or self._events):
-            try:
-                if isinstance(first, bytes):
-                    sent = self._socket.sendmsg((head, first), (), MSG_DONTWAIT)
-                else:
-                    sent = self._socket.send(head, MSG_DONTWAIT)
-                    file, offset, length = first
-                    if file.is_sealed and sent == len(head):
-                        length = min(length, STEP_OCTETS)
-                        sent += sendfile(self.descriptor, file.descriptor, offset, length)
-            except BlockingIOError:
-                pass
-            except OSError:
-                self.close()
-                answer.close()
-                self._note_when_sent([exchange], len(head) + answer.length - sent)
-                return
-            if sent == len(head) + answer.length:
-                if self._state >= _BEHIND:
-                    self._go_on()
-                if self._service.log is not None:
-                    self._note_when_sent([exchange], 0)
-                return
+        try:
+            if sealed is None:
+                first = answer.rest[0]
+                if len(answer.rest) == 1 and isinstance(first, bytes):
+                    sent = self._socket.sendmsg((octets, first), (), MSG_DONTWAIT)
+            elif self._events:
+                # The socket is non-blocking: sendfile(2) knows no MSG_DONTWAIT.
+                sent = self._socket.send(octets, MSG_DONTWAIT)
+                if sent == len(octets):
+                    file_descriptor, offset, length = sealed
+                    sent += sendfile(self.descriptor, file_descriptor, offset, length)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.close()
+            answer.close()
+            self._note_when_sent([(head, answer)], len(octets) + answer.length - sent)
+            return
+        if sent == len(octets) + answer.length:
+            if self._state >= _BEHIND:
+                self._go_on()
+            if self._service.log is not None:
+                self._note_when_sent([(head, answer)], 0)
+            return
         outbox = self._begin_outbox()
-        outbox.put(head, sent)
-        for segment in rest:
-            outbox.put(segment, max(0, sent - len(head)))
-        self._note_when_sent([exchange], outbox.octets)
-        if sent > len(head):
+        outbox.put(octets, sent)
+        for segment in answer.rest:
+            outbox.put(segment, max(0, sent - len(octets)))
+        self._note_when_sent([(head, answer)], outbox.octets)
+        if sent > len(octets):
             self._await_room(outbox)
         else:
             self._flush(outbox)

@@ -12,15 +12,12 @@ from itertools import islice
 from os import sendfile
 from typing import Final
 
-from epollo.connections.answer import Exchange
+from epollo.connections.answer import STEP_OCTETS, Exchange
 from epollo.connections.crowd import bound_unsent_octets
 from epollo.http.message import File, FileSegment, Segment
 
-STEP_OCTETS: Final = 2 * 1024 * 1024
-"""At most so much of a file is sent in one turn, so that a large download holds nobody up."""
-
 _READ_OCTETS: Final = 128 * 1024
-"""The same, of a file that has to be read first."""
+"""What `STEP_OCTETS` is of a file that has to be read first."""
 
 # sendmsg(2): at most IOV_MAX (1,024) buffers; answers that are pipelined rarely make so many.
 _BUFFERS: Final = 64
