@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from epollo.connections.admission import Admission
+from epollo.connections.answer import Answer
 from epollo.connections.connection import Connection
 from epollo.connections.recall import Recall
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
@@ -76,6 +77,37 @@ class Peer:
         return count[0]
 
 
+class Log:
+    """An access log that only remembers."""
+
+    names_peers = True
+
+    def __init__(self) -> None:
+        self.peers: list[str | None] = []
+        self.noted: list[tuple[bytes, int]] = []
+        self.heads: list[bytes] = []
+        self.contents: list[int] = []
+        self.instants: list[float] = []
+
+    def note(
+        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
+    ) -> None:
+        self.peers.append(peer)
+        self.noted.append((answer.target, answer.status))
+        self.heads.append(head)
+        self.contents.append(content_octets)
+        self.instants.append(begun)
+
+    def begin(self, loop: EventLoop) -> None:
+        """Is not asked to write."""
+
+    def reopen(self) -> None:
+        """Has no file."""
+
+    def close(self) -> None:
+        """Has nothing to write."""
+
+
 class InProcess:
     """A loop, a service and its connections."""
 
@@ -124,9 +156,17 @@ class InProcess:
         self.loop.close()
 
     def connect(
-        self, first: bytes = b"", *, buffer_octets: int | None = None, address: str = ""
+        self,
+        first: bytes = b"",
+        *,
+        buffer_octets: int | None = None,
+        address: str = "",
+        received: bytes = b"",
     ) -> Peer:
-        """Return a peer that has been accepted after it sent its first octets."""
+        """Return a peer that has been accepted after it sent its first octets.
+
+        ``received`` are those that were received before it was let in.
+        """
         client, server = socket.socketpair()
         client.setblocking(False)
         server.setblocking(False)
@@ -136,7 +176,7 @@ class InProcess:
         self._peers.append(peer)
         if first:
             peer.send(first)
-        self.admission.welcome(server, server.fileno(), address)
+        self.admission.welcome(server, server.fileno(), address, received)
         return peer
 
     def settle(self, peer: Peer) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.in_process import InProcess, Peer
+from connections.in_process import InProcess, Log, Peer
 from epollo.connections.addresses import Addresses
 from epollo.connections.admission import Admission, claim_descriptors
+from epollo.connections.connection import Connection
 from epollo.connections.service import Capacity
 from epollo.http.message import Request, Response
 from loop.hand_clock import HandClock
@@ -204,6 +205,88 @@ def test_a_flood_is_turned_away_at_a_bounded_cost(
         assert [503] in answered
         assert harness.service.connections == 300
     assert 0 < seen <= 500 * 64 + 300
+
+
+# In passing.
+
+
+class Counting:
+    """A responder whose answers are of a given length; it counts what it was asked."""
+
+    def __init__(self, octets: int) -> None:
+        self.content = bytes(octets)
+        self.asked = 0
+
+    def __call__(self, _: Request) -> Response:
+        self.asked += 1
+        length = ((b"Content-Length", b"%d" % len(self.content)),)
+        return Response(200, length, (self.content,), is_recallable=True)
+
+
+def test_who_wants_one_answer_that_is_known_needs_no_connection(clock: HandClock) -> None:
+    site, log = Counting(100), Log()
+    with InProcess(site, clock=clock, log=log) as harness:
+        made = []
+
+        class Made(Connection):
+            def on_accepted(self, received: bytes = b"") -> None:
+                made.append(self)
+                super().on_accepted(received)
+
+        harness.admission._kind = Made
+        first = harness.connect(address="192.0.2.1", received=LAST_GET)
+        assert len(made) == 1
+        others = [harness.connect(address="192.0.2.2", received=LAST_GET) for _ in range(3)]
+        assert len(made) == 1
+        assert site.asked == 1
+        for peer in (first, *others):
+            assert peer.is_let_go()
+            assert statuses(peer) == [200]
+            assert peer.is_closed
+        assert log.peers == ["192.0.2.1"] + ["192.0.2.2"] * 3
+        assert log.heads == [LAST_GET] * 4
+        assert log.contents == [100] * 4
+        # Who may ask for more is served as ever, and so is everyone where the answer is not known.
+        assert statuses(harness.connect(received=GET)) == [200]
+        assert harness.service.connections == 1
+        clock.turn(1)
+        harness.loop.run_batch(0)
+        assert statuses(harness.connect(received=LAST_GET)) == [200]
+        assert len(made) == 3
+        assert harness.service.connections == 1
+
+
+def test_who_does_not_take_the_only_answer_at_once_gets_the_rest(clock: HandClock) -> None:
+    site, log = Counting(16_000), Log()
+    with InProcess(site, clock=clock, log=log) as harness:
+        harness.connect(received=LAST_GET)
+        peer = harness.connect(received=LAST_GET, buffer_octets=1)
+        assert not peer.is_let_go()
+        assert len(log.contents) == 1
+        harness.settle(peer)
+        (answer,) = read_answers(bytes(peer.received))
+        assert answer.content == site.content
+        assert peer.is_closed
+        assert not peer.is_reset
+        assert log.contents == [16_000] * 2
+        assert site.asked == 1
+        # And who takes nothing is not waited for for ever.
+        peer = harness.connect(received=LAST_GET, buffer_octets=1)
+        for _ in range(5):
+            clock.turn(20)
+            harness.loop.run_batch(0)
+        assert peer.is_let_go()
+        assert log.contents[2] < 16_000
+
+
+def test_who_is_gone_is_let_go(clock: HandClock) -> None:
+    with InProcess(Counting(100), clock=clock) as harness:
+        harness.connect(received=LAST_GET)
+        client, server = socket.socketpair()
+        client.close()
+        harness.admission.welcome(server, server.fileno(), "", LAST_GET)
+        assert server.fileno() < 0
+        assert harness.service.connections == 0
 
 
 # Addresses.

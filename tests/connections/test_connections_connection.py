@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from connections.in_process import FolderSite, InProcess, Peer
+from connections.in_process import FolderSite, InProcess, Log, Peer
 from epollo.connections.answer import Answer, count_content
 from epollo.connections.connection import REQUESTS_PER_TURN, Connection
 from epollo.connections.service import Timeouts
 from epollo.http.message import FileSegment, Request, Response
 from epollo.http.status import respond_plainly
-from epollo.loop import EventLoop
 from epollo.protocols.http1 import Limits
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
@@ -71,34 +70,6 @@ class SmallSite:
         content = b"x" * BIG_OCTETS if request.target.path == b"/big" else b"small"
         length = b"%d" % len(content)
         return Response(200, ((b"Content-Length", length),), (content,), is_recallable=True)
-
-
-class Log:
-    names_peers = True
-
-    def __init__(self) -> None:
-        self.noted: list[tuple[bytes, int]] = []
-        self.heads: list[bytes] = []
-        self.contents: list[int] = []
-        self.instants: list[float] = []
-
-    def note(
-        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
-    ) -> None:
-        assert peer is None
-        self.noted.append((answer.target, answer.status))
-        self.heads.append(head)
-        self.contents.append(content_octets)
-        self.instants.append(begun)
-
-    def begin(self, loop: EventLoop) -> None:
-        """Is not asked to write."""
-
-    def reopen(self) -> None:
-        """Has no file."""
-
-    def close(self) -> None:
-        """Has nothing to write."""
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import _socket
 import contextlib
 import heapq
 import resource
+from _socket import MSG_DONTWAIT
 from operator import attrgetter
-from socket import MSG_DONTWAIT
 from typing import Final
 
 from epollo.connections.connection import RECEIVE_OCTETS, Connection
@@ -95,16 +95,48 @@ class Admission:
         if service.connections >= service.capacity.connections and not self.make_room():
             self._turn_away(peer, received, f"{service.connections:,} connections are open")
             return
-        if service.addresses is not None and not service.addresses.enter(address):
+        if service.addresses is None:
+            if received and self._answer_in_passing(peer, descriptor, address, received):
+                return
+        elif not service.addresses.enter(address):
             reason = f"{address} has {service.addresses.limit:,} connections open"
             self._turn_away(peer, received, reason)
             return
-        kept = (address or None) if service.keeps_peers else None
-        connection = self._kind(service, peer, descriptor, kept)
+        connection = self._kind(service, peer, descriptor, self._kept_address(address))
         try:
             connection.on_accepted(received)
         except Exception as fault:
             connection.on_fault(fault)
+
+    def _answer_in_passing(
+        self, peer: _socket.socket, descriptor: int, address: str, received: bytes
+    ) -> bool:
+        """Answer a peer that wants one answer only, if that is known; tell whether it was.
+
+        Nothing is waited for, so no `Connection` is needed: half of the way of such a peer saved.
+        """
+        service = self._service
+        if service.recall is None or service.is_draining:
+            return False
+        answer = service.recall.young.get(received)
+        if answer is None or answer.persists or answer.rest:
+            return False
+        try:
+            sent = peer.send(answer.octets, MSG_DONTWAIT)
+        except OSError:
+            return False
+        kept_address = self._kept_address(address)
+        if sent < len(answer.octets):
+            self._kind(service, peer, descriptor, kept_address).owe(answer, received, sent)
+            return True
+        peer.close()
+        if service.log is not None:
+            service.log.note(kept_address, received, answer, answer.length, service.clock.now)
+        return True
+
+    def _kept_address(self, address: str) -> str | None:
+        """Return the address of a peer where anybody needs to know it."""
+        return (address or None) if self._service.keeps_peers else None
 
     def make_room(self) -> bool:
         """Close the connection that has been idle for longest; tell whether there was one."""

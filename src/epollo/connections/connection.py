@@ -100,6 +100,14 @@ class Connection:
         if not self._events and self._state != _CLOSED:
             self._watch(READABLE)
 
+    def owe(self, answer: Answer, head: bytes, sent_octets: int) -> None:
+        """Go on with a peer that has not taken the whole of its only answer, before it is registered."""
+        self._state = _FINISHING
+        outbox = self._begin_outbox()
+        outbox.put(answer.octets, sent_octets)
+        self._note_when_sent([(head, answer)], outbox.octets)
+        self._await_room(outbox)
+
     def on_ready(self, events: int, received: bytes = b"") -> None:  # noqa: ARG002 - calls tell the truth
         """Go on with this peer; with octets that were ``received`` already, if there are any."""
         if self._outbox is not None:

@@ -36,9 +36,15 @@ _MAPPED: Final = "::ffff:"
 def _receive(peer: _socket.socket) -> bytes:
     """Return what a peer sent first; nothing where its first turn will tell what there is."""
     try:
-        return peer.recv(RECEIVE_OCTETS, socket.MSG_DONTWAIT)
+        return peer.recv(RECEIVE_OCTETS, _socket.MSG_DONTWAIT)
     except OSError:
         return b""
+
+
+def _read_address(name: object) -> str:
+    """Return the address in the name of a peer."""
+    # A unix-domain socket's peer has no name (unix(7)); with IPv4 it may be written as IPv6.
+    return str(name[0]).removeprefix(_MAPPED) if isinstance(name, tuple) else ""
 
 
 class Listener:
@@ -125,33 +131,23 @@ class Listener:
         unsent_octets_limit = bound_unsent_octets(self._service.connections)
         if unsent_octets_limit != self._unsent_octets_limit:
             self._bound_unsent(unsent_octets_limit)
-        return [
-            (
-                _socket.socket(self._family, socket.SOCK_STREAM, 0, descriptor),
-                descriptor,
-                self._read_name(name),
-            )
-            for descriptor, name in accepted
-            if self._is_nameable(descriptor)
-        ]
+        arrivals = []
+        for descriptor, name in accepted:
+            if descriptor >= self._descriptor_limit:
+                self._refuse(descriptor)
+                continue
+            peer = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
+            address = _read_address(name) if self._admission.needs_addresses else ""
+            arrivals.append((peer, descriptor, address))
+        return arrivals
 
-    def _is_nameable(self, descriptor: int) -> bool:
-        """Tell whether the poller can watch a descriptor; close it if not."""
-        if descriptor < self._descriptor_limit:
-            return True
+    def _refuse(self, descriptor: int) -> None:
+        """Close a descriptor that the poller cannot watch, and say so."""
         os.close(descriptor)
         self._service.report(
             f"refused a connection: this poller cannot watch descriptors from "
             f"{self._descriptor_limit} on"
         )
-        return False
-
-    def _read_name(self, name: object) -> str:
-        """Return the address in the name of a peer, where it is wanted."""
-        # A unix-domain socket's peer has no name (unix(7)); with IPv4 it may be written as IPv6.
-        if self._admission.needs_addresses and isinstance(name, tuple):
-            return str(name[0]).removeprefix(_MAPPED)
-        return ""
 
     def _bound_unsent(self, octets_limit: int) -> None:
         """Bound what waits in the kernel for each peer that comes from now on.
