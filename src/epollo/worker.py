@@ -256,7 +256,7 @@ class Worker:
                 self._close_idle()
                 continue
             until = min(self._drained_by, self._idle_until)
-            self._loop.run_batch(None if until == math.inf else until - clock.now)
+            self._loop.run_batch(until - clock.now)
 
     def _close_idle(self) -> None:
         for handler in self._loop.handlers():

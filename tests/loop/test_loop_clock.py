@@ -73,9 +73,33 @@ def test_wall_clock_may_jump_back_and_monotonic_time_does_not() -> None:
     assert (clock.now, clock.second) == (before[0], before[1] - 3600)
 
 
-def test_system_clock_follows_a_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_clock_follows_a_jump_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, wall = 1000.0, 1_784_111_777.75
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: wall)
     clock = SystemClock()
-    monkeypatch.setattr(time, "time", lambda: 784_111_777.5)
+    assert clock.second == 1_784_111_777
+    now, wall = 1000.2, 784_111_777.5
+    assert not clock.read()
+    assert clock.now == 1000.2
+    now, wall = 1000.25, 784_111_777.5
     assert clock.read()
     assert clock.second == 784_111_777
     assert clock.date == b"Sun, 06 Nov 1994 08:49:37 GMT"
+    now, wall = 1000.7, 784_111_777.95
+    assert not clock.read()
+
+
+def test_system_clock_looks_again_where_the_second_is_not_over_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The wall clock may be slowed down: time by the monotonic clock is not time by it."""
+    now, wall = 1000.0, 784_111_777.75
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: wall)
+    clock = SystemClock()
+    now, wall = 1000.25, 784_111_777.9375
+    assert not clock.read()
+    now, wall = 1000.3125, 784_111_778.0
+    assert clock.read()
+    assert clock.second == 784_111_778

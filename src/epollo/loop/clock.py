@@ -1,9 +1,11 @@
 """The loop's clock: read once per batch, formatted once per second.
 
 Two times are kept apart (clock_gettime(2)): the monotonic one, for deadlines, which no one can set;
-and the wall clock, for Date and for dates in requests, which may jump.
+and the wall clock, for Date and for dates in requests, which may jump. The latter is read when the second
+that it showed is over by the former: a jump is followed within a second.
 """
 
+import math
 import time
 from typing import Protocol
 
@@ -27,18 +29,24 @@ class Clock(Protocol):
 class SystemClock:
     """The time of this machine."""
 
-    __slots__ = ("date", "now", "second")
+    __slots__ = ("_second_ends", "date", "now", "second")
 
     def __init__(self) -> None:
-        self.now = time.monotonic()
+        self.now = 0.0
         self.second = 0
         self.date = b""
+        self._second_ends = -math.inf
+        """When `second` is over, monotonic."""
         self.read()
 
     def read(self) -> bool:
         """Read the time anew; tell whether the wall clock shows another second than before."""
-        self.now = time.monotonic()
-        second = int(time.time())
+        self.now = now = time.monotonic()
+        if now < self._second_ends:
+            return False
+        wall = time.time()
+        second = math.floor(wall)
+        self._second_ends = now + (second + 1 - wall)
         if second == self.second:
             return False
         self.second = second

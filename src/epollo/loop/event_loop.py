@@ -20,7 +20,8 @@ from epollo.pollers.contract import READABLE, Poller
 _FULL_BATCH: Final = 1023
 """As many as ``select.epoll.poll`` returns at once: there may be more that it did not tell."""
 
-# poll(2) and epoll_wait(2) count milliseconds in an int, which holds 24 days of them.
+# poll(2) and epoll_wait(2) count milliseconds in an int, which holds 24 days of them. A day is as good as
+# for ever: who is woken in vain goes to sleep again.
 _LONGEST_SLEEP_SECONDS: Final = 86_400.0
 
 
@@ -117,10 +118,15 @@ class EventLoop:
         while self._is_running:
             self.run_batch()
 
-    def run_batch(self, timeout_seconds: float | None = None) -> None:
-        """Turn once: wait, for at most the timeout, then call everyone whom the batch concerns."""
-        batch = self._poller.poll(self._bounded(timeout_seconds))
-        if self.clock.read():
+    def run_batch(self, longest_seconds: float = _LONGEST_SLEEP_SECONDS) -> None:
+        """Turn once: wait, for so long at most, then call everyone whom the batch concerns."""
+        clock = self.clock
+        # No calls: of a batch with one handler this and the clock are half the cost.
+        timeout = 0.0 if self._again else self._deadlines.earliest - clock.now
+        if not 0 <= timeout <= longest_seconds <= _LONGEST_SLEEP_SECONDS:
+            timeout = max(0.0, min(timeout, longest_seconds, _LONGEST_SLEEP_SECONDS))
+        batch = self._poller.poll(timeout)
+        if clock.read():
             for on_second in self.on_second:
                 on_second()
         if self._first is not None and (self._first[0] in batch or len(batch) >= _FULL_BATCH):
@@ -140,7 +146,7 @@ class EventLoop:
             for descriptor, handler in again.items():
                 if handlers.get(descriptor) is handler:
                     _call(handler, 0)
-        if self._deadlines.earliest <= self.clock.now:
+        if self._deadlines.earliest <= clock.now:
             self._sweep()
 
     def close(self) -> None:
@@ -149,18 +155,6 @@ class EventLoop:
             raise EpolloError("a running loop cannot be closed")
         self._handlers.clear()
         self._poller.close()
-
-    def _bounded(self, timeout_seconds: float | None) -> float | None:
-        if self._again:
-            return 0
-        earliest = self._deadlines.earliest
-        if earliest == math.inf:
-            return timeout_seconds
-        until_due = earliest - self.clock.now
-        if until_due < 0:
-            return 0
-        longest = _LONGEST_SLEEP_SECONDS if timeout_seconds is None else timeout_seconds
-        return min(until_due, longest)
 
     def _sweep(self) -> None:
         now = self.clock.now

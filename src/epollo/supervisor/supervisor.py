@@ -278,9 +278,8 @@ class Supervisor:
             if self._upgrade is not None:
                 self._upgrade.end(signal.SIGKILL)
 
-    def _seconds_to_next(self) -> float | None:
-        instant = min([self._kill_at, *(instant for instant, _ in self._restarts)])
-        return None if instant == math.inf else max(0.0, instant - time.monotonic())
+    def _seconds_to_next(self) -> float:
+        return min([self._kill_at, *(instant for instant, _ in self._restarts)]) - time.monotonic()
 
     def _retire_all(self) -> None:
         """Begin to end: nobody is started or replaced from now on."""
