@@ -1,5 +1,6 @@
 """Who is let in: limits in all and by address, and room made by those who are idle."""
 
+import errno
 import resource
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from epollo.connections.admission import Admission, claim_descriptors
 from epollo.connections.connection import Connection
 from epollo.connections.service import Capacity
 from epollo.http.message import Request, Response
+from epollo.loop import EventLoop
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
@@ -277,6 +279,22 @@ def test_who_does_not_take_the_only_answer_at_once_gets_the_rest(clock: HandCloc
             harness.loop.run_batch(0)
         assert peer.is_let_go()
         assert log.contents[2] < 16_000
+
+
+def test_who_cannot_be_waited_for_is_let_go_and_it_is_told(
+    clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def register(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "no room to watch")
+
+    log = Log()
+    with InProcess(Counting(16_000), clock=clock, log=log) as harness:
+        harness.connect(received=LAST_GET)
+        monkeypatch.setattr(EventLoop, "add", register)
+        peer = harness.connect(received=LAST_GET, buffer_octets=1)
+        assert peer.is_let_go()
+        assert harness.service.connections == 0
+        assert "no room to watch" in harness.reports[0]
 
 
 def test_who_is_gone_is_let_go(clock: HandClock) -> None:

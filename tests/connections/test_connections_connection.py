@@ -448,6 +448,28 @@ def test_a_peer_that_goes_away_within_a_file(harness: InProcess, small_site: Sma
     assert harness.service.connections == 0
 
 
+def test_who_has_taken_all_when_its_pace_is_to_be_looked_at_has_the_rest_answered(
+    clock: HandClock,
+) -> None:
+    """The deadline of the pace comes in the batch in which more requests are to be answered."""
+
+    def respond(_: Request) -> Response:
+        return Response(200, ((b"Content-Length", b"20000"),), (bytes(20_000),), is_recallable=True)
+
+    with InProcess(respond, clock=clock) as harness:
+        peer = harness.connect(GET * 40, buffer_octets=1)
+        (connection,) = harness.loop.handlers()
+        assert isinstance(connection, Connection)
+        while connection._outbox is not None and connection._outbox.octets > 4000:
+            peer.receive()
+            harness.loop.run_batch(0)
+        peer.receive()
+        clock.turn(10)
+        harness.settle(peer)
+        assert statuses(peer) == [200] * 40
+        assert not peer.is_let_go()
+
+
 # Peers that go away.
 
 

@@ -5,11 +5,12 @@ import os
 import resource
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from connections.in_process import InProcess
-from epollo.connections.admission import BURST
+from epollo.connections.admission import BURST, Admission
 from epollo.connections.listener import Listener
 from epollo.connections.listening import open_listening_socket
 from epollo.errors import OperatorError
@@ -129,6 +130,32 @@ def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
             serve_until_answered(harness, peer)
     assert told.count("asked") == 3
     assert told.index("looked") < told.index("asked", 1)
+
+
+def test_a_fault_with_one_of_a_burst_is_not_the_others(
+    clock: HandClock, listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    welcome = Admission.welcome
+    welcomed = []
+
+    def fail_once(*words: Any) -> None:
+        welcomed.append(words)
+        if len(welcomed) == 2:
+            words[1].close()
+            raise RuntimeError("a bug")
+        welcome(*words)
+
+    with InProcess(respond, poller_name="epoll", clock=clock) as harness:
+        listener = Listener(listening, harness.service)
+        monkeypatch.setattr(Admission, "welcome", fail_once)
+        with contextlib.ExitStack() as open_peers:
+            peers = [open_peers.enter_context(connect(listening)) for _ in range(3)]
+            listener.on_ready(1)
+            listener.on_ready(1)
+            answers = [serve_until_answered(harness, peer) for peer in peers]
+        assert [answer.endswith(b"ok") for answer in answers] == [True, False, True]
+        assert len(harness.reports) == 1
+        assert "a bug" in harness.reports[0]
 
 
 def test_a_peer_in_a_burst_that_sends_later(clock: HandClock, listening: socket.socket) -> None:

@@ -1,7 +1,9 @@
 """The server's own tally, held against strace(1) and the kernel's accounting."""
 
 import contextlib
+import importlib
 import os
+import pkgutil
 import re
 import select
 import shutil
@@ -13,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+import epollo
 from conftest import POLLER_NAMES
 from epollo.lab.accounting import cpu_seconds, pss_octets
+from epollo.lab.counted import _FUNCTIONS
 from epollo.lab.counters import SYSTEM_CALLS, Counters
 from epollo.lab.measure import Party
 
@@ -119,6 +123,22 @@ def test_epoll_needs_as_many_calls_whoever_is_there_and_busy_one_for_each(root: 
     assert calls["epoll", 200] < 4
     # Two ask at once: half of a turn at the least is for each of their requests.
     assert calls["busy", 200] > calls["busy", 0] + 90
+
+
+def test_no_module_has_a_name_of_its_own_for_what_is_counted() -> None:
+    """What is wrapped is the function in ``os``: one that was imported before would not be counted."""
+    counted = {getattr(os, name) for name in _FUNCTIONS}
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(epollo.__path__, "epollo.")
+        if not found.name.endswith("__main__")
+    ]
+    assert len(modules) > 80
+    for module in modules:
+        held = [
+            name for name, value in vars(module).items() if callable(value) and value in counted
+        ]
+        assert not held, f"{module.__name__} holds {held}"
 
 
 @pytest.mark.parametrize("poller", ["select", "poll"])

@@ -141,6 +141,27 @@ def test_download_of_a_file_that_is_truncated_is_cut(serve: Serve, tmp_path: Pat
         server.stop()
 
 
+def test_download_of_a_file_that_is_rewritten_and_given_its_old_time_is_cut(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """As ``rsync --inplace --times`` does, and all of it within a second."""
+    path = tmp_path / "large.bin"
+    server = serve(tmp_path, "--quiet")
+    for _ in range(5):
+        path.write_bytes(b"x" * 20_000_000)
+        os.utime(path, ns=(7, 7))
+        with server.connect() as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            peer.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+            head, content = receive_head(peer)
+            assert content_length(head) == 20_000_000
+            with path.open("r+b") as file:
+                file.write(b"y" * 20_000_000)
+            os.utime(path, ns=(7, 7))
+            with pytest.raises(AssertionError, match="closed with"):
+                receive_content(peer, head, content)
+
+
 def test_download_goes_on_where_the_file_is_replaced_deleted_or_renamed(
     serve: Serve, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,14 @@ class Watched:
 
     def __init__(self) -> None:
         self.ended: list[Dependent | None] = []
+        self.written: list[Dependent | None] = []
         self.reports: list[str] = []
-        self.watch = Watch(self.ended.append, self.reports.append)
+        self.watch = Watch(self._on_end, self.reports.append)
+
+    def _on_end(self, dependent: Dependent | None, /, *, is_written: bool = False) -> None:
+        self.ended.append(dependent)
+        if is_written:
+            self.written.append(dependent)
 
     def add(self, folder: Path, interest: Interest = Interest.ALL) -> int:
         descriptor = os.open(folder, os.O_PATH)
@@ -54,6 +60,27 @@ def watched() -> Iterator[Watched]:
     watched = Watched()
     yield watched
     watched.watch.close()
+
+
+def test_a_write_is_told_from_other_changes(watched: Watched, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    rest = watched.depend(tmp_path, b"file")
+
+    def is_written_by(change: Callable[[], object]) -> bool:
+        watched.written.clear()
+        change()
+        assert rest in watched.drain()
+        return rest in watched.written
+
+    assert not is_written_by(lambda: path.chmod(0o600))
+    assert not is_written_by(lambda: os.utime(path))
+    assert not is_written_by(lambda: path.rename(tmp_path / "other"))
+    assert not is_written_by(lambda: (tmp_path / "other").rename(path))
+    with path.open("r+b", buffering=0) as file:
+        assert is_written_by(lambda: file.write(b"CONTENT"))
+        assert is_written_by(lambda: os.truncate(path, 1))
+    assert not is_written_by(path.unlink)
 
 
 def test_only_the_name_that_changed_ends_something(watched: Watched, tmp_path: Path) -> None:

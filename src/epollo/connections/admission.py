@@ -127,7 +127,11 @@ class Admission:
             return False
         kept_address = self._kept_address(address)
         if sent < len(answer.octets):
-            self._kind(service, peer, descriptor, kept_address).owe(answer, received, sent)
+            connection = self._kind(service, peer, descriptor, kept_address)
+            try:
+                connection.owe(answer, received, sent)
+            except Exception as fault:
+                connection.on_fault(fault)
             return True
         peer.close()
         if service.log is not None:

@@ -11,9 +11,9 @@ an outbox, the connection watches for writability alone.
 import _socket
 import contextlib
 import math
+import os
 from _socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR
 from collections.abc import Sequence
-from os import sendfile
 from typing import Final
 
 from epollo.connections.answer import (
@@ -402,7 +402,7 @@ class Connection:
                 sent = self._socket.send(octets, MSG_DONTWAIT)
                 if sent == len(octets):
                     file_descriptor, offset, length = sealed
-                    sent += sendfile(self.descriptor, file_descriptor, offset, length)
+                    sent += os.sendfile(self.descriptor, file_descriptor, offset, length)
         except BlockingIOError:
             pass
         except OSError:
@@ -486,6 +486,8 @@ class Connection:
     def _go_on(self) -> None:
         """Everything owed has been handed to the kernel: do what comes next."""
         if self._state == _BEHIND:
+            # Its turn comes with the next batch; what it was waited for until now is over.
+            self._set_deadline(self._service.timeouts.head)
             self._watch(READABLE)
             self._service.loop.call_again(self.descriptor, self)
         elif self._state == _FINISHING:

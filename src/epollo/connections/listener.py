@@ -93,7 +93,11 @@ class Listener:
             received = [_receive(peer) for peer, _, _ in arrivals]
             self._service.look_for_changes()
             for (peer, descriptor, address), octets in zip(arrivals, received, strict=True):
-                self._admission.welcome(peer, descriptor, address, octets)
+                try:
+                    self._admission.welcome(peer, descriptor, address, octets)
+                except Exception as fault:
+                    # The others are let in as they are.
+                    self.on_fault(fault)
 
     def on_deadline(self) -> None:
         """Accept again after a pause."""

@@ -9,7 +9,6 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from os import sendfile
 from typing import Final
 
 from epollo.connections.answer import STEP_OCTETS, Exchange
@@ -82,7 +81,7 @@ class Outbox:
                         must_look = not file.is_sealed
                     if must_look and not file.is_unchanged(second):
                         raise VersionEndedError
-                    sent = sendfile(peer.fileno(), file.descriptor, first.offset, length)
+                    sent = os.sendfile(peer.fileno(), file.descriptor, first.offset, length)
                     if not sent:
                         raise VersionEndedError
                     self.octets -= sent

@@ -22,7 +22,8 @@ class File(Protocol):
     is_settled: bool
     """Whether nobody had been writing to it for a while when `settle` was asked."""
     checked_second: int
-    """When `is_unchanged` was asked last, whole seconds since 1970."""
+    """Until when it need not be asked again, in the middle of an answer, whether it `is_unchanged`: for
+    the rest of this second (whole seconds since 1970)."""
 
     def settle(self) -> bool:
         """Tell whether nobody has been writing to the file lately, and note that in `is_settled`."""

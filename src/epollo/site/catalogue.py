@@ -160,7 +160,8 @@ class Catalogue:
             if version == edition.version:
                 if not SharedFile.may_have_more():
                     return OpenFile(found.descriptor, version)
-                edition.file = SharedFile(found.descriptor, version)
+                is_watched = resource.is_current and not _has_unwatched(resource.edges)
+                edition.file = SharedFile(found.descriptor, version, is_watched=is_watched)
                 return edition.file
         if found.descriptor >= 0:
             os.close(found.descriptor)
@@ -376,9 +377,7 @@ class Catalogue:
         File systems count time in ticks, of up to two seconds (FAT).
         """
         until_second = edition.version.modified_ns // 1_000_000_000 + _COARSEST_TICK_SECONDS
-        return until_second >= self._clock.second and any(
-            edge.folder == UNWATCHED for edge in edges
-        )
+        return until_second >= self._clock.second and _has_unwatched(edges)
 
     def _stat(self, names: tuple[bytes, ...]) -> Version | None:
         try:
@@ -386,8 +385,11 @@ class Catalogue:
         except (OSError, ValueError):
             return None
 
-    def _on_end(self, dependent: Dependent | None) -> None:
-        """Take out what has ended, everything with None, and let nothing of it be recalled."""
+    def _on_end(self, dependent: Dependent | None, *, is_written: bool = False) -> None:
+        """Take out what has ended, everything with None, and let nothing of it be recalled.
+
+        ``is_written`` is whether its content was written to.
+        """
         if dependent is None or dependent is self._root_name:
             # Watched anew before it is looked at, so that no change falls between the two.
             self._watch_root()
@@ -397,16 +399,23 @@ class Catalogue:
                 self._on_end(resource)
         elif isinstance(dependent, Resource) and dependent.is_current:
             self._cache_of(dependent).remove(dependent.names)
-            self._end(dependent)
+            self._end(dependent, is_written=is_written)
 
-    def _end(self, resource: Resource) -> None:
+    def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""
         resource.is_current = False
+        if resource.edition is not None and resource.edition.file is not None:
+            resource.edition.file.distrust(is_written=is_written)
         if self.watch is not None:
             self.watch.forget(resource)
         # Only answers with content of files are recalled, and not beyond the second.
         if resource.edition is not None and resource.checked_second == self._clock.second:
             self._on_change()
+
+
+def _has_unwatched(edges: tuple[Edge, ...]) -> bool:
+    """Tell whether something may change there of which no event tells."""
+    return any(edge.folder == UNWATCHED for edge in edges)
 
 
 def _make_absolute(root: Path) -> Path:

@@ -46,16 +46,30 @@ def version_of(status: os.stat_result) -> Version:
 
 
 class OpenFile:
-    """An open file of which a known version is to be sent."""
+    """An open file of which a known version is to be sent.
+
+    ``is_watched`` is whether the kernel would tell of a write to it; else it is looked at with every
+    step.
+    """
 
     is_sealed = False
 
-    __slots__ = ("_modified_ns", "_octets", "checked_second", "descriptor", "is_settled")
+    __slots__ = (
+        "_is_watched",
+        "_is_written",
+        "_modified_ns",
+        "_octets",
+        "checked_second",
+        "descriptor",
+        "is_settled",
+    )
 
-    def __init__(self, descriptor: int, version: Version) -> None:
+    def __init__(self, descriptor: int, version: Version, *, is_watched: bool = False) -> None:
         self.descriptor = descriptor
         self._octets = version.octets
         self._modified_ns = version.modified_ns
+        self._is_watched = is_watched
+        self._is_written = False
         # It stays settled: a write makes it another version, which is not sent.
         self.is_settled = False
         self.checked_second = 0
@@ -69,11 +83,28 @@ class OpenFile:
         """Tell whether the content is still that of the version.
 
         The time of the last change of *status* is left out: a file that is renamed, or replaced by
-        another while it is sent, goes on being what it was.
+        another while it is sent, goes on being what it was. One that cannot be looked at does not.
         """
-        status = os.fstat(self.descriptor)
-        self.checked_second = second
-        return status.st_size == self._octets and status.st_mtime_ns == self._modified_ns
+        if self._is_watched:
+            self.checked_second = second
+        try:
+            status = os.fstat(self.descriptor)
+        except OSError:
+            return False
+        return (
+            not self._is_written
+            and status.st_size == self._octets
+            and status.st_mtime_ns == self._modified_ns
+        )
+
+    def distrust(self, *, is_written: bool) -> None:
+        """Look at the file with every step from now on; or end it, where it was written to.
+
+        The time of its last change may be set back then: ``rsync --inplace --times`` does.
+        """
+        self._is_watched = False
+        self._is_written |= is_written
+        self.checked_second = 0
 
     def close(self) -> None:
         """Give the descriptor back; once is enough."""
@@ -93,8 +124,8 @@ class SharedFile(OpenFile):
 
     _count = 0
 
-    def __init__(self, descriptor: int, version: Version) -> None:
-        super().__init__(descriptor, version)
+    def __init__(self, descriptor: int, version: Version, *, is_watched: bool) -> None:
+        super().__init__(descriptor, version, is_watched=is_watched)
         SharedFile._count += 1
 
     @staticmethod

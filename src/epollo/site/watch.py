@@ -58,6 +58,16 @@ class Dependent(Protocol):
     edges: tuple[Edge, ...]
 
 
+class OnEnd(Protocol):
+    """What is called when a version has ended."""
+
+    def __call__(self, dependent: Dependent | None, /, *, is_written: bool = False) -> None:
+        """Let go of what ended; with None, of everything: events were lost.
+
+        ``is_written`` is whether content was written to at the end of the edge.
+        """
+
+
 class _Folder:
     __slots__ = ("dependents", "key", "mask")
 
@@ -68,11 +78,7 @@ class _Folder:
 
 
 class Watch:
-    """The handler of one inotify descriptor.
-
-    ``on_end`` is called with each dependent whose version has ended, or with None when anything may
-    have ended (events were lost).
-    """
+    """The handler of one inotify descriptor; ``on_end`` is called with each dependent that has ended."""
 
     __slots__ = (
         "_by_key",
@@ -85,9 +91,7 @@ class Watch:
         "descriptor",
     )
 
-    def __init__(
-        self, on_end: Callable[[Dependent | None], None], report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, on_end: OnEnd, report: Callable[[str], None]) -> None:
         """Raise `OSError` where the system gives no inotify descriptor."""
         self._inotify = INotify(nonblocking=True)
         self.descriptor: int = self._inotify.fileno()
@@ -167,7 +171,8 @@ class Watch:
                 if mask & flags.IGNORED:
                     self._drop(number)
                 if name:
-                    self._end(folder.dependents.get(os.fsencode(name), ()))
+                    is_written = bool(mask & flags.MODIFY)
+                    self._end(folder.dependents.get(os.fsencode(name), ()), is_written=is_written)
                 else:
                     for dependents in list(folder.dependents.values()):
                         self._end(dependents)
@@ -191,6 +196,6 @@ class Watch:
         if self._by_key.get(folder.key) == number:
             del self._by_key[folder.key]
 
-    def _end(self, dependents: Iterable[Dependent]) -> None:
+    def _end(self, dependents: Iterable[Dependent], *, is_written: bool = False) -> None:
         for dependent in list(dependents):
-            self._on_end(dependent)
+            self._on_end(dependent, is_written=is_written)
