@@ -45,7 +45,8 @@ def cases_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    os.utime(root / "digits.txt", (784_111_777, 784_111_777))
+        # Long ago: within the second of a write Last-Modified is that of the second before.
+        os.utime(path, (784_111_777, 784_111_777))
     return root
 
 
