@@ -71,24 +71,8 @@ class Outbox:
             first = self._segments[0]
             is_file = isinstance(first, _FilePart)
             if isinstance(first, _FilePart):
-                file = first.file
-                if file.is_settled or file.settle():
-                    length = first.length
-                    if length > STEP_OCTETS:
-                        length = STEP_OCTETS
-                        must_look = file.checked_second != second
-                    else:
-                        must_look = not file.is_sealed
-                    if must_look and not file.is_unchanged(second):
-                        raise VersionEndedError
-                    sent = os.sendfile(peer.fileno(), file.descriptor, first.offset, length)
-                    if not sent:
-                        raise VersionEndedError
-                    self.octets -= sent
-                    first.offset += sent
-                    first.length -= sent
-                    if not first.length:
-                        self._end_part(first)
+                if first.file.is_settled or first.file.settle():
+                    self._send_step(peer, first, second)
                     return
                 self._read_file(first, second, bound_unsent_octets(connections) or _READ_OCTETS)
             views = self._first_views()
@@ -107,6 +91,30 @@ class Outbox:
                 segment.file.close()
         self._segments.clear()
         self.octets = 0
+
+    def _send_step(self, peer: _socket.socket, part: _FilePart, second: int) -> None:
+        """Send one step of a part of a file that is settled.
+
+        The file is looked at before the last step, so that no answer looks whole that is not; before
+        another one as often as the file asks for it, so that one which cannot become whole ends early.
+        """
+        file = part.file
+        length = min(part.length, STEP_OCTETS)
+        is_last = length == part.length
+        if (
+            (is_last or file.checked_second != second)
+            and not file.is_sealed
+            and not file.is_unchanged(second)
+        ):
+            raise VersionEndedError
+        sent = os.sendfile(peer.fileno(), file.descriptor, part.offset, length)
+        if not sent:
+            raise VersionEndedError
+        self.octets -= sent
+        part.offset += sent
+        part.length -= sent
+        if not part.length:
+            self._end_part(part)
 
     def _first_views(self) -> list[memoryview]:
         """Return the octets that stand before the next file."""
