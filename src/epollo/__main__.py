@@ -1,8 +1,12 @@
 """The command, also as ``python -m epollo``: a signal ends it without a word, early and late."""
 
+import contextlib
 import signal
 import sys
 from types import FrameType
+from typing import Final
+
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> None:
@@ -17,8 +21,11 @@ def main() -> None:
     try:
         run()
     finally:
-        # All has ended but the interpreter, which gives every handler back before it does.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        # All has ended but the interpreter, which gives every handler back before it does. Blocked before
+        # they are ignored: of a signal that has come and was not handled when that is said, it complains.
+        with contextlib.suppress(SystemExit):
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        for number in _ENDING:
             signal.signal(number, signal.SIG_IGN)
 
 
