@@ -1,5 +1,6 @@
 """Connections in process: what they owe, what they wait for, and that they leave nothing behind."""
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -182,6 +183,38 @@ def test_recall_asks_the_site_once_in_a_second(small_site: SmallSite, clock: Han
         peer.send(GET)
         harness.settle(peer)
         assert len(small_site.asked) == 3
+
+
+def test_a_recalled_file_that_cannot_be_looked_at_is_opened_anew(
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a network file system that has lost it (ESTALE); it is no fault of ours."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * 3000)
+    os.utime(path, ns=(7, 7))
+    fstat = os.fstat
+    with (
+        FolderSite(tmp_path, clock, kept_octets_limit=1000) as folder,
+        InProcess(folder.respond, clock=clock, has_recall=True) as harness,
+    ):
+        peer = harness.connect(FILE_GET)
+        harness.settle(peer)
+        edition = folder.catalogue.find((b"file",)).edition
+        assert edition is not None
+        lost = edition.file
+        assert lost is not None
+
+        def look(descriptor: int) -> os.stat_result:
+            if descriptor == lost.descriptor:
+                raise OSError(errno.ESTALE, "stale file handle")
+            return fstat(descriptor)
+
+        monkeypatch.setattr(os, "fstat", look)
+        peer.send(FILE_GET * 2)
+        harness.settle(peer)
+        assert statuses(peer) == [200] * 3
+        assert not peer.is_closed
+        assert not harness.reports
 
 
 @pytest.mark.parametrize("times", [1, 3], ids=["alone", "pipelined"])
