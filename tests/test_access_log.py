@@ -179,8 +179,8 @@ class Written:
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
         self.path = path
         self.clock = HandClock()
-        self.loop = EventLoop(open_poller("auto")[1], self.clock)
         self.reports: list[str] = []
+        self.loop = EventLoop(open_poller("auto"), self.reports.append, self.clock)
         if descriptor is None:
             descriptor = open_destination(str(path))
         self.destination = Destination(
@@ -188,7 +188,7 @@ class Written:
         )
 
     def begin(self, name: str = "common") -> BatchedLog:
-        log = BatchedLog(FORMATS[name], self.destination, self.reports.append)
+        log = BatchedLog(FORMATS[name], self.destination)
         log.begin(self.loop)
         return log
 
@@ -239,7 +239,7 @@ def test_the_loop_sleeps_until_the_lines_are_due_and_then_for_good(written: Writ
     assert len(written.lines) == 1
     assert log.deadline == math.inf
     # By now nothing is noted for any second.
-    assert written.loop._deadlines.earliest == math.inf
+    assert written.loop._timers.earliest == math.inf
     log.close()
 
 
@@ -312,7 +312,7 @@ def test_closing_gives_descriptors_back(tmp_path: Path) -> None:
 
 def test_a_bug_is_told_and_the_log_goes_on(written: Written) -> None:
     log = written.begin()
-    log.on_fault(RuntimeError("a bug"))
+    written.loop.end_fault(log, RuntimeError("a bug"))
     log.on_ready(0)
     assert ["a bug" in line for line in written.reports] == [True]
     note(log)
@@ -605,7 +605,7 @@ def test_the_log_that_the_settings_ask_for(
     if log is not None:
         # Only a log for programs shows addresses, which take memory.
         assert log.names_peers == (not isinstance(log, TerminalLog))
-        loop = EventLoop(open_poller("auto")[1])
+        loop = EventLoop(open_poller("auto"), print)
         log.begin(loop)
         log.note("::1", BROWSER, make_answer(), 5, 0.0)
         log.reopen()

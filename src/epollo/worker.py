@@ -24,11 +24,11 @@ from epollo.connections.listening import BACKLOG, adopt, is_listening
 from epollo.connections.proxied import Preamble, ProxiedAdmission, parse_networks
 from epollo.connections.recall import Recall
 from epollo.connections.service import AccessLog, Capacity, Service, Timeouts
-from epollo.errors import OperatorError, describe_fault
+from epollo.errors import OperatorError
 from epollo.linux.confinement import confine
 from epollo.linux.systemd import notify_stopping
-from epollo.loop import EventLoop, Wakeup
-from epollo.pollers import FD_SETSIZE, open_poller
+from epollo.loop import EventLoop, Handler, Wakeup
+from epollo.pollers import open_poller
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import Settings, load_settings
 from epollo.site.catalogue import Catalogue
@@ -96,9 +96,10 @@ class Worker:
         self._supervisor = supervisor
         self._drained_by = math.inf
         self._idle_until = math.inf
-        self.poller_name, poller = open_poller(settings.poller)
+        opened = open_poller(settings.poller)
+        self.poller_name = opened.name
         self.sandbox = _confine(settings, is_replaceable=supervisor is not None)
-        self._loop = EventLoop(poller)
+        self._loop = EventLoop(opened, report)
         self._catalogue = Catalogue(
             settings.root,
             self._loop.clock,
@@ -129,7 +130,7 @@ class Worker:
             ),
             report=report,
             look_for_changes=self._look_for_changes,
-            is_report_instant=self.poller_name == "epoll",
+            is_report_instant=opened.traits.is_instant,
             log=log,
             recall=Recall() if settings.recall else None,
             capacity=Capacity(
@@ -154,7 +155,6 @@ class Worker:
             supervisor.begin(self, self._loop)
         if self._catalogue.watch is not None:
             self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
-        self._descriptor_limit = FD_SETSIZE if self.poller_name == "select" else math.inf
         self._admission = (
             Admission(self._service)
             if not settings.has_proxy_protocol
@@ -214,10 +214,7 @@ class Worker:
             self._service.log.reopen()
 
     def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
-        return [
-            Listener(one, self._service, self._descriptor_limit, self._admission)
-            for one in listening
-        ]
+        return [Listener(one, self._service, self._admission) for one in listening]
 
     def _on_stop(self) -> None:
         """Begin to stop; being asked for a second time, stop at once."""
@@ -283,7 +280,7 @@ class Worker:
         self._service.forget()
 
 
-class Orders:
+class Orders(Handler):
     """The handler of what the supervisor says, and the way to answer."""
 
     def __init__(self, control: socket.socket) -> None:
@@ -291,7 +288,6 @@ class Orders:
         self._worker: Worker | None = None
         self._loop: EventLoop | None = None
         self._log_descriptors: list[int] = []
-        self.deadline = math.inf
 
     def begin(self, worker: Worker, loop: EventLoop) -> None:
         """Follow orders from now on; those that have come already are waiting."""
@@ -341,12 +337,8 @@ class Orders:
             self._loop.remove(self._control.fileno())
             worker.stop()
 
-    def on_deadline(self) -> None:
-        """Nothing here waits for an instant."""
-
-    def on_fault(self, fault: Exception) -> None:
+    def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
         """Stop: a worker that cannot be told anything must not go on."""
-        report(describe_fault(fault))
         if self._worker is not None:
             self._worker.stop()
 

@@ -123,8 +123,8 @@ class InProcess:
         log: AccessLog | None = None,
         capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
     ) -> None:
-        self.loop = EventLoop(open_poller(poller_name)[1], clock)
         self.reports: list[str] = []
+        self.loop = EventLoop(open_poller(poller_name), self.reports.append, clock)
         self.service = Service(
             self.loop,
             respond,

@@ -856,8 +856,8 @@ def test_a_drained_service_finishes_with_who_sent_half_an_empty_line(
 def test_closing_twice_is_closing_once(harness: InProcess) -> None:
     harness.connect(GET)
     (handler,) = harness.loop.handlers()
-    handler.close()  # type: ignore[attr-defined]
-    handler.close()  # type: ignore[attr-defined]
+    handler.close()
+    handler.close()
     assert harness.service.connections == 0
 
 

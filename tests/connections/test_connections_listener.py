@@ -272,7 +272,7 @@ def test_a_descriptor_that_select_cannot_watch(listening: socket.socket) -> None
     taken: list[int] = []
     try:
         with InProcess(respond, poller_name="select") as harness:
-            Listener(listening, harness.service, FD_SETSIZE)
+            Listener(listening, harness.service)
             with connect(listening) as served:
                 assert serve_until_answered(harness, served)
                 while not taken or taken[-1] < FD_SETSIZE:
@@ -298,7 +298,7 @@ def test_a_descriptor_that_select_cannot_watch(listening: socket.socket) -> None
 
 def test_a_fault_is_told_and_survived(harness: InProcess, listening: socket.socket) -> None:
     listener = Listener(listening, harness.service)
-    listener.on_fault(RuntimeError("a bug"))
+    harness.loop.end_fault(listener, RuntimeError("a bug"))
     assert "a bug" in harness.reports[0]
     with connect(listening) as peer:
         assert serve_until_answered(harness, peer).endswith(b"ok")

@@ -194,7 +194,7 @@ def test_a_header_that_is_not_waited_for_any_more(
         if end == "drain":
             preamble.on_drain()
         elif end == "fault":
-            preamble.on_fault(RuntimeError("a bug"))
+            harness.loop.end_fault(preamble, RuntimeError("a bug"))
             assert "a bug" in harness.reports[0]
         else:
             peer.close()

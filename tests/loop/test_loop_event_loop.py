@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from epollo.errors import EpolloError
-from epollo.loop import READABLE, WRITABLE, EventLoop, SystemClock
+from epollo.loop import READABLE, WRITABLE, EventLoop, Handler, SystemClock
 from epollo.pollers import open_poller
 from loop.hand_clock import HandClock
 
 
-class Guest:
+class Guest(Handler):
     """A handler of one end of a socket pair that notes what it is called for."""
 
     def __init__(self, name: str, calls: list[str]) -> None:
@@ -61,7 +61,8 @@ class Table:
 
     def __init__(self, poller_name: str) -> None:
         self.clock = HandClock()
-        self.loop = EventLoop(open_poller(poller_name)[1], self.clock)
+        self.reports: list[str] = []
+        self.loop = EventLoop(open_poller(poller_name), self.reports.append, self.clock)
         self.calls: list[str] = []
         self.guests: list[Guest] = []
 
@@ -145,6 +146,8 @@ def test_fault_of_one_is_not_the_others(table: Table) -> None:
     assert sorted(table.batch()) == ["one", "three", "two"]
     assert [len(guest.faults) for guest in guests] == [0, 1, 0]
     assert isinstance(guests[1].faults[0], RuntimeError)
+    assert len(table.reports) == 1
+    assert "RuntimeError('a bug')" in table.reports[0]
 
 
 def test_fault_of_the_first_handler_is_not_the_others(table: Table) -> None:
@@ -166,7 +169,7 @@ def test_fault_in_a_further_turn_and_at_a_deadline(table: Table) -> None:
 
     guest, other = table.seat("guest", table.clock.now + 0.5), table.seat("other")
     guest.action = guest.at_deadline = fail
-    table.loop.call_again(guest.descriptor, guest)
+    table.loop.call_again(guest)
     assert table.batch() == ["guest"]
     assert table.turn(2) == ["guest is due"]
     assert len(guest.faults) == 2
@@ -220,7 +223,7 @@ def test_modify_asks_for_other_events(table: Table) -> None:
 
 def test_another_turn_comes_in_the_next_batch_behind_the_others(table: Table) -> None:
     greedy, other = table.seat("greedy"), table.seat("other")
-    greedy.action = lambda: table.loop.call_again(greedy.descriptor, greedy)
+    greedy.action = lambda: table.loop.call_again(greedy)
     greedy.raise_hand()
     assert table.batch() == ["greedy"]
     other.raise_hand()
@@ -229,7 +232,7 @@ def test_another_turn_comes_in_the_next_batch_behind_the_others(table: Table) ->
 
 def test_who_is_ready_and_asks_again_gets_no_more_turns_with_each_batch(table: Table) -> None:
     greedy, other = table.seat("greedy"), table.seat("other")
-    greedy.action = lambda: table.loop.call_again(greedy.descriptor, greedy)
+    greedy.action = lambda: table.loop.call_again(greedy)
     for _ in range(50):
         greedy.raise_hand()
     counts = []
@@ -241,7 +244,7 @@ def test_who_is_ready_and_asks_again_gets_no_more_turns_with_each_batch(table: T
 
 def test_no_waiting_while_somebody_wants_another_turn(table: Table) -> None:
     guest = table.seat("guest")
-    table.loop.call_again(guest.descriptor, guest)
+    table.loop.call_again(guest)
     begun = time.monotonic()
     table.loop.run_batch(60)
     assert table.calls == ["guest"]
@@ -250,7 +253,7 @@ def test_no_waiting_while_somebody_wants_another_turn(table: Table) -> None:
 
 def test_another_turn_of_who_has_left(table: Table) -> None:
     guest = table.seat("guest")
-    table.loop.call_again(guest.descriptor, guest)
+    table.loop.call_again(guest)
     table.loop.remove(guest.descriptor)
     assert table.batch() == []
 
@@ -280,14 +283,14 @@ def test_deadline_that_was_taken_back(table: Table) -> None:
 def test_deadline_that_was_set_later(table: Table) -> None:
     guest = table.seat("guest")
     guest.deadline = table.clock.now + 1
-    table.loop.note_deadline(guest.descriptor, guest.deadline)
+    table.loop.note_deadline(guest, guest.deadline)
     assert table.turn(1) == ["guest is due"]
 
 
 def test_deadline_that_was_moved_closer(table: Table) -> None:
     guest = table.seat("guest", table.clock.now + 60)
     guest.deadline = table.clock.now + 1
-    table.loop.note_deadline(guest.descriptor, guest.deadline)
+    table.loop.note_deadline(guest, guest.deadline)
     assert table.turn(1) == ["guest is due"]
 
 
@@ -308,7 +311,7 @@ def test_deadline_that_is_set_again_when_it_has_come(table: Table) -> None:
 
 
 def test_waiting_ends_with_the_next_deadline() -> None:
-    loop = EventLoop(open_poller("epoll")[1], SystemClock())
+    loop = EventLoop(open_poller("epoll"), print, SystemClock())
     calls: list[str] = []
     guest = Guest("guest", calls)
     guest.deadline = loop.clock.now + 0.01
@@ -377,7 +380,7 @@ def test_running_loop_cannot_be_closed(table: Table) -> None:
 
 
 def test_sleeps_until_somebody_raises_a_hand() -> None:
-    loop = EventLoop(open_poller("epoll")[1])
+    loop = EventLoop(open_poller("epoll"), print)
     calls: list[str] = []
     guest = Guest("guest", calls)
     guest.action = loop.stop
@@ -391,3 +394,52 @@ def test_sleeps_until_somebody_raises_a_hand() -> None:
     assert time.thread_time() - before < 0.1
     guest.close()
     loop.close()
+
+
+def test_a_handler_that_says_nothing_of_faults_is_closed(table: Table) -> None:
+    class Plain(Guest):
+        def on_fault(self, fault: Exception) -> None:
+            Handler.on_fault(self, fault)
+
+        def close(self) -> None:
+            table.calls.append(f"{self.name} is closed")
+            table.loop.remove(self.descriptor)
+            super().close()
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    plain = Plain("plain", table.calls)
+    plain.action = fail
+    table.loop.add(plain.descriptor, plain)
+    plain.raise_hand()
+    assert table.batch() == ["plain", "plain is closed"]
+    assert len(table.reports) == 1
+    assert table.batch() == []
+
+
+def test_a_deadline_without_a_descriptor(table: Table) -> None:
+    table.loop.call_at(table.clock.now + 2, lambda: table.calls.append("call"))
+    assert table.turn(1.5) == []
+    assert table.turn(1) == ["call"]
+    assert table.turn(100) == []
+
+
+def test_a_call_that_was_cancelled(table: Table) -> None:
+    timer = table.loop.call_at(table.clock.now + 2, lambda: table.calls.append("call"))
+    timer.close()
+    assert table.turn(3) == []
+
+
+def test_several_handlers_go_first_in_their_order(table: Table) -> None:
+    others = [table.seat("other")]
+    firsts = [table.make_guest(name) for name in ("one", "two")]
+    for guest in firsts:
+        table.loop.add_first(guest.descriptor, guest)
+    for guest in (*others, *firsts):
+        guest.raise_hand()
+    assert table.batch() == ["one", "two", "other"]
+    table.loop.remove(firsts[0].descriptor)
+    for guest in (others[0], firsts[1]):
+        guest.raise_hand()
+    assert table.batch() == ["two", "other"]

@@ -12,7 +12,7 @@ from epollo.pollers import open_poller
 
 @pytest.fixture(params=["busy", "select", "poll", "epoll"])
 def loop(request: pytest.FixtureRequest) -> Iterator[EventLoop]:
-    loop = EventLoop(open_poller(request.param)[1])
+    loop = EventLoop(open_poller(request.param), print)
     yield loop
     loop.close()
 

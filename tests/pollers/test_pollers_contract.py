@@ -329,14 +329,14 @@ def test_select_names_the_last_descriptor_of_its_set(pair: Pair, high_descriptor
 
 
 def test_auto_takes_the_best() -> None:
-    name, poller = open_poller("auto")
+    name, poller = open_poller("auto")[:2]
     assert name == list(POLLERS)[-1] == "epoll"
     poller.close()
 
 
 def test_auto_takes_the_best_of_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(POLLERS, "epoll")
-    name, poller = open_poller("auto")
+    name, poller = open_poller("auto")[:2]
     assert name == "poll"
     poller.close()
 
@@ -353,6 +353,6 @@ def test_one_that_the_system_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_named_poller_says_its_name(name: str) -> None:
-    found, poller = open_poller(name)
+    found, poller, _ = open_poller(name)
     assert found == name
     poller.close()

@@ -11,17 +11,14 @@ Price: a line that was not made before is made in the turn of its connection.
 """
 
 import math
-import os
-from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
 from epollo.access_log.destination import Destination
 from epollo.access_log.formats import Format, format_end
 from epollo.connections.answer import Answer
-from epollo.errors import describe_fault
 from epollo.generations import Generations
-from epollo.loop import EventLoop
+from epollo.loop import EventLoop, Handler
 
 _BATCH: Final = 1024
 """Parts of lines: some 64 KiB."""
@@ -36,21 +33,15 @@ _ENDS_LIMIT: Final = 4096
 _MIDDLE_OCTETS: Final = 300
 
 
-class BatchedLog:
-    """Notes answers in one format, for one destination; the handler of a descriptor of its own.
-
-    The descriptor, a pipe's, is never ready: by it the loop knows the log's deadline.
-    """
+class BatchedLog(Handler):
+    """Notes answers in one format, for one destination; handles a deadline, no descriptor."""
 
     names_peers = True
 
-    def __init__(
-        self, line_format: Format, destination: Destination, report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, line_format: Format, destination: Destination) -> None:
         self._format = line_format
         self._tells_seconds = line_format.tells_seconds
         self._destination = destination
-        self._report = report
         self._parts: list[bytes] = []
         self._middles: Generations[tuple[bytes, int, int], bytes] = Generations(
             entries_limit=_MIDDLES_LIMIT, octets_limit=_MIDDLES_OCTETS_LIMIT
@@ -59,15 +50,12 @@ class BatchedLog:
         self._ends: dict[int, bytes] = {}
         self._second = 0
         self._loop: EventLoop | None = None
-        self._reading, self._writing = -1, -1
         self.deadline = math.inf
 
     def begin(self, loop: EventLoop) -> None:
         """Write by this loop from now on."""
         self._loop = loop
         self._second = loop.clock.second
-        self._reading, self._writing = os.pipe()
-        loop.add(self._reading, self)
         loop.on_second.append(self._begin_second)
 
     def note(
@@ -105,9 +93,6 @@ class BatchedLog:
         self.flush()
         self._destination.reopen()
 
-    def on_ready(self, events: int) -> None:
-        """Do nothing: nobody writes to this pipe."""
-
     def on_deadline(self) -> None:
         """Write what was noted since the last time."""
         self.flush()
@@ -115,10 +100,9 @@ class BatchedLog:
         assert self._loop is not None  # noqa: S101 - the loop calls
         self.deadline = self._loop.clock.now + 1 if self._destination.is_unsettled else math.inf
 
-    def on_fault(self, fault: Exception) -> None:
-        """Say that there was a bug, and go on."""
+    def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
+        """Go on with the next line."""
         self.deadline = math.inf
-        self._report(describe_fault(fault))
 
     def close(self) -> None:
         """Write everything, and give the descriptors back."""
@@ -126,16 +110,14 @@ class BatchedLog:
         self._destination.close()
         if self._loop is not None:
             self._loop.on_second.remove(self._begin_second)
-            self._loop.remove(self._reading)
-            os.close(self._reading)
-            os.close(self._writing)
+            self.deadline = math.inf
             self._loop = None
 
     def _await_deadline(self) -> None:
         """Have the loop call when this second (of the monotonic clock) is over."""
         if self.deadline == math.inf and self._loop is not None:
             self.deadline = self._loop.clock.now
-            self._loop.note_deadline(self._reading, self.deadline)
+            self._loop.note_deadline(self, self.deadline)
 
     def _begin_second(self) -> None:
         """Write what was noted in the second that is over: its lines show that one."""

@@ -63,7 +63,7 @@ def open_log(
     destination = Destination(
         open_destination(name), open_again or (lambda: open_destination(name)), report
     )
-    log = BatchedLog(FORMATS[settings.access_log_format], destination, report)
+    log = BatchedLog(FORMATS[settings.access_log_format], destination)
     if settings.quiet or name == STDOUT or not sys.stdout.isatty():
         return log
     return TwoLogs(log, TerminalLog())

@@ -106,7 +106,7 @@ class Admission:
         try:
             connection.on_accepted(received)
         except Exception as fault:
-            connection.on_fault(fault)
+            service.loop.end_fault(connection, fault)
 
     def _answer_in_passing(
         self, peer: _socket.socket, descriptor: int, address: str, received: bytes
@@ -131,7 +131,7 @@ class Admission:
             try:
                 connection.owe(answer, received, sent)
             except Exception as fault:
-                connection.on_fault(fault)
+                service.loop.end_fault(connection, fault)
             return True
         peer.close()
         if service.log is not None:

@@ -28,7 +28,7 @@ from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.http.status import respond_plainly
-from epollo.loop import READABLE, WRITABLE
+from epollo.loop import READABLE, WRITABLE, Handler
 from epollo.protocols.http1 import Http1, Incoming, Refusal
 
 RECEIVE_OCTETS: Final = 32 * 1024
@@ -55,7 +55,7 @@ _LINGERING: Final = 6
 _CLOSED: Final = 7
 
 
-class Connection:
+class Connection(Handler):
     """The handler of one accepted socket."""
 
     __slots__ = (
@@ -173,11 +173,6 @@ class Connection:
                 return False
         self.close()
         return True
-
-    def on_fault(self, fault: Exception) -> None:
-        """Close after a bug of ours, and say so."""
-        self._service.report(describe_fault(fault))
-        self.close()
 
     def on_drain(self) -> None:
         """Close if nothing is under way; else the answer that is will be the last."""
@@ -311,13 +306,13 @@ class Connection:
         if self._state != _IDLE:
             self._state = _IDLE
             if self._events:
-                self._service.loop.note_deadline(self.descriptor, self.deadline)
+                self._service.loop.note_deadline(self, self.deadline)
 
     def _set_deadline(self, seconds: float) -> None:
         """Set a deadline that may be closer than the one before."""
         deadline = self._service.clock.now + seconds
         if deadline < self.deadline and self._events:
-            self._service.loop.note_deadline(self.descriptor, deadline)
+            self._service.loop.note_deadline(self, deadline)
         self.deadline = deadline
 
     def _send_answer(self, answer: Answer, head: bytes) -> None:
@@ -489,7 +484,7 @@ class Connection:
             # Its turn comes with the next batch; what it was waited for until now is over.
             self._set_deadline(self._service.timeouts.head)
             self._watch(READABLE)
-            self._service.loop.call_again(self.descriptor, self)
+            self._service.loop.call_again(self)
         elif self._state == _FINISHING:
             self._finish(count_unconfirmed_octets(self._socket))
         elif self._state == _RECEIVING:

@@ -23,8 +23,7 @@ from epollo.connections.admission import Admission
 from epollo.connections.connection import RECEIVE_OCTETS
 from epollo.connections.crowd import bound_unsent_octets
 from epollo.connections.service import Service
-from epollo.errors import describe_fault
-from epollo.loop import READABLE
+from epollo.loop import READABLE, Handler
 
 # There is no room for another descriptor or its memory (accept(2)).
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -47,13 +46,12 @@ def _read_address(name: object) -> str:
     return str(name[0]).removeprefix(_MAPPED) if isinstance(name, tuple) else ""
 
 
-class Listener:
+class Listener(Handler):
     """The handler of one listening socket."""
 
     __slots__ = (
         "_admission",
         "_burst",
-        "_descriptor_limit",
         "_family",
         "_is_exhausted",
         "_service",
@@ -67,15 +65,12 @@ class Listener:
         self,
         listening: socket.socket,
         service: Service,
-        descriptor_limit: float = math.inf,
         admission: Admission | None = None,
     ) -> None:
         self._socket = listening
         self._family = listening.family
         self._service = service
         self._admission = Admission(service) if admission is None else admission
-        self._descriptor_limit = descriptor_limit
-        """The first descriptor that the poller cannot name."""
         self._is_exhausted = False
         self._burst = 1
         """How many to try to let in the next time."""
@@ -97,7 +92,7 @@ class Listener:
                     self._admission.welcome(peer, descriptor, address, octets)
                 except Exception as fault:
                     # The others are let in as they are.
-                    self.on_fault(fault)
+                    self._service.loop.end_fault(self, fault)
 
     def on_deadline(self) -> None:
         """Accept again after a pause."""
@@ -105,8 +100,7 @@ class Listener:
         self._service.loop.modify(self.descriptor, READABLE)
 
     def on_fault(self, fault: Exception) -> None:
-        """Say that there was a bug, and go on listening."""
-        self._service.report(describe_fault(fault))
+        """Listen on: the fault is that of one arrival."""
 
     def close(self) -> None:
         """Let nobody in any more."""
@@ -137,7 +131,7 @@ class Listener:
             self._bound_unsent(unsent_octets_limit)
         arrivals = []
         for descriptor, name in accepted:
-            if descriptor >= self._descriptor_limit:
+            if descriptor >= self._service.loop.traits.descriptor_limit:
                 self._refuse(descriptor)
                 continue
             peer = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
@@ -150,7 +144,7 @@ class Listener:
         os.close(descriptor)
         self._service.report(
             f"refused a connection: this poller cannot watch descriptors from "
-            f"{self._descriptor_limit} on"
+            f"{self._service.loop.traits.descriptor_limit} on"
         )
 
     def _bound_unsent(self, octets_limit: int) -> None:
@@ -172,4 +166,4 @@ class Listener:
             )
         self._service.loop.modify(self.descriptor, 0)
         self.deadline = self._service.clock.now + _PAUSE_SECONDS
-        self._service.loop.note_deadline(self.descriptor, self.deadline)
+        self._service.loop.note_deadline(self, self.deadline)

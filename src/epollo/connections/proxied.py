@@ -19,8 +19,8 @@ from typing import Final, TypeAlias
 
 from epollo.connections.admission import Admission
 from epollo.connections.service import Service
-from epollo.errors import OperatorError, describe_fault
-from epollo.loop import READABLE
+from epollo.errors import OperatorError
+from epollo.loop import READABLE, Handler
 from epollo.protocols.proxy_protocol import (
     LONGEST_OCTETS,
     NoProxyHeader,
@@ -74,7 +74,7 @@ class ProxiedAdmission(Admission):
         try:
             preamble.on_accepted()
         except Exception as fault:
-            preamble.on_fault(fault)
+            self._proxied_service.loop.end_fault(preamble, fault)
 
     def introduce(self, peer: _socket.socket, descriptor: int, address: str) -> None:
         """Serve the peer that a proxy speaks for, or turn it away."""
@@ -95,7 +95,7 @@ class ProxiedAdmission(Admission):
         return any(parsed in network for network in self._networks)
 
 
-class Preamble:
+class Preamble(Handler):
     """The handler of an accepted socket until the proxy's header is complete."""
 
     __slots__ = (
@@ -147,11 +147,6 @@ class Preamble:
 
     def on_drain(self) -> None:
         """Close: nothing was asked for."""
-        self.close()
-
-    def on_fault(self, fault: Exception) -> None:
-        """Close after a bug of ours, and say so."""
-        self._service.report(describe_fault(fault))
         self.close()
 
     def close(self) -> None:

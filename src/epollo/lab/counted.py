@@ -42,7 +42,7 @@ class CountedPoller:
         self._values = values
         self._wait = _INDEX[_WAITING[name]] if name in _WAITING else None
         self._control = _INDEX["epoll_ctl"] if name == "epoll" else None
-        self._looks_at_all = name != "epoll"
+        self._looks_at_all = not POLLERS[name].traits.is_instant
         self._registered = 0
         self.close = poller.close
 
@@ -136,14 +136,14 @@ def _counted_class(ancestor: type[Any], values: Values) -> type[Any]:
 
 
 def _opener(name: str, values: Values) -> Callable[[], Poller]:
-    open_plain = POLLERS[name]
+    open_plain = POLLERS[name].open
     return lambda: CountedPoller(name, open_plain(), values)
 
 
 def count_system_calls(values: Values) -> None:
     """Wrap what a server opens from now on, in the whole of this process."""
     for name in POLLERS:
-        POLLERS[name] = _opener(name, values)
+        POLLERS[name] = POLLERS[name]._replace(open=_opener(name, values))
     for name, system_call in _FUNCTIONS.items():
         setattr(os, name, _counted(getattr(os, name), _INDEX[system_call], values))
     # Peers are of the first class (`connections.listener`), everybody else's sockets of the second.

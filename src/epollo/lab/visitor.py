@@ -9,9 +9,8 @@ import socket
 from typing import Final, Protocol
 
 from epollo.connections.answer import render_answer, render_refusal
-from epollo.errors import describe_fault
 from epollo.http.message import Request, Response
-from epollo.loop import READABLE, WRITABLE, EventLoop
+from epollo.loop import READABLE, WRITABLE, EventLoop, Handler
 from epollo.protocols.http1 import HeadReader, Http1, Incoming, Limits, Refusal, format_head
 
 _RECEIVE_OCTETS: Final = 32 * 1024
@@ -42,13 +41,12 @@ class Host(Protocol):
         """Tell the operator something."""
 
 
-class Door:
+class Door(Handler):
     """The handler of the socket at which visitors knock."""
 
     def __init__(self, listening: socket.socket, host: Host) -> None:
         self._socket = listening
         self._host = host
-        self.deadline = math.inf
         host.loop.add(listening.fileno(), self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
@@ -60,15 +58,8 @@ class Door:
             return
         Visitor(peer, self._host)
 
-    def on_deadline(self) -> None:
-        """Nothing here waits for an instant."""
 
-    def on_fault(self, fault: Exception) -> None:
-        """Say that there was a bug, and go on."""
-        self._host.report(describe_fault(fault))
-
-
-class Visitor:
+class Visitor(Handler):
     """The handler of one connection of a browser."""
 
     def __init__(self, peer: socket.socket, host: Host) -> None:
@@ -101,11 +92,6 @@ class Visitor:
 
     def on_deadline(self) -> None:
         """Give up waiting for a request, or for an answer to be taken."""
-        self.close()
-
-    def on_fault(self, fault: Exception) -> None:
-        """Close after a bug of ours, and say so."""
-        self._host.report(describe_fault(fault))
         self.close()
 
     def send_event(self, text: str) -> None:

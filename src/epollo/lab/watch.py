@@ -31,7 +31,7 @@ from epollo.lab.measure import DISH_OCTETS, Party
 from epollo.lab.page import format_both
 from epollo.lab.visitor import Door, Visitor
 from epollo.lab.words import COUNTED_WORDS, LANGUAGES, WATCH_WORDS, say
-from epollo.loop import EventLoop, Wakeup
+from epollo.loop import EventLoop, Handler, Wakeup
 from epollo.pollers import POLLERS, open_poller
 from epollo.terminal import format_link, report, tell
 
@@ -43,7 +43,7 @@ _TICKS_BETWEEN_QUESTIONS: Final = 5
 _OPENED_PER_TICK: Final = 100
 
 
-class Guest:
+class Guest(Handler):
     """The handler of one connection to the server that is watched."""
 
     def __init__(self, watch: "Watch", number: int, port: int) -> None:
@@ -74,17 +74,9 @@ class Guest:
         if octets:
             self._watch.served.add(self._number)
         else:
-            self.leave()
+            self.close()
 
-    def on_deadline(self) -> None:
-        """Guests wait as long as it takes."""
-
-    def on_fault(self, fault: Exception) -> None:
-        """Leave after a bug."""
-        self._watch.report(f"a guest left: {fault!r}")
-        self.leave()
-
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the connection."""
         if self._socket.fileno() >= 0:
             self._watch.loop.remove(self._socket.fileno())
@@ -96,7 +88,7 @@ class Watch:
     """What is watched, and who watches; closed, nothing of it is left."""
 
     def __init__(self, listening: socket.socket, root: Path, poller: str) -> None:
-        self.loop = EventLoop(open_poller("auto")[1])
+        self.loop = EventLoop(open_poller("auto"), report)
         self.streams: set[Visitor] = set()
         self.guests: dict[int, Guest] = {}
         self.served: set[int] = set()
@@ -216,7 +208,7 @@ class Watch:
     def _seat_guests(self) -> None:
         assert self._party is not None  # noqa: S101 - for the type checker: closed only at the end
         for number in [number for number in self.guests if number >= self._wanted]:
-            self.guests[number].leave()
+            self.guests[number].close()
         missing = [number for number in range(self._wanted) if number not in self.guests]
         for number in missing[:_OPENED_PER_TICK]:
             try:
@@ -257,7 +249,7 @@ class Watch:
 
     def _leave(self) -> None:
         for guest in list(self.guests.values()):
-            guest.leave()
+            guest.close()
         if self._counters is not None:
             self._counters.close()
             self._counters = None

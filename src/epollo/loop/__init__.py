@@ -1,7 +1,9 @@
 """The event loop: readiness of a descriptor in, a call of its handler out."""
 
 from epollo.loop.clock import Clock, SystemClock
-from epollo.loop.event_loop import EventLoop, Handler
+from epollo.loop.event_loop import EventLoop
+from epollo.loop.handler import Handler
+from epollo.loop.timers import Timer
 from epollo.loop.wakeup import Wakeup
 from epollo.pollers.contract import ERROR, HANGUP, READABLE, WRITABLE
 
@@ -14,5 +16,6 @@ __all__ = [
     "EventLoop",
     "Handler",
     "SystemClock",
+    "Timer",
     "Wakeup",
 ]

@@ -1,69 +1,66 @@
 """The event loop: a map from descriptor to handler, and one place where the process sleeps.
 
 Everything that happens reaches the process as readiness of a descriptor. One turn of the loop is a
-*batch*: sleep until something is ready or due, read the clock once, call whom it concerns.
+*batch*: sleep until something is ready or due, read the clock once, call the handlers concerned.
 
-The order within a batch is part of the contract. The handler added with ``add_first`` (file changes)
-is called before all others, so that a change which was complete before a request was sent is seen
+The order within a batch is part of the contract. The handlers added with ``add_first`` (file changes)
+are called before all others, so that a change which was complete before a request was sent is seen
 before that request is answered: both were ready when ``poll`` returned.
+
+A fault of one handler never ends the loop: it is reported here, once, and the handler is asked to close
+(`Handler.on_fault`).
 """
 
 import math
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
-from epollo.errors import EpolloError
+from epollo.errors import EpolloError, describe_fault
 from epollo.loop.clock import Clock, SystemClock
-from epollo.loop.deadlines import Deadlines
-from epollo.pollers.contract import READABLE, Poller
-
-_FULL_BATCH: Final = 1023
-"""As many as ``select.epoll.poll`` returns at once: there may be more that it did not tell."""
+from epollo.loop.handler import Handler
+from epollo.loop.timers import Timer, Timers
+from epollo.pollers.contract import READABLE, OpenPoller, Traits
 
 # poll(2) and epoll_wait(2) count milliseconds in an int, which holds 24 days of them. A day is as good as
-# for ever: who is woken in vain goes to sleep again.
+# for ever: a process that is woken without need sleeps again.
 _LONGEST_SLEEP_SECONDS: Final = 86_400.0
 
 
-class Handler(Protocol):
-    """Whoever is called when a descriptor is ready."""
-
-    deadline: float
-    """The instant (monotonic, seconds) at which `on_deadline` is due; infinite for never."""
-
-    def on_ready(self, events: int, /) -> None:
-        """Try what the events promise; being called in vain is allowed (spurious readiness)."""
-
-    def on_deadline(self) -> None:
-        """Act on a deadline that has passed: go away, or set another."""
-
-    def on_fault(self, fault: Exception, /) -> None:
-        """Give up after a bug: the loop goes on without this handler."""
-
-
 class EventLoop:
-    """One thread's loop over one poller."""
+    """One thread's loop over one poller; ``report`` tells the operator of a fault, in one line."""
 
     __slots__ = (
         "_again",
-        "_deadlines",
+        "_batch_limit",
         "_first",
         "_handlers",
         "_is_running",
         "_poller",
+        "_postponed",
+        "_timers",
         "clock",
         "on_second",
+        "report",
+        "traits",
     )
 
-    def __init__(self, poller: Poller, clock: Clock | None = None) -> None:
+    def __init__(
+        self, opened: OpenPoller, report: Callable[[str], None], clock: Clock | None = None
+    ) -> None:
         self.clock: Clock = SystemClock() if clock is None else clock
         self.on_second: list[Callable[[], None]] = []
         """Called first in the first batch of each second of the wall clock that has a batch."""
-        self._poller = poller
+        self.report = report
+        self.traits: Traits = opened.traits
+        """What holds of the poller."""
+        self._poller = opened.poller
+        self._batch_limit = opened.traits.batch_limit
         self._handlers: dict[int, Handler] = {}
-        self._first: tuple[tuple[int, int], Handler] | None = None
-        self._again: dict[int, Handler] = {}
-        self._deadlines = Deadlines()
+        self._first: list[tuple[tuple[int, int], Handler]] = []
+        # Handlers that asked for another turn in the next batch, and those of this batch.
+        self._again: dict[Handler, None] = {}
+        self._postponed: dict[Handler, None] = {}
+        self._timers = Timers()
         self._is_running = False
 
     def add(self, descriptor: int, handler: Handler, events: int = READABLE) -> None:
@@ -74,39 +71,54 @@ class EventLoop:
         self._poller.register(descriptor, events)
         self._handlers[descriptor] = handler
         if handler.deadline != math.inf:
-            self._deadlines.note(descriptor, handler.deadline)
+            self._timers.note(handler, handler.deadline)
 
     def add_first(self, descriptor: int, handler: Handler) -> None:
-        """Like `add`, for the one handler that goes before all others in every batch."""
+        """Like `add`, for a handler that is called before all others in every batch."""
         self.add(descriptor, handler)
-        self._first = ((descriptor, READABLE), handler)
+        self._first.append(((descriptor, READABLE), handler))
 
     def modify(self, descriptor: int, events: int) -> None:
         """Watch the descriptor for other events."""
         self._poller.modify(descriptor, events)
 
     def remove(self, descriptor: int) -> None:
-        """Forget the descriptor; to be called before it is closed."""
+        """Forget the descriptor and the deadline of its handler; to be called before it is closed."""
         self._poller.unregister(descriptor)
         handler = self._handlers.pop(descriptor)
-        if self._first is not None and self._first[1] is handler:
-            self._first = None
+        if handler.deadline != math.inf:
+            # Handlers that have one declare it (`Handler.deadline`).
+            handler.deadline = math.inf  # type: ignore[misc]
+        if self._again or self._postponed:
+            self._again.pop(handler, None)
+            self._postponed.pop(handler, None)
+        if any(first is handler for _, first in self._first):
+            self._first = [pair for pair in self._first if pair[1] is not handler]
 
     def handlers(self) -> list[Handler]:
-        """Return everyone who was added and not removed."""
+        """Return every handler that was added and not removed."""
         return list(self._handlers.values())
 
-    def note_deadline(self, descriptor: int, instant: float) -> None:
-        """Say that the deadline of a handler has moved closer; one that moves away needs no call."""
-        self._deadlines.note(descriptor, instant)
+    def note_deadline(self, handler: Handler, instant: float) -> None:
+        """Take in that the deadline of a handler has moved closer.
 
-    def call_again(self, descriptor: int, handler: Handler) -> None:
-        """Give the handler another turn in the next batch, after those who are ready then.
+        A deadline that moves away needs no call, and a handler needs no descriptor.
+        """
+        self._timers.note(handler, instant)
+
+    def call_at(self, instant: float, call: Callable[[], None]) -> Timer:
+        """Make a call in the second after an instant; closing what is returned cancels it."""
+        timer = Timer(instant, call)
+        self._timers.note(timer, instant)
+        return timer
+
+    def call_again(self, handler: Handler) -> None:
+        """Give the handler another turn in the next batch, after the handlers that are ready then.
 
         For a handler that stopped in the middle of its work to let others have their turn. However
         often it asks within a batch, it gets one.
         """
-        self._again[descriptor] = handler
+        self._again[handler] = None
 
     def stop(self) -> None:
         """Return from `run` after this batch."""
@@ -119,21 +131,22 @@ class EventLoop:
             self.run_batch()
 
     def run_batch(self, longest_seconds: float = _LONGEST_SLEEP_SECONDS) -> None:
-        """Turn once: wait, for so long at most, then call everyone whom the batch concerns."""
+        """Turn once: wait, for at most so long, then call every handler that the batch concerns."""
         clock = self.clock
         # No calls: of a batch with one handler this and the clock are half the cost.
-        timeout = 0.0 if self._again else self._deadlines.earliest - clock.now
+        timeout = 0.0 if self._again else self._timers.earliest - clock.now
         if not 0 <= timeout <= longest_seconds <= _LONGEST_SLEEP_SECONDS:
             timeout = max(0.0, min(timeout, longest_seconds, _LONGEST_SLEEP_SECONDS))
         batch = self._poller.poll(timeout)
         if clock.read():
             for on_second in self.on_second:
                 on_second()
-        if self._first is not None and (self._first[0] in batch or len(batch) >= _FULL_BATCH):
-            _call(self._first[1], READABLE)
-        again: dict[int, Handler] | None = None
+        for pair, first in self._first:
+            # A poller that returns as many as it can may have left this one out.
+            if pair in batch or len(batch) >= self._batch_limit:
+                self._call(first, READABLE)
         if self._again:
-            again, self._again = self._again, {}
+            self._postponed, self._again = self._again, {}
         handlers = self._handlers
         for descriptor, events in batch:
             handler = handlers.get(descriptor)
@@ -141,12 +154,13 @@ class EventLoop:
                 try:
                     handler.on_ready(events)
                 except Exception as fault:
-                    handler.on_fault(fault)
-        if again is not None:
-            for descriptor, handler in again.items():
-                if handlers.get(descriptor) is handler:
-                    _call(handler, 0)
-        if self._deadlines.earliest <= clock.now:
+                    self.end_fault(handler, fault)
+        if self._postponed:
+            for handler in list(self._postponed):
+                if handler in self._postponed:
+                    self._call(handler, 0)
+            self._postponed.clear()
+        if self._timers.earliest <= clock.now:
             self._sweep()
 
     def close(self) -> None:
@@ -156,23 +170,24 @@ class EventLoop:
         self._handlers.clear()
         self._poller.close()
 
+    def end_fault(self, handler: Handler, fault: Exception) -> None:
+        """Report a bug in a handler, and have the handler act on it."""
+        self.report(describe_fault(fault))
+        handler.on_fault(fault)
+
     def _sweep(self) -> None:
         now = self.clock.now
-        for descriptor in self._deadlines.take_due(now):
-            handler = self._handlers.get(descriptor)
-            if handler is None:
-                continue
+        for handler in self._timers.take_due(now):
             if handler.deadline <= now:
                 try:
                     handler.on_deadline()
                 except Exception as fault:
-                    handler.on_fault(fault)
-            if self._handlers.get(descriptor) is handler and handler.deadline != math.inf:
-                self._deadlines.note(descriptor, max(handler.deadline, now + 1))
+                    self.end_fault(handler, fault)
+            if handler.deadline != math.inf:
+                self._timers.note(handler, max(handler.deadline, now + 1))
 
-
-def _call(handler: Handler, events: int) -> None:
-    try:
-        handler.on_ready(events)
-    except Exception as fault:
-        handler.on_fault(fault)
+    def _call(self, handler: Handler, events: int) -> None:
+        try:
+            handler.on_ready(events)
+        except Exception as fault:
+            self.end_fault(handler, fault)

@@ -1,6 +1,5 @@
 """What reaches the process beside descriptors, made a descriptor: signals, and work done by threads."""
 
-import math
 import signal
 import socket
 from collections import deque
@@ -9,9 +8,10 @@ from types import FrameType
 
 from epollo.errors import EpolloError
 from epollo.loop.event_loop import EventLoop
+from epollo.loop.handler import Handler
 
 
-class Wakeup:
+class Wakeup(Handler):
     """The handler of a socket pair whose other end is written to by signals and by threads.
 
     Everything is called by the loop, in the loop's thread, never in the middle of anything else.
@@ -24,7 +24,6 @@ class Wakeup:
         "_previous",
         "_reading",
         "_writing",
-        "deadline",
     )
 
     def __init__(self, loop: EventLoop) -> None:
@@ -35,7 +34,6 @@ class Wakeup:
         self._calls: deque[Callable[[], None]] = deque()
         self._on_signal: dict[int, Callable[[], None]] = {}
         self._previous: dict[int, object] = {}
-        self.deadline = math.inf
         loop.add(self._reading.fileno(), self)
 
     def on_signal(self, number: int, call: Callable[[], None]) -> None:
@@ -65,9 +63,6 @@ class Wakeup:
                 self._on_signal[number]()
         while self._calls:
             self._calls.popleft()()
-
-    def on_deadline(self) -> None:
-        """Nothing here waits for an instant."""
 
     def on_fault(self, fault: Exception) -> None:
         """Let a bug in a signal's call end the process: it may be the one that stops it."""

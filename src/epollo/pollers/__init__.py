@@ -1,13 +1,22 @@
-"""Who is ready? Four answers to the question, behind one contract (see `contract`)."""
+"""Which descriptors are ready? Four answers to the question, behind one contract (see `contract`)."""
 
 import select as system
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from epollo.errors import OperatorError
-from epollo.pollers.busy import BusyPoller
-from epollo.pollers.contract import ERROR, HANGUP, READABLE, WRITABLE, Poller
-from epollo.pollers.select import FD_SETSIZE, SelectPoller
+from epollo.pollers import busy
+from epollo.pollers import select as select_
+from epollo.pollers.contract import (
+    ERROR,
+    HANGUP,
+    READABLE,
+    WRITABLE,
+    OpenPoller,
+    Poller,
+    Traits,
+)
+from epollo.pollers.select import FD_SETSIZE
 
 __all__ = [
     "ERROR",
@@ -16,31 +25,46 @@ __all__ = [
     "POLLERS",
     "READABLE",
     "WRITABLE",
+    "Mechanism",
+    "OpenPoller",
     "Poller",
+    "Traits",
     "open_poller",
 ]
 
-POLLERS: Final[dict[str, Callable[[], Poller]]] = {"busy": BusyPoller, "select": SelectPoller}
+
+class Mechanism(NamedTuple):
+    """A way to ask the kernel: how a poller of it is opened, and what holds of it."""
+
+    open: Callable[[], Poller]
+    traits: Traits
+
+
+POLLERS: Final[dict[str, Mechanism]] = {
+    "busy": Mechanism(busy.BusyPoller, busy.TRAITS),
+    "select": Mechanism(select_.SelectPoller, select_.TRAITS),
+}
 """The pollers that this system has, from the dearest to the best."""
 
 if hasattr(system, "poll"):
-    from epollo.pollers.poll import PollPoller
+    from epollo.pollers import poll
 
-    POLLERS["poll"] = PollPoller
+    POLLERS["poll"] = Mechanism(poll.PollPoller, poll.TRAITS)
 if hasattr(system, "epoll"):
-    from epollo.pollers.epoll import open_epoll
+    from epollo.pollers import epoll
 
-    POLLERS["epoll"] = open_epoll
+    POLLERS["epoll"] = Mechanism(epoll.open_epoll, epoll.TRAITS)
 
 
-def open_poller(name: str) -> tuple[str, Poller]:
-    """Return a poller and its name; ``auto`` takes the best that this system has.
+def open_poller(name: str) -> OpenPoller:
+    """Open a poller; ``auto`` takes the best that this system has.
 
     Raises `OperatorError` where the system lacks the named one.
     """
     if name == "auto":
         name = list(POLLERS)[-1]
     try:
-        return name, POLLERS[name]()
+        mechanism = POLLERS[name]
     except KeyError:
         raise OperatorError(f"this system has no {name}; it has {', '.join(POLLERS)}") from None
+    return OpenPoller(name, mechanism.open(), mechanism.traits)

@@ -5,6 +5,13 @@ for ever, and each ``recv`` that finds nothing says so. One turn costs a system 
 whether or not anybody asked for anything: this is what event notification saves.
 """
 
+import math
+from typing import Final
+
+from epollo.pollers.contract import Traits
+
+TRAITS: Final = Traits(is_instant=False, batch_limit=math.inf, descriptor_limit=math.inf)
+
 
 class BusyPoller:
     """A list of descriptors, all of them ready at every call."""

@@ -6,18 +6,20 @@ and its event bits are those that ``select.epoll`` has already, so the real obje
 The contract, held by one test suite over all of them:
 
 * ``poll`` returns pairs of descriptor and events, each descriptor at most once.
-* It may report a descriptor that turns out not to be ready (*spurious readiness*): whoever is woken
-  learns the truth from the system call, never from the events.
+* It may report a descriptor that turns out not to be ready (*spurious readiness*): a handler learns
+  the truth from the system call, never from the events.
 * It goes on reporting a descriptor for as long as the condition lasts (*level-triggered*).
 * ``ERROR`` and ``HANGUP`` need no registration. A poller that cannot tell them apart reports the
   registered events instead, and the next system call tells.
-* It never returns empty before the timeout is over: fractions are rounded up, so that a caller who
+* It never returns empty before the timeout is over: fractions are rounded up, so that a caller that
   waits for an instant is not woken just before it, again and again.
 * ``register`` raises `FileExistsError` for a descriptor registered already, ``modify`` and
   ``unregister`` raise `FileNotFoundError` for one that is not.
+
+What holds of one mechanism and not of another is data beside it (`Traits`); no caller asks for a name.
 """
 
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 # The values of poll(2) and epoll(7) are the same; written out for systems that lack one of them.
 READABLE: Final = 0x001
@@ -27,7 +29,7 @@ HANGUP: Final = 0x010
 
 
 class Poller(Protocol):
-    """Tells who is ready."""
+    """Tells which descriptors are ready."""
 
     def register(self, descriptor: int, events: int, /) -> None:
         """Begin to watch a descriptor for some of `READABLE` and `WRITABLE`; 0 is for neither."""
@@ -46,3 +48,26 @@ class Poller(Protocol):
 
     def close(self) -> None:
         """Release what the poller holds of the kernel."""
+
+
+class Traits(NamedTuple):
+    """What holds of a poller beyond the contract."""
+
+    is_instant: bool
+    """Whether the descriptors that one call reports were ready at one moment.
+
+    Then a file change that is older than a request is reported no later than the request. A poller that
+    looks at one descriptor after the other may report the request and miss the change.
+    """
+    batch_limit: float
+    """A call that returns this many descriptors may have left some out."""
+    descriptor_limit: float
+    """The first descriptor that the poller cannot name."""
+
+
+class OpenPoller(NamedTuple):
+    """A poller, the name of its mechanism, and what holds of it."""
+
+    name: str
+    poller: Poller
+    traits: Traits

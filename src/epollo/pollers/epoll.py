@@ -8,7 +8,14 @@ take its answer; edge-triggering would save nothing here, since one ``recv`` tak
 Price: Linux only.
 """
 
+import math
 import select
+from typing import Final
+
+from epollo.pollers.contract import Traits
+
+# select.epoll.poll returns at most FD_SETSIZE - 1 events at once (Modules/selectmodule.c).
+TRAITS: Final = Traits(is_instant=True, batch_limit=1023, descriptor_limit=math.inf)
 
 
 def open_epoll() -> select.epoll:

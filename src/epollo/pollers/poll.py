@@ -6,6 +6,11 @@ the list names descriptors by number, so any number will do.
 
 import math
 import select
+from typing import Final
+
+from epollo.pollers.contract import Traits
+
+TRAITS: Final = Traits(is_instant=False, batch_limit=math.inf, descriptor_limit=math.inf)
 
 
 class PollPoller:

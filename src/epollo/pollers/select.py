@@ -5,14 +5,17 @@ of them, and the kernel tries each. A bitmap has FD_SETSIZE bits: a descriptor w
 higher cannot be named at all, however few there are.
 """
 
+import math
 import select
 from typing import Final
 
 from epollo.errors import DescriptorLimitError
-from epollo.pollers.contract import READABLE, WRITABLE
+from epollo.pollers.contract import READABLE, WRITABLE, Traits
 
 FD_SETSIZE: Final = 1024
 """Bits in an ``fd_set``: fixed when the C library was built (select(2), Notes)."""
+
+TRAITS: Final = Traits(is_instant=False, batch_limit=math.inf, descriptor_limit=FD_SETSIZE)
 
 
 class SelectPoller:

@@ -9,7 +9,6 @@ The price is one watch per folder in use, one wake-up per batch of changes, and 
 Where a folder cannot be watched, or events were lost, the check by ``stat`` (`catalogue`) remains.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterable
 from enum import Enum
@@ -17,7 +16,7 @@ from typing import Final, Protocol
 
 from inotify_simple import INotify, flags, parse_events
 
-from epollo.errors import describe_fault
+from epollo.loop import Handler
 from epollo.site.resolve import Edge
 
 UNWATCHED: Final = -1
@@ -77,7 +76,7 @@ class _Folder:
         self.dependents: dict[bytes, set[Dependent]] = {}
 
 
-class Watch:
+class Watch(Handler):
     """The handler of one inotify descriptor; ``on_end`` is called with each dependent that has ended."""
 
     __slots__ = (
@@ -87,7 +86,6 @@ class Watch:
         "_on_end",
         "_report",
         "_was_exhausted",
-        "deadline",
         "descriptor",
     )
 
@@ -95,7 +93,6 @@ class Watch:
         """Raise `OSError` where the system gives no inotify descriptor."""
         self._inotify = INotify(nonblocking=True)
         self.descriptor: int = self._inotify.fileno()
-        self.deadline: float = math.inf
         self._on_end = on_end
         self._report = report
         self._folders: dict[int, _Folder] = {}
@@ -179,12 +176,8 @@ class Watch:
             if len(octets) < _READ_OCTETS // 2:
                 return
 
-    def on_deadline(self) -> None:
-        """Nothing here waits for an instant."""
-
-    def on_fault(self, fault: Exception) -> None:
-        """After a bug nothing can be trusted to be current."""
-        self._report(describe_fault(fault))
+    def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
+        """End everything: after a bug nothing is known to be current."""
         self._on_end(None)
 
     def close(self) -> None:

@@ -87,8 +87,7 @@ class Supervisor:
         settings = load()
         present = inherited or NOWHERE
         self._first_listening = change_listening(present, settings)
-        _, poller = open_poller("auto")
-        self.loop = EventLoop(poller)
+        self.loop = EventLoop(open_poller("auto"), report)
         self._wakeup = Wakeup(self.loop)
         self._serving = _Generation(settings, present)
         """Without workers until the first generation serves; then what was inherited is let go of."""
@@ -355,9 +354,7 @@ class Supervisor:
             self._report("another program cannot start now: something else is under way")
             return
         try:
-            self._upgrade = Upgrade(
-                self.loop, self._serving.listening, self._report, self._on_upgrade_outcome
-            )
+            self._upgrade = Upgrade(self.loop, self._serving.listening, self._on_upgrade_outcome)
         except Exception as error:
             self._report(f"cannot start another program: {_explain(error)}")
 

@@ -6,7 +6,6 @@ socket that both hold, and the old one finishes; when it ends before, nothing ha
 
 import contextlib
 import json
-import math
 import os
 import signal
 import socket
@@ -16,22 +15,20 @@ from collections.abc import Callable
 from typing import Final
 
 from epollo.connections.listening import BoundPath, adopt
-from epollo.errors import describe_fault
-from epollo.loop import EventLoop
+from epollo.loop import EventLoop, Handler
 from epollo.supervisor.listening_sockets import Asked, Listening
 
 _VARIABLE: Final = "EPOLLO_UPGRADE"
 _SERVING: Final = b"serving"
 
 
-class Upgrade:
+class Upgrade(Handler):
     """The handler of what the new program says."""
 
     def __init__(
         self,
         loop: EventLoop,
         listening: Listening,
-        report: Callable[[str], None],
         on_outcome: Callable[[int | None], None],
     ) -> None:
         """Start it; ``on_outcome`` is told the process that serves, or None.
@@ -39,9 +36,7 @@ class Upgrade:
         Raises `OSError` where the system has no room for another process.
         """
         self._loop = loop
-        self._report = report
         self._on_outcome = on_outcome
-        self.deadline = math.inf
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             descriptors = [one.fileno() for one in listening.sockets]
@@ -83,13 +78,6 @@ class Upgrade:
         else:
             self._process.wait()
             self._on_outcome(None)
-
-    def on_deadline(self) -> None:
-        """Nothing here waits for an instant."""
-
-    def on_fault(self, fault: Exception) -> None:
-        """Say that there was a bug."""
-        self._report(describe_fault(fault))
 
 
 def take_over() -> tuple[Listening | None, Callable[[], None]]:

@@ -14,8 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from epollo.errors import describe_fault
-from epollo.loop import EventLoop
+from epollo.loop import EventLoop, Handler
 from epollo.settings import Settings, dump_settings
 from epollo.worker import (
     DESCRIPTORS_LIMIT,
@@ -51,7 +50,7 @@ class Parent(Protocol):
         """Be told that a worker has ended."""
 
 
-class WorkerProcess:
+class WorkerProcess(Handler):
     """The handler of the socket to a worker; the end of the process is handled by `_Exit`."""
 
     def __init__(
@@ -66,7 +65,6 @@ class WorkerProcess:
         """What it told of itself, when it was ready."""
         self.mistake = ""
         """Why it could not start, if it knew."""
-        self.deadline = math.inf
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._is_heard = True
         with theirs:
@@ -159,32 +157,17 @@ class WorkerProcess:
         self._control.close()
         self._parent.on_worker_exit(self, status)
 
-    def on_deadline(self) -> None:
-        """Nothing here waits for an instant."""
 
-    def on_fault(self, fault: Exception) -> None:
-        """Say that there was a bug."""
-        self._parent.report(describe_fault(fault))
-
-
-class _Exit:
+class _Exit(Handler):
     """The handler of a pidfd, which becomes readable when the process ends (pidfd_open(2))."""
 
     def __init__(self, worker: WorkerProcess, descriptor: int) -> None:
         self._worker = worker
         self.descriptor = descriptor
-        self.deadline = math.inf
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Collect the process."""
         self._worker.on_exit()
-
-    def on_deadline(self) -> None:
-        """Nothing here waits for an instant."""
-
-    def on_fault(self, fault: Exception) -> None:
-        """Say that there was a bug."""
-        self._worker.on_fault(fault)
 
 
 def describe_exit(status: int) -> str:
