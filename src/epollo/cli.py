@@ -14,11 +14,6 @@ from click.core import ParameterSource
 from epollo import __version__
 from epollo.access_log import STDOUT, find_hindrance, open_log
 from epollo.arguments import FiniteRange
-from epollo.connections.listening import (
-    adopt,
-    describe_address,
-    is_listening,
-)
 from epollo.errors import OperatorError
 from epollo.linux.systemd import notify_ready, take_passed_descriptors
 from epollo.settings import (
@@ -30,6 +25,11 @@ from epollo.settings import (
 )
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
 from epollo.terminal import describe_start, open_streams, print_text, report, tell
+from epollo.transports.listening import (
+    adopt,
+    describe_address,
+    is_listening,
+)
 from epollo.worker import Worker
 
 

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from epollo.connections.answer import Answer
 from epollo.errors import OperatorError
 from epollo.loop import EventLoop
+from epollo.protocols.answer import Answer
 
 _SHOWN_OCTETS: Final = 200
 """So much of a target is shown; it may have thousands."""

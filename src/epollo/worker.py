@@ -14,15 +14,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NoReturn
 
 from epollo.access_log import open_log
-from epollo.connections.admission import Admission, claim_descriptors
-from epollo.connections.connection import Connection
+from epollo.connections import http1
+from epollo.connections.door import Door, Stage, claim_descriptors
 from epollo.connections.listener import Listener
-from epollo.connections.listening import BACKLOG, adopt, is_listening
-from epollo.connections.proxied import Preamble, ProxiedAdmission, parse_networks
-from epollo.connections.recall import Recall
+from epollo.connections.preamble import Proxies, parse_networks
 from epollo.connections.service import AccessLog, Capacity, Service, Timeouts
 from epollo.errors import OperatorError
 from epollo.linux.confinement import confine
@@ -33,8 +32,9 @@ from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import Settings, load_settings
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
-from epollo.site.respond import Site
+from epollo.site.respond import RELEVANT_FIELDS, Site
 from epollo.terminal import open_streams, report
+from epollo.transports.listening import BACKLOG, adopt, is_listening
 
 # Requests leave nothing behind that only a collection could find; the default of 700 objects has one
 # run several times for each batch of requests that are new.
@@ -104,7 +104,6 @@ class Worker:
             settings.root,
             self._loop.clock,
             report,
-            self._forget,
             self._on_root_out_of_reach,
             cache_octets=settings.cache_octets,
             kept_octets_limit=settings.kept_octets_limit,
@@ -120,7 +119,8 @@ class Worker:
                     settings.head_octets_limit,
                     settings.fields_limit,
                     settings.content_octets_limit,
-                )
+                ),
+                RELEVANT_FIELDS,
             ),
             timeouts=Timeouts(
                 head=settings.head_seconds,
@@ -130,9 +130,8 @@ class Worker:
             ),
             report=report,
             look_for_changes=self._look_for_changes,
-            is_report_instant=opened.traits.is_instant,
             log=log,
-            recall=Recall() if settings.recall else None,
+            has_recall=settings.recall,
             capacity=Capacity(
                 settings.connections_limit or connections_limit,
                 settings.connections_per_address_limit,
@@ -155,11 +154,11 @@ class Worker:
             supervisor.begin(self, self._loop)
         if self._catalogue.watch is not None:
             self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
-        self._admission = (
-            Admission(self._service)
-            if not settings.has_proxy_protocol
-            else ProxiedAdmission(self._service, proxies)
-        )
+        service = self._service
+        self._door = Door(service, partial(http1.serve, service), partial(http1.turn_away, service))
+        self._begin: Stage = self._door.admit
+        if settings.has_proxy_protocol:
+            self._begin = Proxies(service, proxies, self._door.admit).begin
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
 
@@ -214,7 +213,16 @@ class Worker:
             self._service.log.reopen()
 
     def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
-        return [Listener(one, self._service, self._admission) for one in listening]
+        return [
+            Listener(
+                one,
+                self._service,
+                self._begin,
+                self._door.make_room,
+                needs_addresses=self._settings.has_proxy_protocol,
+            )
+            for one in listening
+        ]
 
     def _on_stop(self) -> None:
         """Begin to stop; being asked for a second time, stop at once."""
@@ -247,7 +255,7 @@ class Worker:
             listener.close()
         self._listeners = self._covering = []
         clock = self._loop.clock
-        while self._service.connections and clock.now < self._drained_by:
+        while self._service.peers and clock.now < self._drained_by:
             if clock.now >= self._idle_until:
                 self._idle_until = math.inf
                 self._close_idle()
@@ -256,14 +264,12 @@ class Worker:
             self._loop.run_batch(until - clock.now)
 
     def _close_idle(self) -> None:
-        for handler in self._loop.handlers():
-            if isinstance(handler, Connection | Preamble):
-                handler.on_drain()
+        for peer in list(self._service.peers):
+            peer.on_drain()
 
     def _close(self) -> None:
-        for handler in self._loop.handlers():
-            if isinstance(handler, Connection | Preamble | Listener):
-                handler.close()
+        for handler in [*self._service.peers, *self._listeners, *self._covering]:
+            handler.close()
         if self._compressor is not None:
             self._compressor.close()
         if self._service.log is not None:
@@ -275,9 +281,6 @@ class Worker:
     def _look_for_changes(self) -> None:
         if self._catalogue.watch is not None:
             self._catalogue.watch.on_ready(0)
-
-    def _forget(self) -> None:
-        self._service.forget()
 
 
 class Orders(Handler):

@@ -12,7 +12,7 @@ import pytest
 from connections.in_process import InProcess
 from epollo.connections.admission import BURST, Admission
 from epollo.connections.listener import Listener
-from epollo.connections.listening import open_listening_socket
+from epollo.transports.listening import open_listening_socket
 from epollo.errors import OperatorError
 from epollo.http.message import Request, Response
 from epollo.pollers import FD_SETSIZE

@@ -10,7 +10,7 @@ from connections.in_process import InProcess
 from connections.test_connections_listener import connect, serve_until_answered
 from epollo.connections.connection import Connection
 from epollo.connections.listener import Listener
-from epollo.connections.listening import open_listening_socket
+from epollo.transports.listening import open_listening_socket
 from epollo.connections.proxied import Preamble, ProxiedAdmission, parse_networks
 from epollo.connections.service import Capacity
 from epollo.errors import OperatorError

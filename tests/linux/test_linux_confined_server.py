@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(ABI == 0, reason="this kernel has no Landlock")
 _PROGRAM = """
 import json, os, socket, sys
 from pathlib import Path
-from epollo.connections.listening import open_listening_socket
+from epollo.transports.listening import open_listening_socket
 from epollo.linux.confinement import confine
 from epollo.pollers import open_poller
 from epollo.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.connections.listening import is_listening, open_shared_sockets
+from epollo.transports.listening import is_listening, open_shared_sockets
 from epollo.errors import OperatorError
 from epollo.settings import Settings
 from epollo.supervisor.listening_sockets import (

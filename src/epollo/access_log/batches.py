@@ -16,9 +16,9 @@ from typing import Final
 
 from epollo.access_log.destination import Destination
 from epollo.access_log.formats import Format, format_end
-from epollo.connections.answer import Answer
 from epollo.generations import Generations
 from epollo.loop import EventLoop, Handler
+from epollo.protocols.answer import Answer
 
 _BATCH: Final = 1024
 """Parts of lines: some 64 KiB."""

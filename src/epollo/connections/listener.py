@@ -1,14 +1,15 @@
-"""The listening socket: who knocks is let in.
+"""The listening socket: what waits there is accepted, and goes through the stages of its listener.
 
-Facts: the listener is reported for as long as somebody waits, and with TCP_DEFER_ACCEPT (tcp(7)) the
-kernel wakes us only when octets of the request are there. Whoever is accepted first had sent them
-before ``poll`` returned, so that no file change which it could know of is missed; who comes after it in
-the same turn may have sent them later. A turn of the loop for each of them costs something, and so does
-an ``accept`` that finds nobody.
-Decision: one ``accept`` a turn while one at a time comes. Each turn in which as many wait as were let in
-the turn before lets in twice as many. All of them are received from, then changes are looked for once,
-and then they are answered.
-Consequence: of 64 clients who bring a connection with each request, each takes 44 microseconds instead
+Facts: the listener is reported for as long as a connection waits, and with TCP_DEFER_ACCEPT (tcp(7)) the
+kernel wakes the process only when octets of the request are there. The connection accepted first had sent
+them before ``poll`` returned, so that no file change which its peer could know of is missed; one that
+comes after it in the same turn may have sent them later, and so may all of them where the option is not
+set, which unix-domain sockets do not have. A turn of the loop for each of them costs something, and so
+does an ``accept`` that finds nothing.
+Decision: one ``accept`` a turn while one at a time comes. Each turn in which as many wait as were
+accepted the turn before accepts twice as many. All of them are received from, then changes are looked
+for once, and then they are answered.
+Consequence: of 64 clients that bring a connection with each request, each takes 44 microseconds instead
 of 56, in one run of both.
 """
 
@@ -17,13 +18,19 @@ import errno
 import math
 import os
 import socket
+from collections.abc import Callable
 from typing import Final
 
-from epollo.connections.admission import Admission
 from epollo.connections.connection import RECEIVE_OCTETS
 from epollo.connections.crowd import bound_unsent_octets
+from epollo.connections.door import Arrival, Stage
 from epollo.connections.service import Service
 from epollo.loop import READABLE, Handler
+from epollo.transports import PLAIN, Kind, Transport
+from epollo.transports.listening import holds_back
+
+BURST: Final = 32
+"""At most so many peers are accepted in one turn of the loop."""
 
 # There is no room for another descriptor or its memory (accept(2)).
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -32,10 +39,10 @@ _MAPPED: Final = "::ffff:"
 """Before an IPv4 address that an IPv6 socket tells (RFC 4291 section 2.5.5.2)."""
 
 
-def _receive(peer: _socket.socket) -> bytes:
+def _receive(transport: Transport) -> bytes:
     """Return what a peer sent first; nothing where its first turn will tell what there is."""
     try:
-        return peer.recv(RECEIVE_OCTETS, _socket.MSG_DONTWAIT)
+        return transport.recv(RECEIVE_OCTETS, _socket.MSG_DONTWAIT)
     except OSError:
         return b""
 
@@ -47,13 +54,17 @@ def _read_address(name: object) -> str:
 
 
 class Listener(Handler):
-    """The handler of one listening socket."""
+    """The handler of one listening socket; ``begin`` is the first stage of what it accepts."""
 
     __slots__ = (
-        "_admission",
+        "_begin",
         "_burst",
         "_family",
         "_is_exhausted",
+        "_is_reported",
+        "_kind",
+        "_make_room",
+        "_needs_addresses",
         "_service",
         "_socket",
         "_unsent_octets_limit",
@@ -65,33 +76,41 @@ class Listener(Handler):
         self,
         listening: socket.socket,
         service: Service,
-        admission: Admission | None = None,
+        begin: Stage,
+        make_room: Callable[[], bool],
+        *,
+        kind: Kind = PLAIN,
+        needs_addresses: bool = False,
     ) -> None:
         self._socket = listening
         self._family = listening.family
         self._service = service
-        self._admission = Admission(service) if admission is None else admission
+        self._begin = begin
+        self._make_room = make_room
+        self._kind = kind
+        self._needs_addresses = needs_addresses or service.keeps_addresses
+        self._is_reported = holds_back(listening)
         self._is_exhausted = False
         self._burst = 1
-        """How many to try to let in the next time."""
+        """How many to try to accept the next time."""
         self._unsent_octets_limit = 0
         self.descriptor = listening.fileno()
         self.deadline: float = math.inf
         service.loop.add(self.descriptor, self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Let in those who wait, as many as are likely to, and take their first turns."""
+        """Accept what waits, as many as are likely to, and have their first turns taken."""
         arrivals = self._accept()
         if len(arrivals) == 1:
-            self._admission.welcome(*arrivals[0])
+            self._begin(arrivals[0])
         elif arrivals:
-            received = [_receive(peer) for peer, _, _ in arrivals]
+            received = [_receive(arrival.transport) for arrival in arrivals]
             self._service.look_for_changes()
-            for (peer, descriptor, address), octets in zip(arrivals, received, strict=True):
+            for arrival, octets in zip(arrivals, received, strict=True):
                 try:
-                    self._admission.welcome(peer, descriptor, address, octets)
+                    self._begin(arrival._replace(received=octets, is_reported=False))
                 except Exception as fault:
-                    # The others are let in as they are.
+                    # The others are served all the same.
                     self._service.loop.end_fault(self, fault)
 
     def on_deadline(self) -> None:
@@ -103,13 +122,13 @@ class Listener(Handler):
         """Listen on: the fault is that of one arrival."""
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Accept no more."""
         self._service.loop.remove(self.descriptor)
         self._socket.close()
 
-    def _accept(self) -> list[tuple[_socket.socket, int, str]]:
-        """Return who was let in: sockets, their descriptors, and addresses where these are wanted."""
-        wanted = min(self._burst, self._admission.burst_limit)
+    def _accept(self) -> list[Arrival]:
+        """Return what was accepted, with addresses where these are wanted."""
+        wanted = min(self._burst, BURST)
         accepted: list[tuple[int, object]] = []
         try:
             while len(accepted) < wanted:
@@ -119,14 +138,14 @@ class Listener(Handler):
         except BlockingIOError:
             pass
         except OSError as error:
-            if not accepted and error.errno in _EXHAUSTED and not self._admission.make_room():
+            if not accepted and error.errno in _EXHAUSTED and not self._make_room():
                 self._pause(error)
             # Else the peer went away while it waited (ECONNABORTED and others, accept(2)).
         self._burst = 2 * wanted if len(accepted) == wanted else max(1, len(accepted))
         if not accepted:
             return []
         self._is_exhausted = False
-        unsent_octets_limit = bound_unsent_octets(self._service.connections)
+        unsent_octets_limit = bound_unsent_octets(len(self._service.peers))
         if unsent_octets_limit != self._unsent_octets_limit:
             self._bound_unsent(unsent_octets_limit)
         arrivals = []
@@ -135,8 +154,8 @@ class Listener(Handler):
                 self._refuse(descriptor)
                 continue
             peer = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
-            address = _read_address(name) if self._admission.needs_addresses else ""
-            arrivals.append((peer, descriptor, address))
+            address = _read_address(name) if self._needs_addresses else ""
+            arrivals.append(Arrival(peer, descriptor, address, b"", self._is_reported, self._kind))
         return arrivals
 
     def _refuse(self, descriptor: int) -> None:
@@ -157,12 +176,12 @@ class Listener(Handler):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, octets_limit)
 
     def _pause(self, error: OSError) -> None:
-        """Stop accepting for a second: those who wait would be reported again and again."""
+        """Stop accepting for a second: what waits would be reported again and again."""
         if not self._is_exhausted:
             self._is_exhausted = True
             self._service.report(
                 f"cannot accept more connections now ({error.strerror}); "
-                f"serving the {self._service.connections} that are open"
+                f"serving the {len(self._service.peers)} that are open"
             )
         self._service.loop.modify(self.descriptor, 0)
         self.deadline = self._service.clock.now + _PAUSE_SECONDS

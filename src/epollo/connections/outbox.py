@@ -4,16 +4,16 @@ An outbox is made when a peer does not take an answer at once, or when a file is
 in memory; most answers never see one.
 """
 
-import _socket
 import os
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from epollo.connections.answer import STEP_OCTETS, Exchange
 from epollo.connections.crowd import bound_unsent_octets
 from epollo.http.message import File, FileSegment, Segment
+from epollo.protocols.answer import STEP_OCTETS, Exchange
+from epollo.transports import Kind, Transport
 
 _READ_OCTETS: Final = 128 * 1024
 """What `STEP_OCTETS` is of a file that has to be read first."""
@@ -40,9 +40,10 @@ class _FilePart:
 class Outbox:
     """Segments in the order of their answers; ``octets`` of them are still to be sent."""
 
-    __slots__ = ("_segments", "octets", "unlogged")
+    __slots__ = ("_segments", "_sends_files", "octets", "unlogged")
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind) -> None:
+        self._sends_files = kind.sends_files
         self._segments: deque[memoryview | _FilePart] = deque()
         self.octets = 0
         self.unlogged: tuple[Sequence[Exchange], float] = ((), 0.0)
@@ -59,7 +60,7 @@ class Outbox:
             self._segments.append(view)
             self.octets += len(view)
 
-    def send(self, peer: _socket.socket, second: int, connections: int = 0) -> None:
+    def send(self, transport: Transport, second: int, connections: int = 0) -> None:
         """Send octets until the peer takes no more, and one step of a file at the most.
 
         ``second`` is now, whole seconds since 1970. Of a file that has to be read, no more is read than
@@ -71,14 +72,14 @@ class Outbox:
             first = self._segments[0]
             is_file = isinstance(first, _FilePart)
             if isinstance(first, _FilePart):
-                if first.file.is_settled or first.file.settle():
-                    self._send_step(peer, first, second)
+                if self._sends_files and (first.file.is_settled or first.file.settle()):
+                    self._send_step(transport, first, second)
                     return
                 self._read_file(first, second, bound_unsent_octets(connections) or _READ_OCTETS)
             views = self._first_views()
             # Without MSG_MORE: a head that waits for the pages of its file makes the kernel copy them,
             # and costs 47 microseconds instead of 29 for 100 KiB.
-            sent = peer.sendmsg(views)
+            sent = transport.sendmsg(views)
             is_whole = sent == sum(map(len, views))
             self._drop(sent)
             if is_file or not is_whole:
@@ -92,7 +93,7 @@ class Outbox:
         self._segments.clear()
         self.octets = 0
 
-    def _send_step(self, peer: _socket.socket, part: _FilePart, second: int) -> None:
+    def _send_step(self, transport: Transport, part: _FilePart, second: int) -> None:
         """Send one step of a part of a file that is settled.
 
         The file is looked at before the last step, so that no answer looks whole that is not; before
@@ -107,7 +108,7 @@ class Outbox:
             and not file.is_unchanged(second)
         ):
             raise VersionEndedError
-        sent = os.sendfile(peer.fileno(), file.descriptor, part.offset, length)
+        sent = os.sendfile(transport.fileno(), file.descriptor, part.offset, length)
         if not sent:
             raise VersionEndedError
         self.octets -= sent

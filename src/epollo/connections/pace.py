@@ -10,7 +10,6 @@ Consequence: a download costs nothing for this, and a trickle cannot put its end
 Price: a look is a system call; who stops is found out up to a window late.
 """
 
-import _socket
 import fcntl
 import math
 import sys
@@ -59,14 +58,14 @@ class Pace:
         return True
 
 
-def count_unconfirmed_octets(peer: _socket.socket) -> int:
+def count_unconfirmed_octets(descriptor: int) -> int:
     """Return how many octets the kernel has taken from us and the peer has not confirmed.
 
     0 where the kernel cannot tell.
     """
     try:
         # SIOCOUTQ has the number of TIOCOUTQ (tcp(7)).
-        answer = fcntl.ioctl(peer.fileno(), termios.TIOCOUTQ, bytes(4))
+        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
     except OSError:
         return 0
     return int.from_bytes(answer, sys.byteorder)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from epollo.connections.addresses import Addresses
-from epollo.connections.answer import Answer
 from epollo.connections.recall import Recall
-from epollo.http.message import Request, Response
-from epollo.loop import EventLoop
-from epollo.protocols.http1 import HeadReader, Refusal, part_at_cookie
+from epollo.http.message import FieldLine, Request, Response
+from epollo.loop import EventLoop, Handler
+from epollo.protocols.answer import Answer
+from epollo.protocols.http1 import HeadReader, Prefixes
 
-_HEAD_END: Final = b"\r\n\r\n"
+_RETRY_AFTER_SECONDS: Final = 5
 
 Responder: TypeAlias = Callable[[Request], Response]
 """The site, as a connection sees it."""
@@ -25,7 +25,7 @@ class AccessLog(Protocol):
     """Where answers are noted."""
 
     names_peers: bool
-    """Whether the addresses of the peers are wanted."""
+    """Whether the log wants the addresses of the peers."""
 
     def note(
         self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
@@ -72,6 +72,25 @@ class Capacity(NamedTuple):
     """Answered on one connection."""
 
 
+class Peer(Handler):
+    """What serves one peer: a connection, or a stage before it."""
+
+    __slots__ = ()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return False
+
+    def try_give_way(self) -> bool:
+        """Close, so that there is room for another; return whether nothing was under way."""
+        return False
+
+    def on_drain(self) -> None:
+        """Close if nothing is under way; else the answer that is will be the last."""
+        self.close()
+
+
 class Service:
     """The surroundings of a connection."""
 
@@ -79,18 +98,20 @@ class Service:
         "addresses",
         "capacity",
         "clock",
-        "connections",
         "idle_deadline",
         "is_draining",
         "is_report_instant",
-        "keeps_peers",
+        "keeps_addresses",
         "log",
         "look_for_changes",
         "loop",
+        "peers",
+        "prefixes",
         "reader",
-        "recall",
+        "recalls",
         "report",
         "respond",
+        "retry_fields",
         "timeouts",
     )
 
@@ -103,9 +124,8 @@ class Service:
         timeouts: Timeouts,
         report: Callable[[str], None],
         look_for_changes: Callable[[], None] = _do_nothing,
-        is_report_instant: bool = True,
         log: AccessLog | None = None,
-        recall: Recall | None = None,
+        has_recall: bool = True,
         capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
     ) -> None:
         self.loop = loop
@@ -117,64 +137,38 @@ class Service:
         """Tells the operator, in one line."""
         self.look_for_changes = look_for_changes
         """Has the site learn of every change up to now, at the price of a system call."""
-        self.is_report_instant = is_report_instant
-        """Whether the poller's report is of one moment: what it names as ready was so together.
-
-        Then a change that is older than a request was reported with it, and was looked at first. Only
-        epoll's is: the others look at one descriptor after the other.
-        """
+        self.is_report_instant = loop.traits.is_instant
+        """Whether every change that is older than what the poller reported was reported with it."""
         self.log = log
-        self.recall = recall
-        self.connections = 0
+        self.recalls: dict[bytes, Recall | None] = {
+            scheme: Recall(loop.clock) if has_recall else None for scheme in (b"http", b"https")
+        }
+        """What is recalled, by the scheme that it was asked with."""
+        self.peers: set[Peer] = set()
+        """Everything that serves a peer now."""
         self.capacity = capacity
         self.addresses = Addresses(capacity.per_address) if capacity.per_address else None
-        self.keeps_peers = self.addresses is not None or (log is not None and log.names_peers)
-        """Whether anybody needs to know the address of a connection."""
+        self.keeps_addresses = self.addresses is not None or (log is not None and log.names_peers)
+        """Whether anything needs to know the address of a connection."""
+        self.retry_fields: tuple[FieldLine, ...] = ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS),)
+        """What an answer 503 says besides."""
         self.is_draining = False
         self.idle_deadline = 0.0
+        self.prefixes = Prefixes(loop.clock.date)
         self.begin_second()
         loop.on_second.append(self.begin_second)
 
     def begin_second(self) -> None:
-        """Begin another second: forget what showed the last one's Date."""
+        """Begin another second, which Date shows."""
         # One number for all connections that move in this second, so that they can share it.
         self.idle_deadline = self.clock.now + self.timeouts.idle
-        self.forget()
+        self.prefixes.begin(self.clock.date)
 
     def forget(self) -> None:
-        """Recall nothing of what was answered so far: the site, or its Date, is another now."""
-        if self.recall is not None:
-            self.recall.clear()
-
-    def find_reduced(self, octets: bytes) -> Answer | None:
-        """Return the answer to a request that asked for the same in other words, if it is known.
-
-        None where the octets are anything but one whole head, too.
-        """
-        recall = self.recall
-        if recall is None or len(octets) > self.reader.limits.head_octets:
-            return None
-        parts = part_at_cookie(octets)
-        if parts is not None and (answer := recall.find(parts, octets)) is not None:
-            # Known parts are those of one whole head, and a cookie between them leaves it one.
-            return answer
-        if octets.find(_HEAD_END) != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
-            return None
-        reduced = self.reader.reduce(octets)
-        if isinstance(reduced, Refusal):
-            return None
-        return recall.find(reduced, octets, *(() if parts is None else (parts,)))
-
-    def may_repeat(self, answer: Answer) -> bool:
-        """Tell whether an answer that was recalled is still true; forget everything if it is not.
-
-        No event tells of everything that can happen to a file whose content is not kept, and who is
-        promised its content has to be cut off when it is found to be another.
-        """
-        if answer.file is None or answer.file.is_unchanged(self.clock.second):
-            return True
-        self.forget()
-        return False
+        """Recall nothing of what was answered so far."""
+        for recall in self.recalls.values():
+            if recall is not None:
+                recall.clear()
 
     def drain(self) -> None:
         """Let every answer from now on be the last one of its connection."""

@@ -7,7 +7,7 @@ field section is a plain dictionary.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from epollo.http.target import Target
 
@@ -50,6 +50,94 @@ Segment: TypeAlias = bytes | FileSegment
 FieldLine: TypeAlias = tuple[bytes, bytes]
 
 
+class Basis:
+    """What an answer rests on, and for as long as which stands it may be given again."""
+
+    __slots__ = ("checked_second",)
+
+    checked_second: int
+    """The second (since 1970) in which this was found to stand last; -1 when it has ended.
+
+    In this second it stands without another look.
+    """
+
+    def stands(self, second: int) -> bool:
+        """Return in this second whether this still stands; once it has not, it never does again."""
+        raise NotImplementedError
+
+    def hold(self, answer: "Releasable") -> None:
+        """Have an answer that is kept release its content when this ends."""
+
+
+class Releasable(Protocol):
+    """What is kept and refers to content."""
+
+    def release(self) -> None:
+        """Let go of the content."""
+
+
+class _Permanent(Basis):
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.checked_second = -1
+
+    def stands(self, second: int) -> bool:  # noqa: ARG002
+        """Return that this stands."""
+        return True
+
+
+class _Ended(Basis):
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.checked_second = -1
+
+    def stands(self, second: int) -> bool:  # noqa: ARG002
+        """Return that this has ended."""
+        return False
+
+
+ENDED: Final[Basis] = _Ended()
+"""The basis of an answer that is not to be given again."""
+
+PERMANENT: Final[Basis] = _Permanent()
+"""The basis of an answer that depends on its request alone."""
+
+
+class OneSecond(Basis):
+    """A basis that stands for the rest of one second (since 1970), for what depends on the time."""
+
+    __slots__ = ("_second",)
+
+    def __init__(self, second: int) -> None:
+        self.checked_second = -1
+        self._second = second
+
+    def stands(self, second: int) -> bool:
+        """Return whether this is still that second."""
+        return second == self._second
+
+
+class AllOf(Basis):
+    """Several of which each has to stand; they are looked at each time."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, *parts: Basis) -> None:
+        self.checked_second = -1
+        self.parts = parts
+
+    def stands(self, second: int) -> bool:
+        """Return whether all parts stand."""
+        return all(part.checked_second == second or part.stands(second) for part in self.parts)
+
+    def hold(self, answer: Releasable) -> None:
+        """Have an answer that is kept release its content when a part ends."""
+        for part in self.parts:
+            part.hold(answer)
+
+
 @dataclass(slots=True)
 class Request:
     """A request whose head was received and found to be valid.
@@ -67,10 +155,11 @@ class Response:
 
     ``fields`` are complete but for those that belong to the connection (Date, Connection).
     ``content`` is what follows the head of an answer to anything but HEAD; ``length`` is its octets.
-    ``is_recallable`` says that the same request gets the same answer until the site says otherwise.
+    ``basis`` is what it rests on: while that stands, the same request has the same response. None where
+    it is to be made anew each time.
     """
 
-    __slots__ = ("content", "fields", "is_recallable", "length", "rendered", "status")
+    __slots__ = ("basis", "content", "fields", "length", "rendered", "status")
 
     def __init__(
         self,
@@ -78,7 +167,7 @@ class Response:
         fields: tuple[FieldLine, ...] = (),
         content: tuple[Segment, ...] = (),
         *,
-        is_recallable: bool = False,
+        basis: Basis | None = None,
     ) -> None:
         self.status = status
         self.fields = fields
@@ -86,6 +175,12 @@ class Response:
         self.length = sum(
             len(segment) if isinstance(segment, bytes) else segment.length for segment in content
         )
-        self.is_recallable = is_recallable
+        self.basis = basis
         self.rendered: bytes | None = None
-        """A place for the protocol to keep its rendering of status and fields."""
+        """A place for the protocol to keep its rendering of the fields."""
+
+    def on(self, basis: Basis | None) -> "Response":
+        """Return the same response on another basis."""
+        other = Response(self.status, self.fields, self.content, basis=basis)
+        other.rendered = self.rendered
+        return other

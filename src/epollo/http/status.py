@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from epollo.http.message import FieldLine, Response
+from epollo.http.message import Basis, FieldLine, Response
 
 REASONS: Final[dict[int, bytes]] = {
     100: b"Continue",
@@ -46,7 +46,7 @@ def format_plain_page(status: int) -> bytes:
 
 
 def respond_plainly(
-    status: int, fields: tuple[FieldLine, ...] = (), *, is_recallable: bool = False
+    status: int, fields: tuple[FieldLine, ...] = (), *, basis: Basis | None = None
 ) -> Response:
     """Return a response with the small plain page as its content."""
     page = format_plain_page(status)
@@ -59,5 +59,5 @@ def respond_plainly(
             *fields,
         ),
         (page,),
-        is_recallable=is_recallable,
+        basis=basis,
     )

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from epollo.connections.listening import open_listening_socket
 from epollo.lab.counters import NAMES, TRIES, Counters, Values
 from epollo.pollers import POLLERS, Poller
 from epollo.settings import DAY_SECONDS, Settings
 from epollo.terminal import format_link, open_streams, report, tell
+from epollo.transports.listening import open_listening_socket
 from epollo.worker import Worker
 
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}

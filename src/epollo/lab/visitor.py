@@ -8,15 +8,16 @@ import math
 import socket
 from typing import Final, Protocol
 
-from epollo.connections.answer import render_answer, render_refusal
 from epollo.http.message import Request, Response
 from epollo.loop import READABLE, WRITABLE, EventLoop, Handler
-from epollo.protocols.http1 import HeadReader, Http1, Incoming, Limits, Refusal, format_head
+from epollo.protocols.answer import Answer
+from epollo.protocols.contract import Refusal
+from epollo.protocols.http1 import HeadReader, Http1, Limits
 
 _RECEIVE_OCTETS: Final = 32 * 1024
 _REQUEST_SECONDS: Final = 10.0
 
-_READER: Final = HeadReader(Limits())
+_READER: Final = HeadReader(Limits(), frozenset())
 _STREAM: Final = Response(
     200,
     (
@@ -107,37 +108,37 @@ class Visitor(Handler):
             self._socket.close()
 
     def _answer(self) -> None:
-        incoming = self._read_request()
-        if incoming is None:
+        """Answer a request if one is complete; begin a stream where it asks for events."""
+        protocol = self._protocol
+        query = protocol.next()
+        if query is None:
             return
-        date = self._host.loop.clock.date
+        request: Request | Refusal | None = query if isinstance(query, Refusal) else None
+        if not isinstance(query, Refusal):
+            key = protocol.reduce(query) if query.is_whole else b""
+            request = key if isinstance(key, Refusal) else protocol.read(query, key)
         self._is_last = True
-        if isinstance(incoming, Refusal):
-            self._send(render_refusal(incoming, date).octets)
-            return
-        response = self._host.respond(incoming.request)
+        if request is None:
+            self._is_last = False
+        elif isinstance(request, Refusal):
+            self._send_answer(protocol.refuse(request))
+        else:
+            self._respond(request)
+
+    def _respond(self, request: Request) -> None:
+        response = self._host.respond(request)
         if response is None:
             self._is_last = False
             self._is_stream = True
             self.deadline = math.inf
             self._host.streams.add(self)
-            self._send(format_head(_STREAM, date, incoming.minor_version, persists=False))
-            return
-        answer = render_answer(
-            incoming.request, response, date, incoming.minor_version, persists=False
-        )
-        # Nothing that is shown here comes from a file.
-        rest = b"".join(segment for segment in answer.rest if isinstance(segment, bytes))
-        self._send(answer.octets + rest)
+            response = _STREAM
+        self._send_answer(self._protocol.render(request, response, may_persist=False))
 
-    def _read_request(self) -> Incoming | Refusal | None:
-        event = self._protocol.next_event()
-        if not isinstance(event, bytes):
-            return event
-        reduced = _READER.reduce(event)
-        if isinstance(reduced, Refusal):
-            return reduced
-        return self._protocol.read_head(reduced)
+    def _send_answer(self, answer: Answer) -> None:
+        segments = self._protocol.answer(answer, self._host.loop.clock.date)
+        # Nothing that is shown here comes from a file.
+        self._send(b"".join(segment for segment in segments if isinstance(segment, bytes)))
 
     def _send(self, octets: bytes) -> None:
         self._outbox = octets

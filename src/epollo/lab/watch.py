@@ -20,7 +20,6 @@ from string import Template
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from epollo.connections.listening import open_listening_socket
 from epollo.errors import OperatorError
 from epollo.http.message import Request, Response
 from epollo.http.status import respond_plainly
@@ -34,6 +33,7 @@ from epollo.lab.words import COUNTED_WORDS, LANGUAGES, WATCH_WORDS, say
 from epollo.loop import EventLoop, Handler, Wakeup
 from epollo.pollers import POLLERS, open_poller
 from epollo.terminal import format_link, report, tell
+from epollo.transports.listening import open_listening_socket
 
 GUESTS_LIMIT: Final = 900
 """So many guests fit below select's FD_SETSIZE."""

@@ -8,12 +8,14 @@ unmapped and closed.
 """
 
 import os
+import weakref
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.http.message import Basis, Releasable
 from epollo.loop import Clock
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODINGS, Coding
@@ -34,6 +36,7 @@ from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
 _RESOURCE_OCTETS: Final = 2048
 NAME_OCTETS: Final = 64
 _COARSEST_TICK_SECONDS: Final = 2
+_ANSWERS_LOOKED_AT: Final = 8
 _ABSENCES_OCTETS_LIMIT: Final = 1024 * _RESOURCE_OCTETS
 """What is not there is remembered too, but never at the expense of what is."""
 
@@ -42,11 +45,12 @@ def _do_nothing(reason: str, is_news: bool) -> None:
     """Leave a root that is out of reach to those who come after."""
 
 
-class Resource:
-    """What stands at a path of names, while it stands there."""
+class Resource(Basis):
+    """What stands at a path of names, while it stands there: a basis of the answers made of it."""
 
     __slots__ = (
-        "checked_second",
+        "_answers",
+        "_catalogue",
         "edges",
         "edition",
         "hits",
@@ -58,7 +62,16 @@ class Resource:
         "octets",
     )
 
-    def __init__(self, names: tuple[bytes, ...], kind: Kind, edges: tuple[Edge, ...]) -> None:
+    def __init__(
+        self,
+        catalogue: "Catalogue",
+        names: tuple[bytes, ...],
+        kind: Kind,
+        edges: tuple[Edge, ...],
+    ) -> None:
+        self._catalogue = catalogue
+        # Answers that are recalled; an answer that recall has dropped is gone from here as well.
+        self._answers: list[weakref.ref[Releasable]] = []
         self.names = names
         self.kind = kind
         self.edges = edges
@@ -71,6 +84,26 @@ class Resource:
         self.checked_second = 0
         self.hits = 0
         self.octets = _RESOURCE_OCTETS + NAME_OCTETS * len(names) + sum(map(len, names))
+
+    def stands(self, second: int) -> bool:  # noqa: ARG002
+        """Return whether this still stands at its path, compared with the file system once a second."""
+        return self._catalogue.confirm(self)
+
+    def hold(self, answer: Releasable) -> None:
+        """Have an answer that is kept release its content when this ends."""
+        answers = self._answers
+        if len(answers) >= _ANSWERS_LOOKED_AT and len(answers) & (len(answers) - 1) == 0:
+            # At each doubling, so that it costs O(1) for each.
+            self._answers = answers = [one for one in answers if one() is not None]
+        answers.append(weakref.ref(answer))
+
+    def end_answers(self) -> None:
+        """Let none of the answers made so far be given again."""
+        answers, self._answers = self._answers, []
+        for reference in answers:
+            answer = reference()
+            if answer is not None:
+                answer.release()
 
 
 class _RootName:
@@ -86,7 +119,6 @@ class Catalogue:
     """The resources below one root.
 
     ``cache_octets`` bounds what is kept in memory, ``kept_octets_limit`` what is kept of one file.
-    ``on_change`` is called when something ended that was handed out in this second,
     ``on_root_out_of_reach`` when another root stands where the root was, and may not be read: with the
     reason, again and again, and with whether it was not told of this one before.
     """
@@ -96,7 +128,6 @@ class Catalogue:
         root: Path,
         clock: Clock,
         report: Callable[[str], None],
-        on_change: Callable[[], None],
         on_root_out_of_reach: Callable[[str, bool], None] = _do_nothing,
         *,
         cache_octets: int,
@@ -106,7 +137,6 @@ class Catalogue:
         self._root_shown = os.fspath(root)
         self._root_path = os.fsencode(_make_absolute(root))
         self._clock = clock
-        self._on_change = on_change
         self._on_root_out_of_reach = on_root_out_of_reach
         self._report = report
         self._kept_octets_limit = kept_octets_limit
@@ -134,16 +164,26 @@ class Catalogue:
             self._root_checked_second = second
             self._follow_root()
         resource = self._files.get(names) or self._absences.get(names)
-        if resource is not None and resource.checked_second != second:
+        if resource is None or not self.confirm(resource):
+            return self._look_up(names)
+        return resource
+
+    def confirm(self, resource: Resource) -> bool:
+        """Return whether what was found still stands; once a second it is looked at again."""
+        second = self._clock.second
+        if self._root_checked_second != second:
+            self._root_checked_second = second
+            self._follow_root()
+        if not resource.is_current:
+            return False
+        if resource.checked_second != second:
             resource.checked_second = second
             if not self._is_as_found(resource):
                 self._on_end(resource)
-                resource = None
-        if resource is None:
-            return self._look_up(names)
+                return False
         if resource.hits < HITS_LIMIT:
             resource.hits += 1
-        return resource
+        return True
 
     def open_file(self, resource: Resource) -> OpenFile | None:
         """Open the file of a resource whose content is not kept; None where it has ended."""
@@ -221,7 +261,8 @@ class Catalogue:
         before = resource.edition.lengths.get(coding, 0)
         resource.edition.add_coding(coding, coded)
         self._files.grow(resource.names, resource, len(coded) - before)
-        self._on_change()
+        # A client that takes this coding is to get it from now on.
+        resource.end_answers()
 
     def close(self) -> None:
         """Give back every descriptor."""
@@ -332,7 +373,7 @@ class Catalogue:
 
     def _look_up(self, names: tuple[bytes, ...]) -> Resource:
         found = walk(self._root, self._real_root_path, names, self._number_folder)
-        resource = Resource(names, found.kind, found.edges)
+        resource = Resource(self, names, found.kind, found.edges)
         resource.checked_second = self._clock.second
         try:
             if found.kind is Kind.FILE:
@@ -364,7 +405,9 @@ class Catalogue:
 
     def _is_as_found(self, resource: Resource) -> bool:
         """Compare with the file system what was found there earlier."""
-        if resource.edition is None or resource.may_be_ambiguous:
+        if resource.edition is None:
+            return resource.kind is Kind.MISSING and self._is_nothing(resource.names)
+        if resource.may_be_ambiguous:
             return False
         if resource.edition.last_modified_seconds > self._clock.second:
             # The clock was set back, and what was of the past is of the future now.
@@ -385,6 +428,16 @@ class Catalogue:
         except (OSError, ValueError):
             return None
 
+    def _is_nothing(self, names: tuple[bytes, ...]) -> bool:
+        """Return whether the file system says that nothing stands at a path of names."""
+        try:
+            os.stat(b"/".join((self._root_path, *names)))
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
+
     def _on_end(self, dependent: Dependent | None, *, is_written: bool = False) -> None:
         """Take out what has ended, everything with None, and let nothing of it be recalled.
 
@@ -404,13 +457,12 @@ class Catalogue:
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""
         resource.is_current = False
+        resource.checked_second = -1
+        resource.end_answers()
         if resource.edition is not None and resource.edition.file is not None:
             resource.edition.file.distrust(is_written=is_written)
         if self.watch is not None:
             self.watch.forget(resource)
-        # Only answers with content of files are recalled, and not beyond the second.
-        if resource.edition is not None and resource.checked_second == self._clock.second:
-            self._on_change()
 
 
 def _has_unwatched(edges: tuple[Edge, ...]) -> bool:

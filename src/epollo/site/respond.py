@@ -18,7 +18,17 @@ from epollo.http.content_coding import (
     select_coding,
 )
 from epollo.http.dates import format_date
-from epollo.http.message import FieldLine, FileSegment, Request, Response, Segment
+from epollo.http.message import (
+    PERMANENT,
+    AllOf,
+    Basis,
+    FieldLine,
+    FileSegment,
+    OneSecond,
+    Request,
+    Response,
+    Segment,
+)
 from epollo.http.preconditions import (
     CONDITIONAL_FIELDS,
     Outcome,
@@ -37,7 +47,13 @@ from epollo.http.target import TargetForm, decode_path, encode_path
 from epollo.loop import Clock
 from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
 from epollo.site.compressor import Compressor
-from epollo.site.representation import KEPT_FILE_OCTETS, Edition, KeptFile, Representation
+from epollo.site.representation import (
+    KEPT_FILE_OCTETS,
+    Edition,
+    KeptFile,
+    OpenFile,
+    Representation,
+)
 from epollo.site.resolve import Kind, is_hidden
 
 INDEX: Final = b"index.html"
@@ -46,6 +62,8 @@ NOT_FOUND_PAGE: Final = b"404.html"
 _ALLOW: Final = (b"Allow", b"GET, HEAD, OPTIONS")
 _NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
 _READING: Final = frozenset((b"GET", b"HEAD"))
+RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {b"accept-encoding", b"authorization", b"range"}
+"""The fields that an answer may depend on."""
 _CONDITIONS: Final = CONDITIONAL_FIELDS - {b"if-range"}
 # What may stand in a query (RFC 3986 section 3.4); all else is encoded before it goes into a Location.
 _NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
@@ -53,13 +71,30 @@ _NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _COMPRESSED_OCTETS_MINIMUM: Final = 256
 _REPLACED_ATTEMPTS: Final = 3
 
-_BAD_REQUEST: Final = respond_plainly(400)
+# Conditions of dates: they are read, and compared, by the time of the request (RFC 9110 section 5.6.7).
+_DATED: Final = frozenset((b"if-modified-since", b"if-unmodified-since", b"if-range"))
+
+_BAD_REQUEST: Final = respond_plainly(400, basis=PERMANENT)
 _FORBIDDEN: Final = respond_plainly(403)
 _PRECONDITION_FAILED: Final = respond_plainly(412)
-_NOT_ALLOWED: Final = respond_plainly(405, (_ALLOW,))
-_OPTIONS: Final = Response(204, (_ALLOW,))
-_NOT_FOUND: Final = respond_plainly(404)
+_NOT_ALLOWED: Final = respond_plainly(405, (_ALLOW,), basis=PERMANENT)
+_OPTIONS: Final = Response(204, (_ALLOW,), basis=PERMANENT)
+_PLAIN_NOT_FOUND: Final = respond_plainly(404)
 _UNAVAILABLE: Final = respond_plainly(503, ((b"Retry-After", b"1"),))
+
+
+class _Unchanged(Basis):
+    """The content of a file that is not kept, as the basis of an answer: looked at each time."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: OpenFile) -> None:
+        self.checked_second = -1
+        self._file = file
+
+    def stands(self, second: int) -> bool:
+        """Return whether the content is still that of the version."""
+        return self._file.is_unchanged(second)
 
 
 class Site:
@@ -97,7 +132,7 @@ class Site:
         if names[-1]:
             resource = self._catalogue.find(names)
             if resource.kind is Kind.FOLDER:
-                return _redirect((*names, b""), target.query)
+                return _redirect((*names, b""), target.query, resource)
         else:
             resource = self._catalogue.find((*names[:-1], INDEX))
         return self._respond_with(request, resource)
@@ -120,7 +155,7 @@ class Site:
             if resource.kind is Kind.UNAVAILABLE:
                 break
             if resource.edition is None:
-                return self._respond_not_found()
+                return self._respond_not_found(resource)
             response = self._respond_with_edition(request, resource, resource.edition)
             if response is not None:
                 return response
@@ -128,11 +163,13 @@ class Site:
             resource = self._catalogue.find(resource.names)
         return _UNAVAILABLE
 
-    def _respond_not_found(self) -> Response:
-        """Answer 404 with the site's own page if it has one."""
-        edition = self._catalogue.find((NOT_FOUND_PAGE,)).edition
+    def _respond_not_found(self, *absences: Basis) -> Response:
+        """Answer 404 with the site's own page if it has one; what is not there is the basis."""
+        page = self._catalogue.find((NOT_FOUND_PAGE,))
+        edition = page.edition
+        basis = AllOf(*absences, page)
         if edition is None or edition.identity.content is None:
-            return _NOT_FOUND
+            return _PLAIN_NOT_FOUND.on(basis)
         return Response(
             404,
             (
@@ -141,6 +178,7 @@ class Site:
                 _NO_SNIFF,
             ),
             (edition.identity.content,),
+            basis=basis,
         )
 
     def _respond_with_edition(
@@ -162,7 +200,11 @@ class Site:
                 now_seconds,
             )
             if outcome is Outcome.NOT_MODIFIED:
-                return _respond_not_modified(resource, edition, representation)
+                response = _respond_not_modified(edition, representation)
+                # That of a file which is not kept depends on more than the catalogue's events tell.
+                is_kept = representation.content is not None
+                basis = self._select_basis(request, resource, edition) if is_kept else None
+                return response.on(basis)
             if outcome is Outcome.FAILED:
                 return _PRECONDITION_FAILED
         if b"range" in fields and request.method == b"GET":
@@ -178,20 +220,44 @@ class Site:
                 if ranges is UNSATISFIABLE:
                     return _respond_unsatisfiable(representation)
                 if ranges is not None:
-                    return self._respond_in_part(resource, edition, coding, ranges)
+                    return self._respond_in_part(request, resource, edition, coding, ranges)
         if representation.content is None:
             return self._respond_from_file(request, resource, edition)
+        basis = self._select_basis(request, resource, edition)
         if representation.ok is not None:
-            return representation.ok
+            return (
+                representation.ok
+                if representation.ok.basis is basis
+                else representation.ok.on(basis)
+            )
         response = Response(
             200,
             _describe(edition, coding, representation.length, now_seconds),
             (representation.content,),
-            is_recallable=resource.is_current,
+            basis=basis,
         )
         if edition.last_modified_seconds < now_seconds:
             representation.ok = response
         return response
+
+    def _select_basis(self, request: Request, resource: Resource, edition: Edition) -> Basis | None:
+        """Return what an answer that was made of this edition rests on.
+
+        Some depend on the time besides: Last-Modified within the second of a change, and conditions of
+        dates, which an entity tag takes the place of (RFC 9110 section 13.2.2).
+        """
+        if not resource.is_current:
+            return None
+        second = self._clock.second
+        fields = request.fields
+        is_dated = not _DATED.isdisjoint(fields) and (
+            b"if-none-match" not in fields
+            or b"if-range" in fields
+            or b"if-unmodified-since" in fields
+        )
+        if is_dated or edition.last_modified_seconds >= second:
+            return AllOf(resource, OneSecond(second))
+        return resource
 
     def _negotiate(self, accept_encoding: bytes, resource: Resource, edition: Edition) -> bytes:
         """Return the coding to send now; have the others made for those who ask later."""
@@ -225,22 +291,36 @@ class Site:
             200,
             fields,
             (FileSegment(file, 0, edition.identity.length),),
-            is_recallable=resource.is_current and file is edition.file,
+            basis=self._select_file_basis(request, resource, edition, file),
         )
 
+    def _select_file_basis(
+        self, request: Request, resource: Resource, edition: Edition, file: OpenFile
+    ) -> Basis | None:
+        """Return what an answer that is read from a file rests on; no event tells of all changes."""
+        basis = self._select_basis(request, resource, edition)
+        if basis is None or file is not edition.file:
+            return None
+        return AllOf(basis, _Unchanged(file))
+
     def _respond_in_part(
-        self, resource: Resource, edition: Edition, coding: bytes, ranges: list[ByteRange]
+        self,
+        request: Request,
+        resource: Resource,
+        edition: Edition,
+        coding: bytes,
+        ranges: list[ByteRange],
     ) -> Response | None:
         """Answer 206 with one range, or with several as multipart/byteranges."""
         representation = edition.representations[coding]
         whole = representation.content
-        is_recallable = resource.is_current
+        basis = self._select_basis(request, resource, edition)
         if whole is None:
             file = self._catalogue.open_file(resource)
             if file is None:
                 return None
             whole = FileSegment(file, 0, representation.length)
-            is_recallable &= file is edition.file
+            basis = self._select_file_basis(request, resource, edition, file)
         if len(ranges) == 1:
             content = _cut(whole, ranges[0])
             length = ranges[0].last - ranges[0].first + 1
@@ -250,7 +330,7 @@ class Site:
                 206,
                 (*fields, (b"Content-Range", content_range)),
                 (content,),
-                is_recallable=is_recallable,
+                basis=basis,
             )
         # Made from a hash of the content, so that the content cannot hold it (RFC 2046 section 5.1.1)
         # and the same request gets the same octets.
@@ -263,7 +343,7 @@ class Site:
         segments: list[Segment] = []
         for part_head, byte_range in parts:
             segments += (part_head, _cut(whole, byte_range))
-        response = Response(206, (), (*segments, closing), is_recallable=is_recallable)
+        response = Response(206, (), (*segments, closing), basis=basis)
         content_type = b"multipart/byteranges; boundary=%b" % boundary
         response.fields = (
             (b"Content-Type", content_type),
@@ -311,16 +391,9 @@ def _validate(edition: Edition, representation: Representation) -> tuple[FieldLi
     return (entity_tag,)
 
 
-def _respond_not_modified(
-    resource: Resource, edition: Edition, representation: Representation
-) -> Response:
+def _respond_not_modified(edition: Edition, representation: Representation) -> Response:
     if representation.not_modified is None:
-        # That of a file which is not kept depends on more than the catalogue's events tell.
-        representation.not_modified = Response(
-            304,
-            _validate(edition, representation),
-            is_recallable=representation.content is not None and resource.is_current,
-        )
+        representation.not_modified = Response(304, _validate(edition, representation))
     return representation.not_modified
 
 
@@ -330,9 +403,10 @@ def _respond_unsatisfiable(representation: Representation) -> Response:
     return respond_plainly(416, ((b"Content-Range", content_range),))
 
 
-def _redirect(names: tuple[bytes, ...], query: bytes | None) -> Response:
+def _redirect(names: tuple[bytes, ...], query: bytes | None, folder: Resource) -> Response:
     """Send the client to a path of this very host: no names make a path that leads to another."""
     location = encode_path(names)
     if query is not None:
         location += b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
-    return respond_plainly(301, ((b"Location", location),))
+    basis = folder if folder.is_current else None
+    return respond_plainly(301, ((b"Location", location),), basis=basis)

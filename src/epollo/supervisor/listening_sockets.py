@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from epollo.connections.listening import (
+from epollo.errors import OperatorError
+from epollo.settings import Settings
+from epollo.transports.listening import (
     BoundPath,
     describe_address,
     identify_path,
@@ -15,8 +17,6 @@ from epollo.connections.listening import (
     open_shared_sockets,
     open_unix_socket,
 )
-from epollo.errors import OperatorError
-from epollo.settings import Settings
 
 
 class Asked(NamedTuple):

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from epollo.connections.listening import BoundPath, adopt
 from epollo.loop import EventLoop, Handler
 from epollo.supervisor.listening_sockets import Asked, Listening
+from epollo.transports.listening import BoundPath, adopt
 
 _VARIABLE: Final = "EPOLLO_UPGRADE"
 _SERVING: Final = b"serving"

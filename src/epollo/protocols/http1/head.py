@@ -28,8 +28,8 @@ from epollo.generations import Generations
 from epollo.http.fields import is_host, parse_content_length
 from epollo.http.grammar import OWS_OCTETS, parse_list
 from epollo.http.message import FieldLine, Request
-from epollo.http.preconditions import CONDITIONAL_FIELDS
 from epollo.http.target import Target, TargetForm, parse_target
+from epollo.protocols.contract import Refusal
 
 CRLF: Final = b"\r\n"
 
@@ -56,17 +56,10 @@ METHODS: Final = frozenset(
 )
 """The methods that we know; any other is answered 501 (RFC 9110 section 9.1)."""
 
-RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {
-    b"accept-encoding",
-    b"authorization",
-    b"connection",
-    b"content-length",
-    b"expect",
-    b"host",
-    b"range",
-    b"transfer-encoding",
-}
-"""The fields that an answer, or the framing of the request, may depend on."""
+FRAMING_FIELDS: Final = frozenset(
+    (b"connection", b"content-length", b"expect", b"host", b"transfer-encoding")
+)
+"""The fields that this protocol reads itself; all others are relevant only to what the site says."""
 
 # A request that asks by HEAD; empty lines before it are ignored (RFC 9112 section 2.2).
 _HEAD_BEGIN: Final = re.compile(rb"(?:\r\n)*HEAD ")
@@ -83,17 +76,6 @@ class Limits(NamedTuple):
     head_octets: int = 32 * 1024
     fields: int = 100
     content_octets: int = 64 * 1024
-
-
-class Refusal(NamedTuple):
-    """The octets are no valid request: the status to answer with before the connection is closed.
-
-    ``is_head`` is whether they ask by HEAD, so that no content may follow the answer (RFC 9110
-    section 9.3.2).
-    """
-
-    status: int
-    is_head: bool = False
 
 
 class RequestLine(NamedTuple):
@@ -118,12 +100,26 @@ class Head(NamedTuple):
 
 
 class HeadReader:
-    """Reads heads for all connections, and recalls lines that it has read before."""
+    """Reads heads for all connections, and recalls lines that it has read before.
 
-    __slots__ = ("_ignored_lines", "_lines", "_request_lines", "_seen", "limits")
+    ``relevant_fields`` are those that an answer may depend on, as the site's policy says.
+    """
 
-    def __init__(self, limits: Limits) -> None:
+    __slots__ = (
+        "_has_cookies",
+        "_ignored_lines",
+        "_lines",
+        "_relevant",
+        "_request_lines",
+        "_seen",
+        "limits",
+    )
+
+    def __init__(self, limits: Limits, relevant_fields: frozenset[bytes]) -> None:
         self.limits = limits
+        self._relevant = FRAMING_FIELDS | relevant_fields
+        # Whether an answer may depend on cookies: then the octets around one do not decide on it.
+        self._has_cookies = b"cookie" in self._relevant
         # At most 1,024 lines and 256 KiB twice over: a mebibyte for each with what dictionaries take.
         self._request_lines: Generations[bytes, RequestLine] = _recollect_lines()
         self._lines: Generations[bytes, FieldLine] = _recollect_lines()
@@ -150,7 +146,7 @@ class HeadReader:
             found = _FIELD_LINE.fullmatch(line)
             if found is None:
                 return self._first_fault(octets)
-            if found[1].lower() not in RELEVANT_FIELDS:
+            if found[1].lower() not in self._relevant:
                 relevant.remove(line)
                 self._ignore(line)
             elif self._read_field_line(line) is None:
@@ -209,6 +205,20 @@ class HeadReader:
             return self._judge_length(octets, begin), start, count
         is_refused = _FORBIDDEN.search(octets, begin) is not None
         return (refuse(400, octets) if is_refused else None), start, count
+
+    def part_at_cookie(self, octets: bytes) -> tuple[bytes, bytes] | None:
+        """Return what stands before and after the first cookie of a head, and that is a valid line.
+
+        None where there is none, as browsers write it, and where an answer may depend on it. The two
+        parts decide on the answer alone, and are found at a quarter of the price of reducing the head.
+        """
+        if self._has_cookies:
+            return None
+        start = octets.find(_COOKIE)
+        end = octets.find(CRLF, start + 2)
+        if start < 0 or end < 0 or _VALUE.fullmatch(octets, start + 2, end) is None:
+            return None
+        return octets[:start], octets[end:]
 
     def _read_request_line(self, line: bytes) -> RequestLine | Refusal:
         known = self._request_lines.get(line, len(line))
@@ -270,7 +280,7 @@ class HeadReader:
         if name == b"content-length" and parse_content_length(value) is None:
             return None
         field = (name, value)
-        if length <= _RECALLED_LINE_OCTETS and name in RELEVANT_FIELDS:
+        if length <= _RECALLED_LINE_OCTETS and name in self._relevant:
             self._lines.put(line, field, length)
         return field
 
@@ -287,19 +297,6 @@ def refuse(status: int, octets: bytes) -> Refusal:
     they are here when a fault is found, however the octets were split.
     """
     return Refusal(status, _HEAD_BEGIN.match(octets) is not None)
-
-
-def part_at_cookie(octets: bytes) -> tuple[bytes, bytes] | None:
-    """Return what stands before and after the first cookie of a head, and that is a valid line.
-
-    None where there is none, as browsers write it. The two parts decide on the answer alone, and are
-    found at a quarter of the price of reducing the head.
-    """
-    start = octets.find(_COOKIE)
-    end = octets.find(CRLF, start + 2)
-    if start < 0 or end < 0 or _VALUE.fullmatch(octets, start + 2, end) is None:
-        return None
-    return octets[:start], octets[end:]
 
 
 def _recollect_lines() -> Generations[bytes, Any]:

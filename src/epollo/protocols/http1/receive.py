@@ -1,156 +1,213 @@
-"""One peer's side of HTTP/1: octets in, requests out (RFC 9112 sections 2.2, 6.3 and 9.3).
+"""HTTP/1 as a closed machine: octets in, queries out; answers in (RFC 9112 sections 2.2, 6.3 and 9.3).
 
-A head that is complete is handed out as octets first: who has answered the same octets before need
-not have them read again. Who has not has them reduced, may know the answer to that, and only then has
-it read by `Http1.read_head`.
+A head that is complete is handed out as octets first: a caller that knows the answer to the same octets
+need not have them reduced, and one that knows the answer to what they are reduced to need not have them
+read.
 """
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 
-from epollo.http.message import Request
+from epollo.http.message import Request, Response, Segment
+from epollo.protocols.answer import Answer
+from epollo.protocols.contract import Query, Refusal
 from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress
-from epollo.protocols.http1.head import Head, HeadReader, Refusal, refuse
+from epollo.protocols.http1.head import Head, HeadReader, refuse
+from epollo.protocols.http1.render import Prefixes, end_answer, render_answer, render_refusal
 
 _EMPTY_LINE: Final = b"\r\n"
 _EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
 _HEAD_END: Final = b"\r\n\r\n"
 
 
-class Incoming(NamedTuple):
-    """A request that has been received whole, and how to answer it.
-
-    ``persists`` is whether the connection may go on after the answer. ``may_recall`` is whether the
-    octets of the head were the whole request, and answer for nobody in particular.
-    """
-
-    request: Request
-    minor_version: int
-    persists: bool
-    may_recall: bool
-
-
 class Http1:
-    """The receiving half of a connection."""
+    """One connection's state in HTTP/1; ``requests_limit`` is the most that it answers, 0 for any."""
 
-    __slots__ = ("_content", "_count", "_judged", "_pending", "_reader", "_start", "head", "inbox")
+    __slots__ = (
+        "_content",
+        "_count",
+        "_finished",
+        "_head",
+        "_inbox",
+        "_judged",
+        "_minor_version",
+        "_persists",
+        "_reader",
+        "_request",
+        "_requests_left",
+        "_start",
+        "is_ended_here",
+        "is_whole",
+    )
 
-    def __init__(self, reader: HeadReader) -> None:
+    def __init__(self, reader: HeadReader, requests_limit: int = 0) -> None:
         self._reader = reader
-        self.inbox = b""
-        """Octets that are not part of anything complete yet."""
-        self.head = b""
-        """The head of the request whose content is awaited, for whoever wants to know it later."""
+        # Octets that are not part of anything complete yet.
+        self._inbox = b""
+        # Of the request that was read last: its head as it came, and how it may be answered.
+        self._head = b""
+        self._request: Request | None = None
+        self._minor_version = 1
+        self._persists = True
         self._content: LengthReader | ChunkReader | None = None
-        self._pending: Incoming | None = None
+        # A request whose content was read past, until it is taken.
+        self._finished: Request | None = None
+        self.is_whole = True
+        """Whether the request that was read last consists of its head alone."""
         # How far the lines of an incomplete head have been judged, and its octets.
         self._start = 0
         self._count = 0
         self._judged = 0
+        self._requests_left = requests_limit or -1
+        self.is_ended_here = False
+        """Whether the last answer ended the connection without the peer's wish: it may send more."""
 
     @property
-    def is_between_requests(self) -> bool:
-        """Tell whether nothing of another request, nor of the last one's content, is missing.
+    def is_between(self) -> bool:
+        """Whether nothing of another request, nor of the last one's content, is missing.
 
         Half an empty line may be here then.
         """
-        return self._pending is None and self.inbox in {b"", b"\r"}
+        return self._request is None and self._inbox in {b"", b"\r"}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no octet waits here."""
+        return not self._inbox
 
     def receive(self, octets: bytes) -> None:
         """Take in what the peer sent."""
-        self.inbox = self.inbox + octets if self.inbox else octets
+        self._inbox = self._inbox + octets if self._inbox else octets
 
-    def next_event(self) -> bytes | Incoming | Refusal | None:
-        """Return the octets of a complete head, a request whose content was read past, or a refusal.
+    def next(self) -> Query | Refusal | None:
+        """Return a complete head, the one whose content was read past, or a refusal.
 
         None: more octets are needed.
         """
         if self._content is not None:
             return self._read_content()
-        inbox = self.inbox
+        inbox = self._inbox
         if not self._count and inbox.startswith(_EMPTY_LINE):
             # RFC 9112 section 2.2: an empty line before a request is to be ignored.
-            inbox = self.inbox = _EMPTY_LINES.sub(b"", inbox, count=1)
+            inbox = self._inbox = _EMPTY_LINES.sub(b"", inbox, count=1)
         if not inbox:
             return None
         end = inbox.find(_HEAD_END, max(0, self._start - 2))
         limit = self._reader.limits.head_octets
         if 0 <= end <= limit - 4:
-            self.inbox = inbox[end + 4 :]
+            self._inbox = inbox[end + 4 :]
             self._start = self._count = self._judged = 0
-            return inbox[: end + 4]
+            return Query(inbox[: end + 4])
         octets = inbox[:limit]
         refusal, self._start, self._count = self._reader.judge_lines(
             octets, self._start, self._count, self._judged
         )
         self._judged = len(octets)
         if refusal is None and len(inbox) >= limit:
-            refusal = self.refuse(431)
+            refusal = refuse(431, octets)
         return refusal
 
-    def read_head(self, octets: bytes) -> Incoming | Refusal | None:
-        """Read the head that `next_event` handed out, as reduced by the reader.
+    def reduce(self, query: Query) -> bytes | Refusal:
+        """Return the head without the lines that no answer depends on."""
+        reduced = self._reader.reduce(query.octets)
+        if isinstance(reduced, Refusal):
+            self._take_back(query.octets)
+        return reduced
 
-        None: content follows, the request comes with a later event.
+    def read(self, query: Query, key: bytes) -> Request | Refusal | None:
+        """Return the request of a query that was reduced to ``key``.
+
+        None: content follows, and the query is returned again when it has been read past.
         """
-        head = self._reader.read(octets)
+        if self._finished is not None:
+            request, self._finished = self._finished, None
+            return request
+        head = self._reader.read(key)
         if isinstance(head, Refusal):
-            self.take_back(octets)
+            self._take_back(query.octets)
             return head
-        if head.content_length == 0:
-            request = head.request
-            return Incoming(
-                request,
-                head.minor_version,
-                head.persists,
-                request.method in _RECALLED_METHODS
-                and not head.expects_continue
-                and b"authorization" not in request.fields,
-            )
-        return self._expect_content(head)
+        self._head = query.octets
+        self._minor_version, self._persists = head.minor_version, head.persists
+        self.is_whole = head.content_length == 0
+        return head.request if self.is_whole else self._expect_content(head)
 
-    def take_back(self, octets: bytes) -> None:
+    def render(self, request: Request, response: Response, *, may_persist: bool) -> Answer:
+        """Return the answer that a response is to the request that was read last."""
+        return render_answer(
+            request, response, self._minor_version, persists=self._persists and may_persist
+        )
+
+    def refuse(self, refusal: Refusal) -> Answer:
+        """Return the last answer to a peer whose octets make no request."""
+        return render_refusal(refusal)
+
+    def refuse_unfinished(self, status: int) -> Answer:
+        """Return the last answer to a peer of whose request a part is here."""
+        return render_refusal(self._refuse(status))
+
+    def conclude(self, answer: Answer) -> Answer:
+        """Count an answer, and return it as it is to be given: the last one says that it is the last."""
+        self._requests_left -= 1
+        if self._requests_left:
+            return answer
+        self.is_ended_here = True
+        return end_answer(answer)
+
+    def answer(self, answer: Answer, date: bytes) -> Sequence[Segment]:
+        """Return an answer as it is sent, with this value of Date."""
+        return frame(answer, Prefixes(date))
+
+    def describe(self, query: Query | None = None) -> bytes:
+        """Return the head of a query as it came; without one, what is here of a head."""
+        if query is not None:
+            return query.octets
+        return self._inbox if self._request is None else self._head
+
+    def _refuse(self, status: int) -> Refusal:
+        """Return the refusal, with this status, of the request that is under way."""
+        if self._request is not None:
+            return Refusal(status, self._request.method == b"HEAD")
+        return refuse(status, self._inbox)
+
+    def _take_back(self, octets: bytes) -> None:
         """Take back a head that was refused.
 
         Where its message ends is not known: nothing that follows is between requests.
         """
-        self.inbox = octets + self.inbox
+        self._inbox = octets + self._inbox
 
-    def refuse(self, status: int) -> Refusal:
-        """Return the refusal, with this status, of the request that is under way."""
-        if self._pending is not None:
-            return Refusal(status, self._pending.request.method == b"HEAD")
-        return refuse(status, self.inbox)
-
-    def _expect_content(self, head: Head) -> Incoming | None:
+    def _expect_content(self, head: Head) -> Request | None:
+        self._request = head.request
         limit = self._reader.limits.content_octets
         length = head.content_length
         is_too_large = length is not None and length > limit
         # RFC 9110 section 10.1.1: a final answer takes the place of 100; whether content follows it
         # nevertheless cannot be known, so nothing that comes then may be taken for a request.
         if is_too_large or head.expects_continue:
-            self._pending = Incoming(
-                head.request, head.minor_version, persists=False, may_recall=False
-            )
-            return self._pending
+            self._persists = False
+            return self._request
         self._content = ChunkReader(limit) if length is None else LengthReader(length)
-        self._pending = Incoming(head.request, head.minor_version, head.persists, may_recall=False)
         return None
 
-    def _read_content(self) -> Incoming | Refusal | None:
+    def _read_content(self) -> Query | Refusal | None:
         assert self._content is not None  # noqa: S101 - for the type checker
-        assert self._pending is not None  # noqa: S101
-        progress, position = self._content.read(self.inbox, 0)
-        self.inbox = self.inbox[position:]
+        progress, position = self._content.read(self._inbox, 0)
+        self._inbox = self._inbox[position:]
         if progress is Progress.UNFINISHED:
             return None
         if progress is Progress.MALFORMED:
-            return self.refuse(400)
-        request = self._pending
+            return self._refuse(400)
+        self._finished = self._request
         if progress is Progress.TOO_LARGE:
-            return request._replace(persists=False)
-        self._content = self._pending = None
-        return request
+            # The request is answered, and stays: nothing that follows is between requests.
+            self._persists = False
+        else:
+            self._content = self._request = None
+        return Query(self._head, is_whole=False)
 
 
-_RECALLED_METHODS: Final = frozenset((b"GET", b"HEAD"))
+def frame(answer: Answer, prefixes: Prefixes) -> Sequence[Segment]:
+    """Return an answer as it is sent: its head with short content, and what follows."""
+    octets = b"".join((prefixes[answer.status], answer.fields, answer.end, answer.content))
+    return (octets, *answer.rest)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.connections.listening import (
+from epollo.transports.listening import (
     adopt,
     describe_address,
     is_listening,

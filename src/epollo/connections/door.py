@@ -1,0 +1,148 @@
+"""The door of a service: arrivals pass it while there is room, and what makes room when there is none.
+
+Beyond the limits a peer gets a short answer 503, in one send that waits for nothing, and all others are
+served on. Before that happens the connections that nothing uses are closed, the one that has been
+idle for longest first.
+
+Facts: that there is no room is rare, and being idle begins and ends with every request.
+Decision: no list of the idle is kept. When room is needed the longest idle `_FOUND` are looked for
+among all, and closed one by one as need be.
+Consequence: a connection that becomes idle, or busy, costs nothing for this.
+Price: the look costs some 0.1 microseconds for each connection, so it is taken at most once a second,
+or when it has been paid for: one connection was closed for each `_LOOKS_PER_CLOSING` that the last
+look saw.
+"""
+
+import contextlib
+import heapq
+import resource
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Final, NamedTuple, TypeAlias
+
+from epollo.connections.service import Peer, Service
+from epollo.transports import PLAIN, Kind, Transport
+
+_FOUND: Final = 1024
+_LOOKS_PER_CLOSING: Final = 64
+_REPORT_EVERY_SECONDS: Final = 60.0
+
+# More than any system gives by itself (fs.nr_open, proc_sys_fs(5)).
+_DESCRIPTORS_LIMIT: Final = 1_048_576
+_RESERVED_DESCRIPTORS_LIMIT: Final = 8192
+
+
+class Arrival(NamedTuple):
+    """A peer that was accepted, on its way through the stages of its listener."""
+
+    transport: Transport
+    descriptor: int
+    address: str = ""
+    """Empty for a unix-domain socket's peer, which has none (unix(7))."""
+    received: bytes = b""
+    """Its first octets, where they were received already; changes were looked for after that."""
+    is_reported: bool = False
+    """Whether its first octets were there when the poller reported, so that no look is needed."""
+    kind: Kind = PLAIN
+
+
+Stage: TypeAlias = Callable[[Arrival], None]
+"""What takes an arrival on: a preamble, a handshake, the door, a protocol."""
+
+
+def claim_descriptors() -> int:
+    """Raise the soft limit of descriptors to the hard one; return how many connections suit it.
+
+    A shell gives 1,024, for the sake of programs that use select(2) (getrlimit(2)). A quarter, 8,192
+    at most, is left for files: kept content, and what is being sent.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _DESCRIPTORS_LIMIT if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS_LIMIT)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        # Refused, for instance where fs.nr_open was lowered, the limit stays what it is.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            soft = limit
+    descriptors = _DESCRIPTORS_LIMIT if soft == resource.RLIM_INFINITY else soft
+    return max(1, descriptors - min(descriptors // 4, _RESERVED_DESCRIPTORS_LIMIT))
+
+
+class Door:
+    """The stage that admits arrivals: ``serve`` takes those on that pass, ``turn_away`` the others."""
+
+    __slots__ = (
+        "_closed",
+        "_idle",
+        "_looked_at",
+        "_seen",
+        "_serve",
+        "_service",
+        "_told",
+        "_turn_away",
+    )
+
+    def __init__(self, service: Service, serve: Stage, turn_away: Stage) -> None:
+        self._service = service
+        self._serve = serve
+        self._turn_away = turn_away
+        # The longest idle last, each with the deadline that it had when it was found.
+        self._idle: list[tuple[float, Peer]] = []
+        self._seen = 0
+        self._closed = 0
+        self._looked_at = -1.0
+        self._told = -_REPORT_EVERY_SECONDS
+
+    def admit(self, arrival: Arrival) -> None:
+        """Have a peer served, or turn it away."""
+        service = self._service
+        count = len(service.peers)
+        if count >= service.capacity.connections and not self.make_room():
+            self._report_full(f"{count:,} connections are open")
+            self._turn_away(arrival)
+            return
+        if service.addresses is not None and not service.addresses.enter(arrival.address):
+            limit = service.addresses.limit
+            self._report_full(f"{arrival.address} has {limit:,} connections open")
+            self._turn_away(arrival)
+            return
+        self._serve(arrival)
+
+    def make_room(self) -> bool:
+        """Close the connection that has been idle for longest; return whether there was one."""
+        while True:
+            while self._idle:
+                deadline, peer = self._idle.pop()
+                # One that was used since is not the one that has been idle for longest any more.
+                if peer.deadline == deadline and peer.try_give_way():
+                    self._closed += 1
+                    return True
+            if not self._may_look():
+                return False
+            self._look()
+            if not self._idle:
+                return False
+
+    def _may_look(self) -> bool:
+        return (
+            self._service.clock.now - self._looked_at >= 1
+            or self._closed * _LOOKS_PER_CLOSING > self._seen
+        )
+
+    def _look(self) -> None:
+        peers = self._service.peers
+        self._seen = len(peers)
+        self._closed = 0
+        self._looked_at = self._service.clock.now
+        found = heapq.nsmallest(
+            _FOUND, (peer for peer in peers if peer.is_idle), key=attrgetter("deadline")
+        )
+        self._idle = [(peer.deadline, peer) for peer in reversed(found)]
+
+    def _report_full(self, reason: str) -> None:
+        service = self._service
+        if service.clock.now - self._told >= _REPORT_EVERY_SECONDS:
+            self._told = service.clock.now
+            service.report(
+                f"turned a peer away with 503: {reason}; "
+                f"such lines come once in {_REPORT_EVERY_SECONDS:.0f} seconds"
+            )

@@ -1,0 +1,310 @@
+"""The turn of a connection that speaks HTTP/1: receive once, answer what is complete, send it together.
+
+A turn is bounded: in octets received, in requests answered, in octets owed. A connection with more to do
+gets another turn in the next batch, after all others.
+"""
+
+import contextlib
+from _socket import MSG_DONTWAIT
+from collections.abc import Sequence
+from typing import Final
+
+from epollo.connections.connection import (
+    BEHIND,
+    BETWEEN,
+    FINISHING,
+    IDLE,
+    LINGERING,
+    RECEIVE_OCTETS,
+    RECEIVING,
+    Connection,
+)
+from epollo.connections.door import Arrival
+from epollo.connections.service import Service
+from epollo.errors import describe_fault
+from epollo.http.message import Segment
+from epollo.http.status import respond_plainly
+from epollo.loop import READABLE
+from epollo.protocols.answer import Answer, Exchange
+from epollo.protocols.contract import Query, Refusal
+from epollo.protocols.http1 import Http1, frame, refuse, render_refusal
+
+REQUESTS_PER_TURN: Final = 64
+"""At most so many pipelined requests are answered in one turn."""
+HIGH_WATER_OCTETS: Final = 256 * 1024
+"""A turn ends when it owes the peer more than this."""
+
+
+class Http1Connection(Connection):
+    """A connection that speaks HTTP/1."""
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, service: Service, arrival: Arrival) -> None:
+        super().__init__(service, arrival)
+        # Made when octets come that are not recalled whole; many a peer never needs one.
+        self._protocol: Http1 | None = None
+
+    def on_ready(self, events: int, received: bytes = b"") -> None:
+        """Receive once, and answer: from recall where these very octets are known."""
+        if self._outbox is not None:
+            self._flush(self._outbox)
+            return
+        if self._state == BEHIND:
+            self._take_turn(is_current=False)
+            return
+        try:
+            octets = received or self._transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if not octets:
+            # Every complete request has been answered: nothing is owed to a peer that half-closes.
+            self.close()
+            return
+        service = self._service
+        is_current = events != READABLE or not service.is_report_instant
+        if is_current:
+            service.look_for_changes()
+        reduced = b""
+        if self._state <= IDLE:
+            recall = service.recalls[self.kind.scheme]
+            if recall is not None:
+                answer = recall.young.get(octets)
+                if answer is None:
+                    answer, reduced = recall.find_whole(octets, service.reader)
+                if answer is not None and (
+                    answer.basis.checked_second == service.clock.second or recall.is_true(answer)
+                ):
+                    if self._state == IDLE:
+                        self.deadline = service.idle_deadline
+                    elif answer.persists:
+                        self._begin_idle()
+                    self._give(answer, octets)
+                    return
+        elif self._state == LINGERING:
+            return
+        protocol = self._protocol
+        if protocol is None:
+            protocol = self._protocol = Http1(service.reader, service.capacity.requests)
+        protocol.receive(octets)
+        self._take_turn(is_current, reduced)
+
+    def on_deadline(self) -> None:
+        """Give up waiting for this peer."""
+        if self._state == RECEIVING and self._outbox is None:
+            # RFC 9110 section 15.5.9.
+            protocol = self._protocol
+            assert protocol is not None  # noqa: S101 - part of a request is here
+            self._give(protocol.refuse_unfinished(408), protocol.describe())
+        else:
+            super().on_deadline()
+
+    def owe(self, answer: Answer, head: bytes, octets: bytes, sent_octets: int) -> None:
+        """Go on with a peer that has not taken the whole of its only answer, before it is registered."""
+        self._state = FINISHING
+        outbox = self._begin_outbox()
+        outbox.put(octets, sent_octets)
+        outbox.unlogged = (((head, answer),), self._service.clock.now)
+        self._await_room(outbox)
+
+    def _may_still_send(self) -> bool:
+        protocol = self._protocol
+        return protocol is not None and (not protocol.is_between or protocol.is_ended_here)
+
+    def _give(self, answer: Answer, head: bytes) -> None:
+        """Send the answer to the request with this head; finish after the last of a connection."""
+        if not answer.persists:
+            self._state = FINISHING
+        octets = b"".join(
+            (
+                self._service.prefixes[answer.status],
+                answer.fields,
+                answer.end,
+                answer.content,
+            )
+        )
+        rest = answer.rest
+        total = len(octets) + answer.length if rest else len(octets)
+        self._send(octets, rest, ((head, answer),), total)
+
+    def _give_all(self, exchanges: Sequence[Exchange]) -> None:
+        """Send the answers to pipelined requests together."""
+        if not exchanges[-1][1].persists:
+            self._state = FINISHING
+        prefixes = self._service.prefixes
+        segments: list[Segment] = []
+        for _, answer in exchanges:
+            segments += frame(answer, prefixes)
+        if all(isinstance(segment, bytes) for segment in segments):
+            octets = b"".join(segments)  # type: ignore[arg-type]
+            self._send(octets, (), exchanges, len(octets))
+            return
+        total = sum(answer.head_octets + answer.length for _, answer in exchanges)
+        self._send(b"", segments, exchanges, total)
+
+    def _take_turn(self, is_current: bool, reduced: bytes = b"") -> None:
+        """Answer the requests that are complete, in their order and together.
+
+        ``is_current`` is whether changes were looked for after the octets of these were received;
+        ``reduced`` is what the first of them was reduced to already, if it was.
+        """
+        protocol = self._protocol
+        service = self._service
+        assert protocol is not None  # noqa: S101 - octets were received
+        exchanges: list[Exchange] = []
+        owed_octets = 0
+        before = self._state
+        # Only what the poller reported first was there then; what follows it may be newer.
+        may_be_newer = before > IDLE
+        self._state = BEHIND
+        while len(exchanges) < REQUESTS_PER_TURN and owed_octets < HIGH_WATER_OCTETS:
+            query = protocol.next()
+            if query is None:
+                self._await_more(protocol, BEHIND if exchanges else before)
+                break
+            if may_be_newer and not is_current:
+                service.look_for_changes()
+                is_current = True
+            may_be_newer = True
+            if isinstance(query, Refusal):
+                answer: Answer | None = protocol.refuse(query)
+                head = protocol.describe()
+            else:
+                answer = self._answer(protocol, query, reduced)
+                head = query.octets
+            reduced = b""
+            if answer is None:
+                continue
+            if service.capacity.requests:
+                answer = protocol.conclude(answer)
+            exchanges.append((head, answer))
+            owed_octets += answer.length
+            if not answer.persists:
+                break
+        if len(exchanges) == 1:
+            head, answer = exchanges[0]
+            self._give(answer, head)
+        elif exchanges:
+            self._give_all(exchanges)
+
+    def _answer(self, protocol: Http1, query: Query, reduced: bytes) -> Answer | None:
+        """Return the answer to a query; None where content is to come first."""
+        service = self._service
+        recall = service.recalls[self.kind.scheme]
+        head = query.octets
+        if query.is_whole and not reduced:
+            if recall is not None and (answer := recall.find(head)) is not None:
+                return answer
+            outcome = protocol.reduce(query)
+            if isinstance(outcome, Refusal):
+                return protocol.refuse(outcome)
+            reduced = outcome
+            if recall is not None and (answer := recall.find_reduced(reduced, head)) is not None:
+                return answer
+        request = protocol.read(query, reduced)
+        if request is None:
+            return None
+        if isinstance(request, Refusal):
+            return protocol.refuse(request)
+        may_persist = not service.is_draining
+        try:
+            response = service.respond(request)
+        except Exception as fault:
+            service.report(describe_fault(fault))
+            response = respond_plainly(500)
+            may_persist = False
+        answer = protocol.render(request, response, may_persist=may_persist)
+        if recall is not None and protocol.is_whole and response.basis is not None:
+            recall.keep(reduced, answer)
+        return answer
+
+    def _await_more(self, protocol: Http1, before: int) -> None:
+        """Note that the peer has to move next, and by when.
+
+        ``before`` is the state that this turn began in, `BEHIND` if it had an answer. Without one the
+        deadline of a request stands, and so does any other where only empty lines came.
+        """
+        self._state = before
+        if not protocol.is_between:
+            if before != RECEIVING:
+                self._state = RECEIVING
+                self._set_deadline(self._service.timeouts.head)
+        elif before != BEHIND:
+            if not protocol.is_empty:
+                self._state = BETWEEN
+            elif before == BETWEEN:
+                self._state = IDLE
+        elif self._service.is_draining:
+            # The last answer was sent in an earlier turn, and promised that there would be more.
+            self._finish()
+        else:
+            self._begin_idle()
+            if not protocol.is_empty:
+                self._state = BETWEEN
+
+    def _begin_idle(self) -> None:
+        """Wait for the next request."""
+        self.deadline = self._service.idle_deadline
+        if self._state != IDLE:
+            self._state = IDLE
+            if self._events:
+                self._service.loop.note_deadline(self, self.deadline)
+
+
+def serve(service: Service, arrival: Arrival) -> None:
+    """Serve a peer that was let in: the last stage of a listener."""
+    if arrival.received and _answer_in_passing(service, arrival):
+        return
+    connection = Http1Connection(service, arrival)
+    try:
+        connection.on_accepted(arrival)
+    except Exception as fault:
+        service.loop.end_fault(connection, fault)
+
+
+def turn_away(service: Service, arrival: Arrival) -> None:
+    """Send the answer 503 and close, without waiting for anything."""
+    received = arrival.received
+    transport = arrival.transport
+    # A socket that is closed with octets unread resets the connection (RFC 9112 section 9.6).
+    with contextlib.suppress(OSError):
+        received = received or transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
+    answer = render_refusal(refuse(503, received), service.retry_fields)
+    (octets,) = frame(answer, service.prefixes)
+    with contextlib.suppress(OSError):
+        transport.send(octets, MSG_DONTWAIT)  # type: ignore[arg-type]
+    transport.close()
+
+
+def _answer_in_passing(service: Service, arrival: Arrival) -> bool:
+    """Answer a peer that wants one answer only, if that is known; return whether it was.
+
+    Nothing is waited for, so no `Connection` is needed: half of the way of such a peer saved.
+    """
+    recall = service.recalls[arrival.kind.scheme]
+    received = arrival.received
+    if recall is None or service.is_draining:
+        return False
+    answer = recall.find(received)
+    if answer is None or answer.persists or answer.rest or service.addresses is not None:
+        return False
+    (octets,) = frame(answer, service.prefixes)
+    try:
+        sent = arrival.transport.send(octets, MSG_DONTWAIT)  # type: ignore[arg-type]
+    except OSError:
+        return False
+    if sent < len(octets):
+        connection = Http1Connection(service, arrival)
+        try:
+            connection.owe(answer, received, octets, sent)  # type: ignore[arg-type]
+        except Exception as fault:
+            service.loop.end_fault(connection, fault)
+        return True
+    arrival.transport.close()
+    if service.log is not None:
+        address = arrival.address if service.keeps_addresses else None
+        service.log.note(address or None, received, answer, answer.length, service.clock.now)
+    return True

@@ -1,0 +1,110 @@
+"""Answers: responses rendered by a protocol, but for what belongs to one second.
+
+An answer is given again for as long as what it was made of stands, so nothing in it tells the time: the
+status line and Date stand in a prefix that all answers of one status share for a second. Content is that
+of the representation, never a copy.
+"""
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from epollo.http.message import ENDED, PERMANENT, Basis, File, Segment
+
+JOINED_OCTETS: Final = 16 * 1024
+"""Content up to this length is joined with its head when it is sent; longer content is not copied."""
+STEP_OCTETS: Final = 2 * 1024 * 1024
+"""At most so much of a file is sent in one turn, so that a large download holds up no other peer."""
+
+
+class Answer:
+    """A rendered answer: its fields, what ends its head, short content, and long content as ``rest``.
+
+    ``length`` is the octets of the content, ``head_octets`` those before it. The log is told ``method``,
+    ``target`` and ``status``. ``persists`` is whether the connection goes on after it.
+    ``basis`` is what it rests on; while that stands, the same request has this answer.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "basis",
+        "content",
+        "end",
+        "fields",
+        "file",
+        "head_octets",
+        "length",
+        "method",
+        "persists",
+        "rest",
+        "status",
+        "target",
+    )
+
+    def __init__(
+        self,
+        status: int,
+        fields: bytes,
+        end: bytes,
+        content: tuple[Segment, ...],
+        *,
+        persists: bool,
+        method: bytes,
+        target: bytes,
+        length: int,
+        head_octets: int,
+        basis: Basis = PERMANENT,
+    ) -> None:
+        self.status = status
+        self.fields = fields
+        self.end = end
+        self.content = b""
+        self.rest: tuple[Segment, ...] = content
+        self.file: File | None = None
+        """A file that the content is read from, and that may change before the answer is given again."""
+        if length <= JOINED_OCTETS and all(isinstance(segment, bytes) for segment in content):
+            self.content = content[0] if len(content) == 1 else b"".join(content)  # type: ignore[arg-type,assignment]
+            self.rest = ()
+        for segment in self.rest:
+            if isinstance(segment, bytes):
+                continue
+            if not segment.file.is_sealed:
+                self.file = segment.file
+        self.persists = persists
+        self.method = method
+        self.target = target
+        self.length = length
+        self.head_octets = head_octets
+        self.basis = basis
+
+    def release(self) -> None:
+        """Let go of the content: what the answer rests on has ended, and it is not given again."""
+        self.basis = ENDED
+        self.content = b""
+        self.rest = ()
+        self.file = None
+
+    def close(self) -> None:
+        """Give up content that will not be sent."""
+        for segment in self.rest:
+            if not isinstance(segment, bytes):
+                segment.file.close()
+
+
+Exchange: TypeAlias = tuple[bytes, Answer]
+"""What was asked, as the log is told it, and the answer."""
+
+
+def count_content(exchanges: Iterable[Exchange], unsent_octets: int) -> list[int]:
+    """Return how many octets of content each answer was sent with.
+
+    The answers were to be sent one after the other, and the last ``unsent_octets`` of them all were
+    not.
+    """
+    answers = [answer for _, answer in exchanges]
+    if not unsent_octets:
+        return [answer.length for answer in answers]
+    counts = []
+    for answer in reversed(answers):
+        counts.append(max(0, answer.length - unsent_octets))
+        unsent_octets -= min(answer.head_octets + answer.length, unsent_octets)
+    return counts[::-1]

@@ -1,0 +1,129 @@
+"""Responses as octets (RFC 9112 sections 4 and 5).
+
+A head is sent as three parts: a prefix that belongs to a status and a second (`Prefixes`), the fields of
+the response, and an end that says whether the connection persists.
+"""
+
+from typing import Final
+
+from epollo.http.message import PERMANENT, FieldLine, Request, Response
+from epollo.http.status import REASONS, respond_plainly
+from epollo.http.target import Target
+from epollo.protocols.answer import Answer
+from epollo.protocols.contract import Refusal
+
+_PREFIX: Final = b"HTTP/1.1 %d %b\r\nServer: epollo\r\nDate: %b\r\n"
+# With a Date (RFC 9110 section 5.6.7) and without the reason.
+_PREFIX_OCTETS: Final = len(_PREFIX % (200, b"", bytes(29)))
+
+# Persistence is the default of HTTP/1.1 and must be said to HTTP/1.0, the end of it the other way round
+# (RFC 9112 section 9.3).
+_END: Final = b"\r\n"
+_END_KEPT: Final = b"Connection: keep-alive\r\n\r\n"
+_END_CLOSED: Final = b"Connection: close\r\n\r\n"
+
+
+class Prefixes(dict[int, bytes]):
+    """The first lines of an answer by its status; all of one second, see `begin`."""
+
+    def __init__(self, date: bytes) -> None:
+        super().__init__()
+        self._date = date
+
+    def begin(self, date: bytes) -> None:
+        """Begin another second, which Date shows as this value."""
+        self.clear()
+        self._date = date
+
+    def __missing__(self, status: int) -> bytes:
+        prefix = self[status] = _PREFIX % (status, REASONS[status], self._date)
+        return prefix
+
+
+def render_answer(
+    request: Request, response: Response, minor_version: int, *, persists: bool
+) -> Answer:
+    """Return the answer that this response is to this request.
+
+    ``minor_version`` is the client's; ``persists`` is whether the connection goes on.
+    """
+    content, length = response.content, response.length
+    if not has_content(request.method, response.status):
+        for segment in content:
+            if not isinstance(segment, bytes):
+                segment.file.close()
+        content, length = (), 0
+    fields = render_fields(response)
+    end = (_END if minor_version else _END_KEPT) if persists else _END_CLOSED
+    return Answer(
+        response.status,
+        fields,
+        end,
+        content,
+        persists=persists,
+        method=request.method,
+        target=_show_target(request.target),
+        length=length,
+        head_octets=_count_head(response.status, fields, end),
+        basis=PERMANENT if response.basis is None else response.basis,
+    )
+
+
+def render_refusal(refusal: Refusal, fields: tuple[FieldLine, ...] = ()) -> Answer:
+    """Return the last answer to a peer whose octets make no request, with more ``fields``."""
+    response = respond_plainly(refusal.status, fields)
+    rendered = render_fields(response)
+    return Answer(
+        refusal.status,
+        rendered,
+        _END_CLOSED,
+        () if refusal.is_head else response.content,
+        persists=False,
+        method=b"-",
+        target=b"-",
+        length=0 if refusal.is_head else response.length,
+        head_octets=_count_head(refusal.status, rendered, _END_CLOSED),
+    )
+
+
+def end_answer(answer: Answer) -> Answer:
+    """Return the same answer as the last one of its connection (RFC 9112 section 9.6)."""
+    if not answer.persists:
+        return answer
+    content = (answer.content,) if answer.content else answer.rest
+    return Answer(
+        answer.status,
+        answer.fields,
+        _END_CLOSED,
+        content,
+        persists=False,
+        method=answer.method,
+        target=answer.target,
+        length=answer.length,
+        head_octets=_count_head(answer.status, answer.fields, _END_CLOSED),
+        basis=answer.basis,
+    )
+
+
+def render_fields(response: Response) -> bytes:
+    """Return the field lines of a response, which the response keeps."""
+    rendered = response.rendered
+    if rendered is None:
+        rendered = b"".join([b"%b: %b\r\n" % field for field in response.fields])
+        response.rendered = rendered
+    return rendered
+
+
+def has_content(method: bytes, status: int) -> bool:
+    """Return whether content follows the head of this answer (RFC 9110 section 6.4.1)."""
+    return method != b"HEAD" and status != 304 and status >= 200
+
+
+def _count_head(status: int, fields: bytes, end: bytes) -> int:
+    return _PREFIX_OCTETS + len(REASONS[status]) + len(fields) + len(end)
+
+
+def _show_target(target: Target) -> bytes:
+    if target.query is not None:
+        return b"%b?%b" % (target.path, target.query)
+    return target.path or target.authority or b"*"

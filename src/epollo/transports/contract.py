@@ -1,0 +1,63 @@
+"""What a connection needs of a peer's bytes, by the names of ``_socket.socket``.
+
+The plain socket *is* a transport, as ``select.epoll`` is a poller, so that the hot path has no call more.
+What differs between transports and is known beforehand is data of the listener (`Kind`), never asked for
+at a call.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+
+Buffer: TypeAlias = bytes | memoryview
+
+
+class Transport(Protocol):
+    """One peer's bytes, in both directions."""
+
+    def recv(self, limit: int, flags: int = 0, /) -> bytes:
+        """Return at most so many bytes; none at the end.
+
+        Raises `BlockingIOError` where nothing is here now, `OSError` where the peer is gone.
+        """
+
+    def send(self, data: Buffer, flags: int = 0, /) -> int:
+        """Take bytes for the peer; return how many were taken.
+
+        Raises `BlockingIOError` where none can be taken now, `OSError` where the peer is gone.
+        """
+
+    def sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancillary: Iterable[Any] = (),
+        flags: int = 0,
+        /,
+    ) -> int:
+        """Take bytes of several buffers in their order; otherwise like `send`."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Say that no more bytes follow. Raises `OSError` where the peer is gone."""
+
+    def setblocking(self, flag: bool, /) -> None:
+        """Let calls return at once instead of waiting, with False."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that a poller watches."""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+
+
+class Kind(NamedTuple):
+    """What holds of all transports of one listener."""
+
+    scheme: bytes
+    """``http`` or ``https`` (RFC 9110 section 4.2)."""
+    sends_files: bool
+    """Whether ``sendfile`` to the descriptor reaches the peer as content."""
+    holds_bytes: bool
+    """Whether bytes may wait in the transport that no poller sees."""
+
+
+PLAIN: Final = Kind(b"http", sends_files=True, holds_bytes=False)
+"""A socket without encryption."""
