@@ -231,9 +231,9 @@ def test_who_wants_one_answer_that_is_known_needs_no_connection(clock: HandClock
         made = []
 
         class Made(Connection):
-            def on_accepted(self, received: bytes = b"") -> None:
+            def on_accepted(self, received: bytes = b"", events: int = 0) -> None:
                 made.append(self)
-                super().on_accepted(received)
+                super().on_accepted(received, events)
 
         harness.admission._kind = Made
         first = harness.connect(address="192.0.2.1", received=LAST_GET)

@@ -88,9 +88,17 @@ class Admission:
         self._told = -_REPORT_EVERY_SECONDS
 
     def welcome(
-        self, peer: _socket.socket, descriptor: int, address: str, received: bytes = b""
+        self,
+        peer: _socket.socket,
+        descriptor: int,
+        address: str,
+        received: bytes = b"",
+        events: int = 0,
     ) -> None:
-        """Serve a peer that was accepted, or turn it away; its first octets may have been received."""
+        """Serve a peer that was accepted, or turn it away; its first octets may have been received.
+
+        ``events`` are as for `Connection.on_accepted`.
+        """
         service = self._service
         if service.connections >= service.capacity.connections and not self.make_room():
             self._turn_away(peer, received, f"{service.connections:,} connections are open")
@@ -104,7 +112,7 @@ class Admission:
             return
         connection = self._kind(service, peer, descriptor, self._kept_address(address))
         try:
-            connection.on_accepted(received)
+            connection.on_accepted(received, events)
         except Exception as fault:
             connection.on_fault(fault)
 

@@ -89,14 +89,15 @@ class Connection:
         self.deadline: float = math.inf
         service.connections += 1
 
-    def on_accepted(self, received: bytes = b"") -> None:
+    def on_accepted(self, received: bytes = b"", events: int = 0) -> None:
         """Take the first turn, before the poller is told about the socket.
 
-        ``received`` are the first octets, if they are here; a peer that wants one answer only is never
-        registered.
+        ``received`` are the first octets, if they are here, and changes were looked for after they were
+        received. ``events`` are `READABLE` where the poller's report means that they are there.
+        A peer that wants one answer only is never registered.
         """
         self.deadline = self._service.clock.now + self._service.timeouts.head
-        self.on_ready(READABLE, received)
+        self.on_ready(READABLE if received else events, received)
         if not self._events and self._state != _CLOSED:
             self._watch(READABLE)
 
@@ -108,13 +109,20 @@ class Connection:
         self._note_when_sent([(head, answer)], outbox.octets)
         self._await_room(outbox)
 
-    def on_ready(self, events: int, received: bytes = b"") -> None:  # noqa: ARG002 - calls tell the truth
-        """Go on with this peer; with octets that were ``received`` already, if there are any."""
+    def on_ready(self, events: int, received: bytes = b"") -> None:
+        """Go on with this peer; with octets that were ``received`` already, if there are any.
+
+        ``events`` do not say whether there is something to receive, which the call tells. They say
+        whether it was there when the poller reported: octets that are received after any report but
+        `READABLE` may be newer than a change that the report did not tell of.
+        """
         if self._outbox is not None:
             self._flush(self._outbox)
             return
+        service = self._service
         if self._state == _BEHIND:
-            self._take_turn()
+            # Where the report is not of one moment, changes were looked for when this was received.
+            self._take_turn(is_current=not service.is_report_instant)
             return
         try:
             octets = received or self._socket.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
@@ -127,8 +135,8 @@ class Connection:
             # Every complete request has been answered: nothing is owed to a peer that half-closes.
             self.close()
             return
-        service = self._service
-        if not service.is_report_instant:
+        is_current = events != READABLE or not service.is_report_instant
+        if is_current:
             service.look_for_changes()
         if self._state <= _IDLE:
             if service.recall is not None:
@@ -146,7 +154,7 @@ class Connection:
         if protocol is None:
             protocol = self._protocol = Http1(service.reader)
         protocol.receive(octets)
-        self._take_turn()
+        self._take_turn(is_current)
 
     def on_deadline(self) -> None:
         """Give up waiting for this peer."""
@@ -204,25 +212,29 @@ class Connection:
         if self._service.addresses is not None and self.peer is not None:
             self._service.addresses.leave(self.peer)
 
-    def _take_turn(self) -> None:
-        """Answer the requests that are complete, in their order and together."""
+    def _take_turn(self, is_current: bool) -> None:
+        """Answer the requests that are complete, in their order and together.
+
+        ``is_current`` is whether changes were looked for after the octets of these were received.
+        """
         protocol = self._protocol
         service = self._service
         assert protocol is not None  # noqa: S101 - octets were received
         exchanges: list[Exchange] = []
         owed_octets = 0
         before = self._state
-        is_current = not service.is_report_instant
+        # Only what the poller reported first was there then; what follows it may be newer.
+        may_be_newer = before > _IDLE
         self._state = _BEHIND
         while len(exchanges) < REQUESTS_PER_TURN and owed_octets < HIGH_WATER_OCTETS:
             event = protocol.next_event()
             if event is None:
                 self._await_more(protocol, _BEHIND if exchanges else before)
                 break
-            if not is_current and (exchanges or before > _IDLE):
-                # This request need not have been here when the poller reported the socket.
+            if may_be_newer and not is_current:
                 service.look_for_changes()
                 is_current = True
+            may_be_newer = True
             answer = self._answer(protocol, event)
             if answer is None:
                 continue

@@ -177,6 +177,15 @@ def prepare(listening: socket.socket) -> None:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFER_SECONDS)
 
 
+def holds_back(listening: socket.socket) -> bool:
+    """Return whether the kernel reports a connection only when its first octets are there (tcp(7))."""
+    return (
+        listening.family != socket.AF_UNIX
+        and hasattr(socket, "TCP_DEFER_ACCEPT")
+        and listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) > 0
+    )
+
+
 def adopt(descriptors: Iterable[int]) -> list[socket.socket]:
     """Return the sockets behind descriptors that were inherited, made ready to accept from.
 
