@@ -26,6 +26,7 @@ from epollo.connections.recall import Recall
 from epollo.connections.service import AccessLog, Capacity, Service, Timeouts
 from epollo.errors import OperatorError, describe_fault
 from epollo.linux.confinement import confine
+from epollo.linux.readiness_signal import signal_readiness
 from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import FD_SETSIZE, open_poller
@@ -103,7 +104,7 @@ class Worker:
             settings.root,
             self._loop.clock,
             report,
-            self._forget,
+            lambda: self._service.forget(),  # noqa: PLW0108 - it is made below
             self._on_root_out_of_reach,
             cache_octets=settings.cache_octets,
             kept_octets_limit=settings.kept_octets_limit,
@@ -154,12 +155,11 @@ class Worker:
             supervisor.begin(self, self._loop)
         if self._catalogue.watch is not None:
             self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
+            signal_readiness(self._catalogue.watch.descriptor, self._service.note_change)
         self._descriptor_limit = FD_SETSIZE if self.poller_name == "select" else math.inf
-        self._admission = (
-            Admission(self._service)
-            if not settings.has_proxy_protocol
-            else ProxiedAdmission(self._service, proxies)
-        )
+        self._admission = Admission(self._service)
+        if settings.has_proxy_protocol:
+            self._admission = ProxiedAdmission(self._service, proxies)
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
 
@@ -276,11 +276,9 @@ class Worker:
         self._catalogue.close()
 
     def _look_for_changes(self) -> None:
+        self._service.is_report_instant = self.poller_name == "epoll"
         if self._catalogue.watch is not None:
             self._catalogue.watch.on_ready(0)
-
-    def _forget(self) -> None:
-        self._service.forget()
 
 
 class Orders:

@@ -175,6 +175,19 @@ def test_second_of_two_pipelined_requests(page: Page) -> None:
     assert page.settle(peer)[1:] == [NEW]
 
 
+def test_request_in_parts_that_is_received_whole(page: Page) -> None:
+    """The kernel signals the change, which neither the report nor the octets tell of."""
+
+    def write_then_send() -> None:
+        page.harness.service.note_change()
+        page.write_then_send(peer.socket, GET[9:])()
+
+    peer = page.connect()
+    peer.send(GET[:9])
+    page.poller.after_report = write_then_send
+    assert page.settle(peer) == [NEW]
+
+
 def test_request_that_is_received_in_parts(page: Page) -> None:
     peer = page.connect()
     peer.send(GET[:9])

@@ -119,10 +119,8 @@ class Connection:
         if self._outbox is not None:
             self._flush(self._outbox)
             return
-        service = self._service
         if self._state == _BEHIND:
-            # Where the report is not of one moment, changes were looked for when this was received.
-            self._take_turn(is_current=not service.is_report_instant)
+            self._take_turn(is_current=False)
             return
         try:
             octets = received or self._socket.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
@@ -135,6 +133,7 @@ class Connection:
             # Every complete request has been answered: nothing is owed to a peer that half-closes.
             self.close()
             return
+        service = self._service
         is_current = events != READABLE or not service.is_report_instant
         if is_current:
             service.look_for_changes()
