@@ -11,7 +11,7 @@ from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
 from epollo.http.message import FileSegment, Request, Response
 from epollo.http.target import parse_target
-from epollo.protocols.http1 import has_content
+from epollo.protocols.http1.render import has_content
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.respond import Site
@@ -43,7 +43,7 @@ class Answer:
     def __init__(self, request: Request, response: Response) -> None:
         self.status = response.status
         self.fields: dict[str, str] = {}
-        self.is_recallable = response.is_recallable
+        self.basis = response.basis
         self.is_kept = all(
             isinstance(segment, bytes) or segment.file.is_sealed for segment in response.content
         )
@@ -113,7 +113,6 @@ class Ground:
             root,
             self.clock,
             self.reports.append,
-            self._on_change,
             cache_octets=cache_octets,
             kept_octets_limit=kept_octets_limit,
         )

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from epollo.access_log import BatchedLog, Destination, open_log
 from epollo.access_log.destination import open_destination
 from epollo.access_log.formats import FORMATS, format_end
-from epollo.connections.answer import Answer
+from epollo.protocols.answer import Answer
 from epollo.errors import OperatorError
 from epollo.loop import EventLoop
 from epollo.pollers import open_poller

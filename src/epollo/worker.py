@@ -25,6 +25,7 @@ from epollo.connections.preamble import Proxies, parse_networks
 from epollo.connections.service import AccessLog, Capacity, Service, Timeouts
 from epollo.errors import OperatorError
 from epollo.linux.confinement import confine
+from epollo.linux.readiness_signal import signal_readiness
 from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Handler, Wakeup
 from epollo.pollers import open_poller
@@ -154,6 +155,7 @@ class Worker:
             supervisor.begin(self, self._loop)
         if self._catalogue.watch is not None:
             self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
+            signal_readiness(self._catalogue.watch.descriptor, self._service.note_change)
         service = self._service
         self._door = Door(service, partial(http1.serve, service), partial(http1.turn_away, service))
         self._begin: Stage = self._door.admit
@@ -279,6 +281,7 @@ class Worker:
         self._catalogue.close()
 
     def _look_for_changes(self) -> None:
+        self._service.is_report_instant = self._loop.traits.is_instant
         if self._catalogue.watch is not None:
             self._catalogue.watch.on_ready(0)
 

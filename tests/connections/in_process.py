@@ -8,20 +8,21 @@ import array
 import fcntl
 import socket
 import termios
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from epollo.connections.admission import Admission
-from epollo.connections.answer import Answer
-from epollo.connections.connection import Connection
-from epollo.connections.recall import Recall
+from epollo.connections import http1
+from epollo.connections.door import Arrival, Door, Stage
+from epollo.connections.listener import Listener
+from epollo.protocols.answer import Answer
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
 from epollo.loop import Clock, EventLoop
 from epollo.pollers import open_poller
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
-from epollo.site.respond import Site
+from epollo.site.respond import RELEVANT_FIELDS, Site
 
 # Far more than any exchange here takes: who is not done by then never will be.
 _BATCHES_LIMIT = 10_000
@@ -122,20 +123,25 @@ class InProcess:
         has_recall: bool = True,
         log: AccessLog | None = None,
         capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
+        relevant_fields: frozenset[bytes] = RELEVANT_FIELDS,
     ) -> None:
         self.reports: list[str] = []
         self.loop = EventLoop(open_poller(poller_name), self.reports.append, clock)
         self.service = Service(
             self.loop,
             respond,
-            HeadReader(limits or Limits()),
+            HeadReader(limits or Limits(), relevant_fields),
             timeouts=timeouts or Timeouts(),
             report=self.reports.append,
             log=log,
-            recall=Recall() if has_recall else None,
+            has_recall=has_recall,
             capacity=capacity,
         )
-        self.admission = Admission(self.service)
+        self.door = Door(
+            self.service,
+            partial(http1.serve, self.service),
+            partial(http1.turn_away, self.service),
+        )
         self._peers: list[Peer] = []
 
     def __enter__(self) -> "InProcess":
@@ -147,9 +153,8 @@ class InProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for handler in self.loop.handlers():
-            if isinstance(handler, Connection):
-                handler.close()
+        for serving in list(self.service.peers):
+            serving.close()
         for peer in self._peers:
             peer.socket.close()
             peer.server.close()
@@ -176,8 +181,24 @@ class InProcess:
         self._peers.append(peer)
         if first:
             peer.send(first)
-        self.admission.welcome(server, server.fileno(), address, received)
+        self.door.admit(Arrival(server, server.fileno(), address, received))
         return peer
+
+    def listen(
+        self,
+        listening: socket.socket,
+        begin: Stage | None = None,
+        *,
+        needs_addresses: bool = False,
+    ) -> Listener:
+        """Accept from a socket; ``begin`` is the first stage, by default the door."""
+        return Listener(
+            listening,
+            self.service,
+            begin or self.door.admit,
+            self.door.make_room,
+            needs_addresses=needs_addresses,
+        )
 
     def settle(self, peer: Peer) -> None:
         """Turn the loop until the peer has been told all that is to be told."""
@@ -194,7 +215,7 @@ class InProcess:
         for _ in range(4):
             self.loop.run_batch(0)
         assert all(peer.is_let_go() for peer in self._peers)
-        assert self.service.connections == 0
+        assert len(self.service.peers) == 0
         assert not self.reports
         self._peers.clear()
 
@@ -208,7 +229,6 @@ class FolderSite:
             root,
             clock,
             self.reports.append,
-            lambda: None,
             cache_octets=64 * MEBIBYTE,
             kept_octets_limit=kept_octets_limit,
         )

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from connections.in_process import FolderSite, InProcess, Log, Peer
-from epollo.connections.answer import Answer, count_content
-from epollo.connections.connection import REQUESTS_PER_TURN, Connection
+from epollo.protocols.answer import Answer, count_content
+from epollo.connections.connection import Connection
+from epollo.connections.http1 import REQUESTS_PER_TURN
 from epollo.connections.service import Timeouts
-from epollo.http.message import FileSegment, Request, Response
+from epollo.http.message import FileSegment, PERMANENT, Request, Response
 from epollo.http.status import respond_plainly
 from epollo.protocols.http1 import Limits
 from loop.hand_clock import HandClock
@@ -70,7 +71,7 @@ class SmallSite:
             return Response(200, ((b"Content-Length", b"%d" % FILE_OCTETS),), (segment,))
         content = b"x" * BIG_OCTETS if request.target.path == b"/big" else b"small"
         length = b"%d" % len(content)
-        return Response(200, ((b"Content-Length", length),), (content,), is_recallable=True)
+        return Response(200, ((b"Content-Length", length),), (content,), basis=PERMANENT)
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ def test_an_answer_without_being_registered(harness: InProcess) -> None:
     peer.receive()
     assert statuses(peer) == [200]
     assert harness.loop.handlers() == []
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
 
 
 def test_many_requests_on_one_connection(harness: InProcess) -> None:
@@ -142,7 +143,7 @@ def test_many_requests_on_one_connection(harness: InProcess) -> None:
         peer.send(GET)
         harness.settle(peer)
     assert statuses(peer) == [200] * 5
-    assert harness.service.connections == 1
+    assert len(harness.service.peers) == 1
 
 
 def test_pipelined_answers_come_in_one_piece(harness: InProcess) -> None:
@@ -478,7 +479,7 @@ def test_a_peer_that_goes_away_within_a_file(harness: InProcess, small_site: Sma
     assert peer.is_let_go()
     assert {file.descriptor for file in small_site.files} == {-1}
     assert harness.loop.handlers() == []
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
 
 
 def test_who_has_taken_all_when_its_pace_is_to_be_looked_at_has_the_rest_answered(
@@ -487,7 +488,7 @@ def test_who_has_taken_all_when_its_pace_is_to_be_looked_at_has_the_rest_answere
     """The deadline of the pace comes in the batch in which more requests are to be answered."""
 
     def respond(_: Request) -> Response:
-        return Response(200, ((b"Content-Length", b"20000"),), (bytes(20_000),), is_recallable=True)
+        return Response(200, ((b"Content-Length", b"20000"),), (bytes(20_000),), basis=PERMANENT)
 
     with InProcess(respond, clock=clock) as harness:
         peer = harness.connect(GET * 40, buffer_octets=1)
@@ -513,7 +514,7 @@ def test_a_peer_that_closes(harness: InProcess) -> None:
     fill(harness, peer)
     assert peer.is_let_go()
     assert harness.loop.handlers() == []
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
 
 
 @pytest.mark.parametrize("octets", [b"", b"\r\n", b"GET / HT", GET[:-1]], ids=len)
@@ -532,7 +533,7 @@ def test_a_peer_that_goes_away_unread(harness: InProcess) -> None:
     peer.socket.close()
     fill(harness, peer)
     assert peer.is_let_go()
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
 
 
 def test_a_peer_that_resets_within_an_answer(harness: InProcess) -> None:
@@ -886,7 +887,7 @@ def test_closing_twice_is_closing_once(harness: InProcess) -> None:
     (handler,) = harness.loop.handlers()
     handler.close()
     handler.close()
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
 
 
 # The access log.

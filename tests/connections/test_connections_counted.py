@@ -4,7 +4,8 @@ import pytest
 
 from connections.in_process import InProcess, Peer
 from connections.test_connections_connection import FILE_GET, SmallSite
-from epollo.connections.answer import Answer, end_answer
+from epollo.protocols.answer import Answer
+from epollo.protocols.http1.render import end_answer
 from epollo.connections.service import Capacity
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
@@ -79,11 +80,12 @@ def test_files_of_answers_that_are_not_sent_are_closed(small_site: SmallSite) ->
 
 def test_the_last_answer_is_made_once_and_leaves_the_other_as_it_is() -> None:
     answer = Answer(
-        b"HTTP/1.1 200 OK\r\nDate: x\r\n\r\n\r\n\r\ncontent", (), persists=True, method=b"GET",
-        target=b"/", status=200, length=11,
+        200, b"A: x\r\n", b"\r\n", (b"\r\n\r\ncontent",), persists=True, method=b"GET",
+        target=b"/", length=11, head_octets=8,
     )  # fmt: skip
     last = end_answer(answer)
     assert answer.persists
     assert not last.persists
-    assert last.octets == b"HTTP/1.1 200 OK\r\nDate: x\r\nConnection: close\r\n\r\n\r\n\r\ncontent"
+    assert (last.fields, last.end) == (b"A: x\r\n", b"Connection: close\r\n\r\n")
+    assert last.content == answer.content
     assert end_answer(last) is last

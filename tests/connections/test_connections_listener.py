@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from connections.in_process import InProcess
-from epollo.connections.admission import BURST, Admission
-from epollo.connections.listener import Listener
+from epollo.connections.door import Arrival
+from epollo.connections.service import Peer
+from epollo.connections.listener import BURST, Listener
 from epollo.transports.listening import open_listening_socket
 from epollo.errors import OperatorError
-from epollo.http.message import Request, Response
+from epollo.http.message import PERMANENT, Request, Response
 from epollo.pollers import FD_SETSIZE
 from loop.hand_clock import HandClock
 
@@ -23,7 +24,7 @@ LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
 def respond(request: Request) -> Response:
-    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), is_recallable=True)
+    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), basis=PERMANENT)
 
 
 @pytest.fixture
@@ -62,29 +63,29 @@ def serve_until_answered(harness: InProcess, peer: socket.socket) -> bytes:
 
 
 def test_who_knocks_is_answered(harness: InProcess, listening: socket.socket) -> None:
-    listener = Listener(listening, harness.service)
+    listener = harness.listen(listening)
     with connect(listening) as peer:
         assert serve_until_answered(harness, peer).endswith(b"ok")
         peer.setblocking(True)
         peer.sendall(GET)
         assert serve_until_answered(harness, peer).endswith(b"ok")
-        assert harness.service.connections == 1
+        assert len(harness.service.peers) == 1
     listener.close()
     assert listening.fileno() == -1
 
 
 def count_accepted(harness: InProcess) -> int:
     """Turn the loop once; return how many were let in."""
-    before = harness.service.connections
+    before = len(harness.service.peers)
     harness.loop.run_batch(5)
-    return harness.service.connections - before
+    return len(harness.service.peers) - before
 
 
 def test_a_crowd_is_let_in_by_bursts_that_double(
     clock: HandClock, listening: socket.socket
 ) -> None:
     with InProcess(respond, poller_name="epoll", clock=clock) as harness:
-        Listener(listening, harness.service)
+        harness.listen(listening)
         with contextlib.ExitStack() as open_peers:
             peers = [open_peers.enter_context(connect(listening)) for _ in range(80)]
             counts = [count_accepted(harness) for _ in range(7)]
@@ -113,9 +114,9 @@ def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
         return respond(request)
 
     harness.service.respond = tell_and_respond
-    harness.service.recall = None
+    harness.service.recalls = dict.fromkeys(harness.service.recalls)
     harness.service.is_report_instant = True
-    listener = Listener(listening, harness.service)
+    listener = harness.listen(listening)
     with contextlib.ExitStack() as open_peers:
         for _ in range(3):
             peer = open_peers.enter_context(connect(listening))
@@ -133,21 +134,20 @@ def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
 
 
 def test_a_fault_with_one_of_a_burst_is_not_the_others(
-    clock: HandClock, listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+    clock: HandClock, listening: socket.socket
 ) -> None:
-    welcome = Admission.welcome
-    welcomed = []
-
-    def fail_once(*words: Any) -> None:
-        welcomed.append(words)
-        if len(welcomed) == 2:
-            words[1].close()
-            raise RuntimeError("a bug")
-        welcome(*words)
+    admitted = []
 
     with InProcess(respond, poller_name="epoll", clock=clock) as harness:
-        listener = Listener(listening, harness.service)
-        monkeypatch.setattr(Admission, "welcome", fail_once)
+
+        def fail_once(arrival: Arrival) -> None:
+            admitted.append(arrival)
+            if len(admitted) == 2:
+                arrival.transport.close()
+                raise RuntimeError("a bug")
+            harness.door.admit(arrival)
+
+        listener = harness.listen(listening, fail_once)
         with contextlib.ExitStack() as open_peers:
             peers = [open_peers.enter_context(connect(listening)) for _ in range(3)]
             listener.on_ready(1)
@@ -161,14 +161,14 @@ def test_a_fault_with_one_of_a_burst_is_not_the_others(
 def test_a_peer_in_a_burst_that_sends_later(clock: HandClock, listening: socket.socket) -> None:
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 0)
     with InProcess(respond, poller_name="epoll", clock=clock) as harness:
-        Listener(listening, harness.service)
+        harness.listen(listening)
         with contextlib.ExitStack() as open_peers:
             peers = [
                 open_peers.enter_context(connect(listening, octets))
                 for octets in (GET, GET, b"", GET[:9])
             ]
             peers[1].close()
-            while harness.service.connections < 3:
+            while len(harness.service.peers) < 3:
                 harness.loop.run_batch(5)
             for peer, octets in ((peers[2], GET), (peers[3], GET[9:])):
                 peer.sendall(octets)
@@ -182,7 +182,7 @@ def test_a_socket_is_given_what_it_needs(listening: socket.socket) -> None:
 
 
 def test_accepted_sockets_send_without_delay(harness: InProcess, listening: socket.socket) -> None:
-    Listener(listening, harness.service)
+    harness.listen(listening)
     with connect(listening) as peer:
         serve_until_answered(harness, peer)
         (connection,) = [
@@ -201,9 +201,9 @@ def test_an_address_in_use(listening: socket.socket) -> None:
 
 
 def test_nobody_there_after_all(harness: InProcess, listening: socket.socket) -> None:
-    listener = Listener(listening, harness.service)
+    listener = harness.listen(listening)
     listener.on_ready(1)
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
     assert not harness.reports
 
 
@@ -224,7 +224,7 @@ def test_out_of_descriptors(
     clock: HandClock,
     request: pytest.FixtureRequest,
 ) -> None:
-    listener = Listener(listening, harness.service)
+    listener = harness.listen(listening)
     with connect(listening) as served:
         assert serve_until_answered(harness, served)
         # In the middle of a request: who is idle would make room.
@@ -256,7 +256,7 @@ def test_out_of_descriptors(
 def test_who_is_idle_makes_room_for_who_asks(
     harness: InProcess, listening: socket.socket, request: pytest.FixtureRequest
 ) -> None:
-    Listener(listening, harness.service)
+    harness.listen(listening)
     with connect(listening) as idle:
         assert serve_until_answered(harness, idle)
         with connect(listening) as waiting:
@@ -272,7 +272,7 @@ def test_a_descriptor_that_select_cannot_watch(listening: socket.socket) -> None
     taken: list[int] = []
     try:
         with InProcess(respond, poller_name="select") as harness:
-            Listener(listening, harness.service)
+            harness.listen(listening)
             with connect(listening) as served:
                 assert serve_until_answered(harness, served)
                 while not taken or taken[-1] < FD_SETSIZE:
@@ -297,7 +297,7 @@ def test_a_descriptor_that_select_cannot_watch(listening: socket.socket) -> None
 
 
 def test_a_fault_is_told_and_survived(harness: InProcess, listening: socket.socket) -> None:
-    listener = Listener(listening, harness.service)
+    listener = harness.listen(listening)
     harness.loop.end_fault(listener, RuntimeError("a bug"))
     assert "a bug" in harness.reports[0]
     with connect(listening) as peer:
@@ -307,7 +307,7 @@ def test_a_fault_is_told_and_survived(harness: InProcess, listening: socket.sock
 def test_in_a_crowd_little_waits_in_the_kernel_for_each(
     harness: InProcess, listening: socket.socket
 ) -> None:
-    listener = Listener(listening, harness.service)
+    listener = harness.listen(listening)
 
     def unsent_limit() -> int:
         return listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
@@ -320,9 +320,11 @@ def test_in_a_crowd_little_waits_in_the_kernel_for_each(
         (300, 64 * 1024),
         (0, before),
     ):
-        harness.service.connections = connections
+        harness.service.peers.update(Peer() for _ in range(connections))
         with connect(listening) as peer:
             assert serve_until_answered(harness, peer).endswith(b"ok")
             assert unsent_limit() == limit
-    harness.service.connections = 0
+        for other in list(harness.service.peers):
+            other.close()
+        harness.service.peers.clear()
     listener.close()

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epollo.connections.answer import STEP_OCTETS
+from epollo.protocols.answer import STEP_OCTETS
 from epollo.connections.outbox import Outbox, VersionEndedError
+from epollo.transports import PLAIN
 from epollo.http.message import FileSegment, Segment
 
 FILE_OCTETS = 3 * STEP_OCTETS + 17
@@ -86,7 +87,7 @@ def send_all(outbox: Outbox, pair: Pair) -> bytes:
 
 
 def test_octets_in_their_order(pair: Pair) -> None:
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     for segment in (b"one", b"", b"two", b"three"):
         outbox.put(segment)
     assert outbox.octets == 11
@@ -96,7 +97,7 @@ def test_octets_in_their_order(pair: Pair) -> None:
 
 
 def test_without_what_was_sent_already(pair: Pair) -> None:
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     outbox.put(b"sent, not sent", 6)
     outbox.put(b"all sent", 8)
     assert outbox.octets == 8
@@ -105,7 +106,7 @@ def test_without_what_was_sent_already(pair: Pair) -> None:
 
 
 def test_more_segments_than_a_system_call_takes(pair: Pair) -> None:
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     parts = [b"%d," % number for number in range(5000)]
     for part in parts:
         outbox.put(part)
@@ -113,7 +114,7 @@ def test_more_segments_than_a_system_call_takes(pair: Pair) -> None:
 
 
 def test_a_peer_that_takes_nothing_now(pair: Pair) -> None:
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     content = os.urandom(4_000_000)
     outbox.put(content)
     outbox.send(pair[0], SECOND)
@@ -127,7 +128,7 @@ def test_a_peer_that_takes_nothing_now(pair: Pair) -> None:
 
 def test_one_step_of_a_file_at_a_time(pair: Pair, file: OpenedFile) -> None:
     pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 * STEP_OCTETS)
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     outbox.put(b"head")
     outbox.put(FileSegment(file, 0, FILE_OCTETS))
     outbox.put(b"tail")
@@ -141,7 +142,7 @@ def test_one_step_of_a_file_at_a_time(pair: Pair, file: OpenedFile) -> None:
 
 def test_parts_of_one_file(pair: Pair, file: OpenedFile) -> None:
     content = os.pread(file.descriptor, FILE_OCTETS, 0)
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     outbox.put(FileSegment(file, 10, 20))
     outbox.put(b"--")
     outbox.put(FileSegment(file, FILE_OCTETS - 5, 5))
@@ -150,7 +151,7 @@ def test_parts_of_one_file(pair: Pair, file: OpenedFile) -> None:
 
 
 def test_a_file_is_looked_at_once_a_second_and_before_its_end(pair: Pair, file: OpenedFile) -> None:
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     outbox.put(FileSegment(file, 0, FILE_OCTETS))
     second = SECOND
     looks = []
@@ -173,7 +174,7 @@ def test_a_file_is_looked_at_once_a_second_and_before_its_end(pair: Pair, file: 
 @pytest.mark.parametrize("unchanged_looks", [0, 1])
 def test_a_file_that_changes(pair: Pair, file: OpenedFile, unchanged_looks: int) -> None:
     file.unchanged_looks = unchanged_looks
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     outbox.put(FileSegment(file, 0, FILE_OCTETS))
     with pytest.raises(VersionEndedError):
         send_all(outbox, pair)
@@ -184,14 +185,14 @@ def test_a_file_that_changes(pair: Pair, file: OpenedFile, unchanged_looks: int)
 
 
 def test_a_file_that_is_shorter_than_it_was(pair: Pair, file: OpenedFile) -> None:
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     outbox.put(FileSegment(file, FILE_OCTETS - 10, 20))
     with pytest.raises(VersionEndedError):
         send_all(outbox, pair)
 
 
 def test_a_peer_that_is_gone(pair: Pair) -> None:
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     outbox.put(b"octets")
     pair[1].close()
     with pytest.raises(BrokenPipeError):
@@ -205,7 +206,7 @@ def test_whatever_is_put_is_sent(segments: list[bytes], buffer_octets: int) -> N
         near.setblocking(False)
         far.setblocking(False)
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_octets)
-        outbox = Outbox()
+        outbox = Outbox(PLAIN)
         segment: Segment
         for segment in segments:
             outbox.put(segment)
@@ -215,7 +216,7 @@ def test_whatever_is_put_is_sent(segments: list[bytes], buffer_octets: int) -> N
 
 def test_of_a_file_that_is_read_no_more_is_read_than_may_wait(pair: Pair, file: OpenedFile) -> None:
     file.is_settled = False
-    outbox = Outbox()
+    outbox = Outbox(PLAIN)
     outbox.put(FileSegment(file, 0, FILE_OCTETS))
     before = outbox.octets
     for connections, octets in ((1024, 16 * 1024), (1, 128 * 1024), (128, 128 * 1024)):

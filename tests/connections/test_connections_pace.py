@@ -72,12 +72,12 @@ def test_what_the_peer_has_not_confirmed() -> None:
         receiver, _ = listening.accept()
         with receiver:
             sender.setblocking(False)
-            assert count_unconfirmed_octets(sender) == 0
+            assert count_unconfirmed_octets(sender.fileno()) == 0
             sent_octets = 0
             with contextlib.suppress(BlockingIOError):
                 while sent_octets < 1_000_000_000:
                     sent_octets += sender.send(bytes(65536))
-            assert 0 < count_unconfirmed_octets(sender) <= sent_octets
+            assert 0 < count_unconfirmed_octets(sender.fileno()) <= sent_octets
             taken_octets = 0
             while taken_octets < sent_octets:
                 taken_octets += len(receiver.recv(1_000_000))
@@ -85,10 +85,10 @@ def test_what_the_peer_has_not_confirmed() -> None:
             # It comes with the confirmation of all that was received.
             sender.setblocking(True)
             assert sender.recv(1) == b"x"
-            assert count_unconfirmed_octets(sender) == 0
+            assert count_unconfirmed_octets(sender.fileno()) == 0
 
 
 def test_where_the_kernel_cannot_tell() -> None:
     with socket.socket() as closed:
         closed.listen()
-        assert count_unconfirmed_octets(closed) == 0
+        assert count_unconfirmed_octets(closed.fileno()) == 0

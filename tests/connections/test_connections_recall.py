@@ -1,5 +1,7 @@
-from epollo.connections.answer import Answer
 from epollo.connections.recall import Recall
+from epollo.http.message import Basis, Releasable
+from epollo.protocols.answer import Answer
+from loop.hand_clock import HandClock
 
 MEBIBYTE = 1024 * 1024
 
@@ -7,90 +9,93 @@ MEBIBYTE = 1024 * 1024
 def make_answer(
     octets: bytes = b"answer", rest: tuple[bytes, ...] = (), status: int = 200
 ) -> Answer:
+    content = rest or (octets,)
     return Answer(
+        status,
         octets,
-        rest,
+        b"\r\n",
+        content,
         persists=True,
         method=b"GET",
         target=b"/",
-        status=status,
-        length=len(octets) + sum(map(len, rest)),
+        length=sum(map(len, content)),
+        head_octets=len(octets) + 2,
     )
 
 
 def held_octets(recall: Recall) -> int:
     answers = [*recall.young.values(), *recall._old.values()]
-    return sum(len(answer.octets) for answer in answers)
+    return sum(len(answer.fields) for answer in answers)
 
 
 def test_what_was_kept_is_known_until_it_is_forgotten() -> None:
-    recall, answer = Recall(), make_answer()
+    recall, answer = Recall(HandClock()), make_answer()
     recall.keep(b"request", answer)
-    assert recall.get(b"request") is answer
-    assert recall.get(b"other") is None
+    assert recall.find(b"request") is answer
+    assert recall.find(b"other") is None
     recall.clear()
-    assert recall.get(b"request") is None
+    assert recall.find(b"request") is None
 
 
 def test_exact_octets_get_their_own_entry_when_they_come_again() -> None:
-    recall, answer = Recall(), make_answer()
+    recall, answer = Recall(HandClock()), make_answer()
     recall.keep(b"reduced", answer)
-    assert recall.find(b"reduced", b"exact") is answer
-    assert recall.get(b"exact") is None
-    assert recall.find(b"reduced", b"exact") is answer
-    assert recall.get(b"exact") is answer
+    assert recall.find_reduced(b"reduced", b"exact") is answer
+    assert recall.find(b"exact") is None
+    assert recall.find_reduced(b"reduced", b"exact") is answer
+    assert recall.find(b"exact") is answer
 
 
 def test_octets_that_differ_every_time_take_no_room() -> None:
-    recall, answer = Recall(), make_answer()
+    recall, answer = Recall(HandClock()), make_answer()
     recall.keep(b"reduced", answer)
     for number in range(20_000):
-        assert recall.find(b"reduced", b"exact %d" % number) is answer
+        assert recall.find_reduced(b"reduced", b"exact %d" % number) is answer
     assert len(recall) == 1
     assert len(recall._seen) <= 4096
 
 
 def test_parts_around_a_cookie_get_their_own_entry_when_they_come_again() -> None:
-    recall, answer = Recall(), make_answer()
+    recall, answer = Recall(HandClock()), make_answer()
     recall.keep(b"reduced", answer)
     parts = (b"before", b"after")
     for number in range(2):
-        assert recall.get(parts) is None
-        assert recall.find(b"reduced", b"exact %d" % number, parts) is answer
-    assert recall.get(parts) is answer
-    assert recall.get(b"beforeafter") is None
+        assert recall.find(parts) is None
+        assert recall.find_reduced(b"reduced", b"exact %d" % number, parts) is answer
+    assert recall.find(parts) is answer
+    assert recall.find(b"beforeafter") is None
     assert len(recall) == 2
     recall.keep((b"x" * 4000, b"x" * 97), answer)
     assert len(recall) == 2
 
 
 def test_a_key_leads_to_its_answer_without_an_entry_for_itself() -> None:
-    recall, answer = Recall(), make_answer()
+    recall, answer = Recall(HandClock()), make_answer()
     recall.keep(b"reduced", answer)
     for _ in range(3):
-        assert recall.find(b"reduced", *recall.young) is answer
-    assert recall._octets == 400 + len(b"reduced") + len(answer.octets)
+        assert recall.find_reduced(b"reduced", *recall.young) is answer
+    assert recall._octets == 500 + len(b"reduced") + len(answer.fields)
 
 
 def test_long_requests_are_not_kept() -> None:
-    recall = Recall()
+    recall = Recall(HandClock())
     recall.keep(b"x" * 4097, make_answer())
     assert len(recall) == 0
 
 
 def test_a_long_part_is_not_kept() -> None:
     """It was cut out of the content, and would be held by its entry alone."""
-    recall = Recall()
+    recall = Recall(HandClock())
     recall.keep(b"part", make_answer(rest=(bytes(MEBIBYTE),), status=206))
     recall.keep(b"small part", make_answer(status=206))
     recall.keep(b"whole", make_answer(rest=(bytes(MEBIBYTE),)))
-    assert recall.get(b"part") is None
-    assert recall.get(b"small part") is not None
-    assert recall.get(b"whole") is not None
+    assert recall.find(b"part") is None
+    assert recall.find(b"small part") is not None
+    assert recall.find(b"whole") is not None
 
 
 def test_a_flood_is_bounded_in_entries_and_octets() -> None:
-    recall = Recall()
+    recall = Recall(HandClock())
     for number in range(20_000):
         recall.keep(b"request %d" % number, make_answer(bytes(16 * 1024)))
         assert len(recall) <= 2 * 4096
@@ -98,12 +103,12 @@ def test_a_flood_is_bounded_in_entries_and_octets() -> None:
 
 
 def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
-    recall = Recall()
+    recall = Recall(HandClock())
     requests = [b"request %d" % number for number in range(1000)]
     for _ in range(5):
         for request in requests:
-            if recall.get(request) is None:
+            if recall.find(request) is None:
                 recall.keep(request, make_answer(bytes(16 * 1024)))
         for request in requests:
-            recall.get(request)
+            recall.find(request)
     assert held_octets(recall) <= 2 * 8 * MEBIBYTE

@@ -210,6 +210,64 @@ def test_who_leaves_and_comes_back_within_a_batch(table: Table) -> None:
     assert table.batch() == ["new"]
 
 
+def test_report_of_a_descriptor_that_was_closed_is_not_for_its_next_holder(table: Table) -> None:
+    guests = [table.seat("one"), table.seat("two")]
+
+    def replace(other: Guest) -> None:
+        table.loop.remove(other.descriptor)
+        other.close()
+        new = table.make_guest("new")
+        assert new.descriptor == other.descriptor
+        # Ready only now: what comes after the report is not what was reported.
+        new.raise_hand()
+        table.loop.add(new.descriptor, new)
+
+    guests[0].action = lambda: replace(guests[1])
+    guests[1].action = lambda: replace(guests[0])
+    for guest in guests:
+        guest.raise_hand()
+    assert table.batch() in (["one"], ["two"])
+    assert table.batch() == ["new"]
+
+
+class FullPoller:
+    """A poller that reports as many as one call can, and leaves out the others."""
+
+    def __init__(self, descriptor: int, reports: int) -> None:
+        self._batch = [(descriptor, READABLE)] * reports
+
+    def register(self, descriptor: int, events: int, /) -> None:
+        """Watch nothing."""
+
+    modify = register
+
+    def unregister(self, descriptor: int, /) -> None:
+        """Watch nothing."""
+
+    def poll(self, _: float | None = None, /) -> list[tuple[int, int]]:
+        return self._batch
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+@pytest.mark.parametrize(("reports", "first"), [(1022, []), (1023, ["first"])])
+def test_full_report_may_leave_out_the_first_handler(reports: int, first: list[str]) -> None:
+    """epoll_wait(2) tells of no more than ``maxevents``: select.epoll.poll takes FD_SETSIZE - 1."""
+    calls: list[str] = []
+    guests = [Guest("first", calls), Guest("other", calls)]
+    loop = EventLoop(FullPoller(guests[1].descriptor, reports), HandClock())
+    loop.add_first(guests[0].descriptor, guests[0])
+    loop.add(guests[1].descriptor, guests[1])
+    for guest in guests:
+        guest.raise_hand()
+    loop.run_batch(0)
+    assert calls == [*first, "other"]
+    for guest in guests:
+        guest.close()
+    loop.close()
+
+
 def test_modify_asks_for_other_events(table: Table) -> None:
     guest = table.seat("guest")
     guest.raise_hand()

@@ -138,7 +138,11 @@ class Service:
         self.look_for_changes = look_for_changes
         """Has the site learn of every change up to now, at the price of a system call."""
         self.is_report_instant = loop.traits.is_instant
-        """Whether every change that is older than what the poller reported was reported with it."""
+        """Whether every change that is older than what the poller reported was reported with it.
+
+        Not from a change that came after the report until changes are looked for: of a request in parts
+        only the first need have been there.
+        """
         self.log = log
         self.recalls: dict[bytes, Recall | None] = {
             scheme: Recall(loop.clock) if has_recall else None for scheme in (b"http", b"https")
@@ -163,6 +167,13 @@ class Service:
         # One number for all connections that move in this second, so that they can share it.
         self.idle_deadline = self.clock.now + self.timeouts.idle
         self.prefixes.begin(self.clock.date)
+
+    def note_change(self) -> None:
+        """Note, in the middle of anything, a change that no report may have told of.
+
+        What looks for changes takes this back before it reads them, so that none is passed over.
+        """
+        self.is_report_instant = False
 
     def forget(self) -> None:
         """Recall nothing of what was answered so far."""

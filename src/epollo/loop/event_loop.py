@@ -37,6 +37,7 @@ class EventLoop:
         "_is_running",
         "_poller",
         "_postponed",
+        "_removed",
         "_timers",
         "clock",
         "on_second",
@@ -61,6 +62,8 @@ class EventLoop:
         self._again: dict[Handler, None] = {}
         self._postponed: dict[Handler, None] = {}
         self._timers = Timers()
+        # Descriptors that were removed since the poller was asked.
+        self._removed: set[int] = set()
         self._is_running = False
 
     def add(self, descriptor: int, handler: Handler, events: int = READABLE) -> None:
@@ -85,6 +88,7 @@ class EventLoop:
     def remove(self, descriptor: int) -> None:
         """Forget the descriptor and the deadline of its handler; to be called before it is closed."""
         self._poller.unregister(descriptor)
+        self._removed.add(descriptor)
         handler = self._handlers.pop(descriptor)
         if handler.deadline != math.inf:
             # Handlers that have one declare it (`Handler.deadline`).
@@ -137,6 +141,9 @@ class EventLoop:
         timeout = 0.0 if self._again else self._timers.earliest - clock.now
         if not 0 <= timeout <= longest_seconds <= _LONGEST_SLEEP_SECONDS:
             timeout = max(0.0, min(timeout, longest_seconds, _LONGEST_SLEEP_SECONDS))
+        removed = self._removed
+        if removed:
+            removed.clear()
         batch = self._poller.poll(timeout)
         if clock.read():
             for on_second in self.on_second:
@@ -149,6 +156,9 @@ class EventLoop:
             self._postponed, self._again = self._again, {}
         handlers = self._handlers
         for descriptor, events in batch:
+            if removed and descriptor in removed:
+                # The report was of the former holder of this number, not of its present one (open(2)).
+                continue
             handler = handlers.get(descriptor)
             if handler is not None:
                 try:

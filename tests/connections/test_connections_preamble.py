@@ -11,10 +11,10 @@ from connections.test_connections_listener import connect, serve_until_answered
 from epollo.connections.connection import Connection
 from epollo.connections.listener import Listener
 from epollo.transports.listening import open_listening_socket
-from epollo.connections.proxied import Preamble, ProxiedAdmission, parse_networks
+from epollo.connections.preamble import Preamble, Proxies, parse_networks
 from epollo.connections.service import Capacity
 from epollo.errors import OperatorError
-from epollo.http.message import Request, Response
+from epollo.http.message import PERMANENT, Request, Response
 from loop.hand_clock import HandClock
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -25,7 +25,7 @@ LOOPBACK = "127.0.0.0/8,::1"
 
 
 def respond(request: Request) -> Response:
-    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), is_recallable=True)
+    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), basis=PERMANENT)
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def listening() -> Iterator[socket.socket]:
 
 
 def listen(harness: InProcess, listening: socket.socket, networks: str = LOOPBACK) -> Listener:
-    admission = ProxiedAdmission(harness.service, parse_networks(networks))
-    return Listener(listening, harness.service, admission=admission)
+    proxies = Proxies(harness.service, parse_networks(networks), harness.door.admit)
+    return harness.listen(listening, proxies.begin, needs_addresses=True)
 
 
 def turn(harness: InProcess) -> None:
@@ -65,7 +65,7 @@ def send_apart(harness: InProcess, peer: socket.socket, octets: bytes, *splits: 
 
 
 def peers(harness: InProcess) -> list[str | None]:
-    return [one.peer for one in harness.loop.handlers() if isinstance(one, Connection)]
+    return [one.address for one in harness.loop.handlers() if isinstance(one, Connection)]
 
 
 @pytest.mark.parametrize("header", [LINE, BINARY])
@@ -103,7 +103,7 @@ def test_any_split(harness: InProcess, listening: socket.socket, header: bytes) 
             assert serve_until_answered(harness, peer).endswith(b"ok")
             assert len(peers(harness)) == 1
         turn(harness)
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
     listener.close()
 
 
@@ -133,7 +133,7 @@ def test_without_a_valid_header_a_connection_is_closed(
             assert is_closed(harness, peer)
     (line,) = harness.reports
     assert "no valid PROXY header" in line
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
     listener.close()
 
 
@@ -174,7 +174,7 @@ def test_a_header_that_does_not_end(
         clock.turn(2)
         turn(harness)
         assert is_closed(harness, peer)
-    assert harness.service.connections == 0
+    assert len(harness.service.peers) == 0
     listener.close()
 
 
@@ -190,7 +190,7 @@ def test_a_header_that_is_not_waited_for_any_more(
             if found:
                 break
         (preamble,) = found
-        assert harness.service.connections == 1
+        assert len(harness.service.peers) == 1
         if end == "drain":
             preamble.on_drain()
         elif end == "fault":
@@ -199,9 +199,9 @@ def test_a_header_that_is_not_waited_for_any_more(
         else:
             peer.close()
             turn(harness)
-        assert harness.service.connections == 0
+        assert len(harness.service.peers) == 0
         preamble.close()
-        assert harness.service.connections == 0
+        assert len(harness.service.peers) == 0
     listener.close()
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from connections.in_process import InProcess, Log, Peer
 from epollo.connections.addresses import Addresses
-from epollo.connections.admission import Admission, claim_descriptors
-from epollo.connections.connection import Connection
+from epollo.connections.door import Arrival, Door, claim_descriptors
+from epollo.connections import http1
+from epollo.connections.http1 import Http1Connection
 from epollo.connections.service import Capacity
-from epollo.http.message import Request, Response
+from epollo.http.message import PERMANENT, Request, Response
 from epollo.loop import EventLoop
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
@@ -23,7 +24,7 @@ PART = b"GET / HTTP/1.1\r\nHo"
 
 
 def respond(request: Request) -> Response:
-    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), is_recallable=True)
+    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), basis=PERMANENT)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_beyond_the_limit_the_answer_is_503(harness: InProcess) -> None:
     assert b"\r\nConnection: close\r\n" in refused.received
     assert refused.is_closed
     assert not refused.is_reset
-    assert harness.service.connections == 3
+    assert len(harness.service.peers) == 3
     for peer in served:
         peer.send(b"st: a\r\n\r\n")
         harness.settle(peer)
@@ -81,7 +82,7 @@ def test_a_peer_that_cannot_be_told_is_closed(harness: InProcess, goes: bool) ->
                     server.send(bytes(65536))
                 except BlockingIOError:
                     break
-        harness.admission.welcome(server, server.fileno(), "")
+        harness.door.admit(Arrival(server, server.fileno()))
         assert server.fileno() < 0
 
 
@@ -171,13 +172,13 @@ def test_where_nobody_is_idle_nobody_is_looked_for_twice_in_a_second(
     harness: InProcess, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
-    look = Admission._look
+    look = Door._look
 
-    def count_and_look(admission: Admission) -> None:
-        looks.append(admission)
-        look(admission)
+    def count_and_look(door: Door) -> None:
+        looks.append(door)
+        look(door)
 
-    monkeypatch.setattr(Admission, "_look", count_and_look)
+    monkeypatch.setattr(Door, "_look", count_and_look)
     _ = [harness.connect(PART) for _ in range(3)]
     for _ in range(100):
         assert statuses(harness.connect(GET)) == [503]
@@ -193,20 +194,20 @@ def test_a_flood_is_turned_away_at_a_bounded_cost(
 ) -> None:
     """Looks are paid for by closings: 64 connections looked at for each that makes room."""
     seen = 0
-    look = Admission._look
+    look = Door._look
 
-    def count_and_look(admission: Admission) -> None:
+    def count_and_look(door: Door) -> None:
         nonlocal seen
-        look(admission)
-        seen += admission._seen
+        look(door)
+        seen += door._seen
 
-    monkeypatch.setattr(Admission, "_look", count_and_look)
+    monkeypatch.setattr(Door, "_look", count_and_look)
     with InProcess(respond, clock=clock, capacity=Capacity(connections=300)) as harness:
         _ = [harness.connect(PART) for _ in range(299)]
         answered = [statuses(harness.connect(GET)) for _ in range(500)]
         assert [200] in answered
         assert [503] in answered
-        assert harness.service.connections == 300
+        assert len(harness.service.peers) == 300
     assert 0 < seen <= 500 * 64 + 300
 
 
@@ -223,20 +224,22 @@ class Counting:
     def __call__(self, _: Request) -> Response:
         self.asked += 1
         length = ((b"Content-Length", b"%d" % len(self.content)),)
-        return Response(200, length, (self.content,), is_recallable=True)
+        return Response(200, length, (self.content,), basis=PERMANENT)
 
 
-def test_who_wants_one_answer_that_is_known_needs_no_connection(clock: HandClock) -> None:
+def test_who_wants_one_answer_that_is_known_needs_no_connection(
+    clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site, log = Counting(100), Log()
     with InProcess(site, clock=clock, log=log) as harness:
         made = []
 
-        class Made(Connection):
-            def on_accepted(self, received: bytes = b"") -> None:
+        class Made(Http1Connection):
+            def on_accepted(self, arrival: Arrival) -> None:
                 made.append(self)
-                super().on_accepted(received)
+                super().on_accepted(arrival)
 
-        harness.admission._kind = Made
+        monkeypatch.setattr(http1, "Http1Connection", Made)
         first = harness.connect(address="192.0.2.1", received=LAST_GET)
         assert len(made) == 1
         others = [harness.connect(address="192.0.2.2", received=LAST_GET) for _ in range(3)]
@@ -251,12 +254,13 @@ def test_who_wants_one_answer_that_is_known_needs_no_connection(clock: HandClock
         assert log.contents == [100] * 4
         # Who may ask for more is served as ever, and so is everyone where the answer is not known.
         assert statuses(harness.connect(received=GET)) == [200]
-        assert harness.service.connections == 1
+        assert len(harness.service.peers) == 1
         clock.turn(1)
         harness.loop.run_batch(0)
         assert statuses(harness.connect(received=LAST_GET)) == [200]
-        assert len(made) == 3
-        assert harness.service.connections == 1
+        # The next second changes nothing.
+        assert len(made) == 2
+        assert len(harness.service.peers) == 1
 
 
 def test_who_does_not_take_the_only_answer_at_once_gets_the_rest(clock: HandClock) -> None:
@@ -294,7 +298,7 @@ def test_who_cannot_be_waited_for_is_let_go_and_it_is_told(
         monkeypatch.setattr(EventLoop, "add", register)
         peer = harness.connect(received=LAST_GET, buffer_octets=1)
         assert peer.is_let_go()
-        assert harness.service.connections == 0
+        assert len(harness.service.peers) == 0
         assert "no room to watch" in harness.reports[0]
 
 
@@ -303,9 +307,9 @@ def test_who_is_gone_is_let_go(clock: HandClock) -> None:
         harness.connect(received=LAST_GET)
         client, server = socket.socketpair()
         client.close()
-        harness.admission.welcome(server, server.fileno(), "", LAST_GET)
+        harness.door.admit(Arrival(server, server.fileno(), "", LAST_GET))
         assert server.fileno() < 0
-        assert harness.service.connections == 0
+        assert len(harness.service.peers) == 0
 
 
 # Addresses.
