@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from epollo.access_log import BatchedLog, Destination, open_log
 from epollo.access_log.destination import open_destination
 from epollo.access_log.formats import FORMATS, format_end
-from epollo.protocols.answer import Answer
 from epollo.errors import OperatorError
 from epollo.loop import EventLoop
 from epollo.pollers import open_poller
+from epollo.protocols.answer import Answer
 from epollo.settings import Settings
 from epollo.terminal import TerminalLog, report
 from loop.hand_clock import HandClock
@@ -210,7 +210,8 @@ def written(tmp_path: Path) -> Iterator[Written]:
 
 def make_answer(status: int = 200, length: int = 5) -> Answer:
     return Answer(
-        b"", (), persists=True, method=b"GET", target=b"/", status=status, length=length
+        status, b"", b"\r\n", (), persists=True, method=b"GET", target=b"/", length=length,
+        head_octets=2,
     )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """Whatever a head holds: whole, in parts, from memory, to h11 and to llhttp it means the same."""
 
-from epollo.protocols.http1 import HeadReader, Limits, Refusal
-from epollo.protocols.http1.head import METHODS, RELEVANT_FIELDS, Head
+from epollo.protocols.contract import Refusal
+from epollo.protocols.http1 import FRAMING_FIELDS, HeadReader, Limits
+from epollo.protocols.http1.head import METHODS, Head
+from epollo.site.respond import RELEVANT_FIELDS
 from properties.test_properties_differential import (
     read_with_epollo,
     read_with_h11,
@@ -26,7 +28,7 @@ def check(octets: bytes) -> None:
         return
     if len(head) > LIMITS.head_octets:
         return
-    reader = HeadReader(LIMITS)
+    reader = HeadReader(LIMITS, RELEVANT_FIELDS)
     outcome = _read(reader, head)
     # From memory, and by a reader that read something else before.
     assert _read(reader, head) == outcome
@@ -55,7 +57,7 @@ def _read(reader: HeadReader, head: bytes) -> Head | Refusal:
 def _check_parts(head: bytes, outcome: Head | Refusal) -> None:
     """Judge the lines as they arrive, in steps, and come to the same verdict."""
     for step in (1, 7, len(head)):
-        reader = HeadReader(LIMITS)
+        reader = HeadReader(LIMITS, RELEVANT_FIELDS)
         refusal, start, count = None, 0, 0
         for end in range(step, len(head) + step, step):
             refusal, start, count = reader.judge_lines(head[:end], start, count)
@@ -63,13 +65,13 @@ def _check_parts(head: bytes, outcome: Head | Refusal) -> None:
                 assert refusal == outcome, "refused in parts, otherwise as a whole"
                 break
         if refusal is None:
-            assert not isinstance(HeadReader(LIMITS).reduce(head), Refusal)
+            assert not isinstance(HeadReader(LIMITS, RELEVANT_FIELDS).reduce(head), Refusal)
 
 
 def _check_meaning(head: Head) -> None:
     request = head.request
     assert request.method in METHODS
-    assert set(request.fields) <= RELEVANT_FIELDS
+    assert set(request.fields) <= RELEVANT_FIELDS | FRAMING_FIELDS
     assert head.minor_version == 0 or b"host" in request.fields
     assert b"content-length" not in request.fields or b"transfer-encoding" not in request.fields
     if b"transfer-encoding" in request.fields:

@@ -15,10 +15,10 @@ from types import TracebackType
 from epollo.connections import http1
 from epollo.connections.door import Arrival, Door, Stage
 from epollo.connections.listener import Listener
-from epollo.protocols.answer import Answer
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
 from epollo.loop import Clock, EventLoop
 from epollo.pollers import open_poller
+from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue

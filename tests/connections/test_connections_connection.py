@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from connections.in_process import FolderSite, InProcess, Log, Peer
-from epollo.protocols.answer import Answer, count_content
 from epollo.connections.connection import Connection
 from epollo.connections.http1 import REQUESTS_PER_TURN
 from epollo.connections.service import Timeouts
-from epollo.http.message import FileSegment, PERMANENT, Request, Response
+from epollo.http.message import PERMANENT, FileSegment, Request, Response
 from epollo.http.status import respond_plainly
+from epollo.protocols.answer import Answer, count_content
 from epollo.protocols.http1 import Limits
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
@@ -279,7 +279,7 @@ def test_requests_that_differ_by_a_cookie_are_known_by_what_stands_around_it(
     small_site: SmallSite, clock: HandClock
 ) -> None:
     with InProcess(small_site, clock=clock, has_recall=True) as harness:
-        recall = harness.service.recall
+        recall = harness.service.recalls[b"http"]
         assert recall is not None
         peer = harness.connect(with_cookie(b"user=0"))
         for number in range(1, 10):
@@ -1044,15 +1044,14 @@ def test_the_time_counts_from_when_the_head_was_received(
 def test_content_that_was_sent_is_counted_from_the_end(
     unsent_octets: int, contents: list[int]
 ) -> None:
-    def answer(head_octets: int, length: int, *, is_joined: bool) -> Answer:
+    def answer(head_octets: int, length: int) -> Answer:
         return Answer(
-            bytes(head_octets + (length if is_joined else 0)),
-            () if is_joined else (bytes(length),),
-            persists=True, method=b"GET", target=b"/", status=200, length=length,
+            200, bytes(head_octets), b"", (bytes(length),), persists=True, method=b"GET", target=b"/",
+            length=length, head_octets=head_octets,
         )  # fmt: skip
 
     answers = [
-        answer(10, 5, is_joined=True), answer(10, 50, is_joined=False), answer(20, 0, is_joined=True)
+        answer(10, 5), answer(10, 50), answer(20, 0)
     ]  # fmt: skip
     assert count_content([(GET, one) for one in answers], unsent_octets) == contents
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess, Log, Peer
+from epollo.connections import http1
 from epollo.connections.addresses import Addresses
 from epollo.connections.door import Arrival, Door, claim_descriptors
-from epollo.connections import http1
 from epollo.connections.http1 import Http1Connection
 from epollo.connections.service import Capacity
 from epollo.http.message import PERMANENT, Request, Response

@@ -5,18 +5,17 @@ import os
 import resource
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from connections.in_process import InProcess
 from epollo.connections.door import Arrival
-from epollo.connections.service import Peer
 from epollo.connections.listener import BURST, Listener
-from epollo.transports.listening import open_listening_socket
+from epollo.connections.service import Peer
 from epollo.errors import OperatorError
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.pollers import FD_SETSIZE
+from epollo.transports.listening import open_listening_socket
 from loop.hand_clock import HandClock
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

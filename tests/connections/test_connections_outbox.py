@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epollo.protocols.answer import STEP_OCTETS
 from epollo.connections.outbox import Outbox, VersionEndedError
-from epollo.transports import PLAIN
 from epollo.http.message import FileSegment, Segment
+from epollo.protocols.answer import STEP_OCTETS
+from epollo.transports import PLAIN
 
 FILE_OCTETS = 3 * STEP_OCTETS + 17
 Pair = tuple[socket.socket, socket.socket]

@@ -10,11 +10,11 @@ from connections.in_process import InProcess
 from connections.test_connections_listener import connect, serve_until_answered
 from epollo.connections.connection import Connection
 from epollo.connections.listener import Listener
-from epollo.transports.listening import open_listening_socket
 from epollo.connections.preamble import Preamble, Proxies, parse_networks
 from epollo.connections.service import Capacity
 from epollo.errors import OperatorError
 from epollo.http.message import PERMANENT, Request, Response
+from epollo.transports.listening import open_listening_socket
 from loop.hand_clock import HandClock
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -1,5 +1,4 @@
 from epollo.connections.recall import Recall
-from epollo.http.message import Basis, Releasable
 from epollo.protocols.answer import Answer
 from loop.hand_clock import HandClock
 
@@ -65,7 +64,7 @@ def test_parts_around_a_cookie_get_their_own_entry_when_they_come_again() -> Non
     assert recall.find(parts) is answer
     assert recall.find(b"beforeafter") is None
     assert len(recall) == 2
-    recall.keep((b"x" * 4000, b"x" * 97), answer)
+    recall._keep((b"x" * 4000, b"x" * 97), answer)
     assert len(recall) == 2
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from epollo.errors import EpolloError
 from epollo.loop import READABLE, WRITABLE, EventLoop, Handler, SystemClock
-from epollo.pollers import open_poller
+from epollo.pollers import POLLERS, OpenPoller, open_poller
 from loop.hand_clock import HandClock
 
 
@@ -256,7 +256,11 @@ def test_full_report_may_leave_out_the_first_handler(reports: int, first: list[s
     """epoll_wait(2) tells of no more than ``maxevents``: select.epoll.poll takes FD_SETSIZE - 1."""
     calls: list[str] = []
     guests = [Guest("first", calls), Guest("other", calls)]
-    loop = EventLoop(FullPoller(guests[1].descriptor, reports), HandClock())
+    loop = EventLoop(
+        OpenPoller("full", FullPoller(guests[1].descriptor, reports), POLLERS["epoll"].traits),
+        print,
+        HandClock(),
+    )
     loop.add_first(guests[0].descriptor, guests[0])
     loop.add(guests[1].descriptor, guests[1])
     for guest in guests:

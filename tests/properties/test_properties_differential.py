@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epollo.protocols.http1 import HeadReader, Limits, Refusal
+from epollo.protocols.contract import Refusal
+from epollo.protocols.http1 import HeadReader, Limits
+from epollo.site.respond import RELEVANT_FIELDS
 
 Reading = tuple[bytes, bytes, list[tuple[bytes, bytes]]]
 
@@ -62,7 +64,7 @@ def read_with_h11(octets: bytes) -> Reading | None:
 
 def read_with_epollo(octets: bytes) -> Reading | None:
     """Return our reading of a whole head without content, all fields included."""
-    reader = HeadReader(Limits())
+    reader = HeadReader(Limits(), RELEVANT_FIELDS)
     reduced = reader.reduce(octets)
     if isinstance(reduced, Refusal):
         return None

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epollo.http.target import Target, TargetForm
+from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.head import (
+    FRAMING_FIELDS,
     METHODS,
-    RELEVANT_FIELDS,
     Head,
     HeadReader,
     Limits,
-    Refusal,
-    part_at_cookie,
 )
+from epollo.site.respond import RELEVANT_FIELDS
 
 LINE = b"GET /a?b HTTP/1.1\r\n"
 HOST = b"Host: a\r\n"
@@ -21,7 +21,7 @@ HOST = b"Host: a\r\n"
 
 def read(octets: bytes, reader: HeadReader | None = None) -> Head | Refusal:
     """Read a complete head as a connection does."""
-    reader = reader or HeadReader(Limits())
+    reader = reader or HeadReader(Limits(), RELEVANT_FIELDS)
     reduced = reader.reduce(octets)
     return reduced if isinstance(reduced, Refusal) else reader.read(reduced)
 
@@ -49,8 +49,12 @@ def test_lines_of_one_name_are_one_list() -> None:
 
 
 def test_fields_that_no_answer_depends_on_are_left_out() -> None:
-    one = HeadReader(Limits()).reduce(LINE + HOST + b"Cookie: a=1\r\nUser-Agent: x\r\n\r\n")
-    other = HeadReader(Limits()).reduce(LINE + b"Cookie: a=2\r\n" + HOST + b"Cookie: b\r\n\r\n")
+    one = HeadReader(Limits(), RELEVANT_FIELDS).reduce(
+        LINE + HOST + b"Cookie: a=1\r\nUser-Agent: x\r\n\r\n"
+    )
+    other = HeadReader(Limits(), RELEVANT_FIELDS).reduce(
+        LINE + b"Cookie: a=2\r\n" + HOST + b"Cookie: b\r\n\r\n"
+    )
     assert one == other == LINE + HOST + b"\r\n"
 
 
@@ -74,7 +78,7 @@ def test_fields_that_no_answer_depends_on_are_left_out() -> None:
     ],
 )
 def test_parts_around_a_cookie(octets: bytes, parts: tuple[bytes, bytes] | None) -> None:
-    assert part_at_cookie(octets) == parts
+    assert HeadReader(Limits(), RELEVANT_FIELDS).part_at_cookie(octets) == parts
 
 
 @given(
@@ -87,20 +91,20 @@ def test_a_head_means_the_same_with_any_cookie_between_its_parts(
     lines: list[bytes], cookie: bytes
 ) -> None:
     octets = LINE + HOST + b"".join(b"%b\r\n" % line for line in lines) + b"\r\n"
-    parts = part_at_cookie(octets)
+    parts = HeadReader(Limits(), RELEVANT_FIELDS).part_at_cookie(octets)
     assert (parts is None) is not any(line.startswith(b"Cookie") for line in lines)
     if parts is not None:
         other = b"%b\r\nCookie: %b%b" % (parts[0], cookie, parts[1])
-        outcome = HeadReader(Limits()).reduce(other)
-        if part_at_cookie(other) == parts:
-            assert outcome == HeadReader(Limits()).reduce(octets)
+        outcome = HeadReader(Limits(), RELEVANT_FIELDS).reduce(other)
+        if HeadReader(Limits(), RELEVANT_FIELDS).part_at_cookie(other) == parts:
+            assert outcome == HeadReader(Limits(), RELEVANT_FIELDS).reduce(octets)
         else:
             assert outcome == Refusal(400)
 
 
 def test_a_head_without_such_fields_is_its_own_reduction() -> None:
     octets = LINE + HOST + b"Range: bytes=0-1\r\n\r\n"
-    assert HeadReader(Limits()).reduce(octets) is octets
+    assert HeadReader(Limits(), RELEVANT_FIELDS).reduce(octets) is octets
 
 
 @pytest.mark.parametrize("method", sorted(METHODS - {b"CONNECT"}))
@@ -185,14 +189,14 @@ def test_field_lines_that_are_refused(line: bytes) -> None:
     assert read(LINE + line + b"\r\n" + HOST + b"\r\n") == Refusal(400)
 
 
-@pytest.mark.parametrize("name", [*sorted(RELEVANT_FIELDS), b"cookie"])
+@pytest.mark.parametrize("name", [*sorted(RELEVANT_FIELDS | FRAMING_FIELDS), b"cookie"])
 @pytest.mark.parametrize("octet", [b"\x00", b"\r", b"\n", b"\x1f", b"\x7f"])
 def test_no_control_in_any_field(name: bytes, octet: bytes) -> None:
     assert read(LINE + HOST + name + b": a" + octet + b"b\r\n\r\n") == Refusal(400)
 
 
 def test_a_fault_is_a_fault_a_second_time() -> None:
-    reader = HeadReader(Limits())
+    reader = HeadReader(Limits(), RELEVANT_FIELDS)
     octets = LINE + HOST + b"X: 1\r\nX : 1\r\n\r\n"
     for _ in range(3):
         assert read(octets, reader) == Refusal(400)
@@ -265,14 +269,14 @@ def test_expectations() -> None:
 
 
 def test_limits_are_settings() -> None:
-    reader = HeadReader(Limits(request_line_octets=20, fields=2))
+    reader = HeadReader(Limits(request_line_octets=20, fields=2), RELEVANT_FIELDS)
     assert isinstance(read(b"GET /123456 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n", reader), Head)
     assert read(b"GET /1234567 HTTP/1.1\r\nHost: a\r\n\r\n", reader) == Refusal(414)
     assert read(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nX: 1\r\n\r\n", reader) == Refusal(431)
 
 
 def test_memory_of_lines_is_bounded() -> None:
-    reader = HeadReader(Limits())
+    reader = HeadReader(Limits(), RELEVANT_FIELDS)
     for number in range(5000):
         octets = b"GET /%d HTTP/1.1\r\nHost: %d\r\nX: %d\r\n\r\n" % (number, number, number)
         assert isinstance(read(octets, reader), Head)
@@ -313,16 +317,16 @@ def test_a_reader_that_knows_lines_reads_as_one_that_does_not(
     first: bytes, lines: list[bytes], chance: object
 ) -> None:
     octets = b"\r\n".join([first, *lines, b"", b""])
-    knowing = HeadReader(Limits(fields=6))
+    knowing = HeadReader(Limits(fields=6), RELEVANT_FIELDS)
     read(octets, knowing)
     again = read(octets, knowing)
-    assert again == read(octets, HeadReader(Limits(fields=6)))
+    assert again == read(octets, HeadReader(Limits(fields=6), RELEVANT_FIELDS))
 
 
 @given(FIRST_LINES, LINES)
 def test_what_is_refused_early_is_refused_whole(first: bytes, lines: list[bytes]) -> None:
     octets = b"\r\n".join([first, *lines, b"", b""])
-    reader = HeadReader(Limits(request_line_octets=15, fields=6))
+    reader = HeadReader(Limits(request_line_octets=15, fields=6), RELEVANT_FIELDS)
     whole = read(octets, reader)
     start = count = 0
     for end in range(1, len(octets)):
@@ -333,7 +337,7 @@ def test_what_is_refused_early_is_refused_whole(first: bytes, lines: list[bytes]
 
 
 def test_a_line_that_trickles_in_is_not_looked_through_again() -> None:
-    reader = HeadReader(Limits())
+    reader = HeadReader(Limits(), RELEVANT_FIELDS)
     octets = LINE + HOST + b"X: \x00" + b"y" * 100
     refusal, start, count = reader.judge_lines(octets, 0, 0)
     assert refusal == Refusal(400)
@@ -344,3 +348,11 @@ def test_a_line_that_trickles_in_is_not_looked_through_again() -> None:
     line = b"GET /\x00" + b"y" * 100
     assert reader.judge_lines(line, 0, 0)[0] == Refusal(400)
     assert reader.judge_lines(line, 0, 0, len(line) - 50)[0] is None
+
+
+def test_where_an_answer_may_depend_on_cookies_they_stand_in_the_key() -> None:
+    reader = HeadReader(Limits(), frozenset((b"cookie",)))
+    one, other = (LINE + HOST + b"Cookie: a=%d\r\n\r\n" % number for number in range(2))
+    assert reader.part_at_cookie(one) is None
+    assert reader.reduce(one) == one
+    assert reader.reduce(other) == other

@@ -1,13 +1,27 @@
 """One peer's side of HTTP/1: the same events however the octets are split."""
 
 import itertools
+from typing import NamedTuple
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from epollo.protocols.http1 import HeadReader, Http1, Incoming, Limits, Refusal
+from epollo.http.message import Request
+from epollo.protocols.contract import Refusal
+from epollo.protocols.http1 import HeadReader, Http1, Limits
+from epollo.site.respond import RELEVANT_FIELDS
 
 LIMITS = Limits(request_line_octets=40, head_octets=200, fields=4, content_octets=30)
+
+
+class Incoming(NamedTuple):
+    """A request, and what the machine knows of how it may be answered."""
+
+    request: Request
+    minor_version: int
+    persists: bool
+    may_recall: bool
+
 
 PIECES = st.sampled_from(
     [
@@ -53,28 +67,31 @@ OCTETS = st.lists(st.one_of(PIECES, PIECES, PIECES, st.binary(max_size=5)), max_
 
 def list_events(octets: bytes, cuts: list[int]) -> list[Incoming | Refusal]:
     """Return what a connection would answer to, up to the last answer."""
-    reader = HeadReader(LIMITS)
-    protocol = Http1(reader)
+    protocol = Http1(HeadReader(LIMITS, RELEVANT_FIELDS))
     events: list[Incoming | Refusal] = []
     edges = [0, *sorted(cut for cut in cuts if cut < len(octets)), len(octets)]
     for start, end in itertools.pairwise(edges):
         protocol.receive(octets[start:end])
-        while (event := next_request(reader, protocol)) is not None:
+        while (event := next_request(protocol)) is not None:
             events.append(event)
             if isinstance(event, Refusal) or not event.persists:
                 return events
     return events
 
 
-def next_request(reader: HeadReader, protocol: Http1) -> Incoming | Refusal | None:
-    while isinstance(event := protocol.next_event(), bytes):
-        reduced = reader.reduce(event)
+def next_request(protocol: Http1) -> Incoming | Refusal | None:
+    while (query := protocol.next()) is not None:
+        if isinstance(query, Refusal):
+            return query
+        reduced = protocol.reduce(query) if query.is_whole else b""
         if isinstance(reduced, Refusal):
             return reduced
-        outcome = protocol.read_head(reduced)
-        if outcome is not None:
-            return outcome
-    return event
+        request = protocol.read(query, reduced)
+        if isinstance(request, Refusal):
+            return request
+        if request is not None:
+            return Incoming(request, protocol._minor_version, protocol._persists, protocol.is_whole)
+    return None
 
 
 @given(OCTETS, st.lists(st.integers(1, 300), max_size=30))
@@ -115,9 +132,9 @@ def test_a_refusal_is_of_a_status_that_exists(octets: bytes) -> None:
 
 
 def test_between_requests() -> None:
-    reader = HeadReader(Limits())
+    reader = HeadReader(Limits(), RELEVANT_FIELDS)
     protocol = Http1(reader)
-    told = [protocol.is_between_requests]
+    told = [protocol.is_between]
     for octets in (
         b"\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n",
@@ -126,34 +143,37 @@ def test_between_requests() -> None:
         b"G",
     ):
         protocol.receive(octets)
-        next_request(reader, protocol)
-        told.append(protocol.is_between_requests)
+        next_request(protocol)
+        told.append(protocol.is_between)
     assert told == [True, True, False, False, True, False]
 
 
 def test_nothing_is_between_requests_behind_a_refused_head() -> None:
-    protocol = Http1(HeadReader(Limits()))
+    protocol = Http1(HeadReader(Limits(), RELEVANT_FIELDS))
     protocol.receive(b"GET / HTTP/1.1\r\n\r\n")
-    octets = protocol.next_event()
-    assert isinstance(octets, bytes)
-    assert protocol.read_head(octets) == Refusal(400)
-    assert not protocol.is_between_requests
+    assert next_request(protocol) == Refusal(400)
+    assert not protocol.is_between
 
 
 def test_what_may_be_recalled() -> None:
-    reader = HeadReader(Limits())
+    reader = HeadReader(Limits(), RELEVANT_FIELDS)
     for octets, may_recall in (
         (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True),
         (b"HEAD / HTTP/1.0\r\n\r\n", True),
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", True),
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", False),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\r\n", False),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", False),
-        (b"OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", False),
-        (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", True),
+        (
+            b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n",
+            False,
+        ),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999\r\n\r\n", False),
+        (b"OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", True),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", True),
     ):
         protocol = Http1(reader)
         protocol.receive(octets)
-        incoming = next_request(reader, protocol)
+        incoming = next_request(protocol)
         assert isinstance(incoming, Incoming)
         assert incoming.may_recall == may_recall, octets

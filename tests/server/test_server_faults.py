@@ -180,7 +180,6 @@ class Jumping:
             root,
             self.clock,
             print,
-            self._forget,
             cache_octets=MEBIBYTE,
             kept_octets_limit=MEBIBYTE,
         )
@@ -190,9 +189,6 @@ class Jumping:
         assert catalogue.watch is not None
         self.way.loop.add_first(catalogue.watch.descriptor, catalogue.watch)
         self.peer = self.way.connect()
-
-    def _forget(self) -> None:
-        self.way.service.forget()
 
     def jump(self, seconds: float) -> None:
         self.clock.jump(seconds)

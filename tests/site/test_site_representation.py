@@ -85,7 +85,7 @@ def test_length_at_the_limit_decides_what_is_kept(ground: Ground) -> None:
         answer = ground.ask("/file.bin")
         assert len(answer.content) == octets
         assert answer.is_kept is (octets <= 1000)
-        assert answer.is_recallable
+        assert answer.basis is not None
 
 
 @pytest.mark.parametrize(

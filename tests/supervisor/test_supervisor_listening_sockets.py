@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from epollo.transports.listening import is_listening, open_shared_sockets
 from epollo.errors import OperatorError
 from epollo.settings import Settings
 from epollo.supervisor.listening_sockets import (
@@ -19,6 +18,7 @@ from epollo.supervisor.listening_sockets import (
     open_listening,
     share_sockets,
 )
+from epollo.transports.listening import is_listening, open_shared_sockets
 
 
 @pytest.fixture

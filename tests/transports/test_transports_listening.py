@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from epollo.errors import OperatorError
 from epollo.transports.listening import (
     adopt,
     describe_address,
@@ -16,7 +17,6 @@ from epollo.transports.listening import (
     open_shared_sockets,
     open_unix_socket,
 )
-from epollo.errors import OperatorError
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host.invalid", "a" * 70, "."])

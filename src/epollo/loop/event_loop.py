@@ -166,10 +166,7 @@ class EventLoop:
                 except Exception as fault:
                     self.end_fault(handler, fault)
         if self._postponed:
-            for handler in list(self._postponed):
-                if handler in self._postponed:
-                    self._call(handler, 0)
-            self._postponed.clear()
+            self._call_postponed()
         if self._timers.earliest <= clock.now:
             self._sweep()
 
@@ -179,6 +176,13 @@ class EventLoop:
             raise EpolloError("a running loop cannot be closed")
         self._handlers.clear()
         self._poller.close()
+
+    def _call_postponed(self) -> None:
+        """Give those another turn that asked for it in the last batch."""
+        for handler in list(self._postponed):
+            if handler in self._postponed:
+                self._call(handler, 0)
+        self._postponed.clear()
 
     def end_fault(self, handler: Handler, fault: Exception) -> None:
         """Report a bug in a handler, and have the handler act on it."""
