@@ -114,6 +114,7 @@ def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
 
     harness.service.respond = tell_and_respond
     harness.service.recalls = dict.fromkeys(harness.service.recalls)
+    harness.service.recalls_at_once = harness.service.recalls
     harness.service.is_report_instant = True
     listener = harness.listen(listening)
     with contextlib.ExitStack() as open_peers:
@@ -319,11 +320,10 @@ def test_in_a_crowd_little_waits_in_the_kernel_for_each(
         (300, 64 * 1024),
         (0, before),
     ):
-        harness.service.peers.update(Peer() for _ in range(connections))
+        harness.service.peers.update(dict.fromkeys(Peer() for _ in range(connections)))
         with connect(listening) as peer:
             assert serve_until_answered(harness, peer).endswith(b"ok")
             assert unsent_limit() == limit
-        for other in list(harness.service.peers):
-            other.close()
-        harness.service.peers.clear()
+        for other in [one for one in harness.service.peers if type(one) is Peer]:
+            del harness.service.peers[other]
     listener.close()

@@ -95,6 +95,9 @@ def test_a_head_means_the_same_with_any_cookie_between_its_parts(
     assert (parts is None) is not any(line.startswith(b"Cookie") for line in lines)
     if parts is not None:
         other = b"%b\r\nCookie: %b%b" % (parts[0], cookie, parts[1])
+        if other.find(b"\r\n\r\n") != len(other) - 4:
+            # No head: an empty line ends it before.
+            return
         outcome = HeadReader(Limits(), RELEVANT_FIELDS).reduce(other)
         if HeadReader(Limits(), RELEVANT_FIELDS).part_at_cookie(other) == parts:
             assert outcome == HeadReader(Limits(), RELEVANT_FIELDS).reduce(octets)

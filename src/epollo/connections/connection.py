@@ -77,7 +77,7 @@ class Connection(Peer):
         self._transport = arrival.transport
         self.descriptor = arrival.descriptor
         self.kind = arrival.kind
-        self.address = arrival.address if service.keeps_addresses else None
+        self.address = (arrival.address or None) if service.keeps_addresses else None
         """The address of the peer; None where nothing needs it."""
         self._outbox: Outbox | None = None
         # How fast the peer takes what it is owed; None until that has to be waited for.
@@ -85,7 +85,7 @@ class Connection(Peer):
         self._state = NEW
         self._events = 0
         self.deadline: float = math.inf
-        service.peers.add(self)
+        service.peers[self] = None
 
     def on_accepted(self, arrival: Arrival) -> None:
         """Take the first turn, before the poller is told about the socket.
@@ -149,7 +149,7 @@ class Connection(Peer):
             self._note(*outbox.unlogged, outbox.octets)
             outbox.close()
         self._transport.close()
-        self._service.peers.discard(self)
+        self._service.peers.pop(self, None)
         if self._service.addresses is not None and self.address is not None:
             self._service.addresses.leave(self.address)
 

@@ -70,7 +70,7 @@ class Http1Connection(Connection):
             service.look_for_changes()
         reduced = b""
         if self._state <= IDLE:
-            recall = service.recalls[self.kind.scheme]
+            recall = service.recalls_at_once[self.kind.scheme]
             if recall is not None:
                 answer = recall.young.get(octets)
                 if answer is None:
@@ -284,7 +284,7 @@ def _answer_in_passing(service: Service, arrival: Arrival) -> bool:
 
     Nothing is waited for, so no `Connection` is needed: half of the way of such a peer saved.
     """
-    recall = service.recalls[arrival.kind.scheme]
+    recall = service.recalls_at_once[arrival.kind.scheme]
     received = arrival.received
     if recall is None or service.is_draining:
         return False

@@ -103,7 +103,7 @@ class Preamble(Peer):
         self._is_open = True
         self._is_registered = False
         self.deadline: float = math.inf
-        service.peers.add(self)
+        service.peers[self] = None
 
     def on_accepted(self) -> None:
         """Take what is here of the header; watch for the rest."""
@@ -134,7 +134,7 @@ class Preamble(Peer):
         self._is_open = False
         if self._is_registered:
             self._service.loop.remove(self._arrival.descriptor)
-        self._service.peers.discard(self)
+        self._service.peers.pop(self, None)
         return True
 
     def _receive(self) -> bool:

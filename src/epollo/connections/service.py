@@ -109,6 +109,7 @@ class Service:
         "prefixes",
         "reader",
         "recalls",
+        "recalls_at_once",
         "report",
         "respond",
         "retry_fields",
@@ -148,8 +149,13 @@ class Service:
             scheme: Recall(loop.clock) if has_recall else None for scheme in (b"http", b"https")
         }
         """What is recalled, by the scheme that it was asked with."""
-        self.peers: set[Peer] = set()
-        """Everything that serves a peer now."""
+        # Where answers are counted, even one that is recalled passes through the protocol.
+        self.recalls_at_once = (
+            self.recalls if not capacity.requests else dict.fromkeys(self.recalls)
+        )
+        """The same, for octets that are one whole request."""
+        self.peers: dict[Peer, None] = {}
+        """Everything that serves a peer now, in the order of arrival."""
         self.capacity = capacity
         self.addresses = Addresses(capacity.per_address) if capacity.per_address else None
         self.keeps_addresses = self.addresses is not None or (log is not None and log.names_peers)
