@@ -108,7 +108,6 @@ class Ground:
         self.root = root
         self.clock = TurnedClock() if clock is None else clock
         self.reports: list[str] = []
-        self.changes = 0
         self.catalogue = Catalogue(
             root,
             self.clock,
@@ -117,9 +116,6 @@ class Ground:
             kept_octets_limit=kept_octets_limit,
         )
         self.site = Site(self.catalogue, self.clock)
-
-    def _on_change(self) -> None:
-        self.changes += 1
 
     def ask(
         self,

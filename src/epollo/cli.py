@@ -30,7 +30,7 @@ from epollo.transports.listening import (
     describe_address,
     is_listening,
 )
-from epollo.worker import Worker
+from epollo.worker.process import Worker
 
 
 class _Choice(click.Choice[str]):

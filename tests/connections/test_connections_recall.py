@@ -98,7 +98,7 @@ def test_a_flood_is_bounded_in_entries_and_octets() -> None:
     recall = Recall(HandClock())
     for number in range(20_000):
         recall.keep(b"request %d" % number, make_answer(bytes(16 * 1024)))
-    assert held_octets(recall) <= 2 * 16 * MEBIBYTE
+    assert held_octets(recall) <= 2 * 8 * MEBIBYTE
 
 
 def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
@@ -110,7 +110,7 @@ def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
                 recall.keep(request, make_answer(bytes(16 * 1024)))
         for request in requests:
             recall.find(request)
-    assert held_octets(recall) <= 2 * 16 * MEBIBYTE
+    assert held_octets(recall) <= 2 * 8 * MEBIBYTE
 
 
 class Standing(Basis):

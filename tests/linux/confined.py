@@ -18,7 +18,7 @@ outcomes = {}
 root = os.open(ROOT, os.O_PATH | os.O_DIRECTORY)
 log = open(OUTSIDE + "/log", "a")
 if given["sandbox"]:
-    outcomes["in force"] = confine(root, given["sandbox"], given["user"])
+    outcomes["in force"] = confine([root], given["sandbox"], given["user"])
 for name, source in given["attempts"].items():
     try:
         outcome = "done"

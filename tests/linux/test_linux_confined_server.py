@@ -27,7 +27,7 @@ from epollo.pollers import open_poller
 from epollo.settings import Settings
 from epollo.site.respond import Site
 from epollo.terminal import TerminalLog, report, tell
-from epollo.worker import Worker
+from epollo.worker.process import Worker
 
 respond = Site.respond
 def respond_or_fail(self, request):
@@ -46,7 +46,7 @@ root = Path(sys.argv[1])
 with open_listening_socket("127.0.0.1", 0) as listening:
     open_poller("auto")[1].close()
     descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY)
-    line = confine(descriptor, "on")
+    line = confine([descriptor], "on")
     os.close(descriptor)
     sys.addaudithook(audit)
     # The modules are there, and importing them again reads nothing.

@@ -51,7 +51,7 @@ REFUSED = {
     "remove a folder of the root": "os.rmdir(ROOT + '/empty')",
     "write beside the root": "open(OUTSIDE + '/new', 'x').close()",
     "remove beside the root": "os.unlink(OUTSIDE + '/doomed')",
-    "take it back": "confine(os.open(OUTSIDE, os.O_PATH), 'on'); open(OUTSIDE + '/secret')",
+    "take it back": "confine([os.open(OUTSIDE, os.O_PATH)], 'on'); open(OUTSIDE + '/secret')",
 }
 REFUSED_SINCE = {
     "link to another folder": (2, "os.link(ROOT + '/page.html', ROOT + '/folder/page.html')"),
@@ -194,7 +194,7 @@ WITHOUT_LANDLOCK = """
 import epollo.linux.confinement as confinement
 def find_abi(): raise OSError(38, "Function not implemented")
 confinement.find_abi = find_abi
-try: outcome = confine(root, {sandbox!r})
+try: outcome = confine([root], {sandbox!r})
 except Exception as error: outcome = str(error)
 """
 
@@ -226,7 +226,7 @@ def test_a_thread_that_would_stay_outside(tmp_path: Path, monkeypatch: pytest.Mo
     root = os.open(tmp_path, os.O_PATH)
     try:
         with pytest.raises(RuntimeError, match="thread"):
-            confine(root, "auto")
+            confine([root], "auto")
     finally:
         os.close(root)
 
@@ -245,7 +245,7 @@ def test_threads_are_counted(folders: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize("sandbox", ["auto", "on", "off"])
 def test_a_root_that_is_no_descriptor_is_a_bug(sandbox: str) -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
-        confine(-1, sandbox)
+        confine([-1], sandbox)
 
 
 def test_preloading_twice_is_harmless() -> None:
@@ -257,7 +257,9 @@ def test_preloading_twice_is_harmless() -> None:
 @needs_root
 def test_user_in_a_root_that_it_cannot_read(folders: tuple[Path, Path]) -> None:
     folders[0].chmod(0o700)
-    source = "try: confine(root, 'auto', 'nobody')\nexcept Exception as error: outcome = str(error)"
+    source = (
+        "try: confine([root], 'auto', 'nobody')\nexcept Exception as error: outcome = str(error)"
+    )
     outcomes = attempt({"confine": source}, *folders, sandbox=None)
     assert outcomes == {
         "confine": "user nobody cannot read the folder to be served: Permission denied"

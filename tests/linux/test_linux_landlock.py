@@ -60,4 +60,4 @@ def test_description(abi: int, line: str) -> None:
 @pytest.mark.skipif(ABI == 0, reason="this kernel has no Landlock")
 def test_a_root_that_is_no_descriptor() -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
-        restrict_to_reading(-1, ABI)
+        restrict_to_reading([-1], ABI)

@@ -169,6 +169,7 @@ def test_work_of_others_above_the_root_wakes_nobody(tmp_path: Path) -> None:
     (root / "page.txt").write_text("content")
     with Ground(root) as ground:
         ground.get("/page.txt")
+        page = ground.catalogue.find((b"page.txt",))
         watch = ground.catalogue.watch
         assert watch is not None
         watch.on_ready(select.EPOLLIN)
@@ -182,7 +183,7 @@ def test_work_of_others_above_the_root_wakes_nobody(tmp_path: Path) -> None:
         # Right above the root names count, so that one that comes back is seen.
         assert ready
         watch.on_ready(select.EPOLLIN)
-        assert ground.changes == 0
+        assert page.is_current
         (tmp_path / "file").write_text("x")
         (tmp_path / "a" / "file").write_text("x")
         assert select.select([watch.descriptor], [], [], 0) == ([], [], [])

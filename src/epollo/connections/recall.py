@@ -24,7 +24,7 @@ from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader
 
 _ENTRIES_LIMIT: Final = 1024 * 1024
-_OCTETS_LIMIT: Final = 16 * 1024 * 1024
+OCTETS_LIMIT: Final = 8 * 1024 * 1024
 _REQUEST_OCTETS_LIMIT: Final = 4096
 _SEEN_LIMIT: Final = 65536
 
@@ -37,12 +37,12 @@ Key: TypeAlias = bytes | tuple[bytes, bytes]
 
 
 class Recall(Generations[Key, Answer]):
-    """The answers of one scheme, bounded to two generations of 16 MiB."""
+    """The answers of one scheme, bounded to two generations of ``octets_limit``."""
 
     __slots__ = ("_clock", "_seen")
 
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(entries_limit=_ENTRIES_LIMIT, octets_limit=_OCTETS_LIMIT)
+    def __init__(self, clock: Clock, octets_limit: int = OCTETS_LIMIT) -> None:
+        super().__init__(entries_limit=_ENTRIES_LIMIT, octets_limit=octets_limit)
         self._clock = clock
         self._seen: set[int] = set()
 

@@ -18,7 +18,7 @@ from epollo.pollers import POLLERS, Poller
 from epollo.settings import DAY_SECONDS, Settings
 from epollo.terminal import format_link, open_streams, report, tell
 from epollo.transports.listening import open_listening_socket
-from epollo.worker import Worker
+from epollo.worker.process import Worker
 
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
 _TURNS: Final = _INDEX["turns"]

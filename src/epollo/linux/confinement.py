@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import os
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from inotify_simple import INotify
@@ -32,18 +33,19 @@ _LATE_MODULES: Final = (
 _LATE_CODECS: Final = ("ascii", "latin-1", "unicode_escape", "utf-8")
 
 
-def confine(root: int, sandbox: str, user: str | None = None) -> str:
+def confine(roots: Sequence[int], sandbox: str, user: str | None = None) -> str:
     """Give up every right that serving does not need; return, for a person, what is in force.
 
-    ``root`` is a descriptor of the folder to be served. ``sandbox`` is ``off``, ``on``, or ``auto``,
-    which takes what this kernel has. ``user``, as ``USER`` or ``USER:GROUP``, is whom root becomes,
-    with each of them. To be called once, when everything outside the root is open, every module
+    ``roots`` are descriptors of the folders to be served. ``sandbox`` is ``off``, ``on``, or ``auto``,
+    which takes what this kernel has. ``user``, as ``USER`` or ``USER:GROUP``, is the user that root
+    becomes, with each of them. To be called once, when everything outside the roots is open, every module
     imported, and no thread but this one started: the kernel restricts threads, not processes.
 
-    Raises `OperatorError` where this cannot be had, or where the user cannot read the root; `OSError`
-    where ``root`` is no descriptor, which must not pass for a kernel without Landlock.
+    Raises `OperatorError` where this cannot be had, or where the user cannot read a root; `OSError`
+    where one of ``roots`` is no descriptor, which must not pass for a kernel without Landlock.
     """
-    os.fstat(root)
+    for root in roots:
+        os.fstat(root)
     preload()
     parts = []
     if user is not None:
@@ -54,7 +56,7 @@ def confine(root: int, sandbox: str, user: str | None = None) -> str:
         parts.append("off")
     else:
         try:
-            parts.append(_restrict(root))
+            parts.append(_restrict(roots))
         except OSError as error:
             if sandbox == "on":
                 raise OperatorError(
@@ -62,7 +64,8 @@ def confine(root: int, sandbox: str, user: str | None = None) -> str:
                 ) from None
             parts.append(f"no new privileges, but no Landlock here: {error.strerror}")
     if user is not None:
-        _require_readable(root, user)
+        for root in roots:
+            _require_readable(root, user)
     return "; ".join(parts)
 
 
@@ -82,14 +85,14 @@ def preload() -> None:
     load_library("libgcc_s.so.1")
 
 
-def _restrict(root: int) -> str:
+def _restrict(roots: Sequence[int]) -> str:
     """Restrict this thread as far as the kernel can; `OSError` where that leaves its files open."""
     if count_threads() > 1:
         raise RuntimeError("a thread was started before the sandbox, and would stay outside of it")
     drop_capabilities()
     set_no_new_privileges()
     abi = find_abi()
-    restrict_to_reading(root, abi)
+    restrict_to_reading(roots, abi)
     return f"{describe_handled(abi)}; no new privileges"
 
 

@@ -3,7 +3,7 @@
 What a ruleset handles is refused, except where a rule allows it; what it does not handle stays as it
 was. Kernels learned to handle more from version to version of the ABI, and refuse a ruleset that
 asks for what they do not know: so it is made from a table (landlock(7); the kernel's
-userspace-api/landlock). One rule is added: read files and folders beneath the root.
+userspace-api/landlock). One rule is added for each root: read files and folders beneath it.
 
 Three things follow that the rest of the server has to know. Rights are asked for when a file is
 *opened*: descriptors from before go on working, and O_PATH opens, stat(2), readlink(2) and
@@ -14,6 +14,7 @@ only the calling thread is restricted, with the threads and processes that it st
 
 import os
 import struct
+from collections.abc import Sequence
 from enum import IntFlag
 from typing import Final, NamedTuple
 
@@ -124,10 +125,10 @@ def find_abi() -> int:
     return call("syscall", _SYS_LANDLOCK_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION)
 
 
-def restrict_to_reading(root: int, abi: int) -> None:
-    """Let this thread, and those that it starts, do nothing to files but read beneath the root.
+def restrict_to_reading(roots: Sequence[int], abi: int) -> None:
+    """Let this thread, and those that it starts, do nothing to files but read beneath the roots.
 
-    ``root`` is a descriptor of a folder, O_PATH is enough. Raises `OSError`, and nothing is in force
+    ``roots`` are descriptors of folders, O_PATH is enough. Raises `OSError`, and nothing is in force
     then: EPERM where no_new_privs is not set, E2BIG after sixteen restrictions.
     """
     ruleset = call(
@@ -138,8 +139,9 @@ def restrict_to_reading(root: int, abi: int) -> None:
         0,
     )
     try:
-        rule = _PATH_BENEATH.pack(READING, root)
-        call("syscall", _SYS_LANDLOCK_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0)
+        for root in roots:
+            rule = _PATH_BENEATH.pack(READING, root)
+            call("syscall", _SYS_LANDLOCK_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0)
         call("syscall", _SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)

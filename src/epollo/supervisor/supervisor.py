@@ -40,7 +40,7 @@ from epollo.supervisor.listening_sockets import (
 )
 from epollo.supervisor.upgrade import Upgrade
 from epollo.supervisor.worker_process import WorkerProcess, describe_exit
-from epollo.worker import COVER, DRAIN, REOPEN, STOP, STOP_AT_ONCE
+from epollo.worker.orders import COVER, DRAIN, REOPEN, STOP, STOP_AT_ONCE
 
 _SOUND_SECONDS: Final = 1.0
 """A worker that served for less died of what may end the next one too."""

@@ -3,7 +3,6 @@
 Workers are started by exec, not by fork alone: a new one runs the code that is installed now.
 """
 
-import json
 import math
 import os
 import signal
@@ -16,14 +15,15 @@ from typing import Final, Protocol
 
 from epollo.loop import EventLoop, Handler
 from epollo.settings import Settings, dump_settings
-from epollo.worker import (
+from epollo.worker.orders import (
     DESCRIPTORS_LIMIT,
     LEAVING,
     LEFT_TO_SUPERVISOR,
     MISTAKE,
+    ORDERS_VARIABLE,
     READY,
     ROOT_REPLACED,
-    WORKER_VARIABLE,
+    write_orders,
 )
 
 _MESSAGE_OCTETS: Final = 65_536
@@ -74,20 +74,24 @@ class WorkerProcess(Handler):
                 "sockets": descriptors,
                 "settings": dump_settings(settings),
             }
+            first = -1
             # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_SUPERVISOR)
             try:
+                first = write_orders(order)
                 # -P: the current folder may be the one that is served, which is no place for modules.
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "epollo.worker"],
-                    pass_fds=(theirs.fileno(), *descriptors),
-                    env={**os.environ, WORKER_VARIABLE: json.dumps(order)},
+                    pass_fds=(theirs.fileno(), first, *descriptors),
+                    env={**os.environ, ORDERS_VARIABLE: str(first)},
                 )
             except OSError:
                 self._control.close()
                 raise
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                if first >= 0:
+                    os.close(first)
         self._control.setblocking(False)
         try:
             self._exit = _Exit(self, os.pidfd_open(self._process.pid))

@@ -1,0 +1,121 @@
+"""What a worker is made of, each part from the settings that concern it."""
+
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from epollo.connections import http1
+from epollo.connections.door import Door, Stage
+from epollo.connections.listener import Listener
+from epollo.connections.preamble import Network, Proxies
+from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
+from epollo.linux.confinement import confine
+from epollo.loop import EventLoop
+from epollo.protocols.http1 import HeadReader, Limits
+from epollo.settings import Settings
+from epollo.site.catalogue import Catalogue
+from epollo.site.respond import RELEVANT_FIELDS
+
+
+def open_catalogue(
+    settings: Settings,
+    loop: EventLoop,
+    report: Callable[[str], None],
+    on_root_out_of_reach: Callable[[str, bool], None],
+) -> Catalogue:
+    """Return the resources of the folder to be served.
+
+    Raises `OperatorError` where it is no folder that can be read.
+    """
+    return Catalogue(
+        settings.root,
+        loop.clock,
+        report,
+        on_root_out_of_reach,
+        cache_octets=settings.cache_octets,
+        kept_octets_limit=settings.kept_octets_limit,
+    )
+
+
+def make_service(
+    settings: Settings,
+    loop: EventLoop,
+    respond: Responder,
+    report: Callable[[str], None],
+    log: AccessLog | None,
+    *,
+    look_for_changes: Callable[[], None],
+    connections_limit: int,
+) -> Service:
+    """Return what all connections share.
+
+    ``connections_limit`` is how many suit the descriptors of this process, for settings without one.
+    """
+    limits = Limits(
+        settings.request_line_octets_limit,
+        settings.head_octets_limit,
+        settings.fields_limit,
+        settings.content_octets_limit,
+    )
+    return Service(
+        loop,
+        respond,
+        HeadReader(limits, RELEVANT_FIELDS),
+        timeouts=Timeouts(
+            head=settings.head_seconds,
+            idle=settings.idle_seconds,
+            send=settings.send_seconds,
+            octets_per_second=settings.slowest_octets_per_second,
+        ),
+        report=report,
+        look_for_changes=look_for_changes,
+        log=log,
+        has_recall=settings.recall,
+        capacity=Capacity(
+            settings.connections_limit or connections_limit,
+            settings.connections_per_address_limit,
+            settings.requests_limit,
+        ),
+    )
+
+
+class Entrance:
+    """How peers come in: the stages that a listener's arrivals pass, composed once."""
+
+    def __init__(self, service: Service, proxies: list[Network] | None) -> None:
+        """Compose them; ``proxies`` are those that are trusted, None where no proxy is in front."""
+        self._service = service
+        self._door = Door(service, partial(http1.serve, service), partial(http1.turn_away, service))
+        self._begin: Stage = self._door.admit
+        self._needs_addresses = proxies is not None
+        if proxies is not None:
+            self._begin = Proxies(service, proxies, self._door.admit).begin
+
+    def listen(self, listening: socket.socket) -> Listener:
+        """Accept from a socket from now on."""
+        return Listener(
+            listening,
+            self._service,
+            self._begin,
+            self._door.make_room,
+            needs_addresses=self._needs_addresses,
+        )
+
+
+def confine_to(settings: Settings, *, is_replaceable: bool) -> str:
+    """Give up what serving does not need; return, for a person, what is in force."""
+    sandbox = settings.sandbox
+    if sandbox == "auto" and not is_replaceable:
+        # A root that is replaced is another folder to the kernel, and no right can be won back; only
+        # another worker can follow there.
+        sandbox = "off"
+    try:
+        root = os.open(settings.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        # The catalogue says what is wrong with it.
+        return "off"
+    try:
+        return confine([root], sandbox, settings.user or None)
+    finally:
+        os.close(root)

@@ -1,0 +1,148 @@
+"""What a supervisor and its workers say to each other, and how a worker follows.
+
+A worker is started with a descriptor of its first orders, a file without a name: an environment variable
+holds no more than 128 KiB (execve(2)), and settings have no such bound.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn, Protocol
+
+from epollo.loop import EventLoop, Handler
+from epollo.transports.listening import adopt
+
+ORDERS_VARIABLE: Final = "EPOLLO_WORKER"
+"""The variable that names the descriptor of a worker's first orders: settings, and its sockets."""
+
+# What a worker says to its supervisor, one message each; some are followed by a text.
+READY: Final = b"ready "
+MISTAKE: Final = b"mistake "
+ROOT_REPLACED: Final = b"root replaced"
+LEAVING: Final = b"leaving"
+
+# What it is told.
+DRAIN: Final = b"drain"
+STOP: Final = b"stop"
+STOP_AT_ONCE: Final = b"stop at once"
+COVER: Final = b"cover"
+"""With descriptors: the sockets, besides its own, on which no worker accepts at the moment."""
+REOPEN: Final = b"reopen"
+"""With a descriptor: the access log from now on."""
+DESCRIPTORS_LIMIT: Final = 253
+"""The most that one message passes (SCM_RIGHTS, unix(7))."""
+
+LEFT_TO_SUPERVISOR: Final = frozenset(
+    (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+)
+"""Signals that a terminal or an operator sends to all processes together, and that a worker ignores:
+the supervisor says what they mean. They are blocked from before the worker is started on."""
+
+
+def write_orders(orders: dict[str, Any]) -> int:
+    """Return a descriptor that the first orders can be read from; the caller closes it.
+
+    Raises `OSError` where the system has no descriptor or no memory.
+    """
+    descriptor = os.memfd_create("orders", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(json.dumps(orders).encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_orders() -> dict[str, Any]:
+    """Return the first orders, which the environment names no longer."""
+    with open(int(os.environ.pop(ORDERS_VARIABLE)), "rb") as file:
+        orders: dict[str, Any] = json.load(file)
+    return orders
+
+
+class Ordered(Protocol):
+    """What follows orders."""
+
+    def retire(self) -> None:
+        """Finish with every peer in its own time."""
+
+    def stop(self) -> None:
+        """Finish what is under way, within the grace."""
+
+    def stop_at_once(self) -> None:
+        """Finish nothing."""
+
+    def cover(self, listening: Sequence[socket.socket], /) -> None:
+        """Accept from these too."""
+
+    def reopen_log(self) -> None:
+        """Write the access log to another file of the same name."""
+
+
+class Orders(Handler):
+    """The handler of what the supervisor says, and the way to answer."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._worker: Ordered | None = None
+        self._loop: EventLoop | None = None
+        self._log_descriptors: list[int] = []
+
+    def begin(self, worker: Ordered, loop: EventLoop) -> None:
+        """Follow orders from now on; those that have come already are waiting."""
+        self._worker, self._loop = worker, loop
+        loop.add(self._control.fileno(), self)
+
+    def say(self, message: bytes) -> None:
+        """Tell the supervisor something."""
+        # It is gone, which the loop tells too, or has so much to read that it knows.
+        with contextlib.suppress(OSError):
+            self._control.send(message)
+
+    def give_up(self, mistake: str) -> NoReturn:
+        """End with status 2, and have the supervisor say why."""
+        self.say(MISTAKE + mistake.encode(errors="backslashreplace"))
+        sys.exit(2)
+
+    def take_log_descriptor(self) -> int:
+        """Return the descriptor that the access log is to go on with."""
+        return self._log_descriptors.pop()
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Follow an order; where the supervisor is gone, stop."""
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, 64, DESCRIPTORS_LIMIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            message, descriptors = b"", []
+        worker = self._worker
+        if worker is None or self._loop is None:
+            return
+        if message == DRAIN:
+            worker.retire()
+        elif message == STOP:
+            worker.stop()
+        elif message == STOP_AT_ONCE:
+            worker.stop_at_once()
+        elif message == COVER:
+            worker.cover(adopt(descriptors))
+        elif message == REOPEN:
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
+                self._log_descriptors.append(descriptor)
+                worker.reopen_log()
+        elif not message:
+            self._loop.remove(self._control.fileno())
+            worker.stop()
+
+    def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
+        """Stop: a worker that cannot be told anything must not go on."""
+        if self._worker is not None:
+            self._worker.stop()

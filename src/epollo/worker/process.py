@@ -1,0 +1,251 @@
+"""One process that serves: joins a loop, a site and the listening sockets, and lets go of them again.
+
+As a program (``python -m epollo.worker``) it is started by the supervisor, and holds the other end of a
+socket (`orders`): the worker says there when it is ready, is told there to finish, and stops when the
+supervisor is gone.
+"""
+
+import gc
+import math
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from epollo.access_log import open_log
+from epollo.connections.door import claim_descriptors
+from epollo.connections.listener import Listener
+from epollo.connections.preamble import parse_networks
+from epollo.connections.service import AccessLog
+from epollo.errors import OperatorError
+from epollo.linux.readiness_signal import signal_readiness
+from epollo.linux.systemd import notify_stopping
+from epollo.loop import EventLoop, Wakeup
+from epollo.pollers import open_poller
+from epollo.settings import Settings, load_settings
+from epollo.site.compressor import Compressor
+from epollo.site.respond import Site
+from epollo.terminal import open_streams, report
+from epollo.transports.listening import BACKLOG, adopt, is_listening
+from epollo.worker.compose import Entrance, confine_to, make_service, open_catalogue
+from epollo.worker.orders import (
+    LEAVING,
+    LEFT_TO_SUPERVISOR,
+    READY,
+    ROOT_REPLACED,
+    Orders,
+    read_orders,
+)
+
+# Requests leave nothing behind that only a collection could find; the default of 700 objects has one
+# run several times for each batch of requests that are new.
+_COLLECTION_THRESHOLD: Final = 50_000
+
+_NO_SUCCESSOR: Final = (
+    "another program can take over only where there are --workers; this one goes on"
+)
+
+
+class Worker:
+    """A server in one process and one thread.
+
+    ``supervisor`` is the way to the parent that replaces this worker when it cannot serve on; None
+    where there is none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        listening: Sequence[socket.socket],
+        report: Callable[[str], None],
+        log: AccessLog | None,
+        supervisor: Orders | None = None,
+    ) -> None:
+        """Raise `OperatorError` where the settings ask for what cannot be had."""
+        # Looked at in any case: what is wrong there is to be known before it is needed.
+        proxies = parse_networks(settings.proxies)
+        connections_limit = claim_descriptors()
+        self._settings = settings
+        self._report = report
+        self._supervisor = supervisor
+        self._drained_by = math.inf
+        self._idle_until = math.inf
+        opened = open_poller(settings.poller)
+        self.poller_name = opened.name
+        self.sandbox = confine_to(settings, is_replaceable=supervisor is not None)
+        self._loop = EventLoop(opened, report)
+        self._catalogue = open_catalogue(settings, self._loop, report, self._on_root_out_of_reach)
+        self._wakeup = Wakeup(self._loop)
+        self._compressor = Compressor(self._wakeup.call) if settings.compress else None
+        self._service = make_service(
+            settings,
+            self._loop,
+            Site(self._catalogue, self._loop.clock, self._compressor).respond,
+            report,
+            log,
+            look_for_changes=self._look_for_changes,
+            connections_limit=connections_limit,
+        )
+        if log is not None:
+            log.begin(self._loop)
+        self._handle_signals(supervisor)
+        if self._catalogue.watch is not None:
+            self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
+            signal_readiness(self._catalogue.watch.descriptor, self._service.note_change)
+        self._entrance = Entrance(self._service, proxies if settings.has_proxy_protocol else None)
+        self._listeners = self._accept_from(listening)
+        self._covering: list[Listener] = []
+
+    def run(self) -> None:
+        """Serve until SIGTERM, SIGINT or SIGHUP; then finish what is under way, within the grace."""
+        # What stands now stays: no collection needs to look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_COLLECTION_THRESHOLD)
+        try:
+            self._loop.run()
+            self._drain()
+        finally:
+            self._close()
+
+    def retire(self) -> None:
+        """Finish with every peer in its own time: others serve from now on.
+
+        What is being sent is finished, however long that takes. A connection between two requests is
+        kept for the grace: the next one may be under way.
+        """
+        if not self._service.is_draining:
+            self._idle_until = self._loop.clock.now + self._settings.grace_seconds
+            self._begin_to_drain()
+
+    def stop(self) -> None:
+        """Finish what is under way, within the grace."""
+        if self._drained_by == math.inf:
+            self._drained_by = self._loop.clock.now + self._settings.grace_seconds
+            self._idle_until = 0.0
+            self._begin_to_drain()
+
+    def stop_at_once(self) -> None:
+        """Finish nothing."""
+        self.stop()
+        self._drained_by = 0.0
+
+    def cover(self, listening: Sequence[socket.socket]) -> None:
+        """Accept from these too, as long as no other worker does, and no more from those of last time."""
+        for listener in self._covering:
+            listener.close()
+        self._covering = []
+        if self._service.is_draining:
+            for one in listening:
+                one.close()
+        else:
+            self._covering = self._accept_from(listening)
+
+    def reopen_log(self) -> None:
+        """Write the access log to another file of the same name from now on."""
+        if self._service.log is not None:
+            self._service.log.reopen()
+
+    def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
+        return [self._entrance.listen(one) for one in listening]
+
+    def _handle_signals(self, supervisor: Orders | None) -> None:
+        """From here on a signal is not lost: it waits for the loop."""
+        on_signal = self._wakeup.on_signal
+        if supervisor is not None:
+            on_signal(signal.SIGTERM, self._ask_to_leave)
+            supervisor.begin(self, self._loop)
+            return
+        on_signal(signal.SIGTERM, self._on_stop)
+        on_signal(signal.SIGINT, self._on_stop)
+        on_signal(signal.SIGUSR1, self.reopen_log)
+        on_signal(signal.SIGUSR2, lambda: self._report(_NO_SUCCESSOR))
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # Its terminal is gone; where nohup(1) had this process ignore that, it serves on.
+            on_signal(signal.SIGHUP, self._on_stop)
+
+    def _on_stop(self) -> None:
+        """Begin to stop; being asked for a second time, stop at once."""
+        if self._service.is_draining:
+            self.stop_at_once()
+        else:
+            notify_stopping()
+            self.stop()
+
+    def _ask_to_leave(self) -> None:
+        """Let another take this place; it may be that all are to stop, which the supervisor knows."""
+        self._say(LEAVING)
+
+    def _on_root_out_of_reach(self, reason: str, is_news: bool) -> None:
+        """Ask for a worker that may read what stands where the root was; else say that there is none."""
+        self._say(ROOT_REPLACED)
+        if self._supervisor is None and is_news:
+            self._report(f"the folder was replaced: {reason}; the former one is served on")
+
+    def _say(self, message: bytes) -> None:
+        if self._supervisor is not None:
+            self._supervisor.say(message)
+
+    def _begin_to_drain(self) -> None:
+        self._service.drain()
+        self._loop.stop()
+
+    def _drain(self) -> None:
+        for listener in [*self._listeners, *self._covering]:
+            listener.close()
+        self._listeners = self._covering = []
+        clock = self._loop.clock
+        while self._service.peers and clock.now < self._drained_by:
+            if clock.now >= self._idle_until:
+                self._idle_until = math.inf
+                self._close_idle()
+                continue
+            until = min(self._drained_by, self._idle_until)
+            self._loop.run_batch(until - clock.now)
+
+    def _close_idle(self) -> None:
+        for peer in list(self._service.peers):
+            peer.on_drain()
+
+    def _close(self) -> None:
+        for handler in [*self._service.peers, *self._listeners, *self._covering]:
+            handler.close()
+        if self._compressor is not None:
+            self._compressor.close()
+        if self._service.log is not None:
+            self._service.log.close()
+        self._wakeup.close(gives_back=False)
+        self._loop.close()
+        self._catalogue.close()
+
+    def _look_for_changes(self) -> None:
+        self._service.is_report_instant = self._loop.traits.is_instant
+        if self._catalogue.watch is not None:
+            self._catalogue.watch.on_ready(0)
+
+
+def main() -> None:
+    """Serve as the supervisor ordered; it is told of an operator's mistake, and the status is 2."""
+    for number in LEFT_TO_SUPERVISOR:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_SUPERVISOR)
+    orders = read_orders()
+    control = socket.socket(fileno=orders["control"])
+    control.setblocking(False)
+    control.set_inheritable(False)
+    supervisor = Orders(control)
+    settings = load_settings(orders["settings"])
+    open_streams()
+    try:
+        listening = adopt(orders["sockets"])
+        log = open_log(settings, report, supervisor.take_log_descriptor)
+        worker = Worker(settings, listening, report, log, supervisor)
+        for one in listening:
+            if not is_listening(one):
+                one.listen(BACKLOG)
+    except OperatorError as mistake:
+        supervisor.give_up(str(mistake))
+    except OSError as error:
+        supervisor.give_up(f"cannot serve {settings.root}: {error.strerror}")
+    supervisor.say(READY + f"{worker.poller_name}\n{worker.sandbox}".encode())
+    worker.run()
