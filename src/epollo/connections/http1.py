@@ -38,12 +38,14 @@ HIGH_WATER_OCTETS: Final = 256 * 1024
 class Http1Connection(Connection):
     """A connection that speaks HTTP/1."""
 
-    __slots__ = ("_protocol",)
+    __slots__ = ("_protocol", "_recall")
 
     def __init__(self, service: Service, arrival: Arrival) -> None:
         super().__init__(service, arrival)
         # Made when octets come that are not recalled whole; many a peer never needs one.
         self._protocol: Http1 | None = None
+        # Where to look for octets that are one whole request.
+        self._recall = service.recalls_at_once[arrival.kind.scheme]
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Receive once, and answer: from recall where these very octets are known."""
@@ -70,7 +72,7 @@ class Http1Connection(Connection):
             service.look_for_changes()
         reduced = b""
         if self._state <= IDLE:
-            recall = service.recalls_at_once[self.kind.scheme]
+            recall = self._recall
             if recall is not None:
                 answer = recall.young.get(octets)
                 if answer is None:
@@ -135,13 +137,16 @@ class Http1Connection(Connection):
         if not exchanges[-1][1].persists:
             self._state = FINISHING
         prefixes = self._service.prefixes
+        if not any(answer.rest for _, answer in exchanges):
+            parts: list[bytes] = []
+            for _, answer in exchanges:
+                parts += (prefixes[answer.status], answer.fields, answer.end, answer.content)
+            octets = b"".join(parts)
+            self._send(octets, (), exchanges, len(octets))
+            return
         segments: list[Segment] = []
         for _, answer in exchanges:
             segments += frame(answer, prefixes)
-        if all(isinstance(segment, bytes) for segment in segments):
-            octets = b"".join(segments)  # type: ignore[arg-type]
-            self._send(octets, (), exchanges, len(octets))
-            return
         total = sum(answer.head_octets + answer.length for _, answer in exchanges)
         self._send(b"", segments, exchanges, total)
 

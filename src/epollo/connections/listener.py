@@ -100,15 +100,16 @@ class Listener(Handler):
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Accept what waits, as many as are likely to, and have their first turns taken."""
-        arrivals = self._accept()
-        if len(arrivals) == 1:
-            self._begin(arrivals[0])
-        elif arrivals:
-            received = [_receive(arrival.transport) for arrival in arrivals]
+        accepted = self._accept()
+        kind = self._kind
+        if len(accepted) == 1:
+            self._begin(Arrival(*accepted[0], b"", self._is_reported, kind))
+        elif accepted:
+            received = [_receive(peer) for peer, _, _ in accepted]
             self._service.look_for_changes()
-            for arrival, octets in zip(arrivals, received, strict=True):
+            for (peer, descriptor, address), octets in zip(accepted, received, strict=True):
                 try:
-                    self._begin(arrival._replace(received=octets, is_reported=False))
+                    self._begin(Arrival(peer, descriptor, address, octets, False, kind))
                 except Exception as fault:
                     # The others are served all the same.
                     self._service.loop.end_fault(self, fault)
@@ -126,8 +127,8 @@ class Listener(Handler):
         self._service.loop.remove(self.descriptor)
         self._socket.close()
 
-    def _accept(self) -> list[Arrival]:
-        """Return what was accepted, with addresses where these are wanted."""
+    def _accept(self) -> list[tuple[_socket.socket, int, str]]:
+        """Return what was accepted: sockets, their descriptors, and addresses where these are wanted."""
         wanted = min(self._burst, BURST)
         accepted: list[tuple[int, object]] = []
         try:
@@ -155,7 +156,7 @@ class Listener(Handler):
                 continue
             peer = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
             address = _read_address(name) if self._needs_addresses else ""
-            arrivals.append(Arrival(peer, descriptor, address, b"", self._is_reported, self._kind))
+            arrivals.append((peer, descriptor, address))
         return arrivals
 
     def _refuse(self, descriptor: int) -> None:
