@@ -83,7 +83,7 @@ def next_request(protocol: Http1) -> Incoming | Refusal | None:
     while (query := protocol.next()) is not None:
         if isinstance(query, Refusal):
             return query
-        reduced = protocol.reduce(query) if query.is_whole else b""
+        reduced = protocol.reduce(query)
         if isinstance(reduced, Refusal):
             return reduced
         request = protocol.read(query, reduced)

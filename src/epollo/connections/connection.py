@@ -19,7 +19,7 @@ from epollo.connections.door import Arrival
 from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Peer, Service
-from epollo.http.message import Segment
+from epollo.http.message import Segment, count_octets
 from epollo.loop import READABLE, WRITABLE
 from epollo.protocols.answer import STEP_OCTETS, Exchange, count_content
 
@@ -157,31 +157,33 @@ class Connection(Peer):
         """Return whether the peer may be sending something that was not received yet."""
         return False
 
-    def _send(
-        self, octets: bytes, rest: Sequence[Segment], exchanges: Sequence[Exchange], total: int
-    ) -> None:
-        """Send octets and the segments behind them, ``total`` octets in all, and do what comes next.
+    def _send(self, octets: bytes, rest: Sequence[Segment], exchanges: Sequence[Exchange]) -> None:
+        """Send octets and the segments behind them, and do what comes next.
 
         What the peer does not take at once goes to an outbox. ``exchanges`` are the answers that are
         sent so; the log is told of them when the kernel has all of them.
         """
+        service = self._service
+        total = len(octets)
         sent = 0
         try:
             if not rest:
                 sent = self._transport.send(octets, MSG_DONTWAIT)
-            elif len(rest) == 1:
-                sent = self._send_with(octets, rest[0])
+            else:
+                total += sum([count_octets(segment) for segment in rest])
+                if len(rest) == 1:
+                    sent = self._send_with(octets, rest[0])
         except BlockingIOError:
             pass
         except OSError:
             self.close()
             for _, answer in exchanges:
                 answer.close()
-            self._note(exchanges, self._service.clock.now, total - sent)
+            self._note(exchanges, service.clock.now, total - sent)
             return
         if sent == total:
-            if self._service.log is not None:
-                self._note(exchanges, self._service.clock.now)
+            if service.log is not None:
+                self._note(exchanges, service.clock.now)
             if self._state >= BEHIND:
                 self._go_on(is_long=bool(rest))
             return
@@ -191,8 +193,8 @@ class Connection(Peer):
         for segment in rest:
             # Only a single segment was tried.
             outbox.put(segment, offset)
-        if self._service.log is not None:
-            outbox.unlogged = (exchanges, self._service.clock.now)
+        if service.log is not None:
+            outbox.unlogged = (exchanges, service.clock.now)
         if offset or not rest:
             self._await_room(outbox)
         else:

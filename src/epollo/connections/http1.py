@@ -26,8 +26,8 @@ from epollo.http.message import Segment
 from epollo.http.status import respond_plainly
 from epollo.loop import READABLE
 from epollo.protocols.answer import Answer, Exchange
-from epollo.protocols.contract import Query, Refusal
-from epollo.protocols.http1 import Http1, frame, refuse, render_refusal
+from epollo.protocols.contract import Refusal
+from epollo.protocols.http1 import Http1, Query, refuse, render_refusal
 
 REQUESTS_PER_TURN: Final = 64
 """At most so many pipelined requests are answered in one turn."""
@@ -84,7 +84,9 @@ class Http1Connection(Connection):
                         self.deadline = service.idle_deadline
                     elif answer.persists:
                         self._begin_idle()
-                    self._give(answer, octets)
+                    if not answer.persists:
+                        self._state = FINISHING
+                    self._send(service.frames[answer], answer.rest, ((octets, answer),))
                     return
         elif self._state == LINGERING:
             return
@@ -120,35 +122,21 @@ class Http1Connection(Connection):
         """Send the answer to the request with this head; finish after the last of a connection."""
         if not answer.persists:
             self._state = FINISHING
-        octets = b"".join(
-            (
-                self._service.prefixes[answer.status],
-                answer.fields,
-                answer.end,
-                answer.content,
-            )
-        )
-        rest = answer.rest
-        total = len(octets) + answer.length if rest else len(octets)
-        self._send(octets, rest, ((head, answer),), total)
+        self._send(self._service.frames[answer], answer.rest, ((head, answer),))
 
     def _give_all(self, exchanges: Sequence[Exchange]) -> None:
         """Send the answers to pipelined requests together."""
         if not exchanges[-1][1].persists:
             self._state = FINISHING
-        prefixes = self._service.prefixes
+        frames = self._service.frames
         if not any(answer.rest for _, answer in exchanges):
-            parts: list[bytes] = []
-            for _, answer in exchanges:
-                parts += (prefixes[answer.status], answer.fields, answer.end, answer.content)
-            octets = b"".join(parts)
-            self._send(octets, (), exchanges, len(octets))
+            octets = b"".join([frames[answer] for _, answer in exchanges])
+            self._send(octets, (), exchanges)
             return
         segments: list[Segment] = []
         for _, answer in exchanges:
-            segments += frame(answer, prefixes)
-        total = sum(answer.head_octets + answer.length for _, answer in exchanges)
-        self._send(b"", segments, exchanges, total)
+            segments += (frames[answer], *answer.rest)
+        self._send(b"", segments, exchanges)
 
     def _take_turn(self, is_current: bool, reduced: bytes = b"") -> None:
         """Answer the requests that are complete, in their order and together.
@@ -179,7 +167,7 @@ class Http1Connection(Connection):
                 head = protocol.describe()
             else:
                 answer = self._answer(protocol, query, reduced)
-                head = query.octets
+                head = query if isinstance(query, bytes) else query.head
             reduced = b""
             if answer is None:
                 continue
@@ -199,15 +187,18 @@ class Http1Connection(Connection):
         """Return the answer to a query; None where content is to come first."""
         service = self._service
         recall = service.recalls[self.kind.scheme]
-        head = query.octets
-        if query.is_whole and not reduced:
-            if recall is not None and (answer := recall.find(head)) is not None:
-                return answer
+        if isinstance(query, bytes) and not reduced:
+            if recall is not None:
+                known = recall.young.get(query)
+                if known is None or known.basis.checked_second != service.clock.second:
+                    known = recall.find(query)
+                if known is not None:
+                    return known
             outcome = protocol.reduce(query)
             if isinstance(outcome, Refusal):
                 return protocol.refuse(outcome)
             reduced = outcome
-            if recall is not None and (answer := recall.find_reduced(reduced, head)) is not None:
+            if recall is not None and (answer := recall.find_reduced(reduced, query)) is not None:
                 return answer
         request = protocol.read(query, reduced)
         if request is None:
@@ -278,9 +269,9 @@ def turn_away(service: Service, arrival: Arrival) -> None:
     with contextlib.suppress(OSError):
         received = received or transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
     answer = render_refusal(refuse(503, received), service.retry_fields)
-    (octets,) = frame(answer, service.prefixes)
+    octets = service.frames[answer]
     with contextlib.suppress(OSError):
-        transport.send(octets, MSG_DONTWAIT)  # type: ignore[arg-type]
+        transport.send(octets, MSG_DONTWAIT)
     transport.close()
 
 
@@ -291,20 +282,20 @@ def _answer_in_passing(service: Service, arrival: Arrival) -> bool:
     """
     recall = service.recalls_at_once[arrival.kind.scheme]
     received = arrival.received
-    if recall is None or service.is_draining:
+    if recall is None or service.is_draining or service.addresses is not None:
         return False
-    answer = recall.find(received)
-    if answer is None or answer.persists or answer.rest or service.addresses is not None:
+    answer = recall.young.get(received)
+    if answer is None or answer.persists or answer.rest or not recall.is_true(answer):
         return False
-    (octets,) = frame(answer, service.prefixes)
+    octets = service.frames[answer]
     try:
-        sent = arrival.transport.send(octets, MSG_DONTWAIT)  # type: ignore[arg-type]
+        sent = arrival.transport.send(octets, MSG_DONTWAIT)
     except OSError:
         return False
     if sent < len(octets):
         connection = Http1Connection(service, arrival)
         try:
-            connection.owe(answer, received, octets, sent)  # type: ignore[arg-type]
+            connection.owe(answer, received, octets, sent)
         except Exception as fault:
             service.loop.end_fault(connection, fault)
         return True

@@ -9,7 +9,7 @@ from epollo.connections.recall import Recall
 from epollo.http.message import FieldLine, Request, Response
 from epollo.loop import EventLoop, Handler
 from epollo.protocols.answer import Answer
-from epollo.protocols.http1 import HeadReader, Prefixes
+from epollo.protocols.http1 import Frames, HeadReader
 
 _RETRY_AFTER_SECONDS: Final = 5
 
@@ -98,6 +98,7 @@ class Service:
         "addresses",
         "capacity",
         "clock",
+        "frames",
         "idle_deadline",
         "is_draining",
         "is_report_instant",
@@ -106,7 +107,6 @@ class Service:
         "look_for_changes",
         "loop",
         "peers",
-        "prefixes",
         "reader",
         "recalls",
         "recalls_at_once",
@@ -164,7 +164,7 @@ class Service:
         """What an answer 503 says besides."""
         self.is_draining = False
         self.idle_deadline = 0.0
-        self.prefixes = Prefixes(loop.clock.date)
+        self.frames = Frames(loop.clock.date)
         self.begin_second()
         loop.on_second.append(self.begin_second)
 
@@ -172,7 +172,7 @@ class Service:
         """Begin another second, which Date shows."""
         # One number for all connections that move in this second, so that they can share it.
         self.idle_deadline = self.clock.now + self.timeouts.idle
-        self.prefixes.begin(self.clock.date)
+        self.frames.begin(self.clock.date)
 
     def note_change(self) -> None:
         """Note, in the middle of anything, a change that no report may have told of.

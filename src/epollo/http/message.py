@@ -50,6 +50,11 @@ Segment: TypeAlias = bytes | FileSegment
 FieldLine: TypeAlias = tuple[bytes, bytes]
 
 
+def count_octets(segment: Segment) -> int:
+    """Return how many octets a segment has."""
+    return len(segment) if isinstance(segment, bytes) else segment.length
+
+
 class Basis:
     """What an answer rests on, and for as long as which stands it may be given again."""
 
@@ -172,9 +177,7 @@ class Response:
         self.status = status
         self.fields = fields
         self.content = content
-        self.length = sum(
-            len(segment) if isinstance(segment, bytes) else segment.length for segment in content
-        )
+        self.length = sum(map(count_octets, content))
         self.basis = basis
         self.rendered: bytes | None = None
         """A place for the protocol to keep its rendering of the fields."""

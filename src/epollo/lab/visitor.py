@@ -115,7 +115,7 @@ class Visitor(Handler):
             return
         request: Request | Refusal | None = query if isinstance(query, Refusal) else None
         if not isinstance(query, Refusal):
-            key = protocol.reduce(query) if query.is_whole else b""
+            key = protocol.reduce(query)
             request = key if isinstance(key, Refusal) else protocol.read(query, key)
         self._is_last = True
         if request is None:
@@ -136,7 +136,7 @@ class Visitor(Handler):
         self._send_answer(self._protocol.render(request, response, may_persist=False))
 
     def _send_answer(self, answer: Answer) -> None:
-        segments = self._protocol.answer(answer, self._host.loop.clock.date)
+        segments = self._protocol.answer(b"", answer, self._host.loop.clock.date)
         # Nothing that is shown here comes from a file.
         self._send(b"".join(segment for segment in segments if isinstance(segment, bytes)))
 

@@ -5,22 +5,10 @@ in it.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from epollo.http.message import Request, Response, Segment
 from epollo.protocols.answer import Answer
-
-
-class Query(NamedTuple):
-    """What asks for an answer: a head, or a field block, as it was received.
-
-    Equal octets have equal answers, where ``is_whole`` says that nothing else belongs to the request.
-    ``stream`` tells the queries of one connection apart where several are open at once.
-    """
-
-    octets: bytes
-    is_whole: bool = True
-    stream: int = 0
 
 
 class Refusal(NamedTuple):
@@ -35,7 +23,11 @@ class Refusal(NamedTuple):
     reason: str = ""
 
 
-class ProtocolMachine(Protocol):
+Query = TypeVar("Query")
+"""What asks for an answer, as a protocol calls it: it hands queries out and takes them back."""
+
+
+class Machine(Protocol[Query]):
     """One connection's state in a protocol."""
 
     @property
@@ -63,8 +55,8 @@ class ProtocolMachine(Protocol):
     def refuse(self, refusal: Refusal, /) -> Answer:
         """Return the last answer to a peer whose octets make no request."""
 
-    def answer(self, answer: Answer, date: bytes, /) -> Sequence[Segment]:
-        """Return an answer as it is sent, with this value of Date."""
+    def answer(self, query: Query, answer: Answer, date: bytes, /) -> Sequence[Segment]:
+        """Return an answer to a query as it is sent, with this value of Date."""
 
     def describe(self, query: Query, /) -> bytes:
         """Return for the log what was asked, as the head of an HTTP/1 request."""

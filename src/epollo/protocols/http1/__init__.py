@@ -1,16 +1,17 @@
 """HTTP/1.1 and HTTP/1.0 (RFC 9112)."""
 
 from epollo.protocols.http1.head import FRAMING_FIELDS, HeadReader, Limits, refuse
-from epollo.protocols.http1.receive import Http1, frame
-from epollo.protocols.http1.render import Prefixes, render_answer, render_refusal
+from epollo.protocols.http1.receive import Finished, Http1, Query
+from epollo.protocols.http1.render import Frames, render_answer, render_refusal
 
 __all__ = [
     "FRAMING_FIELDS",
+    "Finished",
+    "Frames",
     "HeadReader",
     "Http1",
     "Limits",
-    "Prefixes",
-    "frame",
+    "Query",
     "refuse",
     "render_answer",
     "render_refusal",

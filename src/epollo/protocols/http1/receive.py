@@ -7,18 +7,28 @@ read.
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from epollo.http.message import Request, Response, Segment
 from epollo.protocols.answer import Answer
-from epollo.protocols.contract import Query, Refusal
+from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress
 from epollo.protocols.http1.head import Head, HeadReader, refuse
-from epollo.protocols.http1.render import Prefixes, end_answer, render_answer, render_refusal
+from epollo.protocols.http1.render import Frames, end_answer, render_answer, render_refusal
 
 _EMPTY_LINE: Final = b"\r\n"
 _EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
 _HEAD_END: Final = b"\r\n\r\n"
+
+
+class Finished(NamedTuple):
+    """A request whose content was read past."""
+
+    head: bytes
+
+
+Query: TypeAlias = bytes | Finished
+"""A head as it came, which may be the whole of a request; or a request whose content was read past."""
 
 
 class Http1:
@@ -98,7 +108,7 @@ class Http1:
         if 0 <= end <= limit - 4:
             self._inbox = inbox[end + 4 :]
             self._start = self._count = self._judged = 0
-            return Query(inbox[: end + 4])
+            return inbox[: end + 4]
         octets = inbox[:limit]
         refusal, self._start, self._count = self._reader.judge_lines(
             octets, self._start, self._count, self._judged
@@ -110,9 +120,11 @@ class Http1:
 
     def reduce(self, query: Query) -> bytes | Refusal:
         """Return the head without the lines that no answer depends on."""
-        reduced = self._reader.reduce(query.octets)
+        if isinstance(query, Finished):
+            return b""
+        reduced = self._reader.reduce(query)
         if isinstance(reduced, Refusal):
-            self._take_back(query.octets)
+            self._take_back(query)
         return reduced
 
     def read(self, query: Query, key: bytes) -> Request | Refusal | None:
@@ -120,14 +132,14 @@ class Http1:
 
         None: content follows, and the query is returned again when it has been read past.
         """
-        if self._finished is not None:
+        if isinstance(query, Finished):
             request, self._finished = self._finished, None
             return request
         head = self._reader.read(key)
         if isinstance(head, Refusal):
-            self._take_back(query.octets)
+            self._take_back(query)
             return head
-        self._head = query.octets
+        self._head = query
         self._minor_version, self._persists = head.minor_version, head.persists
         self.is_whole = head.content_length == 0
         return head.request if self.is_whole else self._expect_content(head)
@@ -154,14 +166,14 @@ class Http1:
         self.is_ended_here = True
         return end_answer(answer)
 
-    def answer(self, answer: Answer, date: bytes) -> Sequence[Segment]:
+    def answer(self, query: Query, answer: Answer, date: bytes) -> Sequence[Segment]:  # noqa: ARG002
         """Return an answer as it is sent, with this value of Date."""
-        return frame(answer, Prefixes(date))
+        return (Frames(date)[answer], *answer.rest)
 
     def describe(self, query: Query | None = None) -> bytes:
         """Return the head of a query as it came; without one, what is here of a head."""
         if query is not None:
-            return query.octets
+            return query.head if isinstance(query, Finished) else query
         return self._inbox if self._request is None else self._head
 
     def _refuse(self, status: int) -> Refusal:
@@ -204,10 +216,4 @@ class Http1:
             self._persists = False
         else:
             self._content = self._request = None
-        return Query(self._head, is_whole=False)
-
-
-def frame(answer: Answer, prefixes: Prefixes) -> Sequence[Segment]:
-    """Return an answer as it is sent: its head with short content, and what follows."""
-    octets = b"".join((prefixes[answer.status], answer.fields, answer.end, answer.content))
-    return (octets, *answer.rest)
+        return Finished(self._head)

@@ -1,7 +1,7 @@
 """Responses as octets (RFC 9112 sections 4 and 5).
 
-A head is sent as three parts: a prefix that belongs to a status and a second (`Prefixes`), the fields of
-the response, and an end that says whether the connection persists.
+A head is sent as three parts: a prefix that belongs to a status and a second, the fields of the response,
+and an end that says whether the connection persists (`Frames`).
 """
 
 from typing import Final
@@ -13,6 +13,7 @@ from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
 
 _PREFIX: Final = b"HTTP/1.1 %d %b\r\nServer: epollo\r\nDate: %b\r\n"
+_KEPT_OCTETS: Final = 4 * 1024 * 1024
 # With a Date (RFC 9110 section 5.6.7) and without the reason.
 _PREFIX_OCTETS: Final = len(_PREFIX % (200, b"", bytes(29)))
 
@@ -23,21 +24,38 @@ _END_KEPT: Final = b"Connection: keep-alive\r\n\r\n"
 _END_CLOSED: Final = b"Connection: close\r\n\r\n"
 
 
-class Prefixes(dict[int, bytes]):
-    """The first lines of an answer by its status; all of one second, see `begin`."""
+class Frames(dict[Answer, bytes]):
+    """Answers as they are sent in one second: head and short content, joined.
+
+    To join them takes as long as all other work for an answer that is recalled, so those of this second
+    are kept, up to `_KEPT_OCTETS`.
+    """
+
+    __slots__ = ("_date", "_prefixes", "_room_octets")
 
     def __init__(self, date: bytes) -> None:
         super().__init__()
         self._date = date
+        self._prefixes: dict[int, bytes] = {}
+        self._room_octets = _KEPT_OCTETS
 
     def begin(self, date: bytes) -> None:
         """Begin another second, which Date shows as this value."""
         self.clear()
+        self._prefixes.clear()
         self._date = date
+        self._room_octets = _KEPT_OCTETS
 
-    def __missing__(self, status: int) -> bytes:
-        prefix = self[status] = _PREFIX % (status, REASONS[status], self._date)
-        return prefix
+    def __missing__(self, answer: Answer) -> bytes:
+        status = answer.status
+        prefix = self._prefixes.get(status)
+        if prefix is None:
+            prefix = self._prefixes[status] = _PREFIX % (status, REASONS[status], self._date)
+        octets = b"".join((prefix, answer.fields, answer.end, answer.content))
+        if len(octets) <= self._room_octets:
+            self._room_octets -= len(octets)
+            self[answer] = octets
+        return octets
 
 
 def render_answer(
