@@ -80,12 +80,12 @@ class Http1Connection(Connection):
                 if answer is not None and (
                     answer.basis.checked_second == service.clock.second or recall.is_true(answer)
                 ):
-                    if self._state == IDLE:
-                        self.deadline = service.idle_deadline
-                    elif answer.persists:
-                        self._begin_idle()
                     if not answer.persists:
                         self._state = FINISHING
+                    elif self._state == IDLE:
+                        self.deadline = service.idle_deadline
+                    else:
+                        self._begin_idle()
                     self._send(service.frames[answer], answer.rest, ((octets, answer),))
                     return
         elif self._state == LINGERING:
