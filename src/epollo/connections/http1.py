@@ -60,8 +60,7 @@ class Http1Connection(Connection):
         except BlockingIOError:
             return
         except OSError:
-            self.close()
-            return
+            octets = b""
         if not octets:
             # Every complete request has been answered: nothing is owed to a peer that half-closes.
             self.close()
@@ -90,6 +89,11 @@ class Http1Connection(Connection):
                     return
         elif self._state == LINGERING:
             return
+        self._take_in(octets, is_current, reduced)
+
+    def _take_in(self, octets: bytes, is_current: bool, reduced: bytes) -> None:
+        """Hand octets that are not recalled whole to the protocol, and take a turn."""
+        service = self._service
         protocol = self._protocol
         if protocol is None:
             protocol = self._protocol = Http1(service.reader, service.capacity.requests)
