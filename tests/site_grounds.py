@@ -13,6 +13,7 @@ from epollo.http.message import FileSegment, Request, Response
 from epollo.http.target import parse_target
 from epollo.protocols.http1 import has_content
 from epollo.settings import MEBIBYTE
+from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
 from epollo.site.respond import Site
 
@@ -71,6 +72,8 @@ class Answer:
             assert "content-type" in fields
         if self.status in {200, 206}:
             assert {"etag", "last-modified", "accept-ranges"} <= fields.keys()
+        if self.status not in {200, 204, 206, 304}:
+            assert fields.get("cache-control", "no-cache") == "no-cache"
         if self.status == 304:
             assert "etag" in fields
             assert "content-type" not in fields
@@ -104,6 +107,7 @@ class Ground:
         cache_octets: int = 16 * MEBIBYTE,
         kept_octets_limit: int = MEBIBYTE,
         clock: TurnedClock | None = None,
+        cache_control: str = "auto",
     ) -> None:
         self.root = root
         self.clock = TurnedClock() if clock is None else clock
@@ -117,7 +121,8 @@ class Ground:
             cache_octets=cache_octets,
             kept_octets_limit=kept_octets_limit,
         )
-        self.site = Site(self.catalogue, self.clock)
+        self.cache_policy = CachePolicy(cache_control, self.reports.append)
+        self.site = Site(self.catalogue, self.clock, cache_policy=self.cache_policy)
 
     def _on_change(self) -> None:
         self.changes += 1

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from epollo import __version__
 from epollo.access_log import STDOUT, find_hindrance, open_log
-from epollo.arguments import FiniteRange
+from epollo.arguments import CacheControl, FiniteRange
 from epollo.connections.listening import (
     adopt,
     describe_address,
@@ -53,7 +53,9 @@ class _Command(click.Command):
 def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
     """Return what the command line library needs to know of one setting."""
     kind: Any = type(default)
-    if option.choices:
+    if option.is_cache_control:
+        kind = CacheControl()
+    elif option.choices:
         kind = _Choice(option.choices)
     elif isinstance(default, bool):
         return click.Option(

@@ -16,6 +16,8 @@ from epollo.errors import OperatorError
 
 POLLER_NAMES: Final = ("auto", "busy", "select", "poll", "epoll")
 
+CACHE_CONTROL_WORDS: Final = ("auto", "none")
+
 MEBIBYTE: Final = 1024 * 1024
 DAY_SECONDS: Final = 86_400
 
@@ -34,6 +36,7 @@ class Option:
     """How a setting is shown to a person.
 
     ``flags`` are what may be typed, the first of them the name; ``unit`` is what a number counts.
+    ``is_cache_control`` is whether a text is one of `CACHE_CONTROL_WORDS` or a value of Cache-Control.
     """
 
     flags: tuple[str, ...]
@@ -42,6 +45,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""
+    is_cache_control: bool = False
 
 
 def _option(default: Any, *flags: str, manual: str, **more: Any) -> Any:
@@ -136,6 +140,17 @@ class Settings:
         True,
         "--compress/--no-compress",
         manual="Make br, zstd and gzip codings of text, in the background, once per version.",
+    )
+    cache_control: str = _option(
+        "auto",
+        "--cache-control",
+        manual=(
+            "What Cache-Control tells browsers of files: with auto, a browser asks each time whether a "
+            "file has changed, but keeps files whose names carry a fingerprint of their content; with "
+            "none, the header is left out; any other VALUE is sent with every file."
+        ),
+        unit="value",
+        is_cache_control=True,
     )
     recall: bool = _option(
         True,

@@ -32,6 +32,7 @@ from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import FD_SETSIZE, open_poller
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import Settings, load_settings
+from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.respond import Site
@@ -113,7 +114,12 @@ class Worker:
         self._compressor = Compressor(self._wakeup.call) if settings.compress else None
         self._service = Service(
             self._loop,
-            Site(self._catalogue, self._loop.clock, self._compressor).respond,
+            Site(
+                self._catalogue,
+                self._loop.clock,
+                self._compressor,
+                CachePolicy(settings.cache_control, report),
+            ).respond,
             HeadReader(
                 Limits(
                     settings.request_line_octets_limit,

@@ -50,6 +50,9 @@ def test_a_folder_in_the_file_is_relative_to_the_current_one(
         ("poller = 'kqueue'", "'kqueue' is not one of"),
         ("workers = 1000", "'1000' is not one of"),
         ("directory = ''", "--directory"),
+        ("cache-control = 'max-age 60'", "'max-age 60' is no value of Cache-Control"),
+        ('cache-control = "no-cache\\u000AX: y"', "is no value of Cache-Control"),
+        ("cache-control = 60", "cache-control is to be a text"),
         ("user = ''", "'--user': it is empty"),
         ("unix = ''", "'--unix': it is empty"),
         ("access-log = ''", "'--access-log': it is empty"),
@@ -63,6 +66,26 @@ def test_a_folder_in_the_file_is_relative_to_the_current_one(
 def test_a_mistake_is_one_line_and_status_2(config: Path, text: str, reason: str) -> None:
     config.write_text(text)
     assert reason in refusal("--config", str(config))
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("", b"Cache-Control: no-cache\r\n"),
+        ("cache-control = 'auto'", b"Cache-Control: no-cache\r\n"),
+        ("cache-control = 'max-age=60, public'", b"Cache-Control: max-age=60, public\r\n"),
+        ("cache-control = ' None '", None),
+    ],
+)
+def test_what_browsers_are_told(
+    serve: Serve, site: Path, config: Path, text: str, field: bytes | None
+) -> None:
+    config.write_text(text)
+    for words in ([], ["--workers", "1"]):
+        server = serve(site, "--quiet", "--config", str(config), *words)
+        answer = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        head = answer.partition(b"\r\n\r\n")[0] + b"\r\n"
+        assert (field in head) if field is not None else (b"cache-control" not in head.lower())
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -97,14 +97,14 @@ def test_preconditions(ground: Ground, method: str, fields: dict[str, str], stat
     )
     assert answer.status == status
     if status == 304:
-        assert answer.fields == {"etag": tag}
+        assert answer.fields == {"etag": tag, "cache-control": "no-cache"}
 
 
 def test_304_repeats_what_caches_need(ground: Ground) -> None:
     tag = tag_of(ground, "/page.html")
     answer = ground.ask("/page.html", {"If-None-Match": tag})
     assert answer.status == 304
-    assert answer.fields == {"etag": tag, "vary": "Accept-Encoding"}
+    assert answer.fields == {"etag": tag, "vary": "Accept-Encoding", "cache-control": "no-cache"}
 
 
 def test_preconditions_say_nothing_where_there_is_nothing(ground: Ground) -> None:

@@ -24,6 +24,7 @@ from typing import Final
 from epollo.connections.connection import RECEIVE_OCTETS, Connection
 from epollo.connections.counted import CountedConnection
 from epollo.connections.service import Service
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.status import respond_plainly
 from epollo.protocols.http1 import format_head
 
@@ -79,7 +80,9 @@ class Admission:
         """Whether `welcome` is to be told the address of a peer."""
         self.burst_limit = BURST
         """How many peers may be let in together, and have been received from."""
-        self._busy = respond_plainly(503, ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS),))
+        self._busy = respond_plainly(
+            503, ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS), NO_CACHE_FIELD)
+        )
         # The longest idle last, each with the deadline that it had when it was found.
         self._idle: list[tuple[float, Connection]] = []
         self._seen = 0

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.message import File, Request, Response, Segment
 from epollo.http.status import respond_plainly
 from epollo.http.target import Target
@@ -154,7 +155,7 @@ def render_refusal(status: int, date: bytes, head: bytes) -> Answer:
 
     ``head`` is what came of its head: to HEAD nothing but a head is sent (RFC 9110 section 9.3.2).
     """
-    response = respond_plainly(status)
+    response = respond_plainly(status, (NO_CACHE_FIELD,))
     octets = format_head(response, date, 1, persists=False)
     length = 0
     if not head.lstrip(b"\r\n").startswith(b"HEAD "):

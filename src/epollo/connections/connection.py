@@ -27,6 +27,7 @@ from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.status import respond_plainly
 from epollo.loop import READABLE, WRITABLE
 from epollo.protocols.http1 import Http1, Incoming, Refusal
@@ -283,7 +284,7 @@ class Connection:
             response = service.respond(request)
         except Exception as fault:
             service.report(describe_fault(fault))
-            response = respond_plainly(500)
+            response = respond_plainly(500, (NO_CACHE_FIELD,))
             persists = False
         answer = render_answer(
             request, response, service.clock.date, event.minor_version, persists=persists

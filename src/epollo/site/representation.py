@@ -15,7 +15,7 @@ import time
 from typing import Final, NamedTuple
 
 from epollo.http.content_coding import IDENTITY
-from epollo.http.message import FileSegment, Response, Segment
+from epollo.http.message import FieldLine, FileSegment, Response, Segment
 from epollo.http.validators import EntityTag
 from epollo.site.media_types import MediaType
 
@@ -216,9 +216,11 @@ class Edition:
     """A version of a file, and what was made of it: a representation for each content coding.
 
     ``last_modified_seconds`` is since 1970. ``lengths`` has the octets of each representation.
+    ``cache_fields`` are the field lines about caching, once they were asked for.
     """
 
     __slots__ = (
+        "cache_fields",
         "file",
         "last_modified_seconds",
         "lengths",
@@ -231,6 +233,7 @@ class Edition:
         self.version = version
         self.media_type = media_type
         self.last_modified_seconds = version.modified_ns // 1_000_000_000
+        self.cache_fields: tuple[FieldLine, ...] | None = None
         self.file: SharedFile | None = None
         """The open file, once it was sent, where its content is not kept."""
         self.representations: dict[bytes, Representation] = {}

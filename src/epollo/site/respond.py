@@ -35,15 +35,16 @@ from epollo.http.ranges import (
 from epollo.http.status import respond_plainly
 from epollo.http.target import TargetForm, decode_path, encode_path
 from epollo.loop import Clock
+from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
 from epollo.site.compressor import Compressor
+from epollo.site.refusals import OPTIONS, Refusals
 from epollo.site.representation import KEPT_FILE_OCTETS, Edition, KeptFile, Representation
 from epollo.site.resolve import Kind, is_hidden
 
 INDEX: Final = b"index.html"
 NOT_FOUND_PAGE: Final = b"404.html"
 
-_ALLOW: Final = (b"Allow", b"GET, HEAD, OPTIONS")
 _NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
 _READING: Final = frozenset((b"GET", b"HEAD"))
 _CONDITIONS: Final = CONDITIONAL_FIELDS - {b"if-range"}
@@ -53,24 +54,24 @@ _NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _COMPRESSED_OCTETS_MINIMUM: Final = 256
 _REPLACED_ATTEMPTS: Final = 3
 
-_BAD_REQUEST: Final = respond_plainly(400)
-_FORBIDDEN: Final = respond_plainly(403)
-_PRECONDITION_FAILED: Final = respond_plainly(412)
-_NOT_ALLOWED: Final = respond_plainly(405, (_ALLOW,))
-_OPTIONS: Final = Response(204, (_ALLOW,))
-_NOT_FOUND: Final = respond_plainly(404)
-_UNAVAILABLE: Final = respond_plainly(503, ((b"Retry-After", b"1"),))
-
 
 class Site:
     """A folder as a function from requests to responses."""
 
     def __init__(
-        self, catalogue: Catalogue, clock: Clock, compressor: Compressor | None = None
+        self,
+        catalogue: Catalogue,
+        clock: Clock,
+        compressor: Compressor | None = None,
+        cache_policy: CachePolicy | None = None,
     ) -> None:
+        """With no policy, that of the default settings holds."""
         self._catalogue = catalogue
         self._clock = clock
         self._compressor = compressor
+        self._cache_policy = cache_policy or CachePolicy()
+        self._error_fields = self._cache_policy.error_fields
+        self._refusals = Refusals(self._error_fields)
         # What paths and Accept-Encoding fields mean, for those that were seen lately; some
         # megabytes at the most.
         self._names: Generations[bytes, tuple[bytes, ...]] = Generations(
@@ -83,21 +84,21 @@ class Site:
     def respond(self, request: Request) -> Response:
         """Return the response to a valid request."""
         if request.method not in _READING:
-            return _OPTIONS if request.method == b"OPTIONS" else _NOT_ALLOWED
+            return OPTIONS if request.method == b"OPTIONS" else self._refusals.not_allowed
         target = request.target
         if target.form is TargetForm.AUTHORITY:
-            return _BAD_REQUEST
+            return self._refusals.bad_request
         names = self._names.young.get(target.path)
         if names is None:
             names = self._resolve(target.path)
             if names is None:
-                return _BAD_REQUEST
+                return self._refusals.bad_request
         if is_hidden(names):
             return self._respond_not_found()
         if names[-1]:
             resource = self._catalogue.find(names)
             if resource.kind is Kind.FOLDER:
-                return _redirect((*names, b""), target.query)
+                return _redirect((*names, b""), target.query, self._error_fields)
         else:
             resource = self._catalogue.find((*names[:-1], INDEX))
         return self._respond_with(request, resource)
@@ -115,7 +116,7 @@ class Site:
     def _respond_with(self, request: Request, resource: Resource) -> Response:
         """Answer with what stands at the path."""
         if resource.kind is Kind.FORBIDDEN:
-            return _FORBIDDEN
+            return self._refusals.forbidden
         for _ in range(_REPLACED_ATTEMPTS):
             if resource.kind is Kind.UNAVAILABLE:
                 break
@@ -126,19 +127,20 @@ class Site:
                 return response
             # A large file was replaced since it was found: what stands there now is the answer.
             resource = self._catalogue.find(resource.names)
-        return _UNAVAILABLE
+        return self._refusals.unavailable
 
     def _respond_not_found(self) -> Response:
         """Answer 404 with the site's own page if it has one."""
         edition = self._catalogue.find((NOT_FOUND_PAGE,)).edition
         if edition is None or edition.identity.content is None:
-            return _NOT_FOUND
+            return self._refusals.not_found
         return Response(
             404,
             (
                 (b"Content-Type", edition.media_type.value),
                 (b"Content-Length", b"%d" % edition.identity.length),
                 _NO_SNIFF,
+                *self._error_fields,
             ),
             (edition.identity.content,),
         )
@@ -147,6 +149,8 @@ class Site:
         self, request: Request, resource: Resource, edition: Edition
     ) -> Response | None:
         """Select the representation and what of it to send; None where the file is another by now."""
+        if edition.cache_fields is None:
+            edition.cache_fields = self._cache_policy.select_fields(resource.names, edition)
         fields = request.fields
         coding = IDENTITY
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
@@ -164,7 +168,7 @@ class Site:
             if outcome is Outcome.NOT_MODIFIED:
                 return _respond_not_modified(resource, edition, representation)
             if outcome is Outcome.FAILED:
-                return _PRECONDITION_FAILED
+                return self._refusals.precondition_failed
         if b"range" in fields and request.method == b"GET":
             if_range = fields.get(b"if-range")
             if if_range is None or evaluate_if_range(
@@ -176,7 +180,7 @@ class Site:
             ):
                 ranges = parse_range(fields[b"range"], representation.length)
                 if ranges is UNSATISFIABLE:
-                    return _respond_unsatisfiable(representation)
+                    return _respond_unsatisfiable(representation, self._error_fields)
                 if ranges is not None:
                     return self._respond_in_part(resource, edition, coding, ranges)
         if representation.content is None:
@@ -307,8 +311,8 @@ def _validate(edition: Edition, representation: Representation) -> tuple[FieldLi
     """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
     entity_tag = (b"ETag", representation.entity_tag.format())
     if edition.media_type.is_compressible:
-        return (entity_tag, (b"Vary", b"Accept-Encoding"))
-    return (entity_tag,)
+        return (entity_tag, (b"Vary", b"Accept-Encoding"), *(edition.cache_fields or ()))
+    return (entity_tag, *(edition.cache_fields or ()))
 
 
 def _respond_not_modified(
@@ -324,15 +328,19 @@ def _respond_not_modified(
     return representation.not_modified
 
 
-def _respond_unsatisfiable(representation: Representation) -> Response:
+def _respond_unsatisfiable(
+    representation: Representation, error_fields: tuple[FieldLine, ...]
+) -> Response:
     """Answer 416 (RFC 9110 section 15.5.17)."""
     content_range = format_content_range(None, representation.length)
-    return respond_plainly(416, ((b"Content-Range", content_range),))
+    return respond_plainly(416, ((b"Content-Range", content_range), *error_fields))
 
 
-def _redirect(names: tuple[bytes, ...], query: bytes | None) -> Response:
+def _redirect(
+    names: tuple[bytes, ...], query: bytes | None, error_fields: tuple[FieldLine, ...]
+) -> Response:
     """Send the client to a path of this very host: no names make a path that leads to another."""
     location = encode_path(names)
     if query is not None:
         location += b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
-    return respond_plainly(301, ((b"Location", location),))
+    return respond_plainly(301, ((b"Location", location), *error_fields))
