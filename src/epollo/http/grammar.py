@@ -29,9 +29,11 @@ FIELD_VALUE: Final = re.compile(rb"(?:[\x21-\x7e\x80-\xff]++(?:[\t ]++[\x21-\x7e
 # quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE            RFC 9110 section 5.6.4
 # qdtext        = HTAB / SP / %x21 / %x23-5B / %x5D-7E / obs-text
 # quoted-pair   = "\" ( HTAB / SP / VCHAR / obs-text )
-QUOTED_STRING: Final = re.compile(
-    rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*+"'
-)
+_QUOTED_STRING: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*"'
+QUOTED_STRING: Final = re.compile(_QUOTED_STRING)
+
+# A parameter's value: token / quoted-string                         RFC 9110 section 5.6.6
+PARAMETER_VALUE: Final = rb"(?:%b++|%b)" % (TCHAR, _QUOTED_STRING)
 
 # weight = OWS ";" OWS "q=" qvalue                                   RFC 9110 section 12.4.2
 # qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )

@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 
 from epollo.generations import Generations
 from epollo.http.fields import is_host, parse_content_length
-from epollo.http.grammar import OWS_OCTETS, parse_list
+from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.http.message import FieldLine, Request
 from epollo.http.preconditions import CONDITIONAL_FIELDS
 from epollo.http.target import Target, TargetForm, parse_target
@@ -42,6 +42,12 @@ _REQUEST_LINE: Final = re.compile(
 # field-line  = field-name ":" OWS field-value OWS                   RFC 9112 section 5
 # field-vchar = VCHAR / obs-text                                     RFC 9110 section 5.5
 _FIELD_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):([\t\x20-\x7e\x80-\xff]*+)")
+
+# transfer-coding    = token *( OWS ";" OWS transfer-parameter )      RFC 9112 section 7
+# transfer-parameter = token BWS "=" BWS ( token / quoted-string )
+_TRANSFER_CODING: Final = re.compile(
+    rb"%b++(?:%b;%b%b++%b=%b%b)*" % (TCHAR, OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
+)
 
 # An octet that no line may hold: a control other than HTAB, and a CR that no LF follows. A CR at the
 # end may still be the first half of a CRLF.
@@ -335,8 +341,10 @@ def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
             return 400
         coding = fields[b"transfer-encoding"].lower()
         if coding != b"chunked":
+            # Where the last coding is not chunked, no content can be told from what follows it.
             is_framed = coding.rpartition(b",")[2].strip(OWS_OCTETS) == b"chunked"
-            return 501 if is_framed else 400
+            is_valid = all(map(_TRANSFER_CODING.fullmatch, parse_list(coding)))
+            return 501 if is_framed and is_valid else 400
         content_length = None
     elif b"content-length" in fields:
         content_length = int(fields[b"content-length"])
