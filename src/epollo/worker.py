@@ -112,7 +112,12 @@ class Worker:
         self._compressor = Compressor(self._wakeup.call) if settings.compress else None
         self._service = Service(
             self._loop,
-            Site(self._catalogue, self._loop.clock, self._compressor).respond,
+            Site(
+                self._catalogue,
+                self._loop.clock,
+                self._compressor,
+                is_behind_gateway=settings.has_proxy_protocol,
+            ).respond,
             HeadReader(
                 Limits(
                     settings.request_line_octets_limit,

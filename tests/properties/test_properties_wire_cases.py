@@ -23,6 +23,7 @@ FILES = {
     "index.html": b"index\n",
     "page.html": b"page\n",
     "digits.txt": b"0123456789",
+    "empty.txt": b"",
     "folder/index.html": b"folder\n",
     "evil/index.html": b"evil\n",
     "\\evil/index.html": b"backslash\n",

@@ -31,9 +31,10 @@ from epollo.http.ranges import (
     format_content_range,
     format_multipart,
     parse_range,
+    select_partial_fields,
 )
 from epollo.http.status import respond_plainly
-from epollo.http.target import TargetForm, decode_path, encode_path
+from epollo.http.target import HttpsTarget, TargetForm, decode_path, encode_path
 from epollo.loop import Clock
 from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
 from epollo.site.compressor import Compressor
@@ -59,18 +60,29 @@ _PRECONDITION_FAILED: Final = respond_plainly(412)
 _NOT_ALLOWED: Final = respond_plainly(405, (_ALLOW,))
 _OPTIONS: Final = Response(204, (_ALLOW,))
 _NOT_FOUND: Final = respond_plainly(404)
+_MISDIRECTED: Final = respond_plainly(421)
 _UNAVAILABLE: Final = respond_plainly(503, ((b"Retry-After", b"1"),))
 
 
 class Site:
-    """A folder as a function from requests to responses."""
+    """A folder as a function from requests to responses.
+
+    ``is_behind_gateway`` is whether all requests come from a gateway that is trusted, so that what is
+    asked for by https may have come over a secured connection (RFC 9110 section 7.4).
+    """
 
     def __init__(
-        self, catalogue: Catalogue, clock: Clock, compressor: Compressor | None = None
+        self,
+        catalogue: Catalogue,
+        clock: Clock,
+        compressor: Compressor | None = None,
+        *,
+        is_behind_gateway: bool = False,
     ) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._compressor = compressor
+        self._is_behind_gateway = is_behind_gateway
         # What paths and Accept-Encoding fields mean, for those that were seen lately; some
         # megabytes at the most.
         self._names: Generations[bytes, tuple[bytes, ...]] = Generations(
@@ -82,9 +94,11 @@ class Site:
 
     def respond(self, request: Request) -> Response:
         """Return the response to a valid request."""
+        target = request.target
+        if isinstance(target, HttpsTarget) and not self._is_behind_gateway:
+            return _MISDIRECTED
         if request.method not in _READING:
             return _OPTIONS if request.method == b"OPTIONS" else _NOT_ALLOWED
-        target = request.target
         if target.form is TargetForm.AUTHORITY:
             return _BAD_REQUEST
         names = self._names.young.get(target.path)
@@ -178,7 +192,10 @@ class Site:
                 if ranges is UNSATISFIABLE:
                     return _respond_unsatisfiable(representation)
                 if ranges is not None:
-                    return self._respond_in_part(resource, edition, coding, ranges)
+                    response = self._respond_in_part(resource, edition, coding, ranges)
+                    if response is not None and if_range is not None:
+                        response.fields = select_partial_fields(response.fields)
+                    return response
         if representation.content is None:
             return self._respond_from_file(request, resource, edition)
         if representation.ok is not None:

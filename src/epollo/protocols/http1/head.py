@@ -25,7 +25,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from epollo.generations import Generations
-from epollo.http.fields import is_host, parse_content_length
+from epollo.http.fields import is_host, is_token, parse_content_length
 from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.http.message import FieldLine, Request
 from epollo.http.preconditions import CONDITIONAL_FIELDS
@@ -61,6 +61,8 @@ METHODS: Final = frozenset(
     (b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"PATCH", b"TRACE", b"CONNECT")
 )
 """The methods that we know; any other is answered 501 (RFC 9110 section 9.1)."""
+
+_LONGEST_METHOD_OCTETS: Final = max(map(len, METHODS))
 
 RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {
     b"accept-encoding",
@@ -248,7 +250,7 @@ class HeadReader:
         if len(line) <= limit:
             return None
         if line[limit : limit + 1] != b"\r":
-            return refuse(414, line)
+            return refuse(_judge_overlong(line[: limit + 1]), line)
         return refuse(400, line) if len(line) > limit + 1 else None
 
     def _ignore(self, line: bytes) -> None:
@@ -315,6 +317,17 @@ def _recollect_lines() -> Generations[bytes, Any]:
 # Fields that decide on framing and authority: a second line of one is a fault, never a list
 # (RFC 9112 sections 3.2 and 6.3).
 _ONLY_ONCE: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
+
+
+def _judge_overlong(line: bytes) -> int:
+    """Return the status for a request line that is too long, of which this is the begin.
+
+    RFC 9112 section 3: it is 501 for a method longer than any that we know, 414 for a target.
+    """
+    method = line.partition(b" ")[0]
+    if len(method) <= _LONGEST_METHOD_OCTETS:
+        return 414
+    return 501 if is_token(method) else 400
 
 
 def _suits(form: TargetForm, method: bytes) -> bool:
