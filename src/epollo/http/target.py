@@ -37,7 +37,7 @@ _ORIGIN_FORM: Final = re.compile(rb"(%b)%b" % (_PATH, _QUERY))
 # http-URI      = "http" "://" authority path-abempty [ "?" query ]  RFC 9110 section 4.2.1
 # A scheme is case-insensitive (RFC 3986 section 3.1).
 _ABSOLUTE_FORM: Final = re.compile(
-    rb"[Hh][Tt][Tt][Pp]([Ss])?+://([^\x00-\x20/?#\x7f]++)(%b)?%b" % (_PATH, _QUERY)
+    rb"[Hh][Tt][Tt][Pp]([Ss]?+)://([^\x00-\x20/?#\x7f]++)(%b)?%b" % (_PATH, _QUERY)
 )
 
 # authority-form = uri-host ":" port                                 RFC 9112 section 3.2.3

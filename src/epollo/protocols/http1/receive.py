@@ -13,7 +13,7 @@ from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress
 from epollo.protocols.http1.head import Head, HeadReader, Refusal, refuse
 
 _EMPTY_LINE: Final = b"\r\n"
-_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
+_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)+")
 _HEAD_END: Final = b"\r\n\r\n"
 
 
