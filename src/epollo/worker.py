@@ -119,6 +119,7 @@ class Worker:
                 self._loop.clock,
                 self._compressor,
                 CachePolicy(settings.cache_control, report),
+                is_behind_gateway=settings.has_proxy_protocol,
             ).respond,
             HeadReader(
                 Limits(

@@ -59,9 +59,10 @@ def test_beyond_the_limit_the_answer_is_503(harness: InProcess) -> None:
         assert statuses(peer) == [200]
 
 
-def test_to_head_503_has_no_content(harness: InProcess) -> None:
+@pytest.mark.parametrize("before", [b"", b"\r\n\r\n"], ids=["alone", "behind empty lines"])
+def test_to_head_503_has_no_content(harness: InProcess, before: bytes) -> None:
     _ = [harness.connect(PART) for _ in range(3)]
-    refused = harness.connect(GET.replace(b"GET", b"HEAD"))
+    refused = harness.connect(before + GET.replace(b"GET", b"HEAD"))
     refused.receive()
     assert refused.received.startswith(b"HTTP/1.1 503 ")
     assert refused.received.endswith(b"\r\n\r\n")

@@ -568,6 +568,34 @@ def test_a_request_that_does_not_end_is_408(harness: InProcess, clock: HandClock
     assert peer.is_let_go()
 
 
+@pytest.mark.parametrize(
+    ("octets", "is_head"),
+    [
+        (b"HEAD ", True),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\n", True),
+        (b"\r\n\r\nHEAD / HT", True),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nGET /", True),
+        (b"HEAD", False),
+        (b"HEADER / HTTP/1.1", False),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nHEAD /", False),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /", False),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 4, 100])
+def test_a_head_only_answers_head_at_the_deadline(
+    harness: InProcess, clock: HandClock, octets: bytes, is_head: bool, step: int
+) -> None:
+    peer = harness.connect()
+    for begin in range(0, len(octets), step):
+        peer.send(octets[begin : begin + step])
+        harness.settle(peer)
+    del peer.received[:]
+    turn(harness, clock, 11)
+    peer.receive()
+    assert peer.received.startswith(b"HTTP/1.1 408 ")
+    assert peer.received.endswith(b"\r\n\r\n") == is_head
+
+
 def test_a_drip_does_not_extend_the_time_of_a_request(harness: InProcess, clock: HandClock) -> None:
     peer = harness.connect(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
     for _ in range(9):

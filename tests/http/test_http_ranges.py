@@ -15,6 +15,7 @@ from epollo.http.ranges import (
     format_content_range,
     format_multipart,
     parse_range,
+    select_partial_fields,
 )
 
 Outcome = list[tuple[int, int]] | Unsatisfiable | None
@@ -152,8 +153,36 @@ def test_sets_of_ranges(value: bytes, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("value", [b"bytes=0-0", b"bytes=0-", b"bytes=-1", b"bytes=-0,5-"])
-def test_an_empty_content_has_no_ranges(value: bytes) -> None:
-    assert parse_range(value, 0) is UNSATISFIABLE
+def test_an_empty_content_is_sent_whole(value: bytes) -> None:
+    """No range of it can be named, and a client that asks for any has all of it."""
+    assert parse_range(value, 0) is None
+
+
+COMMON_FIELDS = (
+    (b"Content-Length", b"3"),
+    (b"ETag", b'"a"'),
+    (b"Vary", b"Accept-Encoding"),
+    (b"Cache-Control", b"no-cache"),
+    (b"X-Content-Type-Options", b"nosniff"),
+)
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        (b"Content-Range", b"bytes 0-2/9"),
+        (b"Content-Type", b"multipart/byteranges; boundary=x"),
+    ],
+)
+def test_what_a_client_knows_whose_if_range_matches(needed: tuple[bytes, bytes]) -> None:
+    known = (
+        (b"Content-Type", b"text/css"),
+        (b"Last-Modified", b"Sun, 06 Nov 1994 08:49:37 GMT"),
+        (b"Accept-Ranges", b"bytes"),
+        (b"Content-Encoding", b"br"),
+    )
+    whole = (*(field for field in known if field[0] != needed[0]), *COMMON_FIELDS, needed)
+    assert select_partial_fields(whole) == (*COMMON_FIELDS, needed)
 
 
 @given(

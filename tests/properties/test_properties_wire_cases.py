@@ -24,6 +24,7 @@ FILES = {
     "page.html": b"page\n",
     "digits.txt": b"0123456789",
     "assets/app-DRf8L97S.js": b"app\n",
+    "empty.txt": b"",
     "folder/index.html": b"folder\n",
     "evil/index.html": b"evil\n",
     "\\evil/index.html": b"backslash\n",

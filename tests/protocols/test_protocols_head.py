@@ -81,7 +81,8 @@ def test_parts_around_a_cookie(octets: bytes, parts: tuple[bytes, bytes] | None)
     st.lists(
         st.sampled_from([b"Cookie: a=1", b"Cookie: b", b"User-Agent: x", b"Range: bytes=0-1"])
     ),
-    st.binary(max_size=8),
+    # A line end is no part of a cookie, but ends it.
+    st.binary(max_size=8).filter(lambda cookie: b"\r\n" not in cookie),
 )
 def test_a_head_means_the_same_with_any_cookie_between_its_parts(
     lines: list[bytes], cookie: bytes

@@ -13,6 +13,11 @@ PIECES = st.sampled_from(
     [
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         b"HEAD /a HTTP/1.0\r\n\r\n",
+        b"HEAD ",
+        b"HEAD / HTTP/1.1\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HE",
+        b"AD",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -74,6 +79,9 @@ def next_request(reader: HeadReader, protocol: Http1) -> Incoming | Refusal | No
 
 @given(OCTETS, st.lists(st.integers(1, 300), max_size=30))
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2, [28])
+@example(b"\rHEAD ", [2])
+@example(b"\r\n\rHEAD ", [3])
+@example(b"HEAD\x00HEAD ", [4])
 def test_any_split_gives_the_same_events(octets: bytes, cuts: list[int]) -> None:
     whole = list_events(octets, [])
     assert list_events(octets, cuts) == whole
@@ -83,6 +91,18 @@ def test_any_split_gives_the_same_events(octets: bytes, cuts: list[int]) -> None
 @given(st.binary(max_size=400), st.lists(st.integers(1, 400), max_size=30))
 def test_any_octets_at_all(octets: bytes, cuts: list[int]) -> None:
     assert list_events(octets, cuts) == list_events(octets, [])
+
+
+@given(OCTETS)
+def test_a_refusal_asks_by_head_where_its_request_does(octets: bytes) -> None:
+    """Only the octets that decide on the refusal say so."""
+    events = list_events(octets, [])
+    if not events or not isinstance(events[-1], Refusal):
+        return
+    counts = [len(list_events(octets[:end], [])) for end in range(len(octets) + 1)]
+    refused = octets[counts.index(len(events) - 1) : counts.index(len(events))]
+    is_head = refused.lstrip(b"\r\n").startswith(b"HEAD ")
+    assert events[-1].is_head == is_head
 
 
 @given(OCTETS)

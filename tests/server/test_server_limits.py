@@ -273,6 +273,15 @@ def test_peers_without_a_header_are_closed(serve: Serve, site: Path) -> None:
     assert status(server.exchange(LINE + REQUEST)) == 200
 
 
+def test_https_is_answered_where_a_trusted_proxy_may_have_secured_it(
+    serve: Serve, site: Path
+) -> None:
+    """RFC 9110 section 7.4."""
+    request = REQUEST.replace(b" / ", b" https://a/ ")
+    assert status(serve(site, "--quiet", "--proxy-protocol").exchange(LINE + request)) == 200
+    assert status(serve(site, "--quiet").exchange(request)) == 421
+
+
 def test_peers_that_are_not_trusted_are_closed(serve: Serve, site: Path) -> None:
     server = serve(site, "--quiet", "--proxy-protocol", "--proxy-from", "127.0.0.2,10.0.0.0/8")
     with contextlib.suppress(ConnectionResetError):

@@ -51,8 +51,11 @@ def test_empty_file(ground: Ground) -> None:
         answer = ground.ask("/empty.txt", method=method)
         assert (answer.status, answer.content) == (200, b"")
         assert answer.fields["content-length"] == "0"
-    answer = ground.ask("/empty.txt", {"Range": "bytes=0-"})
-    assert (answer.status, answer.fields["content-range"]) == (416, "bytes */0")
+    whole = ground.ask("/empty.txt")
+    for value in ("bytes=0-", "bytes=-5", "bytes=-0", "bytes=0-0,-1"):
+        for fields in ({}, {"If-Range": whole.fields["etag"]}):
+            answer = ground.ask("/empty.txt", {"Range": value, **fields})
+            assert (answer.status, answer.content, answer.fields) == (200, b"", whole.fields)
 
 
 def test_vary_on_what_can_be_compressed_only(ground: Ground) -> None:
@@ -194,6 +197,26 @@ def test_if_range(ground: Ground, if_range: str, status: int) -> None:
     answer = ground.ask("/data.bin", fields)
     assert answer.status == status
     assert answer.content == (CONTENT[:10] if status == 206 else CONTENT)
+
+
+@pytest.mark.parametrize("path", ["/data.bin", "/page.html"])
+@pytest.mark.parametrize("ranges", ["0-9", "0-1,5-9"])
+def test_a_part_repeats_nothing_that_if_range_proves_known(
+    ground: Ground, path: str, ranges: str
+) -> None:
+    """RFC 9110 section 15.3.7."""
+    fields = {"Range": f"bytes={ranges}", "Accept-Encoding": "identity"}
+    first = ground.ask(path, fields)
+    again = ground.ask(path, {**fields, "If-Range": first.fields["etag"]})
+    assert (first.status, again.status) == (206, 206)
+    assert again.content == first.content
+    is_multipart = "," in ranges
+    known = {"last-modified", "accept-ranges"} | (set() if is_multipart else {"content-type"})
+    assert known <= first.fields.keys()
+    assert again.fields == {
+        name: value for name, value in first.fields.items() if name not in known
+    }
+    assert is_multipart or "content-range" in again.fields
 
 
 def test_if_range_by_the_date_of_this_very_second(ground: Ground) -> None:

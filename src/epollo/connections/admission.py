@@ -26,7 +26,7 @@ from epollo.connections.counted import CountedConnection
 from epollo.connections.service import Service
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.status import respond_plainly
-from epollo.protocols.http1 import format_head
+from epollo.protocols.http1 import format_head, refuse
 
 BURST: Final = 32
 """At most so many peers are let in in one turn of the loop."""
@@ -196,7 +196,7 @@ class Admission:
         with contextlib.suppress(OSError):
             received = received or peer.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
         octets = format_head(self._busy, service.clock.date, 1, persists=False)
-        if not received.startswith(b"HEAD "):
+        if not refuse(503, received).is_head:
             octets = b"".join((octets, *self._busy.content))  # type: ignore[arg-type]
         with contextlib.suppress(OSError):
             peer.send(octets, MSG_DONTWAIT)

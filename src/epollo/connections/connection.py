@@ -161,8 +161,9 @@ class Connection:
         if self._state == _RECEIVING and self._outbox is None:
             # RFC 9110 section 15.5.9.
             protocol = self._protocol
-            head = b"" if protocol is None else protocol.head or protocol.inbox
-            self._send_answer(render_refusal(408, self._service.clock.date, head), head)
+            assert protocol is not None  # noqa: S101 - part of a request is here
+            answer = render_refusal(protocol.refuse(408), self._service.clock.date)
+            self._send_answer(answer, protocol.head or protocol.inbox)
         elif not self._is_pace_kept():
             self.close()
 
@@ -264,7 +265,7 @@ class Connection:
             outcome = service.reader.reduce(event)
             if isinstance(outcome, Refusal):
                 protocol.take_back(event)
-                return render_refusal(outcome.status, service.clock.date, event)
+                return render_refusal(outcome, service.clock.date)
             reduced = outcome
             if recall is not None:
                 answer = recall.find(reduced, event)
@@ -276,8 +277,7 @@ class Connection:
                 return None
             event = incoming
         if isinstance(event, Refusal):
-            head = protocol.head or protocol.inbox
-            return render_refusal(event.status, service.clock.date, head)
+            return render_refusal(event, service.clock.date)
         request = event.request
         persists = event.persists and not service.is_draining
         try:

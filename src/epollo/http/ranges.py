@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from epollo.http.grammar import parse_list
+from epollo.http.message import FieldLine
 
 _RANGES_MAX: Final = 16
 _OVERLAPPING_MAX: Final = 2
@@ -25,6 +26,12 @@ _BYTES: Final = re.compile(rb"[Bb][Yy][Tt][Ee][Ss]=")
 # suffix-range = "-" suffix-length
 # The bound on digits keeps ``int`` cheap: it takes time quadratic in their number.
 _RANGE_SPEC: Final = re.compile(rb"([0-9]{0,100}+)-([0-9]{0,100}+)")
+
+
+# Fields of the whole that RFC 9110 section 15.3.7 does not require beside Content-Range.
+_KNOWN_BY_IF_RANGE: Final = frozenset(
+    (b"Accept-Ranges", b"Content-Encoding", b"Content-Type", b"Last-Modified")
+)
 
 
 class ByteRange(NamedTuple):
@@ -49,11 +56,12 @@ def parse_range(value: bytes, complete_length: int) -> list[ByteRange] | Unsatis
 
     They are clamped to the content and at least one; neighbours and overlaps are joined (RFC 9110
     section 15.3.7.2), else the order is the client's. ``UNSATISFIABLE`` where the content has none
-    of them, as an empty content always does: Content-Range cannot name a part of it. None where the
-    field is to be ignored: another unit, no valid set, or one that asks too much.
+    of them. None where the field is to be ignored: another unit, no valid set, one that asks too
+    much, or an empty content. Of that the last octets are all there is (section 14.1.2), but
+    Content-Range cannot name them, and a client that asks for any range has the whole by 200.
     """
     unit = _BYTES.match(value)
-    if unit is None:
+    if unit is None or complete_length == 0:
         return None
     specs = parse_list(value[unit.end() :])
     if not 0 < len(specs) <= _RANGES_MAX:
@@ -85,6 +93,20 @@ def format_content_range(byte_range: ByteRange | None, complete_length: int) -> 
     if byte_range is None:
         return b"bytes */%d" % complete_length
     return b"bytes %d-%d/%d" % (byte_range.first, byte_range.last, complete_length)
+
+
+def select_partial_fields(fields: Sequence[FieldLine]) -> tuple[FieldLine, ...]:
+    """Return the fields of a 206 that a client lacks whose If-Range matches.
+
+    It has an answer with the others, which are not to be repeated (RFC 9110 section 15.3.7). Without
+    Content-Range the parts are framed as Content-Type says.
+    """
+    is_multipart = all(name != b"Content-Range" for name, _ in fields)
+    return tuple(
+        (name, value)
+        for name, value in fields
+        if name not in _KNOWN_BY_IF_RANGE or (name == b"Content-Type" and is_multipart)
+    )
 
 
 def format_multipart(

@@ -18,4 +18,5 @@ class Refusals:
         self.not_found: Final = respond_plainly(404, fields)
         self.not_allowed: Final = respond_plainly(405, (_ALLOW, *fields))
         self.precondition_failed: Final = respond_plainly(412, fields)
+        self.misdirected: Final = respond_plainly(421, fields)
         self.unavailable: Final = respond_plainly(503, ((b"Retry-After", b"1"), *fields))

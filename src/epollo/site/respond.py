@@ -31,9 +31,10 @@ from epollo.http.ranges import (
     format_content_range,
     format_multipart,
     parse_range,
+    select_partial_fields,
 )
 from epollo.http.status import respond_plainly
-from epollo.http.target import TargetForm, decode_path, encode_path
+from epollo.http.target import HttpsTarget, TargetForm, decode_path, encode_path
 from epollo.loop import Clock
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
@@ -56,7 +57,11 @@ _REPLACED_ATTEMPTS: Final = 3
 
 
 class Site:
-    """A folder as a function from requests to responses."""
+    """A folder as a function from requests to responses.
+
+    ``is_behind_gateway`` is whether all requests come from a gateway that is trusted, so that what is
+    asked for by https may have come over a secured connection (RFC 9110 section 7.4).
+    """
 
     def __init__(
         self,
@@ -64,6 +69,8 @@ class Site:
         clock: Clock,
         compressor: Compressor | None = None,
         cache_policy: CachePolicy | None = None,
+        *,
+        is_behind_gateway: bool = False,
     ) -> None:
         """With no policy, that of the default settings holds."""
         self._catalogue = catalogue
@@ -72,6 +79,7 @@ class Site:
         self._cache_policy = cache_policy or CachePolicy()
         self._error_fields = self._cache_policy.error_fields
         self._refusals = Refusals(self._error_fields)
+        self._is_behind_gateway = is_behind_gateway
         # What paths and Accept-Encoding fields mean, for those that were seen lately; some
         # megabytes at the most.
         self._names: Generations[bytes, tuple[bytes, ...]] = Generations(
@@ -83,9 +91,11 @@ class Site:
 
     def respond(self, request: Request) -> Response:
         """Return the response to a valid request."""
+        target = request.target
+        if isinstance(target, HttpsTarget) and not self._is_behind_gateway:
+            return self._refusals.misdirected
         if request.method not in _READING:
             return OPTIONS if request.method == b"OPTIONS" else self._refusals.not_allowed
-        target = request.target
         if target.form is TargetForm.AUTHORITY:
             return self._refusals.bad_request
         names = self._names.young.get(target.path)
@@ -182,7 +192,10 @@ class Site:
                 if ranges is UNSATISFIABLE:
                     return _respond_unsatisfiable(representation, self._error_fields)
                 if ranges is not None:
-                    return self._respond_in_part(resource, edition, coding, ranges)
+                    response = self._respond_in_part(resource, edition, coding, ranges)
+                    if response is not None and if_range is not None:
+                        response.fields = select_partial_fields(response.fields)
+                    return response
         if representation.content is None:
             return self._respond_from_file(request, resource, edition)
         if representation.ok is not None:
