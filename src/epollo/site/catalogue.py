@@ -19,15 +19,10 @@ from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
 from epollo.site.media_types import UNKNOWN, select_media_type
-from epollo.site.representation import (
-    Edition,
-    OpenFile,
-    SharedFile,
-    Version,
-    read_edition,
-    version_of,
-)
+from epollo.site.open_files import OpenFile, Promises, SharedFile
+from epollo.site.representation import Edition, read_edition
 from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, walk
+from epollo.site.version import Version, version_of
 from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
 
 # What a resource takes besides content: objects, edges, the dictionaries' slots; and each of its names.
@@ -124,6 +119,7 @@ class Catalogue:
         except (OSError, AttributeError) as error:
             self.watch = None
             report(f"no inotify here ({error}); changes are seen within a second")
+        self._promises = Promises(self.watch)
         self._root_name = _RootName(())
         self._watch_root()
 
@@ -155,13 +151,12 @@ class Catalogue:
         ):
             return edition.file
         found = walk(self._root, self._real_root_path, resource.names, self._number_folder)
-        if edition is not None and found.kind is Kind.FILE:
+        if edition is not None and edition.promise is not None and found.kind is Kind.FILE:
             version = version_of(os.fstat(found.descriptor))
-            if version == edition.version:
+            if version == edition.version and edition.promise.holds(found.descriptor):
                 if not SharedFile.may_have_more():
-                    return OpenFile(found.descriptor, version)
-                is_watched = resource.is_current and not _has_unwatched(resource.edges)
-                edition.file = SharedFile(found.descriptor, version, is_watched=is_watched)
+                    return OpenFile(found.descriptor, edition.promise)
+                edition.file = SharedFile(found.descriptor, edition.promise)
                 return edition.file
         if found.descriptor >= 0:
             os.close(found.descriptor)
@@ -227,6 +222,7 @@ class Catalogue:
         """Give back every descriptor."""
         if self.watch is not None:
             self.watch.close()
+        self._promises.clear()
         os.close(self._root)
 
     def _open_root(self) -> tuple[int, bytes, tuple[int, int]]:
@@ -327,6 +323,12 @@ class Catalogue:
         finally:
             os.close(descriptor)
 
+    def _watch_file(self, descriptor: int) -> tuple[Edge, ...]:
+        """Watch a file that has names elsewhere: a write through these is told of itself alone."""
+        if self.watch is None or os.fstat(descriptor).st_nlink == 1:
+            return ()
+        return (Edge(self.watch.add_folder(descriptor, Interest.FILE), b""),)
+
     def _number_folder(self, descriptor: int) -> int:
         return UNWATCHED if self.watch is None else self.watch.add_folder(descriptor)
 
@@ -336,9 +338,15 @@ class Catalogue:
         resource.checked_second = self._clock.second
         try:
             if found.kind is Kind.FILE:
+                resource.edges += self._watch_file(found.descriptor)
                 edition = resource.edition = read_edition(
-                    found.descriptor, select_media_type(names[-1]), self._kept_octets_limit
+                    found.descriptor,
+                    select_media_type(names[-1]),
+                    self._kept_octets_limit,
+                    self._promises.find,
                 )
+                if edition.promise is not None:
+                    resource.edges += edition.promise.notice.edges
                 # RFC 9110 section 8.8.2.1: a Last-Modified later than Date must not be sent.
                 edition.last_modified_seconds = min(
                     edition.last_modified_seconds, self._clock.second
@@ -404,8 +412,8 @@ class Catalogue:
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""
         resource.is_current = False
-        if resource.edition is not None and resource.edition.file is not None:
-            resource.edition.file.distrust(is_written=is_written)
+        if is_written and resource.edition is not None and resource.edition.promise is not None:
+            resource.edition.promise.note_write()
         if self.watch is not None:
             self.watch.forget(resource)
         # Only answers with content of files are recalled, and not beyond the second.

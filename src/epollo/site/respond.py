@@ -148,6 +148,7 @@ class Site:
     ) -> Response | None:
         """Select the representation and what of it to send; None where the file is another by now."""
         fields = request.fields
+        edition = edition.as_known_to(fields)
         coding = IDENTITY
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
             coding = self._negotiate(fields[b"accept-encoding"], resource, edition)
