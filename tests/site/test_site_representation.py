@@ -89,20 +89,50 @@ def test_length_at_the_limit_decides_what_is_kept(ground: Ground) -> None:
         assert answer.is_recallable
 
 
+@pytest.mark.parametrize("octets", [10, 5000])
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-        (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
-        (-86400 * 365 * 2, "Tue, 02 Jan 1968 00:00:00 GMT"),
+        (-86400 * 365 * 2, None),
+        (-1, None),
+        (0, None),
+        (1, None),
+        (2, "Thu, 01 Jan 1970 00:00:02 GMT"),
+        (315_532_799, "Mon, 31 Dec 1979 23:59:59 GMT"),
+        (315_532_800, None),
+        (315_532_801, None),
+        (315_532_802, "Tue, 01 Jan 1980 00:00:02 GMT"),
     ],
 )
-def test_dates_long_ago(ground: Ground, seconds: int, shown: str) -> None:
+def test_dates_that_say_nothing(
+    ground: Ground, octets: int, seconds: int, shown: str | None
+) -> None:
     page = ground.root / "page.txt"
-    page.write_text("content")
+    page.write_bytes(b"x" * octets)
     os.utime(page, (seconds, seconds))
-    assert ground.ask("/page.txt").fields["last-modified"] == shown
-    assert ground.ask("/page.txt", {"If-Modified-Since": shown}).status == 304
+    assert ground.ask("/page.txt").fields.get("last-modified") == shown
+    date = format_date(seconds).decode()
+    asked = {"If-Modified-Since": date}
+    assert ground.ask("/page.txt", asked).status == (200 if shown is None else 304)
+    # RFC 9110 section 13.1.4: to be ignored where there is no date.
+    assert ground.ask("/page.txt", {"If-Unmodified-Since": date}).status == 200
+    resumed = {"Range": "bytes=5-", "If-Range": date}
+    assert ground.ask("/page.txt", resumed).status == (200 if shown is None else 206)
+
+
+@pytest.mark.parametrize("octets", [100, 5000])
+def test_a_file_that_was_rolled_back_is_sent(ground: Ground, octets: int) -> None:
+    page = ground.root / "page.txt"
+    page.write_bytes(b"b" * octets)
+    os.utime(page, (2_000_000, 2_000_000))
+    date = ground.ask("/page.txt").fields["last-modified"]
+    assert ground.ask("/page.txt", {"If-Modified-Since": date}).status == 304
+    page.write_bytes(b"a" * octets)
+    os.utime(page, (1_000_000, 1_000_000))
+    answer = ground.ask("/page.txt", {"If-Modified-Since": date})
+    assert (answer.status, answer.content) == (200, b"a" * octets)
+    answer = ground.ask("/page.txt", {"Range": "bytes=1-", "If-Range": date})
+    assert (answer.status, answer.content) == (200, b"a" * octets)
 
 
 @pytest.mark.parametrize("octets", [10, 5000])

@@ -348,9 +348,10 @@ class Catalogue:
                 if edition.promise is not None:
                     resource.edges += edition.promise.notice.edges
                 # RFC 9110 section 8.8.2.1: a Last-Modified later than Date must not be sent.
-                edition.last_modified_seconds = min(
-                    edition.last_modified_seconds, self._clock.second
-                )
+                if edition.last_modified_seconds is not None:
+                    edition.last_modified_seconds = min(
+                        edition.last_modified_seconds, self._clock.second
+                    )
                 if edition.identity.content is not None:
                     resource.octets += edition.identity.length
                 resource.may_be_ambiguous = self._may_be_ambiguous(edition, found.edges)
@@ -374,7 +375,7 @@ class Catalogue:
         """Compare with the file system what was found there earlier."""
         if resource.edition is None or resource.may_be_ambiguous:
             return False
-        if resource.edition.last_modified_seconds > self._clock.second:
+        if (resource.edition.last_modified_seconds or 0) > self._clock.second:
             # The clock was set back, and what was of the past is of the future now.
             return False
         return self._stat(resource.names) == resource.edition.version

@@ -20,7 +20,7 @@ from epollo.site.entity_tags import tag_content
 from epollo.site.media_types import MediaType
 from epollo.site.open_files import SharedFile
 from epollo.site.promise import Promise
-from epollo.site.version import Version, version_of
+from epollo.site.version import Version, date_of, version_of
 
 _READ_ATTEMPTS: Final = 3
 KEPT_FILE_OCTETS: Final = 64 * 1024
@@ -108,8 +108,8 @@ class Representation:
 class Edition:
     """A version of a file, and what was made of it: a representation for each content coding.
 
-    ``last_modified_seconds`` is since 1970. ``lengths`` has the octets of each representation. Content
-    is None where it is not kept, and then there is a ``promise`` of it.
+    ``last_modified_seconds`` is since 1970, None where the date says nothing. ``lengths`` has the octets
+    of each representation. Content is None where it is not kept, and then there is a ``promise`` of it.
     """
 
     __slots__ = (
@@ -132,7 +132,7 @@ class Edition:
     ) -> None:
         self.version = version
         self.media_type = media_type
-        self.last_modified_seconds = version.modified_ns // 1_000_000_000
+        self.last_modified_seconds = date_of(version)
         self.file: SharedFile | None = None
         """The open file, once it was sent, where its content is not kept."""
         self.representations: dict[bytes, Representation] = {}

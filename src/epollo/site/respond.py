@@ -190,7 +190,7 @@ class Site:
             (representation.content,),
             is_recallable=resource.is_current,
         )
-        if edition.last_modified_seconds < now_seconds:
+        if (edition.last_modified_seconds or 0) < now_seconds:
             representation.ok = response
         return response
 
@@ -293,11 +293,13 @@ def _describe(
     a date that a client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later
     than Date (section 8.8.2.1).
     """
+    seconds = edition.last_modified_seconds
+    date = None if seconds is None else format_date(min(seconds, now_seconds - 1))
     return (
         (b"Content-Type", edition.media_type.value),
         (b"Content-Length", b"%d" % length),
         *_validate(edition, edition.representations[coding]),
-        (b"Last-Modified", format_date(min(edition.last_modified_seconds, now_seconds - 1))),
+        *(((b"Last-Modified", date),) if date is not None else ()),
         (b"Accept-Ranges", b"bytes"),
         *(((b"Content-Encoding", coding),) if coding != IDENTITY else ()),
         _NO_SNIFF,
