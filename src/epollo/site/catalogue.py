@@ -163,6 +163,13 @@ class Catalogue:
         self._on_end(resource)
         return None
 
+    def look_anew(self) -> None:
+        """Have everything compared with the file system before it is handed out again."""
+        self._root_checked_second = 0
+        for resource in [*self._files.entries(), *self._absences.entries()]:
+            resource.checked_second = 0
+        self._on_change()
+
     def offer(self, resource: Resource, compressor: Compressor) -> None:
         """Have codings made of what a resource keeps, once; its sidecar files are looked for first."""
         edition = resource.edition
