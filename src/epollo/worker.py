@@ -35,6 +35,7 @@ from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.mounts import Mounts, open_mounts
 from epollo.site.respond import Site
+from epollo.site.tagging import Tagging
 from epollo.terminal import open_streams, report
 
 # Requests leave nothing behind that only a collection could find; the default of 700 objects has one
@@ -116,6 +117,7 @@ class Worker:
             kept_octets_limit=settings.kept_octets_limit,
         )
         self._wakeup = Wakeup(self._loop)
+        self._catalogue.tagging = Tagging(self._wakeup.call)
         self._compressor = Compressor(self._wakeup.call) if settings.compress else None
         self._service = Service(
             self._loop,

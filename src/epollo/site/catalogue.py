@@ -20,8 +20,10 @@ from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
 from epollo.site.media_types import UNKNOWN, select_media_type
 from epollo.site.open_files import OpenFile, Promises, SharedFile
+from epollo.site.promise import Promise
 from epollo.site.representation import Edition, read_edition
 from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, walk
+from epollo.site.tagging import Tagging
 from epollo.site.version import Version, version_of
 from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
 
@@ -120,6 +122,8 @@ class Catalogue:
             self.watch = None
             report(f"no inotify here ({error}); changes are seen within a second")
         self._promises = Promises(self.watch)
+        self.tagging: Tagging | None = None
+        """Makes entity tags from the content of large files, where there is a thread for it."""
         self._root_name = _RootName(())
         self._watch_root()
 
@@ -143,6 +147,20 @@ class Catalogue:
 
     def open_file(self, resource: Resource) -> OpenFile | None:
         """Open the file of a resource whose content is not kept; None where it has ended."""
+        file = self._open_file(resource)
+        if file is not None and self.tagging is not None:
+            self.tagging.offer(file.descriptor, file.promise, self._tag_anew)
+        return file
+
+    def _tag_anew(self, promise: Promise) -> None:
+        """Let everything with this promise have the entity tag that was made of the content."""
+        for resource in self._files.entries():
+            edition = resource.edition
+            if edition is not None and edition.promise is promise and promise.content_tag:
+                edition.tag_anew(promise.content_tag)
+        self._on_change()
+
+    def _open_file(self, resource: Resource) -> OpenFile | None:
         edition = resource.edition
         if (
             edition is not None
@@ -229,6 +247,8 @@ class Catalogue:
         """Give back every descriptor."""
         if self.watch is not None:
             self.watch.close()
+        if self.tagging is not None:
+            self.tagging.close()
         self._promises.clear()
         os.close(self._root)
 
