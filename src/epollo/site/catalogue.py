@@ -2,7 +2,7 @@
 
 What was found once is kept until the kernel says that it ended (`watch`), and is besides compared with
 the file system about once a second while it is in use, for where the kernel does not say: network
-file systems, lost events, folders that cannot be watched, writes through a name outside the root or
+file systems, lost events, folders that cannot be watched, writes through a name that was made since or
 through a mapping. Of the latter the kernel may not even change the time: they are seen when the file is
 unmapped and closed.
 """
@@ -219,7 +219,10 @@ class Catalogue:
         """Return what the sidecar file of a coding holds; its coming and going ends the resource."""
         names = (*resource.names[:-1], resource.names[-1] + coding.suffix)
         found = walk(self._root, self._real_root_path, names, self._number_folder)
-        resource.edges += tuple(edge for edge in found.edges if edge not in resource.edges)
+        edges = found.edges
+        if found.kind is Kind.FILE:
+            edges += self._watch_file(found.descriptor)
+        resource.edges += tuple(edge for edge in edges if edge not in resource.edges)
         if self.watch is not None:
             self.watch.depend(resource)
         if found.descriptor < 0:
