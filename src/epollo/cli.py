@@ -28,6 +28,7 @@ from epollo.settings import (
     list_options,
     read_settings_file,
 )
+from epollo.site.mounts import open_mounts
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
 from epollo.terminal import describe_start, open_streams, print_text, report, tell
 from epollo.worker import Worker
@@ -224,7 +225,9 @@ def _read_again() -> Settings:
 def _open_worker(settings: Settings, listening: list[socket.socket]) -> Worker:
     """Return a worker; what the system refuses it is told in one line."""
     try:
-        return Worker(settings, listening, report, open_log(settings, report))
+        return Worker(
+            settings, listening, report, open_log(settings, report), mounts=open_mounts(report)
+        )
     except OSError as error:
         raise _make_refusal(settings, error) from error
 

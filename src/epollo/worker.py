@@ -35,7 +35,9 @@ from epollo.settings import Settings, load_settings
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
+from epollo.site.mounts import Mounts, open_mounts
 from epollo.site.respond import Site
+from epollo.site.tagging import Tagging
 from epollo.terminal import open_streams, report
 
 # Requests leave nothing behind that only a collection could find; the default of 700 objects has one
@@ -79,6 +81,7 @@ class Worker:
     """A server in one process and one thread.
 
     ``supervisor`` is the way to whoever replaces this worker when it cannot go on, if anybody does.
+    ``mounts`` tells of mounts, and is opened by the caller, before the worker gives up its rights.
     """
 
     def __init__(
@@ -88,6 +91,8 @@ class Worker:
         report: Callable[[str], None],
         log: AccessLog | None,
         supervisor: "Orders | None" = None,
+        *,
+        mounts: Mounts | None = None,
     ) -> None:
         """Raise `OperatorError` where the settings ask for what cannot be had."""
         # Looked at in any case: what is wrong there is to be known before it is needed.
@@ -99,6 +104,9 @@ class Worker:
         self._drained_by = math.inf
         self._idle_until = math.inf
         self.poller_name, poller = open_poller(settings.poller)
+        self._mounts = mounts
+        # These tell of no order, or of everything at all times.
+        self._asks_for_mounts = self.poller_name in {"select", "busy"}
         self.sandbox = _confine(settings, is_replaceable=supervisor is not None)
         self._loop = EventLoop(poller)
         self._catalogue = Catalogue(
@@ -111,6 +119,7 @@ class Worker:
             kept_octets_limit=settings.kept_octets_limit,
         )
         self._wakeup = Wakeup(self._loop)
+        self._catalogue.tagging = Tagging(self._wakeup.call)
         self._compressor = Compressor(self._wakeup.call) if settings.compress else None
         self._service = Service(
             self._loop,
@@ -163,6 +172,11 @@ class Worker:
         if self._catalogue.watch is not None:
             self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
             signal_readiness(self._catalogue.watch.descriptor, self._service.note_change)
+        if self._mounts is not None:
+            self._mounts.on_change = self._catalogue.look_anew
+        if self._mounts is not None and not self._asks_for_mounts:
+            # Before the listeners: what is told of in this order is seen in it.
+            self._loop.add(self._mounts.descriptor, self._mounts)
         self._descriptor_limit = FD_SETSIZE if self.poller_name == "select" else math.inf
         self._admission = Admission(self._service)
         if settings.has_proxy_protocol:
@@ -281,11 +295,15 @@ class Worker:
         self._wakeup.close(gives_back=False)
         self._loop.close()
         self._catalogue.close()
+        if self._mounts is not None:
+            self._mounts.close()
 
     def _look_for_changes(self) -> None:
         self._service.is_report_instant = self.poller_name == "epoll"
         if self._catalogue.watch is not None:
             self._catalogue.watch.on_ready(0)
+        if self._mounts is not None and self._asks_for_mounts:
+            self._mounts.look()
 
 
 class Orders:
@@ -389,7 +407,7 @@ def main() -> None:
     try:
         listening = adopt(orders["sockets"])
         log = open_log(settings, report, supervisor.take_log_descriptor)
-        worker = Worker(settings, listening, report, log, supervisor)
+        worker = Worker(settings, listening, report, log, supervisor, mounts=open_mounts(report))
         for one in listening:
             if not is_listening(one):
                 one.listen(BACKLOG)

@@ -42,6 +42,9 @@ class OpenedFile:
         return self.is_settled
 
     def is_unchanged(self, second: int) -> bool:
+        return self.may_send_on(second)
+
+    def may_send_on(self, second: int) -> bool:
         self.checked_second = second
         return not self.has_changed
 

@@ -34,6 +34,9 @@ class OpenedFile:
         return self.is_settled
 
     def is_unchanged(self, second: int) -> bool:
+        return self.may_send_on(second)
+
+    def may_send_on(self, second: int) -> bool:
         self.checked_second = second
         self.looks += 1
         return self.looks <= self.unchanged_looks

@@ -25,6 +25,7 @@ FILES = {
     "digits.txt": b"0123456789",
     "assets/app-DRf8L97S.js": b"app\n",
     "empty.txt": b"",
+    "epoch.txt": b"epoch\n",
     "folder/index.html": b"folder\n",
     "evil/index.html": b"evil\n",
     "\\evil/index.html": b"backslash\n",
@@ -48,7 +49,8 @@ def cases_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         # Long ago: within the second of a write Last-Modified is that of the second before.
-        os.utime(path, (784_111_777, 784_111_777))
+        seconds = 0 if name == "epoch.txt" else 784_111_777
+        os.utime(path, (seconds, seconds))
     return root
 
 

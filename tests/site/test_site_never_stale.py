@@ -75,6 +75,20 @@ def test_append_and_truncate(ask: Ask, root: Path) -> None:
             assert ask("/log.txt") == (200, b"")
 
 
+@pytest.mark.parametrize("octets", [6, 200_000], ids=["kept", "not kept"])
+def test_write_through_another_name(ask: Ask, root: Path, tmp_path: Path, octets: int) -> None:
+    (root / "folder").mkdir()
+    page = root / "page.txt"
+    page.write_bytes(b"")
+    others = (root / "other.txt", root / "folder" / "other.txt", tmp_path / "outside.txt")
+    for other in others:
+        other.hardlink_to(page)
+    for number in range(ROUNDS):
+        content = (b"%06d" % number) * (octets // 6)
+        others[number % 3].write_bytes(content)
+        assert ask("/page.txt") == (200, content)
+
+
 def test_atomic_replacement(ask: Ask, root: Path) -> None:
     page = root / "page.txt"
     for number in range(ROUNDS):

@@ -104,7 +104,7 @@ class Outbox:
         if (
             (is_last or file.checked_second != second)
             and not file.is_sealed
-            and not file.is_unchanged(second)
+            and not file.may_send_on(second)
         ):
             raise VersionEndedError
         sent = os.sendfile(peer.fileno(), file.descriptor, part.offset, length)
@@ -145,7 +145,7 @@ class Outbox:
         octets = os.pread(
             part.file.descriptor, min(part.length, octets_limit, _READ_OCTETS), part.offset
         )
-        if not octets or not part.file.is_unchanged(second):
+        if not octets or not part.file.may_send_on(second):
             raise VersionEndedError
         part.offset += len(octets)
         part.length -= len(octets)

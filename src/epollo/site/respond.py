@@ -162,6 +162,7 @@ class Site:
         if edition.cache_fields is None:
             edition.cache_fields = self._cache_policy.select_fields(resource.names, edition)
         fields = request.fields
+        edition = edition.as_known_to(fields)
         coding = IDENTITY
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
             coding = self._negotiate(fields[b"accept-encoding"], resource, edition)
@@ -206,7 +207,7 @@ class Site:
             (representation.content,),
             is_recallable=resource.is_current,
         )
-        if edition.last_modified_seconds < now_seconds:
+        if (edition.last_modified_seconds or 0) < now_seconds:
             representation.ok = response
         return response
 
@@ -309,11 +310,13 @@ def _describe(
     a date that a client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later
     than Date (section 8.8.2.1).
     """
+    seconds = edition.last_modified_seconds
+    date = None if seconds is None else format_date(min(seconds, now_seconds - 1))
     return (
         (b"Content-Type", edition.media_type.value),
         (b"Content-Length", b"%d" % length),
         *_validate(edition, edition.representations[coding]),
-        (b"Last-Modified", format_date(min(edition.last_modified_seconds, now_seconds - 1))),
+        *(((b"Last-Modified", date),) if date is not None else ()),
         (b"Accept-Ranges", b"bytes"),
         *(((b"Content-Encoding", coding),) if coding != IDENTITY else ()),
         _NO_SNIFF,
