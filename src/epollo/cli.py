@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from epollo import __version__
 from epollo.access_log import STDOUT, find_hindrance, open_log
 from epollo.arguments import FiniteRange
+from epollo.checks import check_settings
 from epollo.connections.listening import (
     adopt,
     describe_address,
@@ -172,7 +173,9 @@ def _take_passed_sockets() -> Listening | None:
 def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
     given = dict(given)
     _resolve_positional(given, words)
-    return Settings(**given)
+    settings = Settings(**given)
+    check_settings(settings)
+    return settings
 
 
 def _tell_start(

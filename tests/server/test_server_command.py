@@ -285,6 +285,26 @@ def test_a_port_in_use(site: Path) -> None:
         assert_refused(run_to_end(str(site), "--port", port), port, "in use")
 
 
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]])
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["nowhere"], "there is no folder nowhere"),
+        (["site/page.html"], "site/page.html is not a folder"),
+        (["site", "--proxy-from", "nobody"], "'nobody' is no address"),
+        (["site", "--user", "no-such-user"], "there is no user no-such-user"),
+        (["site", "--access-log", "none/log"], "cannot write the access log none/log"),
+        (["nowhere", "--access-log", "none/log"], "there is no folder nowhere"),
+    ],
+)
+def test_other_mistakes_are_told_before_a_port_in_use(
+    words: list[str], fragment: str, more: list[str], site: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = ["--port", str(other.getsockname()[1])]
+        assert_refused(run_to_end(*words, *port, *more, cwd=site.parent), fragment)
+
+
 def test_a_folder_that_may_not_be_read(site: Path) -> None:
     # root may read everything, by two capabilities (capabilities(7)) that can be dropped.
     dropped = "-dac_override,-dac_read_search"
