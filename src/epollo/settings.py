@@ -80,8 +80,8 @@ class Settings:
         "0",
         "--workers",
         manual=(
-            "How many processes serve, auto for one per core, under a parent that replaces them; "
-            "0 serves in this very process."
+            "How many processes serve, auto for one per processor that they may use, under a parent "
+            "that replaces them; 0 serves in this very process."
         ),
         choices=("0", "auto", *map(str, range(1, 257))),
         unit="number",
