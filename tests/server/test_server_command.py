@@ -296,7 +296,8 @@ def test_a_mistake_is_one_line_and_status_2(
 def test_a_port_in_use(site: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        assert_refused(run_to_end(str(site), "--port", port), port, "in use")
+        by = f"in use by {Path('/proc/self/comm').read_text().strip()} (pid {os.getpid()})"
+        assert_refused(run_to_end(str(site), "--port", port), port, by, "is free: --port ")
 
 
 @pytest.mark.parametrize("more", [[], ["--workers", "2"]])
