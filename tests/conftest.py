@@ -24,6 +24,18 @@ STOP_SECONDS = 15
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo"]
 POLLER_NAMES = ("busy", "select", "poll", "epoll")
 
+# A shell ignores SIGINT for what it starts in the background, nohup(1) SIGHUP, and what ignores a signal
+# has its children ignore it, where one that is caught is at its default for them (execve(2)). A mask of
+# signals and a umask are inherited as well.
+for number in signal.valid_signals():
+    if signal.getsignal(number) is signal.SIG_IGN and number not in {
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    }:
+        signal.signal(number, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+os.umask(0o022)
+
 # Tests hold as many sockets open as the servers that they test; a shell gives 1,024 descriptors.
 _, HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))

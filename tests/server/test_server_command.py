@@ -128,6 +128,14 @@ def test_a_number_without_a_flag_is_the_port(start: Start, site: Path) -> None:
     assert finish(process) == (0, b"")
 
 
+@pytest.mark.parametrize("words", [["-p", "{}"], ["-p{}"], ["--port={}"]])
+def test_the_port_has_a_short_flag(start: Start, site: Path, words: list[str]) -> None:
+    port = free_port()
+    process = start("site", *(word.format(port) for word in words))
+    assert read_link(process) == f"http://127.0.0.1:{port}/"
+    assert finish(process) == (0, b"")
+
+
 def test_what_people_type_for_python_http_server(start: Start, site: Path) -> None:
     port = free_port()
     process = start(str(port), "-d", str(site), "-b", "127.0.0.2")
@@ -274,7 +282,13 @@ def test_nobody_waits_for_what_was_asked_for(word: str) -> None:
         (["site", "--grace", "-1"], ["--grace", "-1"]),
         (["site", "--idle-timeout", "inf"], ["--idle-timeout"]),
         (["site", "--idle-timeout", "1e300"], ["--idle-timeout"]),
-        (["site", "--cache-size", "much"], ["--cache-size", "much"]),
+        (["site", "--cache-size", "much"], ["--cache-size", "much", "256M"]),
+        (["site", "--max-head", "1T"], ["--max-head", "1099511627776"]),
+        (["site", "--grace", "soon"], ["--grace", "soon", "10s"]),
+        (["site", "-port", "80"], ["No such option: -port. Is --port meant?"]),
+        (["site", "--fast"], ["No such option: --fast. (epollo --help"]),
+        (["lab", "--quik"], ["No such option: --quik. Is --quick meant?"]),
+        (["lab", "watch", "--prot", "1"], ["No such option: --prot. Is --port meant?"]),
         (["site", "--host", "no.such.host.invalid"], ["no.such.host.invalid"]),
         (["site", "--host", "a" * 70], ["a" * 70]),
         (["site", "--host", ".."], ["cannot listen on .."]),
@@ -290,7 +304,28 @@ def test_a_mistake_is_one_line_and_status_2(
 def test_a_port_in_use(site: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        assert_refused(run_to_end(str(site), "--port", port), port, "in use")
+        by = f"in use by {Path('/proc/self/comm').read_text().strip()} (pid {os.getpid()})"
+        assert_refused(run_to_end(str(site), "--port", port), port, by, "is free: --port ")
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]])
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["nowhere"], "there is no folder nowhere"),
+        (["site/page.html"], "site/page.html is not a folder"),
+        (["site", "--proxy-from", "nobody"], "'nobody' is no address"),
+        (["site", "--user", "no-such-user"], "there is no user no-such-user"),
+        (["site", "--access-log", "none/log"], "cannot write the access log none/log"),
+        (["nowhere", "--access-log", "none/log"], "there is no folder nowhere"),
+    ],
+)
+def test_other_mistakes_are_told_before_a_port_in_use(
+    words: list[str], fragment: str, more: list[str], site: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = ["--port", str(other.getsockname()[1])]
+        assert_refused(run_to_end(*words, *port, *more, cwd=site.parent), fragment)
 
 
 def test_a_folder_that_may_not_be_read(site: Path) -> None:

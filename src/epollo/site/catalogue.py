@@ -18,6 +18,7 @@ from epollo.loop import Clock
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
+from epollo.site.folder import open_root
 from epollo.site.media_types import UNKNOWN, select_media_type
 from epollo.site.open_files import OpenFile, Promises, SharedFile
 from epollo.site.promise import Promise
@@ -256,16 +257,7 @@ class Catalogue:
         os.close(self._root)
 
     def _open_root(self) -> tuple[int, bytes, tuple[int, int]]:
-        shown = self._root_shown
-        try:
-            os.listdir(self._root_path)
-            root = os.open(self._root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise OperatorError(f"there is no folder {shown}") from None
-        except NotADirectoryError:
-            raise OperatorError(f"{shown} is not a folder") from None
-        except OSError as error:
-            raise OperatorError(f"cannot read the folder {shown}: {error.strerror}") from None
+        root = open_root(self._root_path, self._root_shown)
         status = os.fstat(root)
         return root, os.path.realpath(self._root_path), (status.st_dev, status.st_ino)
 
