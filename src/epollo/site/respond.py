@@ -262,7 +262,7 @@ class Site:
         )
         segments: list[Segment] = []
         for part_head, byte_range in parts:
-            segments += (part_head, _cut(whole, byte_range))
+            segments += (part_head, _slice(whole, byte_range))
         response = Response(206, (), (*segments, closing), is_recallable=is_recallable)
         content_type = b"multipart/byteranges; boundary=%b" % boundary
         response.fields = (
@@ -273,13 +273,23 @@ class Site:
 
 
 def _cut(whole: Segment, byte_range: ByteRange) -> Segment:
+    """Return one range of a content, as octets where that is short and cannot change."""
+    part = _slice(whole, byte_range)
+    if (
+        isinstance(part, FileSegment)
+        and isinstance(part.file, KeptFile)
+        and part.length < KEPT_FILE_OCTETS
+    ):
+        return os.pread(part.file.descriptor, part.length, part.offset)
+    return part
+
+
+def _slice(whole: Segment, byte_range: ByteRange) -> Segment:
+    """Return a range of a content; what is in a file is read when it is sent."""
     first, last = byte_range
     if isinstance(whole, bytes):
         return whole[first : last + 1]
-    length = last - first + 1
-    if isinstance(whole.file, KeptFile) and length < KEPT_FILE_OCTETS:
-        return os.pread(whole.file.descriptor, length, first)
-    return FileSegment(whole.file, first, length)
+    return FileSegment(whole.file, first, last - first + 1)
 
 
 def _describe(
