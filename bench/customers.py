@@ -387,11 +387,10 @@ def _is_in_part(ranges: tuple[tuple[int, int], ...], whole: bytes, answer: Answe
         return answer.fields["content-range"] == said and answer.content == whole[first : last + 1]
     boundary = answer.fields["content-type"].partition("boundary=")[2].encode()
     expected = b""
-    for index, (first, last) in enumerate(ranges):
-        pattern = rb"%b--%b\r\nContent-Type: [^\r]+\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
+    for first, last in ranges:
+        pattern = rb"\r\n--%b\r\nContent-Type: [^\r]+\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
         found = re.match(
-            pattern % (b"\r\n" if index else b"", boundary, first, last, len(whole)),
-            answer.content[len(expected) :],
+            pattern % (boundary, first, last, len(whole)), answer.content[len(expected) :]
         )
         if found is None:
             return False

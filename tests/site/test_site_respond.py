@@ -178,6 +178,32 @@ def test_hostile_ranges_do_not_multiply(ground: Ground) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ranges", "status"),
+    [
+        ([f"{n}-{n}" for n in range(0, 1000, 5)], 206),
+        ([f"{n}-{n}" for n in range(0, 1005, 5)], 200),
+        ([f"{n}-{n + 3}" for n in range(0, 1000, 5)], 206),
+        ([f"{n}-{n}" for n in range(1000, 0, -5)], 200),
+        (["0-511", "256-767"], 206),
+        (["0-511", "256-767", "512-1023"], 200),
+        (["0-", "-1023"], 200),
+        ([f"{n}-" for n in range(1023, 0, -5)], 200),
+        (["0-0"] * 3, 200),
+    ],
+)
+def test_no_answer_is_longer_than_the_file_and_the_heads_of_200_parts(
+    ground: Ground, ranges: list[str], status: int
+) -> None:
+    answer = ground.ask("/data.bin", {"Range": f"bytes={','.join(ranges)}"})
+    assert answer.status == status
+    head_octets = len(
+        "\r\n--" + "b" * 30 + "\r\nContent-Type: application/octet-stream"
+        "\r\nContent-Range: bytes 1000-1023/1024\r\n\r\n"
+    )
+    assert len(answer.content) <= len(CONTENT) + 200 * head_octets
+
+
+@pytest.mark.parametrize(
     ("if_range", "status"),
     [
         ("TAG", 206),
