@@ -273,11 +273,14 @@ def test_limits_are_settings() -> None:
 
 def test_memory_of_lines_is_bounded() -> None:
     reader = HeadReader(Limits())
-    for number in range(5000):
+    for number in range(10_000):
         octets = b"GET /%d HTTP/1.1\r\nHost: %d\r\nX: %d\r\n\r\n" % (number, number, number)
         assert isinstance(read(octets, reader), Head)
+        # By a hash each that a line came once.
+        assert len(reader._seen) <= 4096
     for lines in (reader._lines, reader._ignored_lines, reader._request_lines):
         assert len(lines) <= 2048
+    assert reader._seen
 
 
 LINES = st.lists(
