@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from epollo.connections.answer import JOINED_OCTETS
+from epollo.http.message import Request
+from epollo.http.target import parse_target
 from site_grounds import START_SECOND, Ground, replace
 
 CONTENT = bytes(range(256)) * 4
@@ -133,6 +136,27 @@ def test_one_range(ground: Ground, value: str, first: int, last: int) -> None:
     assert answer.content == CONTENT[first : last + 1]
     assert answer.fields["content-range"] == f"bytes {first}-{last}/1024"
     assert answer.fields["etag"] == tag_of(ground)
+
+
+@pytest.mark.parametrize(("octets", "is_copied"), [(1, True), (16_384, True), (16_385, False)])
+def test_a_short_range_of_sealed_content_is_copied(
+    tmp_path: Path, octets: int, is_copied: bool
+) -> None:
+    """What is joined with its head may be recalled; a copy that is not would be made each time."""
+    (tmp_path / "data.bin").write_bytes(bytes(range(256)) * 1000)
+    with Ground(tmp_path) as ground:
+        target = parse_target(b"/data.bin")
+        assert target is not None
+        value = b"bytes=10-%d" % (9 + octets)
+        response = ground.site.respond(Request(b"GET", target, {b"range": value}))
+        (segment,) = response.content
+        assert isinstance(segment, bytes) == is_copied
+        assert octets <= JOINED_OCTETS or not is_copied
+        assert response.length == octets
+        assert (
+            ground.ask("/data.bin", {"Range": value.decode()}).content
+            == (bytes(range(256)) * 1000)[10 : 10 + octets]
+        )
 
 
 @pytest.mark.parametrize("value", ["bytes=1024-", "bytes=5000-6000", "bytes=-0"])

@@ -37,7 +37,7 @@ from epollo.http.target import TargetForm, decode_path, encode_path
 from epollo.loop import Clock
 from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
 from epollo.site.compressor import Compressor
-from epollo.site.representation import KEPT_FILE_OCTETS, Edition, KeptFile, Representation
+from epollo.site.representation import Edition, KeptFile, Representation
 from epollo.site.resolve import Kind, is_hidden
 
 INDEX: Final = b"index.html"
@@ -52,6 +52,9 @@ _NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 # Below this a coding saves no packet, and its field line costs octets.
 _COMPRESSED_OCTETS_MINIMUM: Final = 256
 _REPLACED_ATTEMPTS: Final = 3
+# So much is sent in one piece with its head, which a system call less pays for; and what is joined with
+# its head may be recalled.
+_COPIED_OCTETS: Final = 16 * 1024
 
 _BAD_REQUEST: Final = respond_plainly(400)
 _FORBIDDEN: Final = respond_plainly(403)
@@ -278,7 +281,7 @@ def _cut(whole: Segment, byte_range: ByteRange) -> Segment:
     if (
         isinstance(part, FileSegment)
         and isinstance(part.file, KeptFile)
-        and part.length < KEPT_FILE_OCTETS
+        and part.length <= _COPIED_OCTETS
     ):
         return os.pread(part.file.descriptor, part.length, part.offset)
     return part
