@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Final
 
+from doors import Door
 from shelf import Shelf
 
-PATIENCE_SECONDS: Final = 30
-"""An answer that makes no progress for so long is missing."""
 _RECEIVE_OCTETS: Final = 256 * 1024
 
 MALFORMED: Final = (
@@ -83,9 +82,9 @@ class Count:
 class Client:
     """One client and the connection that it keeps."""
 
-    def __init__(self, port: int, shelf: Shelf, large: str, seed: int) -> None:
+    def __init__(self, door: Door, shelf: Shelf, large: str, seed: int) -> None:
         self.count = Count()
-        self._port = port
+        self._door = door
         self._shelf = shelf
         self._large = large
         self._small = [name for name in shelf.names if name != large]
@@ -112,11 +111,8 @@ class Client:
                 ((_, deed),) = self._chance.choices(deeds, weights)
                 try:
                     deed()
-                except WrongAnswerError as error:
-                    self.count.wrong.append(f"{deed.__name__.strip('_')}: {error}")
-                    self._hang_up()
-                except OSError as error:
-                    self.count.wrong.append(f"{deed.__name__.strip('_')}: {error!r}")
+                except (WrongAnswerError, OSError) as error:
+                    self._say(deed.__name__, error)
                     self._hang_up()
         finally:
             self._hang_up()
@@ -127,8 +123,12 @@ class Client:
             try:
                 self._exchange([self._ask_plainly(name) for name in self._shelf.names])
             except (WrongAnswerError, OSError) as error:
-                self.count.wrong.append(f"asking for all: {error!r}")
+                self._say("asking for all", error)
             self._hang_up()
+
+    def _say(self, deed: str, error: Exception) -> None:
+        text = str(error) if isinstance(error, WrongAnswerError) else repr(error)
+        self.count.wrong.append(f"{self._door.kind}, {deed.strip('_')}: {text}")
 
     def _ask_one_after_the_other(self) -> None:
         for _ in range(self._chance.randint(1, 12)):
@@ -237,7 +237,7 @@ class Client:
         return Question("missing", "", _format("GET", target))
 
     def _connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self._port), PATIENCE_SECONDS)
+        return self._door.connect()
 
     def _hang_up(self) -> None:
         if self._peer is not None:
