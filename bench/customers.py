@@ -13,26 +13,10 @@ from email.utils import formatdate
 from typing import Final
 
 from doors import Door
+from malformed import MALFORMED
 from shelf import Shelf
 
 _RECEIVE_OCTETS: Final = 256 * 1024
-
-MALFORMED: Final = (
-    b"GET / HTTP/1.1\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/1.1\nHost: a\n\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-    b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
-    b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 60_000 + b"\r\n\r\n",
-    b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + bytes(range(64)),
-)
-"""Each is refused, and the connection with it."""
 
 
 class WrongAnswerError(Exception):
@@ -88,6 +72,7 @@ class Client:
         self._shelf = shelf
         self._large = large
         self._small = [name for name in shelf.names if name != large]
+        self._lasting = [name for name in self._small if not name.startswith("fleeting")]
         self._chance = random.Random(seed)
         self._peer: socket.socket | None = None
         self._received = b""
@@ -100,6 +85,7 @@ class Client:
             (30, self._ask_one_after_the_other),
             (25, self._ask_many_at_once),
             (20, self._ask_on_new_connections),
+            (10, self._ask_right_after_a_change),
             (3, self._take_large_content),
             (3, self._go_away_in_the_middle),
             (3, self._send_what_is_malformed),
@@ -141,6 +127,13 @@ class Client:
         for _ in range(self._chance.randint(1, 4)):
             self._hang_up()
             self._exchange([self._choose_question()])
+
+    def _ask_right_after_a_change(self) -> None:
+        """Be connected, change a file, and ask: the server may be about to receive, but not to answer."""
+        self._hang_up()
+        self._peer = self._connect()
+        self._shelf.replace(name := self._chance.choice(self._lasting))
+        self._exchange([Question("changed", name, _format("GET", name))])
 
     def _take_large_content(self) -> None:
         self._exchange([self._ask_plainly(self._large), self._ask_in_part(self._large)])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess, Peer
+from epollo.connections.connection import RECEIVE_OCTETS
 from epollo.connections.service import Timeouts
 from epollo.http.message import Request, Response
 from loop.hand_clock import HandClock
@@ -141,6 +142,16 @@ def test_changes_are_looked_for_in_each_further_turn_of_many_requests(
     harness.settle(peer)
     assert (site.asked, site.looks) == (200, 4)
     assert answers(peer) == [b"version 0"] * 64 + [b"version 2"] * 136
+
+
+def test_no_more_is_received_in_a_turn_than_is_said(harness: InProcess) -> None:
+    peer = harness.connect()
+    octets = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + b"a" * 60_000
+    peer.send(octets)
+    harness.loop.run_batch(0)
+    assert peer.unread_octets() == len(octets) - RECEIVE_OCTETS
+    harness.settle(peer)
+    assert len(read_answers(bytes(peer.received))) == 1
 
 
 @pytest.mark.parametrize("octets", [GET, 2 * GET], ids=["one", "two"])

@@ -370,6 +370,19 @@ def test_deadline_that_is_set_again_when_it_has_come(table: Table) -> None:
     assert [table.turn(1) for _ in range(3)] == [["guest is due"]] * 3
 
 
+def test_deadline_that_stays_where_it_is_is_due_again_a_second_later(table: Table) -> None:
+    guest = table.seat("guest", table.clock.now + 1)
+
+    def leave_it() -> None:
+        guest.deadline = table.clock.now - 10
+
+    guest.at_deadline = leave_it
+    assert table.turn(1) == ["guest is due"]
+    # The loop may sleep meanwhile: nobody is due at once.
+    assert [table.batch() for _ in range(3)] == [[]] * 3
+    assert table.turn(1) == ["guest is due"]
+
+
 def test_waiting_ends_with_the_next_deadline() -> None:
     loop = EventLoop(open_poller("epoll")[1], SystemClock())
     calls: list[str] = []

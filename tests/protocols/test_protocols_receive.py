@@ -142,6 +142,27 @@ def test_what_may_be_recalled() -> None:
         assert incoming.may_recall == may_recall, octets
 
 
+def test_what_was_judged_of_one_head_is_forgotten_with_it() -> None:
+    protocol = Http1(HeadReader(Limits()))
+    protocol.receive(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100)
+    assert protocol.next_event() is None
+    protocol.receive(b"\r\n\r\nGET /\x00")
+    assert isinstance(protocol.next_event(), bytes)
+    assert protocol.next_event() == Refusal(400)
+
+
+@pytest.mark.parametrize("piece_octets", [1, 150, 1000])
+def test_what_stands_behind_the_limit_of_a_head_does_not_count(piece_octets: int) -> None:
+    protocol = Http1(HeadReader(LIMITS))
+    octets = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 172 + b"\x00"
+    assert octets.index(b"\x00") == 200
+    events = []
+    for start in range(0, len(octets), piece_octets):
+        protocol.receive(octets[start : start + piece_octets])
+        events.append(protocol.next_event())
+    assert next(event for event in events if event is not None) == Refusal(431)
+
+
 class CountingPattern:
     """A pattern that counts the octets which it is given to search."""
 

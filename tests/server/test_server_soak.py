@@ -30,7 +30,7 @@ def test_every_answer_is_one_that_could_be_and_nothing_grows(workers: str) -> No
     # Each kind of request was made, and each kind of answer came.
     kinds = dict(re.findall(r"([a-z-]+) ([\d,]+)[,\n]", done.stdout.partition("answers: ")[2]))
     assert {"plain", "range", "parts", "conditional", "if-range", "compressed"} <= kinds.keys()
-    assert {"head", "browser", "missing", "malformed"} <= kinds.keys()
+    assert {"head", "browser", "missing", "malformed", "changed"} <= kinds.keys()
     statuses = re.search(r"^status: (.+)$", done.stdout, re.MULTILINE)
     assert statuses is not None
     assert {"200", "206", "304", "400", "404"} <= set(re.findall(r"(\d{3}) ", statuses[1]))
@@ -66,7 +66,7 @@ def test_a_wrong_answer_is_not_overlooked(tmp_path: Path) -> None:
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(STALE_SERVER)
-    for name in ("soak.py", "customers.py", "shelf.py", "doors.py", "inplace.py"):
+    for name in ("soak.py", "customers.py", "shelf.py", "doors.py", "inplace.py", "malformed.py"):
         copy = tmp_path / "bench" / name
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes((SOAK.parent / name).read_bytes())

@@ -134,9 +134,10 @@ def test_files_that_were_asked_for_a_thousand_times_make_room_for_others(tmp_pat
     """Of so many requests only the last few count: the cache would turn as often in search of room."""
     for number in range(60):
         (tmp_path / f"{number}.bin").write_bytes(b"%06d" % number * 2000)
-    former, later = range(20), range(30, 50)
+    former, between, later = range(20), range(20, 30), range(30, 50)
     with Ground(tmp_path, cache_octets=300_000) as ground:
-        for times, numbers in ((1000, former), (6, later)):
+        # What was asked for again when there was no room any more is in the main queue.
+        for times, numbers in ((2, former), (1, between), (1000, former), (6, later)):
             for _ in range(times):
                 for number in numbers:
                     ground.get(f"/{number}.bin")
