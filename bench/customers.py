@@ -129,11 +129,14 @@ class Client:
             self._exchange([self._choose_question()])
 
     def _ask_right_after_a_change(self) -> None:
-        """Be connected, change a file, and ask: the server may be about to receive, but not to answer."""
+        """Connect, change a file, ask: the server knows of the connection before the change."""
+        name = self._chance.choice(self._lasting)
         self._hang_up()
-        self._peer = self._connect()
-        self._shelf.replace(name := self._chance.choice(self._lasting))
+        self._shelf.replace(name, self._keep_connection)
         self._exchange([Question("changed", name, _format("GET", name))])
+
+    def _keep_connection(self) -> None:
+        self._peer = self._connect()
 
     def _take_large_content(self) -> None:
         self._exchange([self._ask_plainly(self._large), self._ask_in_part(self._large)])

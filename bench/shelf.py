@@ -60,12 +60,14 @@ class Shelf:
         for name in lengths:
             self.replace(name)
 
-    def replace(self, name: str) -> None:
-        """Give a name its next content."""
+    def replace(self, name: str, prepare: Callable[[], object] | None = None) -> None:
+        """Give a name its next content; before it is renamed, do what is to be done right before."""
         with self._lock:
             number = self._last_numbers[name] = self._last_numbers[name] + 1
             new = self._folder / f".{name}.new"
             new.write_bytes(compose(name, number, self._lengths[name]))
+            if prepare is not None:
+                prepare()
             self._change(name, number, lambda: new.replace(self._folder / name))
 
     def remove(self, name: str) -> None:
