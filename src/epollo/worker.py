@@ -186,9 +186,6 @@ class Worker:
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGHUP; then finish what is under way, within the grace."""
-        # What stands now stays: no collection needs to look at it again.
-        gc.collect()
-        gc.freeze()
         gc.set_threshold(_COLLECTION_THRESHOLD)
         try:
             self._loop.run()

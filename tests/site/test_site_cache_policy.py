@@ -8,7 +8,8 @@ import pytest
 
 from epollo.site.cache_policy import CachePolicy, select_cache_control
 from epollo.site.media_types import select_media_type
-from epollo.site.representation import Edition, Version
+from epollo.site.representation import Edition
+from epollo.site.version import Version
 from site_grounds import Ground, replace
 
 IMMUTABLE = "public, max-age=31536000, immutable"

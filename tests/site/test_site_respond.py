@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from epollo.connections.answer import JOINED_OCTETS
+from epollo.http.message import Request
+from epollo.http.target import parse_target
 from site_grounds import START_SECOND, Ground, replace
 
 CONTENT = bytes(range(256)) * 4
@@ -138,6 +141,27 @@ def test_one_range(ground: Ground, value: str, first: int, last: int) -> None:
     assert answer.fields["etag"] == tag_of(ground)
 
 
+@pytest.mark.parametrize(("octets", "is_copied"), [(1, True), (16_384, True), (16_385, False)])
+def test_a_short_range_of_sealed_content_is_copied(
+    tmp_path: Path, octets: int, is_copied: bool
+) -> None:
+    """What is joined with its head may be recalled; a copy that is not would be made each time."""
+    (tmp_path / "data.bin").write_bytes(bytes(range(256)) * 1000)
+    with Ground(tmp_path) as ground:
+        target = parse_target(b"/data.bin")
+        assert target is not None
+        value = b"bytes=10-%d" % (9 + octets)
+        response = ground.site.respond(Request(b"GET", target, {b"range": value}))
+        (segment,) = response.content
+        assert isinstance(segment, bytes) == is_copied
+        assert octets <= JOINED_OCTETS or not is_copied
+        assert response.length == octets
+        assert (
+            ground.ask("/data.bin", {"Range": value.decode()}).content
+            == (bytes(range(256)) * 1000)[10 : 10 + octets]
+        )
+
+
 @pytest.mark.parametrize("value", ["bytes=1024-", "bytes=5000-6000", "bytes=-0"])
 def test_ranges_that_cannot_be_had(ground: Ground, value: str) -> None:
     answer = ground.ask("/data.bin", {"Range": value})
@@ -178,6 +202,32 @@ def test_hostile_ranges_do_not_multiply(ground: Ground) -> None:
         answer = ground.ask("/data.bin", {"Range": f"bytes={value}"})
         assert answer.status in {200, 206, 416}
         assert len(answer.content) <= 2 * len(CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "status"),
+    [
+        ([f"{n}-{n}" for n in range(0, 1000, 5)], 206),
+        ([f"{n}-{n}" for n in range(0, 1005, 5)], 200),
+        ([f"{n}-{n + 3}" for n in range(0, 1000, 5)], 206),
+        ([f"{n}-{n}" for n in range(1000, 0, -5)], 200),
+        (["0-511", "256-767"], 206),
+        (["0-511", "256-767", "512-1023"], 200),
+        (["0-", "-1023"], 200),
+        ([f"{n}-" for n in range(1023, 0, -5)], 200),
+        (["0-0"] * 3, 200),
+    ],
+)
+def test_no_answer_is_longer_than_the_file_and_the_heads_of_200_parts(
+    ground: Ground, ranges: list[str], status: int
+) -> None:
+    answer = ground.ask("/data.bin", {"Range": f"bytes={','.join(ranges)}"})
+    assert answer.status == status
+    head_octets = len(
+        "\r\n--" + "b" * 30 + "\r\nContent-Type: application/octet-stream"
+        "\r\nContent-Range: bytes 1000-1023/1024\r\n\r\n"
+    )
+    assert len(answer.content) <= len(CONTENT) + 200 * head_octets
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
 from epollo.site.compressor import Compressor
 from epollo.site.refusals import OPTIONS, Refusals
-from epollo.site.representation import KEPT_FILE_OCTETS, Edition, KeptFile, Representation
+from epollo.site.representation import Edition, KeptFile, Representation
 from epollo.site.resolve import Kind, is_hidden
 
 INDEX: Final = b"index.html"
@@ -54,6 +54,9 @@ _NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 # Below this a coding saves no packet, and its field line costs octets.
 _COMPRESSED_OCTETS_MINIMUM: Final = 256
 _REPLACED_ATTEMPTS: Final = 3
+# So much is sent in one piece with its head, which a system call less pays for; and what is joined with
+# its head may be recalled.
+_COPIED_OCTETS: Final = 16 * 1024
 
 
 class Site:
@@ -280,7 +283,7 @@ class Site:
         )
         segments: list[Segment] = []
         for part_head, byte_range in parts:
-            segments += (part_head, _cut(whole, byte_range))
+            segments += (part_head, _slice(whole, byte_range))
         response = Response(206, (), (*segments, closing), is_recallable=is_recallable)
         content_type = b"multipart/byteranges; boundary=%b" % boundary
         response.fields = (
@@ -291,13 +294,23 @@ class Site:
 
 
 def _cut(whole: Segment, byte_range: ByteRange) -> Segment:
+    """Return one range of a content, as octets where that is short and cannot change."""
+    part = _slice(whole, byte_range)
+    if (
+        isinstance(part, FileSegment)
+        and isinstance(part.file, KeptFile)
+        and part.length <= _COPIED_OCTETS
+    ):
+        return os.pread(part.file.descriptor, part.length, part.offset)
+    return part
+
+
+def _slice(whole: Segment, byte_range: ByteRange) -> Segment:
+    """Return a range of a content; what is in a file is read when it is sent."""
     first, last = byte_range
     if isinstance(whole, bytes):
         return whole[first : last + 1]
-    length = last - first + 1
-    if isinstance(whole.file, KeptFile) and length < KEPT_FILE_OCTETS:
-        return os.pread(whole.file.descriptor, length, first)
-    return FileSegment(whole.file, first, length)
+    return FileSegment(whole.file, first, last - first + 1)
 
 
 def _describe(
