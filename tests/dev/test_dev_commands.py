@@ -1,6 +1,7 @@
 """The command ``sh dev/test`` on a copy of ``dev/`` whose tools are scripts of these tests."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -147,6 +148,17 @@ def test_an_interrupted_command_leaves_no_linter_behind(checkout: Checkout) -> N
     number = int((checkout.root / "linter").read_text())
     command = Path(f"/proc/{number}/cmdline")
     assert not command.exists() or b"ruff" not in command.read_bytes()
+
+
+def test_all_tests_run_on_all_processors(checkout: Checkout) -> None:
+    done = checkout.run("test")
+    assert re.match(r"pytest -n auto .*--dist worksteal\n", done.stdout), done.stdout
+
+
+def test_arguments_are_those_of_pytest(checkout: Checkout) -> None:
+    """A few tests have run before more processes have started."""
+    done = checkout.run("test", "tests/http", "-k", "ranges or dates")
+    assert done.stdout.splitlines()[0] == "pytest tests/http -k ranges or dates"
 
 
 def test_compiled_modules_are_kept(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
