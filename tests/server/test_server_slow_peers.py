@@ -15,6 +15,7 @@ SECONDS = 10
 LONGEST_SECONDS = 1.0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="slowhttptest is not installed")
 @pytest.mark.parametrize(
     ("mode", "arguments", "target"),

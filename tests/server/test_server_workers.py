@@ -125,6 +125,7 @@ def test_a_mistake_that_workers_find_is_said_once(words: tuple[str, ...]) -> Non
 # Death.
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_again_and_again_is_replaced_and_costs_only_what_it_held(
     parent: Server,
 ) -> None:
@@ -313,6 +314,7 @@ def _is_refused(server: Server) -> bool:
 # New settings and new code.
 
 
+@pytest.mark.long
 def test_reloads_under_load_lose_nothing(parent: Server) -> None:
     reloads = 100
     with Load(parent.connect, INDEX) as load:
