@@ -51,7 +51,11 @@ def server(
 ) -> Iterator[Server]:
     """A server for each poller, one after the other: the busy one would heat the room for all."""
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
-        yield serve(root, "--quiet", "--poller", request.param, "--send-timeout", "1")
+        server = serve(root, "--quiet", "--poller", request.param, "--send-timeout", "1")
+        # All who get a file share one descriptor, which stays.
+        for target in (b"/middle.bin", b"/large.bin"):
+            server.exchange(b"GET %b HTTP/1.0\r\nRange: bytes=0-0\r\n\r\n" % target)
+        yield server
 
 
 @contextlib.contextmanager
@@ -111,8 +115,6 @@ def test_whoever_does_not_read_is_not_read_from(server: Server) -> None:
 
 def test_whoever_never_reads_is_given_up(server: Server) -> None:
     """After --send-timeout, a second here, and not before."""
-    # All who get the file share one descriptor, which stays.
-    server.exchange(b"GET /large.bin HTTP/1.0\r\nRange: bytes=0-0\r\n\r\n")
     descriptors = server.settled_descriptors()
     with narrow_peer(server) as peer:
         begun = time.monotonic()
