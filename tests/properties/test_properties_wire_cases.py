@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, Server, receive_all
+from conftest import Server, managed_servers, receive_all
 from connections.in_process import FolderSite, InProcess
 from epollo.loop import SystemClock
 from properties.answers import AnswerRead, read_answers
@@ -156,8 +156,12 @@ def test_random_cuts_over_every_poller(poller_name: str, cases_site: Path) -> No
 
 
 @pytest.fixture(scope="module", params=POLLER_NAMES)
-def server(request: pytest.FixtureRequest, cases_site: Path, serve_module: Serve) -> Server:
-    return serve_module(cases_site, "--quiet", "--poller", request.param)
+def server(
+    request: pytest.FixtureRequest, cases_site: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server for each poller, one after the other: the busy one takes a whole processor."""
+    with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
+        yield serve(cases_site, "--quiet", "--poller", request.param)
 
 
 def exchange_with_server(server: Server, case: WireCase, parts: list[bytes]) -> list[AnswerRead]:

@@ -99,6 +99,7 @@ class Reader(threading.Thread):
                 taken_octets += len(octets)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("poller", ["epoll"])
 def test_a_reader_under_the_floor_is_cut_and_one_above_is_not(
     serve: Serve, large: Path, poller: str

@@ -20,6 +20,7 @@ def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_every_answer_is_one_that_could_be_and_nothing_grows(workers: str) -> None:
     done = soak("--seconds", "12", "--clients", "4", "--workers", workers, "--reload-every", "2")

@@ -95,6 +95,7 @@ def measure_growth(server: Server, forms: tuple[Form, ...], first: int, more: in
     return server.resident_octets() - before
 
 
+@pytest.mark.long
 def test_flood_of_all_kinds(serve: Serve, root: Path) -> None:
     server = serve(root, "--quiet")
     assert measure_growth(server, FORMS, 50_000, 150_000) < GROWTH_OCTETS_LIMIT
