@@ -14,20 +14,27 @@ from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.http.message import FileSegment
+from epollo.http.validators import EntityTag
 from epollo.loop import Clock
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
+from epollo.site.file_task import FileTask
 from epollo.site.media_types import UNKNOWN, select_media_type
+from epollo.site.pieces import FileContent
 from epollo.site.representation import (
     Edition,
     OpenFile,
+    Representation,
     SharedFile,
     Version,
+    keep_sealed,
     read_edition,
     version_of,
 )
 from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, walk
+from epollo.site.sealed import SealedOctets
 from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
 
 # What a resource takes besides content: objects, edges, the dictionaries' slots; and each of its names.
@@ -56,6 +63,7 @@ class Resource:
         "may_be_ambiguous",
         "names",
         "octets",
+        "sidecars",
     )
 
     def __init__(self, names: tuple[bytes, ...], kind: Kind, edges: tuple[Edge, ...]) -> None:
@@ -71,6 +79,22 @@ class Resource:
         self.checked_second = 0
         self.hits = 0
         self.octets = _RESOURCE_OCTETS + NAME_OCTETS * len(names) + sum(map(len, names))
+        self.sidecars: dict[bytes, _Sidecar] = {}
+        """Where the content is not kept: what stands beside it, by name of the coding."""
+
+
+class _Sidecar:
+    """The name of a sidecar file of a resource that is not kept, and the file where it is used.
+
+    It depends on names by itself: who writes to it does not write to the file beside it.
+    """
+
+    __slots__ = ("edges", "file", "resource")
+
+    def __init__(self, resource: Resource, edges: tuple[Edge, ...]) -> None:
+        self.resource = resource
+        self.edges = edges
+        self.file: SharedFile | None = None
 
 
 class _RootName:
@@ -110,6 +134,8 @@ class Catalogue:
         self._on_root_out_of_reach = on_root_out_of_reach
         self._report = report
         self._kept_octets_limit = kept_octets_limit
+        # So that the codings of one file leave room for another.
+        self._coded_octets_limit = cache_octets // 4
         self._root, self._real_root_path, self._root_key = self._open_root()
         self._files: Cache[tuple[bytes, ...], Resource] = Cache(cache_octets, self._end)
         self._absences: Cache[tuple[bytes, ...], Resource] = Cache(
@@ -171,8 +197,11 @@ class Catalogue:
     def offer(self, resource: Resource, compressor: Compressor) -> None:
         """Have codings made of what a resource keeps, once; its sidecar files are looked for first."""
         edition = resource.edition
-        if edition is None or edition.identity.content is None or not resource.is_current:
+        if edition is None or not resource.is_current:
             # One that was evicted at once is looked up anew for the next request anyway.
+            return
+        if edition.identity.content is None:
+            self._offer_file(resource, edition, compressor)
             return
         if not compressor.has_room():
             # Asked for again with the next request, which shall cost no walk either.
@@ -188,16 +217,71 @@ class Catalogue:
                 sidecars,
                 lambda: resource.is_current,
                 lambda coding, coded: self._add_coding(resource, coding, coded),
-                lambda suffix: self._report(
-                    f"{os.fsdecode(b'/'.join(resource.names) + suffix)} does not decode to the file "
-                    "beside it; it is not used"
-                ),
+                lambda suffix, reason: self._refuse_sidecar(resource, suffix, reason),
             )
         )
 
+    def may_send(self, resource: Resource, representation: Representation) -> bool:
+        """Return whether a representation is still what it was; if not, the resource has ended."""
+        content = representation.content
+        if (
+            not isinstance(content, FileSegment)
+            or content.file.is_sealed
+            or content.file.is_unchanged(self._clock.second)
+        ):
+            return True
+        self._on_end(resource)
+        return False
+
+    def _offer_file(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
+        """Have codings made of a file that is not kept, and its sidecar files looked at, once."""
+        if not compressor.has_room_for_file():
+            return
+        content, _ = self._open_content(resource.names)
+        if content is None or content.version != edition.version:
+            # It has ended, which is for the next look at it to find, or there is no descriptor.
+            return
+        found = {}
+        for coding in CODINGS:
+            sidecar, edges = self._open_content(_name_sidecar(resource.names, coding))
+            resource.sidecars[coding.name] = _Sidecar(resource, edges)
+            if self.watch is not None:
+                self.watch.depend(resource.sidecars[coding.name])
+            if sidecar is not None:
+                found[coding.name] = sidecar
+        resource.is_offered = compressor.add_file(
+            FileTask(
+                content,
+                found,
+                self._coded_octets_limit,
+                lambda: resource.is_current,
+                lambda coding, coded, tag: self._add_sealed(resource, coding, coded, tag),
+                lambda coding, sidecar, tag: self._use_sidecar(resource, coding, sidecar, tag),
+                lambda suffix, reason: self._refuse_sidecar(resource, suffix, reason),
+            )
+        )
+
+    def _open_content(
+        self, names: tuple[bytes, ...]
+    ) -> tuple[FileContent | None, tuple[Edge, ...]]:
+        """Open what stands at a path of names; None where that is no file."""
+        found = walk(self._root, self._real_root_path, names, self._number_folder)
+        if found.kind is Kind.FILE:
+            return FileContent(
+                found.descriptor, version_of(os.fstat(found.descriptor))
+            ), found.edges
+        if found.descriptor >= 0:
+            os.close(found.descriptor)
+        return None, found.edges
+
+    def _refuse_sidecar(self, resource: Resource, suffix: bytes, reason: str) -> None:
+        if resource.is_current:
+            name = os.fsdecode(b"/".join(resource.names) + suffix)
+            self._report(f"{name} {reason}; it is not used")
+
     def _read_sidecar(self, resource: Resource, coding: Coding) -> bytes | None:
         """Return what the sidecar file of a coding holds; its coming and going ends the resource."""
-        names = (*resource.names[:-1], resource.names[-1] + coding.suffix)
+        names = _name_sidecar(resource.names, coding)
         found = walk(self._root, self._real_root_path, names, self._number_folder)
         resource.edges += tuple(edge for edge in found.edges if edge not in resource.edges)
         if self.watch is not None:
@@ -222,6 +306,37 @@ class Catalogue:
         resource.edition.add_coding(coding, coded)
         self._files.grow(resource.names, resource, len(coded) - before)
         self._on_change()
+
+    def _add_sealed(
+        self, resource: Resource, coding: bytes, coded: SealedOctets, entity_tag: EntityTag
+    ) -> None:
+        """Add a coding of a file that is not kept, if the resource is still what it was."""
+        self._look_for_changes()
+        if resource.is_current and resource.edition is not None:
+            resource.edition.add(coding, keep_sealed(coded, entity_tag))
+            self._files.grow(resource.names, resource, coded.length)
+            self._on_change()
+
+    def _use_sidecar(
+        self, resource: Resource, coding: bytes, content: FileContent, entity_tag: EntityTag
+    ) -> None:
+        """Send the sidecar of a file that is not kept, if both are still what they were."""
+        self._look_for_changes()
+        if resource.is_current and resource.edition is not None and SharedFile.may_have_more():
+            sidecar = resource.sidecars[coding]
+            sidecar.file = SharedFile(
+                content.take_descriptor(),
+                content.version,
+                is_watched=not _has_unwatched(sidecar.edges),
+            )
+            whole = FileSegment(sidecar.file, 0, content.length)
+            resource.edition.add(coding, Representation(whole, content.length, entity_tag))
+            self._on_change()
+
+    def _look_for_changes(self) -> None:
+        """Learn of what happened before a call of the background came."""
+        if self.watch is not None:
+            self.watch.on_ready(0)
 
     def close(self) -> None:
         """Give back every descriptor."""
@@ -397,6 +512,10 @@ class Catalogue:
         if dependent is None:
             for resource in [*self._files.entries(), *self._absences.entries()]:
                 self._on_end(resource)
+        elif isinstance(dependent, _Sidecar):
+            if dependent.file is not None:
+                dependent.file.distrust(is_written=is_written)
+            self._on_end(dependent.resource)
         elif isinstance(dependent, Resource) and dependent.is_current:
             self._cache_of(dependent).remove(dependent.names)
             self._end(dependent, is_written=is_written)
@@ -406,11 +525,20 @@ class Catalogue:
         resource.is_current = False
         if resource.edition is not None and resource.edition.file is not None:
             resource.edition.file.distrust(is_written=is_written)
+        for sidecar in resource.sidecars.values():
+            if sidecar.file is not None:
+                sidecar.file.distrust(is_written=False)
+            if self.watch is not None:
+                self.watch.forget(sidecar)
         if self.watch is not None:
             self.watch.forget(resource)
         # Only answers with content of files are recalled, and not beyond the second.
         if resource.edition is not None and resource.checked_second == self._clock.second:
             self._on_change()
+
+
+def _name_sidecar(names: tuple[bytes, ...], coding: Coding) -> tuple[bytes, ...]:
+    return (*names[:-1], names[-1] + coding.suffix)
 
 
 def _has_unwatched(edges: tuple[Edge, ...]) -> bool:

@@ -8,16 +8,18 @@ last change in nanoseconds, and is read while it is sent.
 
 import base64
 import errno
-import fcntl
 import hashlib
 import os
 import time
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from epollo.http.content_coding import IDENTITY
 from epollo.http.message import FileSegment, Response, Segment
 from epollo.http.validators import EntityTag
+from epollo.site.inspection import HEAD_OCTETS, inspect
 from epollo.site.media_types import MediaType
+from epollo.site.sealed import SealedOctets, seal
 
 _READ_ATTEMPTS: Final = 3
 _SETTLED_NS: Final = 10_000_000_000
@@ -25,7 +27,6 @@ KEPT_FILE_OCTETS: Final = 64 * 1024
 """Content from this length on is kept as a file, see `KeptFile`."""
 _KEPT_FILES_LIMIT: Final = 512
 _SHARED_FILES_LIMIT: Final = 128
-_SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 class Version(NamedTuple):
@@ -159,16 +160,14 @@ class KeptFile:
 
     _count = 0
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | SealedOctets) -> None:
         """Raise `OSError` where the system has no descriptor, or no such files."""
         if KeptFile._count >= _KEPT_FILES_LIMIT:
             raise OSError(errno.EMFILE, "as many as are allowed")
-        self.descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        if isinstance(content, bytes):
+            content = seal((content,))
+        self.descriptor = content.take_descriptor()
         KeptFile._count += 1
-        view = memoryview(content)
-        while view:
-            view = view[os.write(self.descriptor, view) :]
-        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def __del__(self) -> None:
         # Answers that are under way, and recalled ones, still refer to it when its version ends.
@@ -223,20 +222,25 @@ class Edition:
         "last_modified_seconds",
         "lengths",
         "media_type",
+        "own_coding",
         "representations",
         "version",
     )
 
-    def __init__(self, version: Version, media_type: MediaType, content: bytes | None) -> None:
+    def __init__(
+        self, version: Version, media_type: MediaType, own_coding: bytes, content: bytes | None
+    ) -> None:
         self.version = version
         self.media_type = media_type
+        self.own_coding = own_coding
+        """The content coding that the file itself is in."""
         self.last_modified_seconds = version.modified_ns // 1_000_000_000
         self.file: SharedFile | None = None
         """The open file, once it was sent, where its content is not kept."""
         self.representations: dict[bytes, Representation] = {}
         self.lengths: dict[bytes, int] = {}
         if content is None:
-            self._add(IDENTITY, Representation(None, version.octets, _tag_version(version)))
+            self.add(IDENTITY, Representation(None, version.octets, _tag_version(version)))
         else:
             self.add_coding(IDENTITY, content)
 
@@ -247,9 +251,10 @@ class Edition:
 
     def add_coding(self, coding: bytes, content: bytes) -> None:
         """Add the same content in a coding, in the place of an earlier one of that coding."""
-        self._add(coding, Representation(_keep(content), len(content), tag_content(content)))
+        self.add(coding, Representation(_keep(content), len(content), tag_content(content)))
 
-    def _add(self, coding: bytes, representation: Representation) -> None:
+    def add(self, coding: bytes, representation: Representation) -> None:
+        """Add a representation in a coding, in the place of an earlier one of that coding."""
         self.representations[coding] = representation
         self.lengths[coding] = representation.length
 
@@ -264,10 +269,26 @@ def _keep(content: bytes) -> Segment:
         return content
 
 
+def keep_sealed(octets: SealedOctets, entity_tag: EntityTag) -> Representation:
+    """Return the representation that has these octets as its content."""
+    try:
+        content: Segment = FileSegment(KeptFile(octets), 0, octets.length)
+    except OSError:
+        content = octets.read(0, octets.length)
+    return Representation(content, octets.length, entity_tag)
+
+
 def tag_content(content: bytes) -> EntityTag:
     """Return the strong entity tag of octets: 96 bits of their BLAKE2b hash."""
-    digest = hashlib.blake2b(content, digest_size=12).digest()
-    return EntityTag(b'"%b"' % base64.urlsafe_b64encode(digest), is_weak=False)
+    return tag_pieces((content,))
+
+
+def tag_pieces(pieces: Iterable[bytes]) -> EntityTag:
+    """Return the strong entity tag of octets that come in pieces."""
+    state = hashlib.blake2b(digest_size=12)
+    for piece in pieces:
+        state.update(piece)
+    return EntityTag(b'"%b"' % base64.urlsafe_b64encode(state.digest()), is_weak=False)
 
 
 def _tag_version(version: Version) -> EntityTag:
@@ -299,7 +320,8 @@ def read_edition(descriptor: int, media_type: MediaType, kept_octets_limit: int)
     for _ in range(_READ_ATTEMPTS):
         version = after
         if version.octets > kept_octets_limit:
-            return Edition(version, media_type, None)
+            head = os.pread(descriptor, HEAD_OCTETS, 0)
+            return Edition(version, *inspect(media_type, head, None), None)
         content = _read(descriptor, version.octets)
         after = version_of(os.fstat(descriptor))
         if after == version and len(content) == version.octets:
@@ -307,7 +329,8 @@ def read_edition(descriptor: int, media_type: MediaType, kept_octets_limit: int)
     # One that changes all the time, or whose length is not what it says (those of procfs say that they
     # are empty), is taken as it was found: what counts is that the length that is announced and the
     # octets that are sent are of one reading, and of no more than the version has.
-    return Edition(version, media_type, content[: version.octets])
+    content = content[: version.octets]
+    return Edition(version, *inspect(media_type, content[:HEAD_OCTETS], content), content)
 
 
 def _read(descriptor: int, octets: int) -> bytes:

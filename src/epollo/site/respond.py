@@ -152,6 +152,8 @@ class Site:
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
             coding = self._negotiate(fields[b"accept-encoding"], resource, edition)
         representation = edition.representations[coding]
+        if not self._catalogue.may_send(resource, representation):
+            return None
         now_seconds = self._clock.second
         if not _CONDITIONS.isdisjoint(fields):
             outcome = evaluate_preconditions(
@@ -292,13 +294,14 @@ def _describe(
     a date that a client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later
     than Date (section 8.8.2.1).
     """
+    content_coding = edition.own_coding if coding == IDENTITY else coding
     return (
         (b"Content-Type", edition.media_type.value),
         (b"Content-Length", b"%d" % length),
         *_validate(edition, edition.representations[coding]),
         (b"Last-Modified", format_date(min(edition.last_modified_seconds, now_seconds - 1))),
         (b"Accept-Ranges", b"bytes"),
-        *(((b"Content-Encoding", coding),) if coding != IDENTITY else ()),
+        *(() if content_coding == IDENTITY else ((b"Content-Encoding", content_coding),)),
         _NO_SNIFF,
     )
 
