@@ -14,6 +14,8 @@ from epollo.http.target import parse_target
 from epollo.protocols.http1 import has_content
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
+from epollo.site.compressor import Compressor, Task
+from epollo.site.file_task import FileTask
 from epollo.site.respond import Site
 
 START_SECOND = 4_000_000_000
@@ -104,6 +106,7 @@ class Ground:
         cache_octets: int = 16 * MEBIBYTE,
         kept_octets_limit: int = MEBIBYTE,
         clock: TurnedClock | None = None,
+        compressor: Compressor | None = None,
     ) -> None:
         self.root = root
         self.clock = TurnedClock() if clock is None else clock
@@ -117,7 +120,7 @@ class Ground:
             cache_octets=cache_octets,
             kept_octets_limit=kept_octets_limit,
         )
-        self.site = Site(self.catalogue, self.clock)
+        self.site = Site(self.catalogue, self.clock, compressor)
 
     def _on_change(self) -> None:
         self.changes += 1
@@ -192,3 +195,21 @@ def switch_link(link: Path, target: Path | str) -> None:
     new = link.with_name(link.name + ".new")
     new.symlink_to(target)
     new.replace(link)
+
+
+class PromptCompressor(Compressor):
+    """A compressor that does everything at once, where it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda call: call())
+
+    def add(self, task: Task) -> bool:
+        self._code(task)
+        while self._best:
+            self._improve(*self._best.popleft())
+        return True
+
+    def add_file(self, task: FileTask) -> bool:
+        limits = task.run(lambda: None, lambda call: call())
+        task.improve(limits, lambda: None, lambda call: call())
+        return True

@@ -26,8 +26,12 @@ _LABELS: Final = frozenset(
 )
 _LABEL: Final = rb"[\"']?[\t\n\f\r ]*([^\"'\t\n\f\r />;?]+)"
 _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-_META: Final = re.compile(
-    rb"<meta[\t\n\f\r /][^>]*?charset[\t\n\f\r ]*=[\t\n\f\r ]*" + _LABEL, re.IGNORECASE
+_META: Final = re.compile(rb"<meta(?=[\t\n\f\r /])([^>]*)", re.IGNORECASE)
+_META_CONTENT: Final = re.compile(
+    rb"content[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"[^\"]*\"|'[^']*')", re.IGNORECASE
+)
+_META_CHARSET: Final = re.compile(
+    rb"[\t\n\f\r /;\"']charset[\t\n\f\r ]*=[\t\n\f\r ]*" + _LABEL, re.IGNORECASE
 )
 _XML: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?<\?xml[\t\n\r ][^>]*?encoding[\t\n\r ]*=[\t\n\r ]*" + _LABEL, re.IGNORECASE
@@ -48,12 +52,24 @@ def find_declared_charset(media_type: bytes, head: bytes) -> bytes | None:
     found = None
     if media_type == b"text/html":
         # XHTML that is sent as HTML may have both; browsers look at either.
-        found = _XML.match(head) or _META.search(_COMMENT.sub(b"", head))
+        found = _XML.match(head) or _find_meta(_COMMENT.sub(b"", head))
     elif media_type.endswith((b"/xml", b"+xml")):
         found = _XML.match(head)
     elif media_type == b"text/css":
         found = _CSS.match(head)
     return None if found is None else found[1].strip().lower()
+
+
+def _find_meta(head: bytes) -> re.Match[bytes] | None:
+    for element in _META.finditer(head):
+        attributes = element[1]
+        if b"http-equiv" not in attributes.lower():
+            # What a description says of charsets is none.
+            attributes = _META_CONTENT.sub(b"", attributes)
+        found = _META_CHARSET.search(attributes)
+        if found is not None:
+            return found
+    return None
 
 
 def is_announced_as_utf8(media_type: bytes, pieces: Iterable[bytes]) -> bool:

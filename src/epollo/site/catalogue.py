@@ -15,12 +15,11 @@ from typing import Final
 
 from epollo.errors import OperatorError
 from epollo.http.message import FileSegment
-from epollo.http.validators import EntityTag
 from epollo.loop import Clock
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
-from epollo.site.file_task import FileTask
+from epollo.site.file_codings import FileCodings, Sidecar, name_sidecar
 from epollo.site.media_types import UNKNOWN, select_media_type
 from epollo.site.pieces import FileContent
 from epollo.site.representation import (
@@ -29,13 +28,11 @@ from epollo.site.representation import (
     Representation,
     SharedFile,
     Version,
-    keep_sealed,
     read_edition,
     version_of,
 )
-from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, walk
-from epollo.site.sealed import SealedOctets
-from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
+from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, Names, walk
+from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch, has_unwatched
 
 # What a resource takes besides content: objects, edges, the dictionaries' slots; and each of its names.
 _RESOURCE_OCTETS: Final = 2048
@@ -79,22 +76,8 @@ class Resource:
         self.checked_second = 0
         self.hits = 0
         self.octets = _RESOURCE_OCTETS + NAME_OCTETS * len(names) + sum(map(len, names))
-        self.sidecars: dict[bytes, _Sidecar] = {}
+        self.sidecars: dict[bytes, Sidecar] = {}
         """Where the content is not kept: what stands beside it, by name of the coding."""
-
-
-class _Sidecar:
-    """The name of a sidecar file of a resource that is not kept, and the file where it is used.
-
-    It depends on names by itself: who writes to it does not write to the file beside it.
-    """
-
-    __slots__ = ("edges", "file", "resource")
-
-    def __init__(self, resource: Resource, edges: tuple[Edge, ...]) -> None:
-        self.resource = resource
-        self.edges = edges
-        self.file: SharedFile | None = None
 
 
 class _RootName:
@@ -134,8 +117,6 @@ class Catalogue:
         self._on_root_out_of_reach = on_root_out_of_reach
         self._report = report
         self._kept_octets_limit = kept_octets_limit
-        # So that the codings of one file leave room for another.
-        self._coded_octets_limit = cache_octets // 4
         self._root, self._real_root_path, self._root_key = self._open_root()
         self._files: Cache[tuple[bytes, ...], Resource] = Cache(cache_octets, self._end)
         self._absences: Cache[tuple[bytes, ...], Resource] = Cache(
@@ -150,6 +131,15 @@ class Catalogue:
         except (OSError, AttributeError) as error:
             self.watch = None
             report(f"no inotify here ({error}); changes are seen within a second")
+        self._file_codings = FileCodings(
+            self._open_content,
+            self.watch,
+            report,
+            self._grow,
+            on_change,
+            # So that the codings of one file leave room for another.
+            coded_octets_limit=cache_octets // 4,
+        )
         self._root_name = _RootName(())
         self._watch_root()
 
@@ -186,7 +176,7 @@ class Catalogue:
             if version == edition.version:
                 if not SharedFile.may_have_more():
                     return OpenFile(found.descriptor, version)
-                is_watched = resource.is_current and not _has_unwatched(resource.edges)
+                is_watched = resource.is_current and not has_unwatched(resource.edges)
                 edition.file = SharedFile(found.descriptor, version, is_watched=is_watched)
                 return edition.file
         if found.descriptor >= 0:
@@ -201,7 +191,7 @@ class Catalogue:
             # One that was evicted at once is looked up anew for the next request anyway.
             return
         if edition.identity.content is None:
-            self._offer_file(resource, edition, compressor)
+            self._file_codings.offer(resource, edition, compressor)
             return
         if not compressor.has_room():
             # Asked for again with the next request, which shall cost no walk either.
@@ -217,7 +207,7 @@ class Catalogue:
                 sidecars,
                 lambda: resource.is_current,
                 lambda coding, coded: self._add_coding(resource, coding, coded),
-                lambda suffix, reason: self._refuse_sidecar(resource, suffix, reason),
+                lambda suffix, reason: self._file_codings.refuse(resource, suffix, reason),
             )
         )
 
@@ -233,37 +223,12 @@ class Catalogue:
         self._on_end(resource)
         return False
 
-    def _offer_file(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
-        """Have codings made of a file that is not kept, and its sidecar files looked at, once."""
-        if not compressor.has_room_for_file():
-            return
-        content, _ = self._open_content(resource.names)
-        if content is None or content.version != edition.version:
-            # It has ended, which is for the next look at it to find, or there is no descriptor.
-            return
-        found = {}
-        for coding in CODINGS:
-            sidecar, edges = self._open_content(_name_sidecar(resource.names, coding))
-            resource.sidecars[coding.name] = _Sidecar(resource, edges)
-            if self.watch is not None:
-                self.watch.depend(resource.sidecars[coding.name])
-            if sidecar is not None:
-                found[coding.name] = sidecar
-        resource.is_offered = compressor.add_file(
-            FileTask(
-                content,
-                found,
-                self._coded_octets_limit,
-                lambda: resource.is_current,
-                lambda coding, coded, tag: self._add_sealed(resource, coding, coded, tag),
-                lambda coding, sidecar, tag: self._use_sidecar(resource, coding, sidecar, tag),
-                lambda suffix, reason: self._refuse_sidecar(resource, suffix, reason),
-            )
-        )
+    def _grow(self, names: Names, octets: int) -> None:
+        resource = self._files.get(names)
+        if resource is not None:
+            self._files.grow(names, resource, octets)
 
-    def _open_content(
-        self, names: tuple[bytes, ...]
-    ) -> tuple[FileContent | None, tuple[Edge, ...]]:
+    def _open_content(self, names: Names) -> tuple[FileContent | None, tuple[Edge, ...]]:
         """Open what stands at a path of names; None where that is no file."""
         found = walk(self._root, self._real_root_path, names, self._number_folder)
         if found.kind is Kind.FILE:
@@ -274,14 +239,9 @@ class Catalogue:
             os.close(found.descriptor)
         return None, found.edges
 
-    def _refuse_sidecar(self, resource: Resource, suffix: bytes, reason: str) -> None:
-        if resource.is_current:
-            name = os.fsdecode(b"/".join(resource.names) + suffix)
-            self._report(f"{name} {reason}; it is not used")
-
     def _read_sidecar(self, resource: Resource, coding: Coding) -> bytes | None:
         """Return what the sidecar file of a coding holds; its coming and going ends the resource."""
-        names = _name_sidecar(resource.names, coding)
+        names = name_sidecar(resource.names, coding)
         found = walk(self._root, self._real_root_path, names, self._number_folder)
         resource.edges += tuple(edge for edge in found.edges if edge not in resource.edges)
         if self.watch is not None:
@@ -306,37 +266,6 @@ class Catalogue:
         resource.edition.add_coding(coding, coded)
         self._files.grow(resource.names, resource, len(coded) - before)
         self._on_change()
-
-    def _add_sealed(
-        self, resource: Resource, coding: bytes, coded: SealedOctets, entity_tag: EntityTag
-    ) -> None:
-        """Add a coding of a file that is not kept, if the resource is still what it was."""
-        self._look_for_changes()
-        if resource.is_current and resource.edition is not None:
-            resource.edition.add(coding, keep_sealed(coded, entity_tag))
-            self._files.grow(resource.names, resource, coded.length)
-            self._on_change()
-
-    def _use_sidecar(
-        self, resource: Resource, coding: bytes, content: FileContent, entity_tag: EntityTag
-    ) -> None:
-        """Send the sidecar of a file that is not kept, if both are still what they were."""
-        self._look_for_changes()
-        if resource.is_current and resource.edition is not None and SharedFile.may_have_more():
-            sidecar = resource.sidecars[coding]
-            sidecar.file = SharedFile(
-                content.take_descriptor(),
-                content.version,
-                is_watched=not _has_unwatched(sidecar.edges),
-            )
-            whole = FileSegment(sidecar.file, 0, content.length)
-            resource.edition.add(coding, Representation(whole, content.length, entity_tag))
-            self._on_change()
-
-    def _look_for_changes(self) -> None:
-        """Learn of what happened before a call of the background came."""
-        if self.watch is not None:
-            self.watch.on_ready(0)
 
     def close(self) -> None:
         """Give back every descriptor."""
@@ -492,7 +421,7 @@ class Catalogue:
         File systems count time in ticks, of up to two seconds (FAT).
         """
         until_second = edition.version.modified_ns // 1_000_000_000 + _COARSEST_TICK_SECONDS
-        return until_second >= self._clock.second and _has_unwatched(edges)
+        return until_second >= self._clock.second and has_unwatched(edges)
 
     def _stat(self, names: tuple[bytes, ...]) -> Version | None:
         try:
@@ -512,10 +441,10 @@ class Catalogue:
         if dependent is None:
             for resource in [*self._files.entries(), *self._absences.entries()]:
                 self._on_end(resource)
-        elif isinstance(dependent, _Sidecar):
-            if dependent.file is not None:
-                dependent.file.distrust(is_written=is_written)
-            self._on_end(dependent.resource)
+        elif isinstance(dependent, Sidecar):
+            dependent.distrust(is_written=is_written)
+            if isinstance(dependent.resource, Resource):
+                self._on_end(dependent.resource)
         elif isinstance(dependent, Resource) and dependent.is_current:
             self._cache_of(dependent).remove(dependent.names)
             self._end(dependent, is_written=is_written)
@@ -525,25 +454,12 @@ class Catalogue:
         resource.is_current = False
         if resource.edition is not None and resource.edition.file is not None:
             resource.edition.file.distrust(is_written=is_written)
-        for sidecar in resource.sidecars.values():
-            if sidecar.file is not None:
-                sidecar.file.distrust(is_written=False)
-            if self.watch is not None:
-                self.watch.forget(sidecar)
+        self._file_codings.forget(resource)
         if self.watch is not None:
             self.watch.forget(resource)
         # Only answers with content of files are recalled, and not beyond the second.
         if resource.edition is not None and resource.checked_second == self._clock.second:
             self._on_change()
-
-
-def _name_sidecar(names: tuple[bytes, ...], coding: Coding) -> tuple[bytes, ...]:
-    return (*names[:-1], names[-1] + coding.suffix)
-
-
-def _has_unwatched(edges: tuple[Edge, ...]) -> bool:
-    """Tell whether something may change there of which no event tells."""
-    return any(edge.folder == UNWATCHED for edge in edges)
 
 
 def _make_absolute(root: Path) -> Path:

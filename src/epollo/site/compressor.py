@@ -60,6 +60,7 @@ class Compressor:
         self._quick: deque[Task] = deque()
         self._best: deque[tuple[Task, Coding, int]] = deque()
         self._files: deque[FileTask] = deque()
+        self._best_files: deque[tuple[FileTask, dict[bytes, int]]] = deque()
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -108,16 +109,22 @@ class Compressor:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
         while True:
             with self._condition:
-                while not (self._quick or self._files or self._best or self._is_closed):
+                while not (self._is_closed or self._has_tasks()):
                     self._condition.wait()
                 if self._is_closed:
                     return
             if self._quick:
                 self._code(self._quick.popleft())
             elif self._files:
-                self._files.popleft().run(self._give_way, self._hand_on)
-            else:
+                self._code_file(self._files.popleft())
+            elif self._best:
                 self._improve(*self._best.popleft())
+            else:
+                task, limits = self._best_files.popleft()
+                task.improve(limits, self._give_way_to_all, self._hand_on)
+
+    def _has_tasks(self) -> bool:
+        return bool(self._quick or self._files or self._best or self._best_files)
 
     def _give_way(self) -> None:
         """Do what is more urgent than a file; raise `UnwantedError` where nothing is of use any more."""
@@ -125,6 +132,17 @@ class Compressor:
             self._code(self._quick.popleft())
         if self._is_closed:
             raise UnwantedError
+
+    def _give_way_to_all(self) -> None:
+        """Do what is more urgent than making the coding of a file better."""
+        self._give_way()
+        while self._files:
+            self._code_file(self._files.popleft())
+
+    def _code_file(self, task: FileTask) -> None:
+        limits = task.run(self._give_way, self._hand_on)
+        if limits and len(self._best_files) < _FILE_TASKS_LIMIT:
+            self._best_files.append((task, limits))
 
     def _code(self, task: Task) -> None:
         content = HeldContent(task.content)

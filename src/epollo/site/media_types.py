@@ -195,6 +195,11 @@ TYPESCRIPT: Final = _BY_EXTENSION[b"ts"]
 TRANSPORT_STREAM: Final = _BY_EXTENSION[b"m2ts"]
 
 
+def announce_utf8(media_type: MediaType) -> MediaType:
+    """Return the media type of text that was found to be UTF-8."""
+    return MediaType(media_type.value + UTF_8, media_type.is_compressible)
+
+
 def select_media_type(name: bytes) -> MediaType:
     """Return the media type of a file by the extension of its name, whatever its case.
 

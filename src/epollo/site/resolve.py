@@ -13,7 +13,10 @@ import stat
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
+
+Names: TypeAlias = tuple[bytes, ...]
+"""A decoded path."""
 
 WELL_KNOWN: Final = b".well-known"
 

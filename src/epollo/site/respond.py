@@ -309,7 +309,7 @@ def _describe(
 def _validate(edition: Edition, representation: Representation) -> tuple[FieldLine, ...]:
     """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
     entity_tag = (b"ETag", representation.entity_tag.format())
-    if edition.media_type.is_compressible:
+    if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
         return (entity_tag, (b"Vary", b"Accept-Encoding"))
     return (entity_tag,)
 

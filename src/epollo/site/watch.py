@@ -199,3 +199,8 @@ class Watch:
     def _end(self, dependents: Iterable[Dependent], *, is_written: bool = False) -> None:
         for dependent in list(dependents):
             self._on_end(dependent, is_written=is_written)
+
+
+def has_unwatched(edges: Iterable[Edge]) -> bool:
+    """Return whether something may change there of which no event tells."""
+    return any(edge.folder == UNWATCHED for edge in edges)
