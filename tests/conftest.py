@@ -174,6 +174,16 @@ class Server:
             self.process.stdout.close()
 
 
+def await_coding(server: Server, target: str, *codings: str, timeout_seconds: float = 60) -> None:
+    """Ask for a file until it is answered in each coding: they are made in the background."""
+    end = time.monotonic() + timeout_seconds
+    for coding in codings:
+        request = f"HEAD {target} HTTP/1.0\r\nAccept-Encoding: {coding}\r\n\r\n".encode()
+        while f"\r\nContent-Encoding: {coding}\r\n".encode() not in server.exchange(request):
+            assert time.monotonic() < end, f"{target} is not answered in {coding}"
+            rest(0.01)
+
+
 def rest(seconds: float) -> None:
     """Let time pass; only for a test that nothing happens in it."""
     threading.Event().wait(seconds)

@@ -15,6 +15,8 @@ from epollo.protocols.http1 import has_content
 from epollo.settings import MEBIBYTE
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
+from epollo.site.compressor import Compressor, Task
+from epollo.site.file_task import FileTask
 from epollo.site.respond import Site
 
 START_SECOND = 4_000_000_000
@@ -113,6 +115,7 @@ class Ground:
         kept_octets_limit: int = MEBIBYTE,
         clock: TurnedClock | None = None,
         cache_control: str = "auto",
+        compressor: Compressor | None = None,
     ) -> None:
         self.root = root
         self.clock = TurnedClock() if clock is None else clock
@@ -127,7 +130,7 @@ class Ground:
             kept_octets_limit=kept_octets_limit,
         )
         self.cache_policy = CachePolicy(cache_control, self.reports.append)
-        self.site = Site(self.catalogue, self.clock, cache_policy=self.cache_policy)
+        self.site = Site(self.catalogue, self.clock, compressor, self.cache_policy)
 
     def _on_change(self) -> None:
         self.changes += 1
@@ -202,3 +205,21 @@ def switch_link(link: Path, target: Path | str) -> None:
     new = link.with_name(link.name + ".new")
     new.symlink_to(target)
     new.replace(link)
+
+
+class PromptCompressor(Compressor):
+    """A compressor that does everything at once, where it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda call: call())
+
+    def add(self, task: Task) -> bool:
+        self._code(task)
+        while self._best:
+            self._improve(*self._best.popleft())
+        return True
+
+    def add_file(self, task: FileTask) -> bool:
+        limits = task.run(lambda: None, lambda call: call())
+        task.improve(limits, lambda: None, lambda call: call())
+        return True

@@ -204,7 +204,7 @@ def test_a_resource_does_not_grow_while_there_is_no_room_for_its_codings(
         assert not resource.is_offered
 
 
-def ignore(*_: bytes) -> None:
+def ignore(*_: object) -> None:
     """Take what a compressor hands on, and do nothing."""
 
 

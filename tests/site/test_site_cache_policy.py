@@ -207,7 +207,7 @@ def test_none_says_nothing_anywhere(ground: Ground) -> None:
 def edition_of(number: int) -> Edition:
     content = b"%d" % number
     version = Version(1, 1, len(content), 1, 1)
-    return Edition(version, select_media_type(b"a.js"), content)
+    return Edition(version, select_media_type(b"a.js"), b"identity", content)
 
 
 def test_what_is_remembered_is_bounded() -> None:

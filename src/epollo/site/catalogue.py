@@ -14,19 +14,22 @@ from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.http.message import FileSegment
 from epollo.loop import Clock
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
+from epollo.site.file_codings import FileCodings, Sidecar, name_sidecar
 from epollo.site.folder import open_root
 from epollo.site.media_types import UNKNOWN, select_media_type
 from epollo.site.open_files import OpenFile, Promises, SharedFile
+from epollo.site.pieces import FileContent
 from epollo.site.promise import Promise
-from epollo.site.representation import Edition, read_edition
-from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, walk
+from epollo.site.representation import Edition, Representation, read_edition
+from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, Names, walk
 from epollo.site.tagging import Tagging
 from epollo.site.version import Version, version_of
-from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
+from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch, has_unwatched
 
 # What a resource takes besides content: objects, edges, the dictionaries' slots; and each of its names.
 _RESOURCE_OCTETS: Final = 2048
@@ -54,6 +57,7 @@ class Resource:
         "may_be_ambiguous",
         "names",
         "octets",
+        "sidecars",
     )
 
     def __init__(self, names: tuple[bytes, ...], kind: Kind, edges: tuple[Edge, ...]) -> None:
@@ -69,6 +73,8 @@ class Resource:
         self.checked_second = 0
         self.hits = 0
         self.octets = _RESOURCE_OCTETS + NAME_OCTETS * len(names) + sum(map(len, names))
+        self.sidecars: dict[bytes, Sidecar] = {}
+        """Where the content is not kept: what stands beside it, by name of the coding."""
 
 
 class _RootName:
@@ -125,6 +131,16 @@ class Catalogue:
         self._promises = Promises(self.watch)
         self.tagging: Tagging | None = None
         """Makes entity tags from the content of large files, where there is a thread for it."""
+        self._file_codings = FileCodings(
+            self._open_content,
+            self._promises.find,
+            self.watch,
+            report=report,
+            grow=self._grow,
+            on_change=on_change,
+            # So that the codings of one file leave room for another.
+            coded_octets_limit=cache_octets // 4,
+        )
         self._root_name = _RootName(())
         self._watch_root()
 
@@ -192,8 +208,11 @@ class Catalogue:
     def offer(self, resource: Resource, compressor: Compressor) -> None:
         """Have codings made of what a resource keeps, once; its sidecar files are looked for first."""
         edition = resource.edition
-        if edition is None or edition.identity.content is None or not resource.is_current:
+        if edition is None or not resource.is_current:
             # One that was evicted at once is looked up anew for the next request anyway.
+            return
+        if edition.identity.content is None:
+            self._file_codings.offer(resource, edition, compressor)
             return
         if not compressor.has_room():
             # Asked for again with the next request, which shall cost no walk either.
@@ -209,16 +228,41 @@ class Catalogue:
                 sidecars,
                 lambda: resource.is_current,
                 lambda coding, coded: self._add_coding(resource, coding, coded),
-                lambda suffix: self._report(
-                    f"{os.fsdecode(b'/'.join(resource.names) + suffix)} does not decode to the file "
-                    "beside it; it is not used"
-                ),
+                lambda suffix, reason: self._file_codings.refuse(resource, suffix, reason),
             )
         )
 
+    def may_send(self, resource: Resource, representation: Representation) -> bool:
+        """Return whether a representation is still what it was; if not, the resource has ended."""
+        content = representation.content
+        if (
+            not isinstance(content, FileSegment)
+            or content.file.is_sealed
+            or content.file.is_unchanged(self._clock.second)
+        ):
+            return True
+        self._on_end(resource)
+        return False
+
+    def _grow(self, names: Names, octets: int) -> None:
+        resource = self._files.get(names)
+        if resource is not None:
+            self._files.grow(names, resource, octets)
+
+    def _open_content(self, names: Names) -> tuple[FileContent | None, tuple[Edge, ...]]:
+        """Open what stands at a path of names; None where that is no file."""
+        found = walk(self._root, self._real_root_path, names, self._number_folder)
+        if found.kind is Kind.FILE:
+            return FileContent(
+                found.descriptor, version_of(os.fstat(found.descriptor))
+            ), found.edges
+        if found.descriptor >= 0:
+            os.close(found.descriptor)
+        return None, found.edges
+
     def _read_sidecar(self, resource: Resource, coding: Coding) -> bytes | None:
         """Return what the sidecar file of a coding holds; its coming and going ends the resource."""
-        names = (*resource.names[:-1], resource.names[-1] + coding.suffix)
+        names = name_sidecar(resource.names, coding)
         found = walk(self._root, self._real_root_path, names, self._number_folder)
         edges = found.edges
         if found.kind is Kind.FILE:
@@ -408,7 +452,7 @@ class Catalogue:
         File systems count time in ticks, of up to two seconds (FAT).
         """
         until_second = edition.version.modified_ns // 1_000_000_000 + _COARSEST_TICK_SECONDS
-        return until_second >= self._clock.second and _has_unwatched(edges)
+        return until_second >= self._clock.second and has_unwatched(edges)
 
     def _stat(self, names: tuple[bytes, ...]) -> Version | None:
         try:
@@ -428,6 +472,11 @@ class Catalogue:
         if dependent is None:
             for resource in [*self._files.entries(), *self._absences.entries()]:
                 self._on_end(resource)
+        elif isinstance(dependent, Sidecar):
+            if is_written:
+                dependent.note_write()
+            if isinstance(dependent.resource, Resource):
+                self._on_end(dependent.resource)
         elif isinstance(dependent, Resource) and dependent.is_current:
             self._cache_of(dependent).remove(dependent.names)
             self._end(dependent, is_written=is_written)
@@ -437,16 +486,12 @@ class Catalogue:
         resource.is_current = False
         if is_written and resource.edition is not None and resource.edition.promise is not None:
             resource.edition.promise.note_write()
+        self._file_codings.forget(resource)
         if self.watch is not None:
             self.watch.forget(resource)
         # Only answers with content of files are recalled, and not beyond the second.
         if resource.edition is not None and resource.checked_second == self._clock.second:
             self._on_change()
-
-
-def _has_unwatched(edges: tuple[Edge, ...]) -> bool:
-    """Tell whether something may change there of which no event tells."""
-    return any(edge.folder == UNWATCHED for edge in edges)
 
 
 def _make_absolute(root: Path) -> Path:

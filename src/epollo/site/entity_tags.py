@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+from collections.abc import Iterable
 from typing import Final
 
 from epollo.http.validators import EntityTag
@@ -31,6 +32,14 @@ class ContentTagger:
 def tag_content(content: bytes) -> EntityTag:
     """Return the entity tag of content, the same wherever it is served."""
     return ContentTagger(content).tag()
+
+
+def tag_pieces(pieces: Iterable[bytes]) -> EntityTag:
+    """Return the entity tag of content that comes in pieces."""
+    tagger = ContentTagger()
+    for piece in pieces:
+        tagger.add(piece)
+    return tagger.tag()
 
 
 def tag_version(version: Version, *, may_be_taken: bool) -> EntityTag:

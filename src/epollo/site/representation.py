@@ -8,7 +8,6 @@ the one from its content when that has been read in the background (`tagging`).
 
 import copy
 import errno
-import fcntl
 import os
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -17,9 +16,11 @@ from epollo.http.content_coding import IDENTITY
 from epollo.http.message import FieldLine, FileSegment, Response, Segment
 from epollo.http.validators import EntityTag
 from epollo.site.entity_tags import tag_content
+from epollo.site.inspection import HEAD_OCTETS, inspect
 from epollo.site.media_types import MediaType
 from epollo.site.open_files import SharedFile
 from epollo.site.promise import Promise
+from epollo.site.sealed import SealedOctets, seal
 from epollo.site.version import Version, date_of, version_of
 
 _READ_ATTEMPTS: Final = 3
@@ -27,7 +28,6 @@ KEPT_FILE_OCTETS: Final = 64 * 1024
 """Content from this length on is kept as a file, see `KeptFile`."""
 _TAG_FIELDS: Final = (b"if-match", b"if-none-match", b"if-range")
 _KEPT_FILES_LIMIT: Final = 512
-_SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 class KeptFile:
@@ -48,16 +48,14 @@ class KeptFile:
 
     _count = 0
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | SealedOctets) -> None:
         """Raise `OSError` where the system has no descriptor, or no such files."""
         if KeptFile._count >= _KEPT_FILES_LIMIT:
             raise OSError(errno.EMFILE, "as many as are allowed")
-        self.descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        if isinstance(content, bytes):
+            content = seal((content,))
+        self.descriptor = content.take_descriptor()
         KeptFile._count += 1
-        view = memoryview(content)
-        while view:
-            view = view[os.write(self.descriptor, view) :]
-        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def __del__(self) -> None:
         # Answers that are under way, and recalled ones, still refer to it when its version ends.
@@ -120,6 +118,7 @@ class Edition:
         "last_modified_seconds",
         "lengths",
         "media_type",
+        "own_coding",
         "promise",
         "representations",
         "version",
@@ -129,11 +128,14 @@ class Edition:
         self,
         version: Version,
         media_type: MediaType,
+        own_coding: bytes,
         content: bytes | None,
         promise: Promise | None = None,
     ) -> None:
         self.version = version
         self.media_type = media_type
+        self.own_coding = own_coding
+        """The content coding that the file itself is in."""
         self.last_modified_seconds = date_of(version)
         self.cache_fields: tuple[FieldLine, ...] | None = None
         self.file: SharedFile | None = None
@@ -145,7 +147,7 @@ class Edition:
         if content is not None:
             self.add_coding(IDENTITY, content)
         elif promise is not None:
-            self._add(IDENTITY, Representation(None, promise.octets, promise.provisional_tag))
+            self.add(IDENTITY, Representation(None, promise.octets, promise.provisional_tag))
             if promise.content_tag is not None:
                 self.tag_anew(promise.content_tag)
 
@@ -157,7 +159,7 @@ class Edition:
     def tag_anew(self, entity_tag: EntityTag) -> None:
         """Give content that is not kept another entity tag; the one that it had goes on naming it."""
         self._earlier_tag = self.identity.entity_tag
-        self._add(IDENTITY, Representation(None, self.identity.length, entity_tag))
+        self.add(IDENTITY, Representation(None, self.identity.length, entity_tag))
 
     def as_known_to(self, fields: Mapping[bytes, bytes]) -> "Edition":
         """Return this edition under the entity tag that the fields of a request know it by.
@@ -170,13 +172,15 @@ class Edition:
             return self
         earlier = copy.copy(self)
         earlier.representations = {IDENTITY: Representation(None, self.identity.length, tag)}
+        earlier.lengths = {IDENTITY: self.identity.length}
         return earlier
 
     def add_coding(self, coding: bytes, content: bytes) -> None:
         """Add the same content in a coding, in the place of an earlier one of that coding."""
-        self._add(coding, Representation(_keep(content), len(content), tag_content(content)))
+        self.add(coding, Representation(_keep(content), len(content), tag_content(content)))
 
-    def _add(self, coding: bytes, representation: Representation) -> None:
+    def add(self, coding: bytes, representation: Representation) -> None:
+        """Add a representation in a coding, in the place of an earlier one of that coding."""
         self.representations[coding] = representation
         self.lengths[coding] = representation.length
 
@@ -196,6 +200,15 @@ def _promise(descriptor: int) -> Promise:
     return Promise(descriptor, None)
 
 
+def keep_sealed(octets: SealedOctets, entity_tag: EntityTag) -> Representation:
+    """Return the representation that has these octets as its content."""
+    try:
+        content: Segment = FileSegment(KeptFile(octets), 0, octets.length)
+    except OSError:
+        content = octets.read(0, octets.length)
+    return Representation(content, octets.length, entity_tag)
+
+
 def read_edition(
     descriptor: int,
     media_type: MediaType,
@@ -212,7 +225,8 @@ def read_edition(
         version = after
         if version.octets > kept_octets_limit:
             promised = promise(descriptor)
-            return Edition(promised.seen, media_type, None, promised)
+            head = os.pread(descriptor, HEAD_OCTETS, 0)
+            return Edition(promised.seen, *inspect(media_type, head, None), None, promised)
         content = _read(descriptor, version.octets)
         after = version_of(os.fstat(descriptor))
         if after == version and len(content) == version.octets:
@@ -220,7 +234,8 @@ def read_edition(
     # One that changes all the time, or whose length is not what it says (those of procfs say that they
     # are empty), is taken as it was found: what counts is that the length that is announced and the
     # octets that are sent are of one reading, and of no more than the version has.
-    return Edition(version, media_type, content[: version.octets])
+    content = content[: version.octets]
+    return Edition(version, *inspect(media_type, content[:HEAD_OCTETS], content), content)
 
 
 def _read(descriptor: int, octets: int) -> bytes:

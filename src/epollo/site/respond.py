@@ -170,6 +170,8 @@ class Site:
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
             coding = self._negotiate(fields[b"accept-encoding"], resource, edition)
         representation = edition.representations[coding]
+        if not self._catalogue.may_send(resource, representation):
+            return None
         now_seconds = self._clock.second
         if not _CONDITIONS.isdisjoint(fields):
             outcome = evaluate_preconditions(
@@ -325,13 +327,14 @@ def _describe(
     """
     seconds = edition.last_modified_seconds
     date = None if seconds is None else format_date(min(seconds, now_seconds - 1))
+    content_coding = edition.own_coding if coding == IDENTITY else coding
     return (
         (b"Content-Type", edition.media_type.value),
         (b"Content-Length", b"%d" % length),
         *_validate(edition, edition.representations[coding]),
         *(((b"Last-Modified", date),) if date is not None else ()),
         (b"Accept-Ranges", b"bytes"),
-        *(((b"Content-Encoding", coding),) if coding != IDENTITY else ()),
+        *(() if content_coding == IDENTITY else ((b"Content-Encoding", content_coding),)),
         _NO_SNIFF,
     )
 
@@ -339,7 +342,7 @@ def _describe(
 def _validate(edition: Edition, representation: Representation) -> tuple[FieldLine, ...]:
     """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
     entity_tag = (b"ETag", representation.entity_tag.format())
-    if edition.media_type.is_compressible:
+    if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
         return (entity_tag, (b"Vary", b"Accept-Encoding"), *(edition.cache_fields or ()))
     return (entity_tag, *(edition.cache_fields or ()))
 

@@ -261,3 +261,8 @@ class Watch:
                 if isinstance(dependent, Notice):
                     dependent.note(flags.Q_OVERFLOW)
         self._on_end(None)
+
+
+def has_unwatched(edges: Iterable[Edge]) -> bool:
+    """Return whether something may change there of which no event tells."""
+    return any(edge.folder == UNWATCHED for edge in edges)
