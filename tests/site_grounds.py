@@ -13,6 +13,7 @@ from epollo.http.message import FileSegment, Request, Response
 from epollo.http.target import parse_target
 from epollo.protocols.http1 import has_content
 from epollo.settings import MEBIBYTE
+from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_task import FileTask
@@ -70,14 +71,21 @@ class Answer:
             assert length is not None
         if self.content:
             assert fields["x-content-type-options"] == "nosniff"
-            assert "content-type" in fields
-        if self.status in {200, 206}:
-            assert {"etag", "last-modified", "accept-ranges"} <= fields.keys()
+            assert "content-type" in fields or "content-range" in fields
+        # RFC 9110 section 15.3.7: what If-Range proves known is not repeated.
+        if self.status == 206 and b"if-range" in request.fields:
+            assert "etag" in fields
+            assert not {"last-modified", "accept-ranges", "content-encoding"} & fields.keys()
+        elif self.status in {200, 206}:
+            assert {"etag", "accept-ranges", "content-type"} <= fields.keys()
+        if self.status not in {200, 204, 206, 304}:
+            assert fields.get("cache-control", "no-cache") == "no-cache"
         if self.status == 304:
             assert "etag" in fields
             assert "content-type" not in fields
         if self.status == 206:
-            is_multipart = fields["content-type"].startswith("multipart/byteranges; boundary=")
+            media_type = fields.get("content-type", "")
+            is_multipart = media_type.startswith("multipart/byteranges; boundary=")
             assert ("content-range" in fields) is not is_multipart
         if self.status == 416:
             assert re.fullmatch(r"bytes \*/\d+", fields["content-range"])
@@ -106,6 +114,7 @@ class Ground:
         cache_octets: int = 16 * MEBIBYTE,
         kept_octets_limit: int = MEBIBYTE,
         clock: TurnedClock | None = None,
+        cache_control: str = "auto",
         compressor: Compressor | None = None,
     ) -> None:
         self.root = root
@@ -120,7 +129,8 @@ class Ground:
             cache_octets=cache_octets,
             kept_octets_limit=kept_octets_limit,
         )
-        self.site = Site(self.catalogue, self.clock, compressor)
+        self.cache_policy = CachePolicy(cache_control, self.reports.append)
+        self.site = Site(self.catalogue, self.clock, compressor, self.cache_policy)
 
     def _on_change(self) -> None:
         self.changes += 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve
+from conftest import Serve, open_for_all
 from linux.confined import ABI
 from server.workers import Load, await_line, await_true, children
 
@@ -24,9 +24,7 @@ def test_a_log_that_was_moved_away_is_begun_anew(
     if "nobody" in words:
         if os.geteuid():
             pytest.skip("only root can become somebody else")
-        # pytest's own folders are for nobody else.
-        for folder in (site, *site.parents[:3]):
-            folder.chmod(0o755)
+        open_for_all(site)
     log, old = tmp_path / "access.log", tmp_path / "access.log.1"
     server = serve(site, "--quiet", "--access-log", str(log), *words)
     server.get("/")
@@ -59,8 +57,7 @@ def test_a_log_that_cannot_be_begun_anew_is_told_of_at_the_start(
         pytest.skip("this kernel has no Landlock")
     if "nobody" in words and os.geteuid():
         pytest.skip("only root can become somebody else")
-    for folder in (site, *site.parents[:3]):
-        folder.chmod(0o755)
+    open_for_all(site)
     logs = tmp_path / "logs"
     logs.mkdir()
     logs.chmod(mode)

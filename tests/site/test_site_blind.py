@@ -12,7 +12,7 @@ import pytest
 from inotify_simple import INotify
 
 from conftest import Serve, receive_content, receive_head
-from epollo.site.representation import Version
+from epollo.site.version import Version
 from site_grounds import Ground, replace, switch_link
 
 LIMITS = Path("/proc/sys/fs/inotify")
@@ -113,6 +113,7 @@ def test_two_edits_within_one_tick_of_a_coarse_clock(
 
     monkeypatch.setattr("epollo.site.catalogue.version_of", version_of_second)
     monkeypatch.setattr("epollo.site.representation.version_of", version_of_second)
+    monkeypatch.setattr("epollo.site.promise.version_of", version_of_second)
     page = blind.root / "page.txt"
     page.write_bytes(b"one")
     assert blind.get("/page.txt") == b"one"

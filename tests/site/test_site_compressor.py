@@ -10,7 +10,7 @@ import pytest
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_task import FileTask
 from epollo.site.pieces import PIECE_OCTETS, FileContent
-from epollo.site.representation import version_of
+from epollo.site.version import version_of
 
 PIECES = 8
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import open_for_all
 from epollo.http.target import encode_path
 from site_grounds import Ground, count_descriptors
 
@@ -378,21 +379,19 @@ def test_what_may_not_be_read_is_forbidden(root: Path, tmp_path: Path) -> None:
     (root / "shut.txt").write_bytes(SECRET)
     (root / "shut").chmod(0o700)
     (root / "shut.txt").chmod(0o600)
-    # The folders of a test are its user's alone.
-    for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        above.chmod(0o755)
-    process = subprocess.Popen(
+    open_for_all(tmp_path)
+    with subprocess.Popen(
         [sys.executable, "-c", _AS_NOBODY, root, *filter(None, sys.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stdout.readline().split() == ["200", "403", "403"]
-    (root / "shut").chmod(0o755)
-    (root / "shut.txt").chmod(0o644)
-    (root / "page.txt").chmod(0o600)
-    rest, _ = process.communicate("go on\n", timeout=20)
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().split() == ["200", "403", "403"]
+        (root / "shut").chmod(0o755)
+        (root / "shut.txt").chmod(0o644)
+        (root / "page.txt").chmod(0o600)
+        rest, _ = process.communicate("go on\n", timeout=20)
     assert process.returncode == 0
     assert rest.split() == ["403", "200", "200"]

@@ -57,13 +57,23 @@ def confine(root: int, sandbox: str, user: str | None = None) -> str:
             parts.append(_restrict(root))
         except OSError as error:
             if sandbox == "on":
-                raise OperatorError(
-                    f"--sandbox on: this kernel has no Landlock for us: {error.strerror}"
-                ) from None
+                raise _make_refusal(error) from None
             parts.append(f"no new privileges, but no Landlock here: {error.strerror}")
     if user is not None:
         _require_readable(root, user)
     return "; ".join(parts)
+
+
+def require_landlock() -> None:
+    """Raise `OperatorError` where this kernel cannot restrict a process to reading a folder."""
+    try:
+        find_abi()
+    except OSError as error:
+        raise _make_refusal(error) from None
+
+
+def _make_refusal(error: OSError) -> OperatorError:
+    return OperatorError(f"--sandbox on: this kernel has no Landlock for us: {error.strerror}")
 
 
 def preload() -> None:

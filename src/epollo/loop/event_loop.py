@@ -51,6 +51,7 @@ class EventLoop:
         "_handlers",
         "_is_running",
         "_poller",
+        "_removed",
         "clock",
         "on_second",
     )
@@ -64,6 +65,7 @@ class EventLoop:
         self._first: tuple[tuple[int, int], Handler] | None = None
         self._again: dict[int, Handler] = {}
         self._deadlines = Deadlines()
+        self._removed: set[int] = set()
         self._is_running = False
 
     def add(self, descriptor: int, handler: Handler, events: int = READABLE) -> None:
@@ -88,6 +90,7 @@ class EventLoop:
     def remove(self, descriptor: int) -> None:
         """Forget the descriptor; to be called before it is closed."""
         self._poller.unregister(descriptor)
+        self._removed.add(descriptor)
         handler = self._handlers.pop(descriptor)
         if self._first is not None and self._first[1] is handler:
             self._first = None
@@ -125,6 +128,9 @@ class EventLoop:
         timeout = 0.0 if self._again else self._deadlines.earliest - clock.now
         if not 0 <= timeout <= longest_seconds <= _LONGEST_SLEEP_SECONDS:
             timeout = max(0.0, min(timeout, longest_seconds, _LONGEST_SLEEP_SECONDS))
+        removed = self._removed
+        if removed:
+            removed.clear()
         batch = self._poller.poll(timeout)
         if clock.read():
             for on_second in self.on_second:
@@ -136,6 +142,9 @@ class EventLoop:
             again, self._again = self._again, {}
         handlers = self._handlers
         for descriptor, events in batch:
+            if removed and descriptor in removed:
+                # The report was of the former holder of this number, not of who has it now (open(2)).
+                continue
             handler = handlers.get(descriptor)
             if handler is not None:
                 try:

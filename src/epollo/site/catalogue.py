@@ -2,7 +2,7 @@
 
 What was found once is kept until the kernel says that it ended (`watch`), and is besides compared with
 the file system about once a second while it is in use, for where the kernel does not say: network
-file systems, lost events, folders that cannot be watched, writes through a name outside the root or
+file systems, lost events, folders that cannot be watched, writes through a name that was made since or
 through a mapping. Of the latter the kernel may not even change the time: they are seen when the file is
 unmapped and closed.
 """
@@ -20,18 +20,15 @@ from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_codings import FileCodings, Sidecar, name_sidecar
+from epollo.site.folder import open_root
 from epollo.site.media_types import UNKNOWN, select_media_type
+from epollo.site.open_files import OpenFile, Promises, SharedFile
 from epollo.site.pieces import FileContent
-from epollo.site.representation import (
-    Edition,
-    OpenFile,
-    Representation,
-    SharedFile,
-    Version,
-    read_edition,
-    version_of,
-)
+from epollo.site.promise import Promise
+from epollo.site.representation import Edition, Representation, read_edition
 from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, Names, walk
+from epollo.site.tagging import Tagging
+from epollo.site.version import Version, version_of
 from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch, has_unwatched
 
 # What a resource takes besides content: objects, edges, the dictionaries' slots; and each of its names.
@@ -131,12 +128,16 @@ class Catalogue:
         except (OSError, AttributeError) as error:
             self.watch = None
             report(f"no inotify here ({error}); changes are seen within a second")
+        self._promises = Promises(self.watch)
+        self.tagging: Tagging | None = None
+        """Makes entity tags from the content of large files, where there is a thread for it."""
         self._file_codings = FileCodings(
             self._open_content,
+            self._promises.find,
             self.watch,
-            report,
-            self._grow,
-            on_change,
+            report=report,
+            grow=self._grow,
+            on_change=on_change,
             # So that the codings of one file leave room for another.
             coded_octets_limit=cache_octets // 4,
         )
@@ -163,6 +164,20 @@ class Catalogue:
 
     def open_file(self, resource: Resource) -> OpenFile | None:
         """Open the file of a resource whose content is not kept; None where it has ended."""
+        file = self._open_file(resource)
+        if file is not None and self.tagging is not None:
+            self.tagging.offer(file.descriptor, file.promise, self._tag_anew)
+        return file
+
+    def _tag_anew(self, promise: Promise) -> None:
+        """Let everything with this promise have the entity tag that was made of the content."""
+        for resource in self._files.entries():
+            edition = resource.edition
+            if edition is not None and edition.promise is promise and promise.content_tag:
+                edition.tag_anew(promise.content_tag)
+        self._on_change()
+
+    def _open_file(self, resource: Resource) -> OpenFile | None:
         edition = resource.edition
         if (
             edition is not None
@@ -171,18 +186,24 @@ class Catalogue:
         ):
             return edition.file
         found = walk(self._root, self._real_root_path, resource.names, self._number_folder)
-        if edition is not None and found.kind is Kind.FILE:
+        if edition is not None and edition.promise is not None and found.kind is Kind.FILE:
             version = version_of(os.fstat(found.descriptor))
-            if version == edition.version:
+            if version == edition.version and edition.promise.holds(found.descriptor):
                 if not SharedFile.may_have_more():
-                    return OpenFile(found.descriptor, version)
-                is_watched = resource.is_current and not has_unwatched(resource.edges)
-                edition.file = SharedFile(found.descriptor, version, is_watched=is_watched)
+                    return OpenFile(found.descriptor, edition.promise)
+                edition.file = SharedFile(found.descriptor, edition.promise)
                 return edition.file
         if found.descriptor >= 0:
             os.close(found.descriptor)
         self._on_end(resource)
         return None
+
+    def look_anew(self) -> None:
+        """Have everything compared with the file system before it is handed out again."""
+        self._root_checked_second = 0
+        for resource in [*self._files.entries(), *self._absences.entries()]:
+            resource.checked_second = 0
+        self._on_change()
 
     def offer(self, resource: Resource, compressor: Compressor) -> None:
         """Have codings made of what a resource keeps, once; its sidecar files are looked for first."""
@@ -243,7 +264,10 @@ class Catalogue:
         """Return what the sidecar file of a coding holds; its coming and going ends the resource."""
         names = name_sidecar(resource.names, coding)
         found = walk(self._root, self._real_root_path, names, self._number_folder)
-        resource.edges += tuple(edge for edge in found.edges if edge not in resource.edges)
+        edges = found.edges
+        if found.kind is Kind.FILE:
+            edges += self._watch_file(found.descriptor)
+        resource.edges += tuple(edge for edge in edges if edge not in resource.edges)
         if self.watch is not None:
             self.watch.depend(resource)
         if found.descriptor < 0:
@@ -271,19 +295,13 @@ class Catalogue:
         """Give back every descriptor."""
         if self.watch is not None:
             self.watch.close()
+        if self.tagging is not None:
+            self.tagging.close()
+        self._promises.clear()
         os.close(self._root)
 
     def _open_root(self) -> tuple[int, bytes, tuple[int, int]]:
-        shown = self._root_shown
-        try:
-            os.listdir(self._root_path)
-            root = os.open(self._root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise OperatorError(f"there is no folder {shown}") from None
-        except NotADirectoryError:
-            raise OperatorError(f"{shown} is not a folder") from None
-        except OSError as error:
-            raise OperatorError(f"cannot read the folder {shown}: {error.strerror}") from None
+        root = open_root(self._root_path, self._root_shown)
         status = os.fstat(root)
         return root, os.path.realpath(self._root_path), (status.st_dev, status.st_ino)
 
@@ -371,6 +389,12 @@ class Catalogue:
         finally:
             os.close(descriptor)
 
+    def _watch_file(self, descriptor: int) -> tuple[Edge, ...]:
+        """Watch a file that has names elsewhere: a write through these is told of itself alone."""
+        if self.watch is None or os.fstat(descriptor).st_nlink == 1:
+            return ()
+        return (Edge(self.watch.add_folder(descriptor, Interest.FILE), b""),)
+
     def _number_folder(self, descriptor: int) -> int:
         return UNWATCHED if self.watch is None else self.watch.add_folder(descriptor)
 
@@ -380,13 +404,20 @@ class Catalogue:
         resource.checked_second = self._clock.second
         try:
             if found.kind is Kind.FILE:
+                resource.edges += self._watch_file(found.descriptor)
                 edition = resource.edition = read_edition(
-                    found.descriptor, select_media_type(names[-1]), self._kept_octets_limit
+                    found.descriptor,
+                    select_media_type(names[-1]),
+                    self._kept_octets_limit,
+                    self._promises.find,
                 )
+                if edition.promise is not None:
+                    resource.edges += edition.promise.notice.edges
                 # RFC 9110 section 8.8.2.1: a Last-Modified later than Date must not be sent.
-                edition.last_modified_seconds = min(
-                    edition.last_modified_seconds, self._clock.second
-                )
+                if edition.last_modified_seconds is not None:
+                    edition.last_modified_seconds = min(
+                        edition.last_modified_seconds, self._clock.second
+                    )
                 if edition.identity.content is not None:
                     resource.octets += edition.identity.length
                 resource.may_be_ambiguous = self._may_be_ambiguous(edition, found.edges)
@@ -410,7 +441,7 @@ class Catalogue:
         """Compare with the file system what was found there earlier."""
         if resource.edition is None or resource.may_be_ambiguous:
             return False
-        if resource.edition.last_modified_seconds > self._clock.second:
+        if (resource.edition.last_modified_seconds or 0) > self._clock.second:
             # The clock was set back, and what was of the past is of the future now.
             return False
         return self._stat(resource.names) == resource.edition.version
@@ -442,7 +473,8 @@ class Catalogue:
             for resource in [*self._files.entries(), *self._absences.entries()]:
                 self._on_end(resource)
         elif isinstance(dependent, Sidecar):
-            dependent.distrust(is_written=is_written)
+            if is_written:
+                dependent.note_write()
             if isinstance(dependent.resource, Resource):
                 self._on_end(dependent.resource)
         elif isinstance(dependent, Resource) and dependent.is_current:
@@ -452,8 +484,8 @@ class Catalogue:
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""
         resource.is_current = False
-        if resource.edition is not None and resource.edition.file is not None:
-            resource.edition.file.distrust(is_written=is_written)
+        if is_written and resource.edition is not None and resource.edition.promise is not None:
+            resource.edition.promise.note_write()
         self._file_codings.forget(resource)
         if self.watch is not None:
             self.watch.forget(resource)

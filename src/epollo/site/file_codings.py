@@ -14,11 +14,13 @@ from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor
 from epollo.site.file_task import FileTask
 from epollo.site.media_types import announce_utf8, select_media_type
+from epollo.site.open_files import SharedFile
 from epollo.site.pieces import FileContent
-from epollo.site.representation import Edition, Representation, SharedFile, keep_sealed
+from epollo.site.promise import Promise
+from epollo.site.representation import Edition, Representation, keep_sealed
 from epollo.site.resolve import Edge, Names
 from epollo.site.sealed import SealedOctets
-from epollo.site.watch import Watch, has_unwatched
+from epollo.site.watch import Watch
 
 OpenContent: TypeAlias = Callable[[Names], tuple[FileContent | None, tuple[Edge, ...]]]
 """Opens what stands at a path; None where that is no file. The edges are what the walk rested on."""
@@ -47,30 +49,33 @@ class Sidecar:
         self.edges = edges
         self.file: SharedFile | None = None
 
-    def distrust(self, *, is_written: bool) -> None:
-        """Look at the file with every step from now on; or end it, where it was written to."""
+    def note_write(self) -> None:
+        """Take in that the name of the file was told to be written to."""
         if self.file is not None:
-            self.file.distrust(is_written=is_written)
+            self.file.promise.note_write()
 
 
 class FileCodings:
     """The codings of the large files of a catalogue.
 
-    ``grow`` counts octets that are kept for a resource, ``on_change`` is called when there is something
-    better to answer with. ``coded_octets_limit`` is how long a coding may be to be kept.
+    ``promise`` returns what is promised of an open file. ``grow`` counts octets that are kept for a
+    resource, ``on_change`` is called when there is something better to answer with.
+    ``coded_octets_limit`` is how long a coding may be to be kept.
     """
 
     def __init__(
         self,
         open_content: OpenContent,
+        promise: Callable[[int], Promise],
         watch: Watch | None,
+        *,
         report: Callable[[str], None],
         grow: Callable[[Names, int], None],
         on_change: Callable[[], None],
-        *,
         coded_octets_limit: int,
     ) -> None:
         self._open_content = open_content
+        self._promise = promise
         self._watch = watch
         self._report = report
         self._grow = grow
@@ -103,9 +108,8 @@ class FileCodings:
 
     def forget(self, resource: Codable) -> None:
         """Let go of the sidecar files of a resource that has ended."""
-        for sidecar in resource.sidecars.values():
-            sidecar.distrust(is_written=False)
-            if self._watch is not None:
+        if self._watch is not None:
+            for sidecar in resource.sidecars.values():
                 self._watch.forget(sidecar)
 
     def refuse(self, resource: Codable, suffix: bytes, reason: str) -> None:
@@ -155,12 +159,18 @@ class FileCodings:
         edition = self._find_edition(resource)
         if edition is None or not SharedFile.may_have_more():
             return
+        descriptor = content.take_descriptor()
+        try:
+            promise = self._promise(descriptor)
+        except OSError:
+            os.close(descriptor)
+            return
         sidecar = resource.sidecars[coding]
-        sidecar.file = SharedFile(
-            content.take_descriptor(),
-            content.version,
-            is_watched=not has_unwatched(sidecar.edges),
-        )
+        sidecar.file = SharedFile(descriptor, promise)
+        if promise.seen != content.version:
+            # Another content than the one that was read through.
+            sidecar.file = None
+            return
         whole = FileSegment(sidecar.file, 0, content.length)
         edition.add(coding, Representation(whole, content.length, entity_tag))
         self._on_change()

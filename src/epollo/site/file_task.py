@@ -18,8 +18,8 @@ from epollo.site.codings import (
     encode_pieces,
     worthwhile_octets,
 )
+from epollo.site.entity_tags import tag_pieces
 from epollo.site.pieces import FileContent, Readable, read_pieces
-from epollo.site.representation import tag_pieces
 from epollo.site.sealed import SealedOctets, seal
 from epollo.site.sidecars import find_fault
 from epollo.site.zstd import ZstdError

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from epollo.site.representation import Version, version_of
+from epollo.site.version import Version, version_of
 
 PIECE_OCTETS: Final = 256 * 1024
 
