@@ -174,8 +174,11 @@ class Server:
             self.process.stdout.close()
 
 
-def await_coding(server: Server, target: str, *codings: str, timeout_seconds: float = 60) -> None:
-    """Ask for a file until it is answered in each coding: they are made in the background."""
+def await_coding(server: Server, target: str, *codings: str, timeout_seconds: float = 300) -> None:
+    """Ask for a file until it is answered in each coding: they are made in the background.
+
+    At the lowest priority, so that on a busy machine it takes long.
+    """
     end = time.monotonic() + timeout_seconds
     for coding in codings:
         request = f"HEAD {target} HTTP/1.0\r\nAccept-Encoding: {coding}\r\n\r\n".encode()
