@@ -43,6 +43,9 @@ class OpenedFile:
         return self.is_settled
 
     def is_unchanged(self, second: int) -> bool:
+        return self.may_send_on(second)
+
+    def may_send_on(self, second: int) -> bool:
         self.checked_second = second
         return not self.has_changed
 
@@ -160,6 +163,7 @@ def test_a_fault_of_the_site_is_500_and_told(
         peer = harness.connect(b"GET /fault HTTP/1.1\r\nHost: a\r\n\r\n")
         harness.settle(peer)
         assert statuses(peer) == [500]
+        assert b"\r\nCache-Control: no-cache\r\n" in peer.received
         assert peer.is_closed
         (line,) = harness.reports
         assert "a bug" in line

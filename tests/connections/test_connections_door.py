@@ -49,6 +49,7 @@ def test_beyond_the_limit_the_answer_is_503(harness: InProcess) -> None:
     assert refused.is_let_go()
     assert statuses(refused) == [503]
     assert b"\r\nRetry-After: 5\r\n" in refused.received
+    assert b"\r\nCache-Control: no-cache\r\n" in refused.received
     assert b"\r\nConnection: close\r\n" in refused.received
     assert refused.is_closed
     assert not refused.is_reset

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from conftest import require_descriptors
 from epollo.errors import EpolloError
 from epollo.loop import READABLE, WRITABLE, EventLoop, Handler, SystemClock
 from epollo.pollers import POLLERS, OpenPoller, open_poller
@@ -124,6 +125,68 @@ def test_first_handler_is_called_in_its_turn_only(table: Table) -> None:
     table.loop.add_first(first.descriptor, first)
     table.seat("other").raise_hand()
     assert table.batch() == ["other"]
+
+
+class ListPoller:
+    """A poller that reports what it is told to."""
+
+    def __init__(self) -> None:
+        self.batch: list[tuple[int, int]] = []
+
+    def register(self, descriptor: int, events: int) -> None:
+        """Watch nothing."""
+
+    def modify(self, descriptor: int, events: int) -> None:
+        """Watch nothing."""
+
+    def unregister(self, descriptor: int) -> None:
+        """Watch nothing."""
+
+    def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:  # noqa: ARG002
+        return self.batch
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+@pytest.mark.parametrize(("reported", "is_called"), [(1022, False), (1023, True), (1024, True)])
+def test_first_handler_is_called_where_the_report_may_be_cut_off(
+    reported: int, is_called: bool
+) -> None:
+    poller = ListPoller()
+    loop = EventLoop(OpenPoller("list", poller, POLLERS["epoll"].traits), print, HandClock())
+    calls: list[str] = []
+    first, other = Guest("first", calls), Guest("other", calls)
+    loop.add_first(first.descriptor, first)
+    loop.add(other.descriptor, other)
+    for guest in (first, other):
+        guest.raise_hand()
+    poller.batch = [(1_000_000 + number, READABLE) for number in range(reported - 1)]
+    poller.batch.append((other.descriptor, READABLE))
+    loop.run_batch(0)
+    assert calls == (["first", "other"] if is_called else ["other"])
+    for guest in (first, other):
+        guest.close()
+    loop.close()
+
+
+@pytest.mark.parametrize("poller_name", ["busy", "poll", "epoll"])
+def test_first_handler_goes_before_more_than_a_report_holds(poller_name: str) -> None:
+    """``select.epoll.poll`` returns 1,023 of them, in the order in which they became ready."""
+    require_descriptors(2 * 1200 + 100)
+    table = Table(poller_name)
+    others = [table.seat(f"other {number}") for number in range(1200)]
+    first = table.make_guest("first")
+    table.loop.add_first(first.descriptor, first)
+    for guest in (*others, first):
+        guest.raise_hand()
+    calls = table.batch()
+    assert calls[0] == "first"
+    assert len(calls) > 1000
+    table.batch()
+    for guest in table.guests:
+        guest.close()
+    table.loop.close()
 
 
 def test_first_handler_that_leaves(table: Table) -> None:
@@ -370,6 +433,19 @@ def test_deadline_that_is_set_again_when_it_has_come(table: Table) -> None:
 
     guest.at_deadline = again
     assert [table.turn(1) for _ in range(3)] == [["guest is due"]] * 3
+
+
+def test_deadline_that_stays_where_it_is_is_due_again_a_second_later(table: Table) -> None:
+    guest = table.seat("guest", table.clock.now + 1)
+
+    def leave_it() -> None:
+        guest.deadline = table.clock.now - 10
+
+    guest.at_deadline = leave_it
+    assert table.turn(1) == ["guest is due"]
+    # The loop may sleep meanwhile: nobody is due at once.
+    assert [table.batch() for _ in range(3)] == [[]] * 3
+    assert table.turn(1) == ["guest is due"]
 
 
 def test_waiting_ends_with_the_next_deadline() -> None:

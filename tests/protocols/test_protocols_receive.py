@@ -1,14 +1,17 @@
 """One peer's side of HTTP/1: the same events however the octets are split."""
 
 import itertools
+import re
+import sys
 from typing import NamedTuple
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from epollo.http.message import Request
 from epollo.protocols.contract import Refusal
-from epollo.protocols.http1 import HeadReader, Http1, Limits
+from epollo.protocols.http1 import HeadReader, Http1, Limits, head
 from epollo.site.respond import RELEVANT_FIELDS
 
 LIMITS = Limits(request_line_octets=40, head_octets=200, fields=4, content_octets=30)
@@ -177,3 +180,65 @@ def test_what_may_be_recalled() -> None:
         incoming = next_request(protocol)
         assert isinstance(incoming, Incoming)
         assert incoming.may_recall == may_recall, octets
+
+
+def test_what_was_judged_of_one_head_is_forgotten_with_it() -> None:
+    protocol = Http1(HeadReader(Limits(), RELEVANT_FIELDS))
+    protocol.receive(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100)
+    assert protocol.next() is None
+    protocol.receive(b"\r\n\r\nGET /\x00")
+    assert isinstance(protocol.next(), bytes)
+    assert protocol.next() == Refusal(400)
+
+
+@pytest.mark.parametrize("piece_octets", [1, 150, 1000])
+def test_what_stands_behind_the_limit_of_a_head_does_not_count(piece_octets: int) -> None:
+    protocol = Http1(HeadReader(LIMITS, RELEVANT_FIELDS))
+    octets = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 172 + b"\x00"
+    assert octets.index(b"\x00") == 200
+    events = []
+    for start in range(0, len(octets), piece_octets):
+        protocol.receive(octets[start : start + piece_octets])
+        events.append(protocol.next())
+    assert next(event for event in events if event is not None) == Refusal(431)
+
+
+class CountingPattern:
+    """A pattern that counts the octets which it is given to search."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self.octets = 0
+        self._pattern = pattern
+
+    def search(
+        self, octets: bytes, begin: int = 0, end: int = sys.maxsize
+    ) -> re.Match[bytes] | None:
+        self.octets += max(0, min(len(octets), end) - begin)
+        return self._pattern.search(octets, begin, end)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"GET /" + b"a" * 7000,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20_000,
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 90,
+        b"\r\n" * 1000,
+    ],
+    ids=["target", "field", "fields", "empty lines"],
+)
+@pytest.mark.parametrize("piece_octets", [1, 7])
+def test_each_octet_of_a_drip_is_judged_once(
+    monkeypatch: pytest.MonkeyPatch, octets: bytes, piece_octets: int
+) -> None:
+    pattern = CountingPattern(head._FORBIDDEN)
+    monkeypatch.setattr(head, "_FORBIDDEN", pattern)
+    protocol = Http1(HeadReader(Limits(), RELEVANT_FIELDS))
+    for start in range(0, len(octets), piece_octets):
+        protocol.receive(octets[start : start + piece_octets])
+        assert protocol.next() is None
+    # The last of a piece may be a CR, and is looked at again with what follows it.
+    assert pattern.octets <= 2 * len(octets) + 200
+    # What is no octet of a head is found all the same.
+    protocol.receive(b"\x00")
+    assert protocol.next() == Refusal(400)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, Server, rest
+from conftest import Serve, Server, open_for_all, rest
 from linux.confined import ABI
 from server.workers import Load, await_line, await_true, children, refusal
 
@@ -163,6 +163,8 @@ def test_a_root_that_is_switched_is_followed_soon_and_loses_nothing(
             assert time.monotonic() - begun < 5
             if sandbox == "auto" and ABI:
                 await_line(server, "new workers serve", number)
+                # The old ones accept until the parent has told them to finish.
+                assert await_true(lambda: len(children(server.pid)) == 2)
             # Both workers, not just the one that was asked first.
             assert all(server.get("/") == contents[number] for _ in range(20))
     assert load.failures == []
@@ -192,8 +194,7 @@ def test_a_root_that_nobody_can_follow_is_told_of_once_each_time(
 def test_a_new_root_that_the_user_may_not_read_is_followed_when_it_may(
     serve: Serve, tmp_path: Path
 ) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_for_all(tmp_path)
     for name in ("one", "two"):
         (tmp_path / name).mkdir(0o755)
         (tmp_path / name / "index.html").write_text(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, receive_content, receive_head
+from conftest import Serve, open_for_all, receive_content, receive_head
 from linux.confined import ABI
 from server.workers import (
     Load,
@@ -250,9 +250,7 @@ def test_a_path_that_may_not_be_removed_any_more_is_left(
         pytest.skip("this kernel has no Landlock")
     if "nobody" in words and os.geteuid():
         pytest.skip("only root can become somebody else")
-    # pytest's own folders are for nobody else.
-    for folder in (site, *site.parents[:3]):
-        folder.chmod(0o755)
+    open_for_all(site)
     server = serve(site, "--quiet", "--unix", str(path), *words)
     assert server.stop() == 0
     assert server.stderr == ""

@@ -95,6 +95,7 @@ def measure_growth(server: Server, forms: tuple[Form, ...], first: int, more: in
     return server.resident_octets() - before
 
 
+@pytest.mark.long
 def test_flood_of_all_kinds(serve: Serve, root: Path) -> None:
     server = serve(root, "--quiet")
     assert measure_growth(server, FORMS, 50_000, 150_000) < GROWTH_OCTETS_LIMIT
@@ -128,6 +129,21 @@ def test_files_are_kept_within_the_size_of_the_cache(tmp_path: Path) -> None:
             assert ground.get(f"/{number}.bin")[:6] == b"%06d" % number
             assert ground.catalogue._files.octets <= MEBIBYTE
         assert len(ground.catalogue._files) > 50
+
+
+def test_files_that_were_asked_for_a_thousand_times_make_room_for_others(tmp_path: Path) -> None:
+    """Of so many requests only the last few count: the cache would turn as often in search of room."""
+    for number in range(60):
+        (tmp_path / f"{number}.bin").write_bytes(b"%06d" % number * 2000)
+    former, between, later = range(20), range(20, 30), range(30, 50)
+    with Ground(tmp_path, cache_octets=300_000) as ground:
+        # What was asked for again when there was no room any more is in the main queue.
+        for times, numbers in ((2, former), (1, between), (1000, former), (6, later)):
+            for _ in range(times):
+                for number in numbers:
+                    ground.get(f"/{number}.bin")
+        kept = [(b"%d.bin" % number,) for number in later]
+        assert sum(ground.catalogue._files.get(names) is not None for names in kept) >= 18
 
 
 def test_nothing_depends_on_what_was_evicted(tmp_path: Path) -> None:
@@ -188,7 +204,7 @@ def test_a_resource_does_not_grow_while_there_is_no_room_for_its_codings(
         assert not resource.is_offered
 
 
-def ignore(*_: bytes) -> None:
+def ignore(*_: object) -> None:
     """Take what a compressor hands on, and do nothing."""
 
 

@@ -22,6 +22,7 @@ from epollo.connections.connection import (
 from epollo.connections.door import Arrival
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.message import Segment
 from epollo.http.status import respond_plainly
 from epollo.loop import READABLE
@@ -214,7 +215,7 @@ class Http1Connection(Connection):
             response = service.respond(request)
         except Exception as fault:
             service.report(describe_fault(fault))
-            response = respond_plainly(500)
+            response = respond_plainly(500, (NO_CACHE_FIELD,))
             may_persist = False
         answer = protocol.render(request, response, may_persist=may_persist)
         if recall is not None and protocol.is_whole and response.basis is not None:

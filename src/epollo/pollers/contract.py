@@ -63,6 +63,8 @@ class Traits(NamedTuple):
     """A call that returns this many descriptors may have left some out."""
     descriptor_limit: float
     """The first descriptor that the poller cannot name."""
+    is_ordered: bool
+    """Whether only descriptors that are ready are reported, in the order of registration or readiness."""
 
 
 class OpenPoller(NamedTuple):

@@ -15,7 +15,9 @@ from typing import Final
 from epollo.pollers.contract import Traits
 
 # select.epoll.poll returns at most FD_SETSIZE - 1 events at once (Modules/selectmodule.c).
-TRAITS: Final = Traits(is_instant=True, batch_limit=1023, descriptor_limit=math.inf)
+TRAITS: Final = Traits(
+    is_instant=True, batch_limit=1023, descriptor_limit=math.inf, is_ordered=True
+)
 
 
 def open_epoll() -> select.epoll:

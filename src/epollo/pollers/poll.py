@@ -10,7 +10,9 @@ from typing import Final
 
 from epollo.pollers.contract import Traits
 
-TRAITS: Final = Traits(is_instant=False, batch_limit=math.inf, descriptor_limit=math.inf)
+TRAITS: Final = Traits(
+    is_instant=False, batch_limit=math.inf, descriptor_limit=math.inf, is_ordered=True
+)
 
 
 class PollPoller:

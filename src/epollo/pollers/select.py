@@ -15,7 +15,9 @@ from epollo.pollers.contract import READABLE, WRITABLE, Traits
 FD_SETSIZE: Final = 1024
 """Bits in an ``fd_set``: fixed when the C library was built (select(2), Notes)."""
 
-TRAITS: Final = Traits(is_instant=False, batch_limit=math.inf, descriptor_limit=FD_SETSIZE)
+TRAITS: Final = Traits(
+    is_instant=False, batch_limit=math.inf, descriptor_limit=FD_SETSIZE, is_ordered=False
+)
 
 
 class SelectPoller:

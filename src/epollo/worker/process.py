@@ -23,8 +23,11 @@ from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings, load_settings
+from epollo.site.cache_policy import CachePolicy
 from epollo.site.compressor import Compressor
+from epollo.site.mounts import Mounts, open_mounts
 from epollo.site.respond import Site
+from epollo.site.tagging import Tagging
 from epollo.terminal import open_streams, report
 from epollo.transports.listening import BACKLOG, adopt, is_listening
 from epollo.worker.compose import Entrance, confine_to, make_service, open_catalogue
@@ -50,7 +53,8 @@ class Worker:
     """A server in one process and one thread.
 
     ``supervisor`` is the way to the parent that replaces this worker when it cannot serve on; None
-    where there is none.
+    where there is none. ``mounts`` tells of mounts, and is opened by the caller, before the worker gives
+    up its rights.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Worker:
         report: Callable[[str], None],
         log: AccessLog | None,
         supervisor: Orders | None = None,
+        *,
+        mounts: Mounts | None = None,
     ) -> None:
         """Raise `OperatorError` where the settings ask for what cannot be had."""
         # Looked at in any case: what is wrong there is to be known before it is needed.
@@ -76,11 +82,19 @@ class Worker:
         self._loop = EventLoop(opened, report)
         self._catalogue = open_catalogue(settings, self._loop, report, self._on_root_out_of_reach)
         self._wakeup = Wakeup(self._loop)
+        self._catalogue.tagging = Tagging(self._wakeup.call)
         self._compressor = Compressor(self._wakeup.call) if settings.compress else None
+        site = Site(
+            self._catalogue,
+            self._loop.clock,
+            self._compressor,
+            CachePolicy(settings.cache_control, report),
+            is_behind_gateway=settings.has_proxy_protocol,
+        )
         self._service = make_service(
             settings,
             self._loop,
-            Site(self._catalogue, self._loop.clock, self._compressor).respond,
+            site.respond,
             report,
             log,
             look_for_changes=self._look_for_changes,
@@ -92,15 +106,18 @@ class Worker:
         if self._catalogue.watch is not None:
             self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
             signal_readiness(self._catalogue.watch.descriptor, self._service.note_change)
+        self._mounts = mounts
+        if mounts is not None:
+            mounts.on_change = self._catalogue.look_anew
+            if opened.traits.is_ordered:
+                # Before the listeners: what is told of in this order is seen in it.
+                self._loop.add(mounts.descriptor, mounts)
         self._entrance = Entrance(self._service, proxies if settings.has_proxy_protocol else None)
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGHUP; then finish what is under way, within the grace."""
-        # What stands now stays: no collection needs to look at it again.
-        gc.collect()
-        gc.freeze()
         gc.set_threshold(_COLLECTION_THRESHOLD)
         try:
             self._loop.run()
@@ -217,11 +234,15 @@ class Worker:
         self._wakeup.close(gives_back=False)
         self._loop.close()
         self._catalogue.close()
+        if self._mounts is not None:
+            self._mounts.close()
 
     def _look_for_changes(self) -> None:
         self._service.is_report_instant = self._loop.traits.is_instant
         if self._catalogue.watch is not None:
             self._catalogue.watch.on_ready(0)
+        if self._mounts is not None and not self._loop.traits.is_ordered:
+            self._mounts.look()
 
 
 def main() -> None:
@@ -239,7 +260,7 @@ def main() -> None:
     try:
         listening = adopt(orders["sockets"])
         log = open_log(settings, report, supervisor.take_log_descriptor)
-        worker = Worker(settings, listening, report, log, supervisor)
+        worker = Worker(settings, listening, report, log, supervisor, mounts=open_mounts())
         for one in listening:
             if not is_listening(one):
                 one.listen(BACKLOG)

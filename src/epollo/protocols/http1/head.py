@@ -25,8 +25,8 @@ import re
 from typing import Any, Final, NamedTuple
 
 from epollo.generations import Generations
-from epollo.http.fields import is_host, parse_content_length
-from epollo.http.grammar import OWS_OCTETS, parse_list
+from epollo.http.fields import is_host, is_token, parse_content_length
+from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.http.message import FieldLine, Request
 from epollo.http.target import Target, TargetForm, parse_target
 from epollo.protocols.contract import Refusal
@@ -43,6 +43,12 @@ _REQUEST_LINE: Final = re.compile(
 # field-vchar = VCHAR / obs-text                                     RFC 9110 section 5.5
 _FIELD_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):([\t\x20-\x7e\x80-\xff]*+)")
 
+# transfer-coding    = token *( OWS ";" OWS transfer-parameter )      RFC 9112 section 7
+# transfer-parameter = token BWS "=" BWS ( token / quoted-string )
+_TRANSFER_CODING: Final = re.compile(
+    rb"%b++(?:%b;%b%b++%b=%b%b)*" % (TCHAR, OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
+)
+
 # An octet that no line may hold: a control other than HTAB, and a CR that no LF follows. A CR at the
 # end may still be the first half of a CRLF.
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0a-\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)")
@@ -55,6 +61,8 @@ METHODS: Final = frozenset(
     (b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"PATCH", b"TRACE", b"CONNECT")
 )
 """The methods that we know; any other is answered 501 (RFC 9110 section 9.1)."""
+
+_LONGEST_METHOD_OCTETS: Final = max(map(len, METHODS))
 
 FRAMING_FIELDS: Final = frozenset(
     (b"connection", b"content-length", b"expect", b"host", b"transfer-encoding")
@@ -252,7 +260,7 @@ class HeadReader:
         if len(line) <= limit:
             return None
         if line[limit : limit + 1] != b"\r":
-            return refuse(414, line)
+            return refuse(_judge_overlong(line[: limit + 1]), line)
         return refuse(400, line) if len(line) > limit + 1 else None
 
     def _ignore(self, line: bytes) -> None:
@@ -308,6 +316,17 @@ def _recollect_lines() -> Generations[bytes, Any]:
 _ONLY_ONCE: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
 
 
+def _judge_overlong(line: bytes) -> int:
+    """Return the status for a request line that is too long, of which this is the begin.
+
+    RFC 9112 section 3: it is 501 for a method longer than any that we know, 414 for a target.
+    """
+    method = line.partition(b" ")[0]
+    if len(method) <= _LONGEST_METHOD_OCTETS:
+        return 414
+    return 501 if is_token(method) else 400
+
+
 def _suits(form: TargetForm, method: bytes) -> bool:
     """Tell whether a method may come with this form of target (RFC 9112 section 3.2)."""
     if form is TargetForm.AUTHORITY:
@@ -332,8 +351,10 @@ def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
             return 400
         coding = fields[b"transfer-encoding"].lower()
         if coding != b"chunked":
+            # Where the last coding is not chunked, no content can be told from what follows it.
             is_framed = coding.rpartition(b",")[2].strip(OWS_OCTETS) == b"chunked"
-            return 501 if is_framed else 400
+            is_valid = all(map(_TRANSFER_CODING.fullmatch, parse_list(coding)))
+            return 501 if is_framed and is_valid else 400
         content_length = None
     elif b"content-length" in fields:
         content_length = int(fields[b"content-length"])

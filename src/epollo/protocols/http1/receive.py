@@ -17,7 +17,7 @@ from epollo.protocols.http1.head import Head, HeadReader, refuse
 from epollo.protocols.http1.render import Frames, end_answer, render_answer, render_refusal
 
 _EMPTY_LINE: Final = b"\r\n"
-_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
+_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)+")
 _HEAD_END: Final = b"\r\n\r\n"
 
 

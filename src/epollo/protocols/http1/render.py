@@ -6,6 +6,7 @@ and an end that says whether the connection persists (`Frames`).
 
 from typing import Final
 
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.message import PERMANENT, FieldLine, Request, Response
 from epollo.http.status import REASONS, respond_plainly
 from epollo.http.target import Target
@@ -89,7 +90,7 @@ def render_answer(
 
 def render_refusal(refusal: Refusal, fields: tuple[FieldLine, ...] = ()) -> Answer:
     """Return the last answer to a peer whose octets make no request, with more ``fields``."""
-    response = respond_plainly(refusal.status, fields)
+    response = respond_plainly(refusal.status, (NO_CACHE_FIELD, *fields))
     rendered = render_fields(response)
     return Answer(
         refusal.status,

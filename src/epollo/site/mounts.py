@@ -1,0 +1,59 @@
+"""What is mounted: a mount over a folder changes what stands there, and inotify tells nothing of it.
+
+The kernel marks /proc/self/mountinfo when anything is mounted or unmounted, until the next look
+(proc_pid_mountinfo(5)), and has it readable at all times, which is of no use in a loop. So it stands in
+an epoll of its own that asks for the mark alone, and that is readable when the mark has come. The look
+of the loop at that epoll takes the mark away: to be called at all is the news.
+"""
+
+import os
+import select
+from collections.abc import Callable
+
+from epollo.loop import Handler
+
+
+class Mounts(Handler):
+    """The handler that calls ``on_change`` when something was mounted or unmounted.
+
+    It has to be made before the process gives up the right to open the file.
+    """
+
+    __slots__ = ("_epoll", "_mountinfo", "descriptor", "on_change")
+
+    def __init__(self) -> None:
+        """Raise `OSError` where there is no /proc."""
+        self.on_change: Callable[[], None] = _do_nothing
+        self._mountinfo = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        self._epoll = select.epoll()
+        self._epoll.register(self._mountinfo, select.EPOLLPRI)
+        self.descriptor: int = self._epoll.fileno()
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Act on a mount; a call without need has things looked at once more."""
+        self.on_change()
+
+    def look(self) -> None:
+        """Act on a mount, if there was one; for where no poller tells."""
+        if self._epoll.poll(0):
+            self.on_change()
+
+    def on_fault(self, fault: Exception) -> None:
+        """Go on: the next mount is told of all the same."""
+
+    def close(self) -> None:
+        """Look no more."""
+        self._epoll.close()
+        os.close(self._mountinfo)
+
+
+def open_mounts() -> Mounts | None:
+    """Return what tells of mounts; None without /proc, where a mount is seen within a second."""
+    try:
+        return Mounts()
+    except OSError:
+        return None
+
+
+def _do_nothing() -> None:
+    """Nothing depends on mounts yet."""
