@@ -67,7 +67,6 @@ def ask_for_octets(octets: int, *, is_always_another: bool) -> Workload:
 
 
 _COPIED = "a range of up to 16 KiB of it is copied"
-_RARE = "collections of garbage are rare"
 TRICKS = (
     Trick("sealed", "content from 64 KiB on is a sealed file", choose_workload("100k")),
     Trick("copied", _COPIED, ask_for_octets(100, is_always_another=False)),
@@ -75,8 +74,6 @@ TRICKS = (
     Trick("copied", _COPIED, ask_for_octets(8_000, is_always_another=True)),
     Trick("copied", _COPIED, ask_for_octets(15_000, is_always_another=True)),
     Trick("copied", _COPIED, ask_for_octets(15_000, is_always_another=False)),
-    Trick("rare", _RARE, choose_workload("unique")),
-    Trick("rare", _RARE, choose_workload("new-connection")),
 )
 
 

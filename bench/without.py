@@ -3,7 +3,6 @@
 For tricks.py, which measures what each of them is worth. The arguments are epollo's.
 """
 
-import gc
 import sys
 from collections.abc import Callable
 
@@ -21,15 +20,9 @@ def copy_no_ranges() -> None:
     respond._COPIED_OCTETS = 0  # type: ignore[misc]
 
 
-def collect_often() -> None:
-    """Look for garbage in circles as often as the interpreter does by itself."""
-    gc.set_threshold = lambda *_: None  # type: ignore[assignment]
-
-
 TRICKS: dict[str, Callable[[], None]] = {
     "sealed": keep_octets,
     "copied": copy_no_ranges,
-    "rare": collect_often,
 }
 
 

@@ -6,13 +6,10 @@ The interpreter is no exception: what it would read from its own folders later i
 """
 
 import codecs
-import contextlib
 import importlib
 import os
 import time
 from typing import Final
-
-from inotify_simple import INotify
 
 from epollo.errors import OperatorError
 from epollo.linux.landlock import describe_handled, find_abi, restrict_to_reading
@@ -82,9 +79,6 @@ def preload() -> None:
         importlib.import_module(module)
     for codec in _LATE_CODECS:
         codecs.lookup(codec)
-    # inotify_simple looks for the C library when it is first used, with programs and temporary files.
-    with contextlib.suppress(OSError, AttributeError):
-        INotify().close()
     # localtime_r(3) reads the time zone once.
     time.tzset()
     time.localtime()

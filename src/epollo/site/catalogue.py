@@ -126,6 +126,9 @@ class Catalogue:
         try:
             self.watch = Watch(self._on_end, report)
         except (OSError, AttributeError) as error:
+            # EMFILE may be the limit of inotify instances (inotify_init(2)), beyond which files are
+            # served all the same. Where it is the limit of descriptors, this raises it again.
+            os.close(os.dup(self._root))
             self.watch = None
             report(f"no inotify here ({error}); changes are seen within a second")
         self._promises = Promises(self.watch)
