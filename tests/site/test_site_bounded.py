@@ -14,7 +14,8 @@ import pytest
 from conftest import Serve, Server
 from epollo.settings import MEBIBYTE
 from epollo.site.compressor import Compressor, Task
-from epollo.site.representation import KeptFile, Representation, _keep, tag_content
+from epollo.site.entity_tags import tag_content
+from epollo.site.representation import KeptFile, Representation, _keep
 from site_grounds import Ground, count_descriptors
 
 BATCH = 50
