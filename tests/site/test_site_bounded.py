@@ -4,6 +4,7 @@ By default 50,000 requests of each kind are sent to fill what is bounded, and 15
 it is; marked slow, a million.
 """
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from conftest import Serve, Server
 from epollo.settings import MEBIBYTE
 from epollo.site.compressor import Compressor, Task
-from site_grounds import Ground
+from epollo.site.entity_tags import tag_content
+from epollo.site.representation import KeptFile, Representation, _keep
+from site_grounds import Ground, count_descriptors
 
 BATCH = 50
 GROWTH_OCTETS_LIMIT = 4 * MEBIBYTE
@@ -214,3 +217,29 @@ def test_a_compressor_that_is_full_takes_nothing(monkeypatch: pytest.MonkeyPatch
     task = Task(b"", {}, lambda: True, ignore, ignore)
     assert not compressor.has_room()
     assert not compressor.add(task)
+
+
+def test_descriptors_of_content_that_is_kept_are_bounded() -> None:
+    """Beyond so many sealed files content is kept as octets; what is let go of makes room."""
+    gc.collect()
+    # Another test's may still be there.
+    room = 512 - KeptFile._count
+    kept = [Representation(_keep(b"x" * 65_536), 65_536, tag_content(b"")) for _ in range(514)]
+    are_octets = [isinstance(one.content, bytes) for one in kept]
+    assert are_octets == [False] * room + [True] * (514 - room)
+    assert {one.read() for one in kept[-3:]} == {b"x" * 65_536}
+    del kept[0]
+    gc.collect()
+    assert not isinstance(_keep(b"x" * 65_536), bytes)
+    assert isinstance(_keep(b"x" * 65_535), bytes)
+
+
+def test_descriptors_of_files_that_are_not_kept_are_bounded(tmp_path: Path) -> None:
+    """Beyond so many files that answers share, each answer opens its own."""
+    for number in range(140):
+        (tmp_path / f"{number}.bin").write_bytes(b"%d" % number * 3000)
+    with Ground(tmp_path, kept_octets_limit=0) as ground:
+        before = count_descriptors()
+        for number in range(140):
+            assert ground.get(f"/{number}.bin") == b"%d" % number * 3000
+        assert 100 < count_descriptors() - before <= 128

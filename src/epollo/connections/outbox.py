@@ -149,7 +149,7 @@ class Outbox:
         files = {id(part.file): part.file for part in read.values()}
         if any(
             len(octets) < part.length for octets, part in zip(contents, read.values(), strict=True)
-        ) or not all(file.is_unchanged(second) for file in files.values()):
+        ) or not all(file.may_send_on(second) for file in files.values()):
             raise VersionEndedError
         for index, octets in zip(read, contents, strict=True):
             self._segments[index] = memoryview(octets)

@@ -9,21 +9,16 @@ The price is one watch per folder in use, one wake-up per batch of changes, and 
 Where a folder cannot be watched, or events were lost, the check by ``stat`` (`catalogue`) remains.
 """
 
-import ctypes
 import os
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final, Protocol
 
-import inotify_simple
-from inotify_simple import INotify, flags, parse_events
+from inotify_simple import flags, parse_events
 
+from epollo.linux.inotify import INotify
 from epollo.loop import Handler
 from epollo.site.resolve import Edge
-
-# When it is first used, INotify looks for the C library by ldconfig(8), a compiler and temporary files,
-# each of which may be missing or refused. The library is in this process already.
-inotify_simple._libc = ctypes.CDLL(None, use_errno=True)
 
 UNWATCHED: Final = -1
 """The number of a folder that cannot be watched."""
