@@ -46,12 +46,13 @@ from epollo.http.status import respond_plainly
 from epollo.http.target import HttpsTarget, TargetForm, decode_path, encode_path
 from epollo.loop import Clock
 from epollo.site.cache_policy import CachePolicy
-from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
+from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.open_files import OpenFile
 from epollo.site.refusals import OPTIONS, Refusals
 from epollo.site.representation import Edition, KeptFile, Representation
 from epollo.site.resolve import Kind, is_hidden
+from epollo.site.resource import NAME_OCTETS, Resource
 
 INDEX: Final = b"index.html"
 NOT_FOUND_PAGE: Final = b"404.html"
