@@ -17,6 +17,7 @@ from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_task import FileTask
+from epollo.site.policy import Policy
 from epollo.site.respond import Site
 
 START_SECOND = 4_000_000_000
@@ -116,6 +117,7 @@ class Ground:
         clock: TurnedClock | None = None,
         cache_control: str = "auto",
         compressor: Compressor | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.root = root
         self.clock = TurnedClock() if clock is None else clock
@@ -128,7 +130,9 @@ class Ground:
             kept_octets_limit=kept_octets_limit,
         )
         self.cache_policy = CachePolicy(cache_control, self.reports.append)
-        self.site = Site(self.catalogue, self.clock, compressor, self.cache_policy)
+        self.site = Site(
+            self.catalogue, self.clock, compressor, policy or Policy(self.cache_policy)
+        )
 
     def ask(
         self,

@@ -22,7 +22,8 @@ from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
-from epollo.site.respond import RELEVANT_FIELDS, Site
+from epollo.site.policy import RELEVANT_FIELDS
+from epollo.site.respond import Site
 
 # Far more than any exchange here takes: who is not done by then never will be.
 _BATCHES_LIMIT = 10_000

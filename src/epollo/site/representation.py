@@ -79,6 +79,21 @@ class KeptFile:
         """Do nothing: the file is closed when nothing refers to it any more."""
 
 
+class Answers:
+    """The answers 200 and 304 with one representation, each made when it is first asked for.
+
+    They have the ``fields`` that the rules add for a path; paths with other rules may lead to the same
+    file.
+    """
+
+    __slots__ = ("fields", "not_modified", "ok")
+
+    def __init__(self, fields: tuple[object, ...]) -> None:
+        self.fields = fields
+        self.ok: Response | None = None
+        self.not_modified: Response | None = None
+
+
 class Representation:
     """The content of a version in one content coding, with the answers that consist of it.
 
@@ -86,15 +101,20 @@ class Representation:
     the better way to send it; ``length`` is octets.
     """
 
-    __slots__ = ("content", "entity_tag", "length", "not_modified", "ok")
+    __slots__ = ("_answers", "content", "entity_tag", "length")
 
     def __init__(self, content: Segment | None, length: int, entity_tag: EntityTag) -> None:
         self.content = content
         self.length = length
         self.entity_tag = entity_tag
-        self.ok: Response | None = None
-        """The answer 200, made when it is first asked for; and below, the answer 304."""
-        self.not_modified: Response | None = None
+        self._answers: Answers | None = None
+
+    def find_answers(self, fields: tuple[object, ...]) -> Answers:
+        """Return the answers with these fields; those with the fields asked for last are kept."""
+        answers = self._answers
+        if answers is None or answers.fields != fields:
+            answers = self._answers = Answers(fields)
+        return answers
 
     def read(self) -> bytes:
         """Return the content that is kept; no octets where none is."""

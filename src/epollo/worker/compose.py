@@ -15,7 +15,6 @@ from epollo.loop import EventLoop
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import Settings
 from epollo.site.catalogue import Catalogue
-from epollo.site.respond import RELEVANT_FIELDS
 
 
 def open_catalogue(
@@ -45,12 +44,14 @@ def make_service(
     report: Callable[[str], None],
     log: AccessLog | None,
     *,
+    relevant_fields: frozenset[bytes],
     look_for_changes: Callable[[], None],
     connections_limit: int,
 ) -> Service:
     """Return what all connections share.
 
-    ``connections_limit`` is how many suit the descriptors of this process, for settings without one.
+    ``relevant_fields`` are those that an answer may depend on (`Policy`). ``connections_limit`` is how
+    many suit the descriptors of this process, for settings without one.
     """
     limits = Limits(
         settings.request_line_octets_limit,
@@ -61,7 +62,7 @@ def make_service(
     return Service(
         loop,
         respond,
-        HeadReader(limits, RELEVANT_FIELDS),
+        HeadReader(limits, relevant_fields),
         timeouts=Timeouts(
             head=settings.head_seconds,
             idle=settings.idle_seconds,

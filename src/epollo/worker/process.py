@@ -26,6 +26,7 @@ from epollo.settings import Settings, load_settings
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.compressor import Compressor
 from epollo.site.mounts import Mounts, open_mounts
+from epollo.site.policy import Policy
 from epollo.site.respond import Site
 from epollo.site.tagging import Tagging
 from epollo.terminal import open_streams, report
@@ -84,11 +85,12 @@ class Worker:
         self._wakeup = Wakeup(self._loop)
         self._catalogue.tagging = Tagging(self._wakeup.call)
         self._compressor = Compressor(self._wakeup.call) if settings.compress else None
+        policy = Policy(CachePolicy(settings.cache_control, report))
         site = Site(
             self._catalogue,
             self._loop.clock,
             self._compressor,
-            CachePolicy(settings.cache_control, report),
+            policy,
             is_behind_gateway=settings.has_proxy_protocol,
         )
         self._service = make_service(
@@ -97,6 +99,7 @@ class Worker:
             site.respond,
             report,
             log,
+            relevant_fields=policy.relevant_fields,
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
