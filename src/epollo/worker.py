@@ -176,8 +176,7 @@ class Worker:
         if self._mounts is not None:
             self._mounts.on_change = self._catalogue.look_anew
         if self._mounts is not None and not self._asks_for_mounts:
-            # Before the listeners: what is told of in this order is seen in it.
-            self._loop.add(self._mounts.descriptor, self._mounts)
+            self._loop.add_first(self._mounts.descriptor, self._mounts)
         self._descriptor_limit = FD_SETSIZE if self.poller_name == "select" else math.inf
         self._admission = Admission(self._service)
         if settings.has_proxy_protocol:
