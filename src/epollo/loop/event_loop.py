@@ -134,29 +134,22 @@ class EventLoop:
         if clock.read():
             for on_second in self.on_second:
                 on_second()
-        for pair, handler in self._first:
-            if pair in batch:
-                _call(handler, READABLE)
-            elif len(batch) >= _FULL_BATCH:
-                _call(handler, 0)
-        again: dict[int, Handler] | None = None
-        if self._again:
-            again, self._again = self._again, {}
+        self._call_first(batch)
+        again, self._again = self._again, {}
         handlers = self._handlers
         for descriptor, events in batch:
             if removed and descriptor in removed:
                 # The report was of the former holder of this number, not of who has it now (open(2)).
                 continue
-            ready = handlers.get(descriptor)
-            if ready is not None:
+            handler = handlers.get(descriptor)
+            if handler is not None:
                 try:
-                    ready.on_ready(events)
+                    handler.on_ready(events)
                 except Exception as fault:
-                    ready.on_fault(fault)
-        if again is not None:
-            for descriptor, handler in again.items():
-                if handlers.get(descriptor) is handler:
-                    _call(handler, 0)
+                    handler.on_fault(fault)
+        for descriptor, handler in again.items():
+            if handlers.get(descriptor) is handler:
+                _call(handler, 0)
         if self._deadlines.earliest <= clock.now:
             self._sweep()
 
@@ -166,6 +159,14 @@ class EventLoop:
             raise EpolloError("a running loop cannot be closed")
         self._handlers.clear()
         self._poller.close()
+
+    def _call_first(self, batch: list[tuple[int, int]]) -> None:
+        """Call the handlers that go before all others, as far as the batch concerns them."""
+        for pair, handler in self._first:
+            if pair in batch:
+                _call(handler, READABLE)
+            elif len(batch) >= _FULL_BATCH:
+                _call(handler, 0)
 
     def _sweep(self) -> None:
         now = self.clock.now
