@@ -207,7 +207,7 @@ class Catalogue:
         """Open the file of a resource whose content is not kept; None where it has ended."""
         file = self._open_file(resource)
         if file is not None and self.tagging is not None:
-            self.tagging.offer(file.descriptor, file.promise, self._tag_anew)
+            self.tagging.offer(file, self._tag_anew)
         return file
 
     def _tag_anew(self, promise: Promise) -> None:
