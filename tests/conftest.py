@@ -245,15 +245,6 @@ def receive_all(peer: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def open_for_all(path: Path) -> None:
-    """Let every user reach a folder of a test; pytest keeps them for the user that runs it."""
-    shared = Path(tempfile.gettempdir()).resolve()
-    for folder in (path, *path.parents):
-        if not folder.is_relative_to(shared) or folder == shared:
-            return
-        folder.chmod(0o755)
-
-
 class Serve(Protocol):
     def __call__(self, root: Path, *arguments: str) -> Server: ...
 
@@ -293,6 +284,18 @@ def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """The same for servers that all tests of a module share."""
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
         yield serve
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user reaches.
+
+    Those of `tmp_path` are for the user that runs pytest, and each pytest that starts shuts them again.
+    """
+    with tempfile.TemporaryDirectory(prefix="epollo-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture

@@ -120,6 +120,20 @@ def test_first_handler_goes_first(table: Table) -> None:
     assert sorted(calls[1:]) == sorted(guest.name for guest in others)
 
 
+def test_several_first_handlers_go_first_in_their_order(table: Table) -> None:
+    other = table.seat("other")
+    first, second = table.make_guest("first"), table.make_guest("second")
+    for guest in (first, second):
+        table.loop.add_first(guest.descriptor, guest)
+    for guest in (other, second, first):
+        guest.raise_hand()
+    assert table.batch() == ["first", "second", "other"]
+    table.loop.remove(first.descriptor)
+    for guest in (other, second):
+        guest.raise_hand()
+    assert table.batch() == ["second", "other"]
+
+
 def test_first_handler_is_called_in_its_turn_only(table: Table) -> None:
     first = table.make_guest("first")
     table.loop.add_first(first.descriptor, first)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, open_for_all
+from conftest import Serve
 from linux.confined import ABI
 from server.workers import Load, await_line, await_true, children
 
@@ -18,14 +18,18 @@ def lines_of(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+@pytest.fixture
+def tmp_path(open_folder: Path) -> Path:
+    """A folder in which another user may look."""
+    return open_folder
+
+
 @pytest.mark.parametrize("words", [(), ("--workers", "2"), ("--workers", "2", "--user", "nobody")])
 def test_a_log_that_was_moved_away_is_begun_anew(
     serve: Serve, site: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    if "nobody" in words:
-        if os.geteuid():
-            pytest.skip("only root can become somebody else")
-        open_for_all(site)
+    if "nobody" in words and os.geteuid():
+        pytest.skip("only root can become somebody else")
     log, old = tmp_path / "access.log", tmp_path / "access.log.1"
     server = serve(site, "--quiet", "--access-log", str(log), *words)
     server.get("/")
@@ -58,7 +62,6 @@ def test_a_log_that_cannot_be_begun_anew_is_told_of_at_the_start(
         pytest.skip("this kernel has no Landlock")
     if "nobody" in words and os.geteuid():
         pytest.skip("only root can become somebody else")
-    open_for_all(site)
     logs = tmp_path / "logs"
     logs.mkdir()
     logs.chmod(mode)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, open_for_all, receive_content, receive_head
+from conftest import Serve, receive_content, receive_head
 from linux.confined import ABI
 from server.workers import (
     Load,
@@ -36,6 +36,12 @@ os.environ["LISTEN_FDS"] = "1"
 os.environ["LISTEN_PID"] = str(os.getpid() + int(sys.argv[2]))
 os.execv(sys.executable, [sys.executable, "-m", "epollo", *sys.argv[3:]])
 """
+
+
+@pytest.fixture
+def tmp_path(open_folder: Path) -> Path:
+    """A folder in which another user may look."""
+    return open_folder
 
 
 @pytest.fixture
@@ -250,7 +256,6 @@ def test_a_path_that_may_not_be_removed_any_more_is_left(
         pytest.skip("this kernel has no Landlock")
     if "nobody" in words and os.geteuid():
         pytest.skip("only root can become somebody else")
-    open_for_all(site)
     server = serve(site, "--quiet", "--unix", str(path), *words)
     assert server.stop() == 0
     assert server.stderr == ""

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from conftest import open_for_all
 from epollo.http.target import encode_path
 from site_grounds import Ground, count_descriptors
 
 SECRET = b"what nobody may see"
+
+
+@pytest.fixture
+def tmp_path(open_folder: Path) -> Path:
+    """A folder in which another user may look."""
+    return open_folder
 
 
 @pytest.fixture
@@ -379,7 +384,6 @@ def test_what_may_not_be_read_is_forbidden(root: Path, tmp_path: Path) -> None:
     (root / "shut.txt").write_bytes(SECRET)
     (root / "shut").chmod(0o700)
     (root / "shut.txt").chmod(0o600)
-    open_for_all(tmp_path)
     with subprocess.Popen(
         [sys.executable, "-c", _AS_NOBODY, root, *filter(None, sys.path)],
         stdin=subprocess.PIPE,

@@ -3,9 +3,9 @@
 Everything that happens reaches the process as readiness of a descriptor. One turn of the loop is a
 *batch*: sleep until something is ready or due, read the clock once, call the handlers concerned.
 
-The order within a batch is part of the contract. The handlers added with ``add_first`` (file changes)
-are called before all others, so that a change which was complete before a request was sent is seen
-before that request is answered: both were ready when ``poll`` returned.
+The order within a batch is part of the contract. The handlers added with ``add_first`` (changes of
+files, mounts) are called before all others, so that a change which was complete before a request was
+sent is seen before that request is answered: both were ready when ``poll`` returned.
 
 A fault of one handler never ends the loop: it is reported here, once, and the handler is asked to close
 (`Handler.on_fault`).
@@ -149,9 +149,11 @@ class EventLoop:
             for on_second in self.on_second:
                 on_second()
         for pair, first in self._first:
-            # A poller that returns as many as it can may have left this one out.
-            if pair in batch or len(batch) >= self._batch_limit:
+            if pair in batch:
                 self._call(first, READABLE)
+            elif len(batch) >= self._batch_limit:
+                # A poller that returns as many as it can may have left this one out.
+                self._call(first, 0)
         if self._again:
             self._postponed, self._again = self._again, {}
         handlers = self._handlers

@@ -119,7 +119,7 @@ class Catalogue:
         if file is None:
             self._on_end(resource)
         elif self.tagging is not None:
-            self.tagging.offer(file.descriptor, file.promise, self._tag_anew)
+            self.tagging.offer(file, self._tag_anew)
         return file
 
     def may_send(self, resource: Resource, representation: Representation) -> bool:

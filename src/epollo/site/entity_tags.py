@@ -20,7 +20,7 @@ class ContentTagger:
     def __init__(self, content: bytes = b"") -> None:
         self._hash = hashlib.blake2b(content, digest_size=_DIGEST_OCTETS)
 
-    def add(self, content: bytes) -> None:
+    def add(self, content: bytes | memoryview) -> None:
         """Go on with the next part."""
         self._hash.update(content)
 

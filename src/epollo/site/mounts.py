@@ -29,9 +29,12 @@ class Mounts(Handler):
         self._epoll.register(self._mountinfo, select.EPOLLPRI)
         self.descriptor: int = self._epoll.fileno()
 
-    def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Act on a mount; a call without need has things looked at once more."""
-        self.on_change()
+    def on_ready(self, events: int) -> None:
+        """Act on a mount; without events, look whether there was one."""
+        if events:
+            self.on_change()
+        else:
+            self.look()
 
     def look(self) -> None:
         """Act on a mount, if there was one; for where no poller tells."""

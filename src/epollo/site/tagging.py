@@ -19,10 +19,11 @@ from typing import Final, TypeAlias
 
 from epollo.http.validators import EntityTag
 from epollo.site.entity_tags import ContentTagger
+from epollo.site.open_files import OpenFile, SharedFile
 from epollo.site.promise import Promise
 from epollo.site.version import version_of
 
-_PART_OCTETS: Final = 1024 * 1024
+_PART_OCTETS: Final = 256 * 1024
 _OCTETS_PER_SECOND: Final = 256 * 1024 * 1024
 _FILE_OCTETS_LIMIT: Final = 16 * 1024**3
 _TASKS_LIMIT: Final = 16
@@ -36,53 +37,51 @@ Done: TypeAlias = Callable[[Promise], None]
 class Tagging:
     """A thread that reads large files, started when the first is asked for.
 
-    Promises stay with the thread of the loop: what ends them touches the watch.
+    Open files and their promises stay with the thread of the loop: what ends them touches the watch.
     """
 
     def __init__(self, call_in_loop: CallInLoop) -> None:
         self._call_in_loop = call_in_loop
-        self._wanted: dict[int, tuple[Promise, Done]] = {}
+        # By descriptor, which is open as long as its file is here.
+        self._wanted: dict[int, tuple[SharedFile, Done]] = {}
         self._queue: deque[tuple[int, int]] = deque()
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._reading = -1
         self._is_closed = False
 
-    def offer(self, descriptor: int, promise: Promise, done: Done) -> None:
+    def offer(self, file: OpenFile, done: Done) -> None:
         """Have an open file read, if it is settled; call ``done`` with its promise when that has a tag.
 
         What is offered again meanwhile, or cannot be taken now, costs nothing.
         """
+        promise = file.promise
         if (
             promise.content_tag is not None
             or promise.octets > _FILE_OCTETS_LIMIT
             or len(self._wanted) >= _TASKS_LIMIT
+            or file.descriptor in self._wanted
+            or not isinstance(file, SharedFile)
             or not promise.is_settled()
-            or any(one is promise for one, _ in self._wanted.values())
         ):
             return
-        try:
-            own = os.dup(descriptor)
-        except OSError:
-            return
-        self._wanted[own] = (promise, done)
+        self._wanted[file.descriptor] = (file, done)
         with self._condition:
-            self._queue.append((own, promise.octets))
+            self._queue.append((file.descriptor, promise.octets))
             self._condition.notify()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="tagging", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Stop after the part that is being read."""
+        """Stop after the part that is being read; what is read stays open until then."""
         with self._condition:
             self._is_closed = True
-            for descriptor in self._wanted:
-                # The thread closes what it is reading.
+            self._queue.clear()
+            for descriptor in list(self._wanted):
                 if descriptor != self._reading:
-                    os.close(descriptor)
+                    del self._wanted[descriptor]
             self._condition.notify()
-        self._wanted.clear()
 
     def _work(self) -> None:
         # Linux has a priority for each thread (setpriority(2), BUGS).
@@ -93,7 +92,7 @@ class Tagging:
             with self._condition:
                 self._reading = -1
                 if self._is_closed:
-                    os.close(descriptor)
+                    self._wanted.clear()
                     return
             self._call_in_loop(partial(self._finish, descriptor, tag))
 
@@ -111,15 +110,17 @@ class Tagging:
     def _read(self, descriptor: int, octets: int) -> EntityTag | None:
         """Return the tag of so much of a file; None where it is not one version all the time."""
         tagger = ContentTagger()
+        buffer = memoryview(bytearray(_PART_OCTETS))
         try:
             before = os.fstat(descriptor)
             offset = 0
             while offset < octets:
-                part = os.pread(descriptor, min(_PART_OCTETS, octets - offset), offset)
-                if not part or self._rest(len(part)):
+                part = buffer[: min(_PART_OCTETS, octets - offset)]
+                length = os.preadv(descriptor, [part], offset)
+                if not length or self._rest(length):
                     return None
-                tagger.add(part)
-                offset += len(part)
+                tagger.add(part[:length])
+                offset += length
             if version_of(before) != version_of(os.fstat(descriptor)):
                 return None
         except OSError:
@@ -138,10 +139,8 @@ class Tagging:
         wanted = self._wanted.pop(descriptor, None)
         if wanted is None:
             return
-        promise, done = wanted
-        try:
-            if tag is not None and promise.holds(descriptor) and promise.is_exact:
-                promise.content_tag = tag
-                done(promise)
-        finally:
-            os.close(descriptor)
+        file, done = wanted
+        promise = file.promise
+        if tag is not None and promise.holds(descriptor) and promise.is_exact:
+            promise.content_tag = tag
+            done(promise)

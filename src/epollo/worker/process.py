@@ -113,8 +113,7 @@ class Worker:
         if mounts is not None:
             mounts.on_change = self._catalogue.look_anew
             if opened.traits.is_ordered:
-                # Before the listeners: what is told of in this order is seen in it.
-                self._loop.add(mounts.descriptor, mounts)
+                self._loop.add_first(mounts.descriptor, mounts)
         self._entrance = Entrance(self._service, proxies if settings.has_proxy_protocol else None)
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
