@@ -179,6 +179,8 @@ class Catalogue:
             if found.descriptor >= 0:
                 os.close(found.descriptor)
         if resource.kind is Kind.UNAVAILABLE:
+            # No event will tell of it: nothing may rest on it.
+            resource.end()
             return resource
         if self.watch is not None:
             self.watch.depend(resource)
@@ -207,8 +209,8 @@ class Catalogue:
             return resource.kind is Kind.MISSING and self._is_nothing(resource.names)
         if resource.may_be_ambiguous:
             return False
-        if (resource.edition.last_modified_seconds or 0) > self._clock.second:
-            # The clock was set back, and what was of the past is of the future now.
+        if (resource.edition.last_modified_seconds or 0) >= self._clock.second:
+            # The clock was set back, and what was of the past is not over or of the future now.
             return False
         return self._find_version(resource.names) == resource.edition.version
 
