@@ -74,7 +74,7 @@ def test_a_key_leads_to_its_answer_without_an_entry_for_itself() -> None:
     recall.keep(b"reduced", answer)
     for _ in range(3):
         assert recall.find_reduced(b"reduced", *recall.young) is answer
-    assert recall._octets == 500 + len(b"reduced") + len(answer.fields)
+    assert recall._octets == 500 + len(b"reduced") + len(answer.fields) + len(answer.target)
 
 
 def test_long_requests_are_not_kept() -> None:
@@ -98,7 +98,7 @@ def test_a_flood_is_bounded_in_entries_and_octets() -> None:
     recall = Recall(HandClock())
     for number in range(20_000):
         recall.keep(b"request %d" % number, make_answer(bytes(16 * 1024)))
-    assert held_octets(recall) <= 2 * 8 * MEBIBYTE
+    assert held_octets(recall) <= 2 * 4 * MEBIBYTE
 
 
 def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
@@ -110,7 +110,7 @@ def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
                 recall.keep(request, make_answer(bytes(16 * 1024)))
         for request in requests:
             recall.find(request)
-    assert held_octets(recall) <= 2 * 8 * MEBIBYTE
+    assert held_octets(recall) <= 2 * 4 * MEBIBYTE
 
 
 class Standing(Basis):
