@@ -177,8 +177,9 @@ class Connection(Peer):
             pass
         except OSError:
             self.close()
-            for _, answer in exchanges:
-                answer.close()
+            for segment in rest:
+                if not isinstance(segment, bytes):
+                    segment.file.close()
             self._note(exchanges, service.clock.now, total - sent)
             return
         if sent == total:

@@ -107,7 +107,9 @@ class Http1Connection(Connection):
             # RFC 9110 section 15.5.9.
             protocol = self._protocol
             assert protocol is not None  # noqa: S101 - part of a request is here
-            self._give(protocol.refuse_unfinished(408), protocol.describe())
+            answer = protocol.refuse_unfinished(408)
+            head = protocol.describe()
+            self._give((self._service.frames[answer], *answer.rest), ((head, answer),))
         else:
             super().on_deadline()
 
@@ -123,25 +125,17 @@ class Http1Connection(Connection):
         protocol = self._protocol
         return protocol is not None and (not protocol.is_between or protocol.is_ended_here)
 
-    def _give(self, answer: Answer, head: bytes) -> None:
-        """Send the answer to the request with this head; finish after the last of a connection."""
-        if not answer.persists:
-            self._state = FINISHING
-        self._send(self._service.frames[answer], answer.rest, ((head, answer),))
-
-    def _give_all(self, exchanges: Sequence[Exchange]) -> None:
-        """Send the answers to pipelined requests together."""
+    def _give(self, segments: Sequence[Segment], exchanges: Sequence[Exchange]) -> None:
+        """Send answers together, as the segments that they were framed to."""
         if not exchanges[-1][1].persists:
             self._state = FINISHING
-        frames = self._service.frames
-        if not any(answer.rest for _, answer in exchanges):
-            octets = b"".join([frames[answer] for _, answer in exchanges])
-            self._send(octets, (), exchanges)
-            return
-        segments: list[Segment] = []
-        for _, answer in exchanges:
-            segments += (frames[answer], *answer.rest)
-        self._send(b"", segments, exchanges)
+        first = segments[0]
+        if len(exchanges) == 1 and isinstance(first, bytes):
+            self._send(first, segments[1:], exchanges)
+        elif len(segments) == len(exchanges):
+            self._send(b"".join(segments), (), exchanges)  # type: ignore[arg-type]
+        else:
+            self._send(b"", segments, exchanges)
 
     def _take_turn(self, is_current: bool, reduced: bytes = b"") -> None:
         """Answer the requests that are complete, in their order and together.
@@ -153,6 +147,8 @@ class Http1Connection(Connection):
         service = self._service
         assert protocol is not None  # noqa: S101 - octets were received
         exchanges: list[Exchange] = []
+        # Framed at once: a look for changes may end what an answer rests on, and take its content along.
+        segments: list[Segment] = []
         owed_octets = 0
         before = self._state
         # Only what the poller reported first was there then; what follows it may be newer.
@@ -179,14 +175,13 @@ class Http1Connection(Connection):
             if service.capacity.requests:
                 answer = protocol.conclude(answer)
             exchanges.append((head, answer))
+            segments.append(service.frames[answer])
+            segments += answer.rest
             owed_octets += answer.length
             if not answer.persists:
                 break
-        if len(exchanges) == 1:
-            head, answer = exchanges[0]
-            self._give(answer, head)
-        elif exchanges:
-            self._give_all(exchanges)
+        if exchanges:
+            self._give(segments, exchanges)
 
     def _answer(self, protocol: Http1, query: Query, reduced: bytes) -> Answer | None:
         """Return the answer to a query; None where content is to come first."""

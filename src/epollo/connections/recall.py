@@ -24,7 +24,7 @@ from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader
 
 _ENTRIES_LIMIT: Final = 1024 * 1024
-OCTETS_LIMIT: Final = 8 * 1024 * 1024
+OCTETS_LIMIT: Final = 4 * 1024 * 1024
 _REQUEST_OCTETS_LIMIT: Final = 4096
 _SEEN_LIMIT: Final = 65536
 
@@ -37,7 +37,7 @@ Key: TypeAlias = bytes | tuple[bytes, bytes]
 
 
 class Recall(Generations[Key, Answer]):
-    """The answers of one scheme, bounded to two generations of ``octets_limit``."""
+    """The answers of one scheme, bounded to two generations of ``octets_limit`` each."""
 
     __slots__ = ("_clock", "_seen")
 
@@ -120,5 +120,6 @@ class Recall(Generations[Key, Answer]):
         if octets > _REQUEST_OCTETS_LIMIT or is_copy:
             return False
         copied_octets = len(answer.content) if answer.status == 206 else 0
-        self.put(key, answer, _ENTRY_OCTETS + octets + len(answer.fields) + copied_octets)
+        octets += len(answer.target) + len(answer.fields) + copied_octets
+        self.put(key, answer, _ENTRY_OCTETS + octets)
         return True

@@ -83,12 +83,6 @@ class Answer:
         self.rest = ()
         self.file = None
 
-    def close(self) -> None:
-        """Give up content that will not be sent."""
-        for segment in self.rest:
-            if not isinstance(segment, bytes):
-                segment.file.close()
-
 
 Exchange: TypeAlias = tuple[bytes, Answer]
 """What was asked, as the log is told it, and the answer."""
