@@ -23,15 +23,20 @@ from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings, load_settings
-from epollo.site.cache_policy import CachePolicy
 from epollo.site.compressor import Compressor
 from epollo.site.mounts import Mounts, open_mounts
-from epollo.site.policy import Policy
 from epollo.site.respond import Site
 from epollo.site.tagging import Tagging
+from epollo.site_settings import select_sites
 from epollo.terminal import open_streams, report
 from epollo.transports.listening import BACKLOG, adopt, is_listening
-from epollo.worker.compose import Entrance, confine_to, make_service, open_catalogue
+from epollo.worker.compose import (
+    Entrance,
+    confine_to,
+    make_policy,
+    make_service,
+    open_catalogue,
+)
 from epollo.worker.orders import (
     LEAVING,
     LEFT_TO_SUPERVISOR,
@@ -81,11 +86,14 @@ class Worker:
         self.poller_name = opened.name
         self.sandbox = confine_to(settings, is_replaceable=supervisor is not None)
         self._loop = EventLoop(opened, report)
-        self._catalogue = open_catalogue(settings, self._loop, report, self._on_root_out_of_reach)
+        (site_settings,) = select_sites(settings)
+        self._catalogue = open_catalogue(
+            site_settings, settings.cache_octets, self._loop, report, self._on_root_out_of_reach
+        )
         self._wakeup = Wakeup(self._loop)
         self._catalogue.tagging = Tagging(self._wakeup.call)
-        self._compressor = Compressor(self._wakeup.call) if settings.compress else None
-        policy = Policy(CachePolicy(settings.cache_control, report))
+        self._compressor = Compressor(self._wakeup.call) if site_settings.compress else None
+        policy = make_policy(site_settings, report)
         site = Site(
             self._catalogue,
             self._loop.clock,
