@@ -179,7 +179,7 @@ class Catalogue:
             if found.descriptor >= 0:
                 os.close(found.descriptor)
         if resource.kind is Kind.UNAVAILABLE:
-            # No event will tell of it: nothing may rest on it.
+            # No event tells when this changes, so no answer may rest on it.
             resource.end()
             return resource
         if self.watch is not None:

@@ -8,8 +8,8 @@ from epollo.http.message import Basis, FieldLine, FileSegment, Response, Segment
 from epollo.http.ranges import ByteRange, format_content_range, format_multipart
 from epollo.site.representation import KeptFile, Representation
 
-# So much is sent in one piece with its head, which a system call less pays for; and what is joined with
-# its head may be recalled.
+# Content up to this length is copied and sent together with its head: the copy costs less than another
+# system call, and the answer may be recalled.
 _COPIED_OCTETS: Final = 16 * 1024
 
 

@@ -36,7 +36,7 @@ class KeptFile:
     Facts: from some 64 KiB on, ``sendfile`` takes two thirds of the time of ``send``, but a file may
     change while it is sent, down to the pages that are under way.
     Decision: what is kept of that length is a file of its own, without a name, and sealed
-    (memfd_create(2)): no one can change it any more.
+    (memfd_create(2)): no process can change it any more.
     Price: a descriptor for each, hence a limit to their number; beyond it content is kept as octets.
     """
 
@@ -64,7 +64,7 @@ class KeptFile:
             KeptFile._count -= 1
 
     def settle(self) -> bool:
-        """Tell that nobody writes to it: it is sealed."""
+        """Return that no process writes to it: it is sealed."""
         return True
 
     def may_send_on(self, second: int) -> bool:  # noqa: ARG002 - as of any file

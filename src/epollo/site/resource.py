@@ -55,7 +55,7 @@ class Resource(Basis):
         self.is_offered = False
         """Whether codings of it were asked for."""
         self.may_be_ambiguous = False
-        """Whether another edit may have the same times, and no event would tell of it."""
+        """Whether another edit may have the same times, and cause no event."""
         self.checked_second = second
         self.hits = 0
         self.octets = RESOURCE_OCTETS + NAME_OCTETS * len(names) + sum(map(len, names))

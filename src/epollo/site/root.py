@@ -58,7 +58,7 @@ class Root:
         self._open()
 
     def begin_watch(self, watch: Watch) -> None:
-        """Have this watch tell of changes from now on."""
+        """Learn of changes by this watch from now on."""
         self._watch = watch
         self._watch_names()
 

@@ -94,12 +94,10 @@ class Worker:
         self._catalogue.tagging = Tagging(self._wakeup.call)
         self._compressor = Compressor(self._wakeup.call) if site_settings.compress else None
         policy = make_policy(site_settings, report)
+        is_behind_gateway = settings.has_proxy_protocol
+        clock = self._loop.clock
         site = Site(
-            self._catalogue,
-            self._loop.clock,
-            self._compressor,
-            policy,
-            is_behind_gateway=settings.has_proxy_protocol,
+            self._catalogue, clock, self._compressor, policy, is_behind_gateway=is_behind_gateway
         )
         self._service = make_service(
             settings,
@@ -114,14 +112,8 @@ class Worker:
         if log is not None:
             log.begin(self._loop)
         self._handle_signals(supervisor)
-        if self._catalogue.watch is not None:
-            self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
-            signal_readiness(self._catalogue.watch.descriptor, self._service.note_change)
         self._mounts = mounts
-        if mounts is not None:
-            mounts.on_change = self._catalogue.look_anew
-            if opened.traits.is_ordered:
-                self._loop.add_first(mounts.descriptor, mounts)
+        self._learn_of_changes()
         self._entrance = Entrance(self._service, proxies if settings.has_proxy_protocol else None)
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
@@ -175,6 +167,17 @@ class Worker:
 
     def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
         return [self._entrance.listen(one) for one in listening]
+
+    def _learn_of_changes(self) -> None:
+        """Have the kernel tell of changes of files and mounts before anything else in a batch."""
+        watch, mounts = self._catalogue.watch, self._mounts
+        if watch is not None:
+            self._loop.add_first(watch.descriptor, watch)
+            signal_readiness(watch.descriptor, self._service.note_change)
+        if mounts is not None:
+            mounts.on_change = self._catalogue.look_anew
+            if self._loop.traits.is_ordered:
+                self._loop.add_first(mounts.descriptor, mounts)
 
     def _handle_signals(self, supervisor: Orders | None) -> None:
         """From here on a signal is not lost: it waits for the loop."""
