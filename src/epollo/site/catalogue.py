@@ -228,8 +228,10 @@ class Catalogue:
             return edition.file
         found = walk(self._root, self._real_root_path, resource.names, self._number_folder)
         if edition is not None and edition.promise is not None and found.kind is Kind.FILE:
-            version = version_of(os.fstat(found.descriptor))
-            if version == edition.version and edition.promise.holds(found.descriptor):
+            status = os.fstat(found.descriptor)
+            is_same = (status.st_dev, status.st_ino) == edition.version[:2]
+            # A log may have grown since it was found: what is promised of it is there all the same.
+            if is_same and edition.promise.holds(found.descriptor):
                 if not SharedFile.may_have_more():
                     return OpenFile(found.descriptor, edition.promise)
                 edition.file = SharedFile(found.descriptor, edition.promise)

@@ -171,11 +171,13 @@ class Site:
             resource = self._catalogue.find(resource.names)
         return self._refusals.unavailable
 
-    def _respond_not_found(self, *absences: Basis) -> Response:
+    def _respond_not_found(self, *absences: Resource) -> Response:
         """Answer 404 with the site's own page if it has one; what is not there is the basis."""
         page = self._catalogue.find((NOT_FOUND_PAGE,))
         edition = page.edition
-        basis = AllOf(*absences, page)
+        # One that was evicted at once is told of no change.
+        is_known = page.is_current and all(absence.is_current for absence in absences)
+        basis = AllOf(*absences, page) if is_known else None
         if edition is None or edition.identity.content is None:
             return self._refusals.not_found.on(basis)
         return Response(
