@@ -104,10 +104,15 @@ class Recall(Generations[Key, Answer]):
         others: tuple[Key, ...] = (octets,) if parts is None else (octets, parts)
         return self.find_reduced(reduced, *others), reduced
 
-    def keep(self, reduced: bytes, answer: Answer) -> None:
-        """Give this answer again to what is reduced to the same, for as long as its basis stands."""
-        if self._keep(reduced, answer):
+    def keep(self, reduced: bytes, answer: Answer) -> bool:
+        """Give this answer again to what is reduced to the same, for as long as its basis stands.
+
+        Return whether it is kept.
+        """
+        is_kept = self._keep(reduced, answer)
+        if is_kept:
             answer.basis.hold(answer)
+        return is_kept
 
     def _keep(self, key: Key, answer: Answer) -> bool:
         """Keep an entry; return whether it is not too long.

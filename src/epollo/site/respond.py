@@ -132,10 +132,10 @@ class Site:
             resource = self._catalogue.find(resource.names)
         return self._refusals.unavailable
 
-    def _respond_not_found(self, treatment: Treatment, *absences: Basis) -> Response:
+    def _respond_not_found(self, treatment: Treatment, *absences: Resource) -> Response:
         """Answer 404 with the site's own page if it has one; what is not there is the basis."""
         page = self._catalogue.find(treatment.not_found_page)
-        basis = AllOf(*absences, page)
+        basis = _join(*absences, page)
         edition = page.edition
         if edition is None or edition.identity.content is None:
             return self._refusals.not_found.on(basis)
@@ -264,6 +264,16 @@ class Site:
 
 def _rest_on_absences(response: Response, absences: tuple[Resource, ...]) -> Response:
     """Let an answer rest on what is not there at the candidates before, too."""
-    if not absences or response.basis is None:
+    basis = response.basis
+    if not absences or basis is None:
         return response
-    return response.on(AllOf(*absences, response.basis))
+    known = _join(*absences)
+    return response.on(None if known is None else AllOf(known, basis))
+
+
+def _join(*resources: Resource) -> Basis | None:
+    """Return the basis of an answer that rests on all of these; None where one has ended.
+
+    A resource that was evicted at once is told of no change.
+    """
+    return AllOf(*resources) if all(one.is_current for one in resources) else None

@@ -66,7 +66,7 @@ def respond_not_found(
     content: Segment,
     page: Edition,
     error_fields: tuple[FieldLine, ...],
-    basis: Basis,
+    basis: Basis | None,
 ) -> Response:
     """Return the answer 404 with the content of a page of the site."""
     return Response(

@@ -110,6 +110,10 @@ class Orders(Handler):
         self.say(MISTAKE + mistake.encode(errors="backslashreplace"))
         sys.exit(2)
 
+    def close(self) -> None:
+        """Say no more; the supervisor hears the end of the process."""
+        self._control.close()
+
     def take_log_descriptor(self) -> int:
         """Return the descriptor that the access log is to go on with."""
         return self._log_descriptors.pop()

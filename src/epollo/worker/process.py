@@ -249,6 +249,8 @@ class Worker:
         self._catalogue.close()
         if self._mounts is not None:
             self._mounts.close()
+        if self._supervisor is not None:
+            self._supervisor.close()
 
     def _look_for_changes(self) -> None:
         self._service.is_report_instant = self._loop.traits.is_instant

@@ -7,7 +7,7 @@ and an end that says whether the connection persists (`Frames`).
 from typing import Final
 
 from epollo.http.caching import NO_CACHE_FIELD
-from epollo.http.message import PERMANENT, FieldLine, Request, Response
+from epollo.http.message import ENDED, PERMANENT, FieldLine, Request, Response
 from epollo.http.status import REASONS, respond_plainly
 from epollo.http.target import Target
 from epollo.protocols.answer import Answer
@@ -29,7 +29,7 @@ class Frames(dict[Answer, bytes]):
     """Answers as they are sent in one second: head and short content, joined.
 
     To join them takes as long as all other work for an answer that is recalled, so those of this second
-    are kept, up to `_KEPT_OCTETS`.
+    are kept, up to `_KEPT_OCTETS`: of answers that may be given again.
     """
 
     __slots__ = ("_date", "_prefixes", "_room_octets")
@@ -53,7 +53,7 @@ class Frames(dict[Answer, bytes]):
         if prefix is None:
             prefix = self._prefixes[status] = _PREFIX % (status, REASONS[status], self._date)
         octets = b"".join((prefix, answer.fields, answer.end, answer.content))
-        if len(octets) <= self._room_octets:
+        if answer.basis is not ENDED and len(octets) <= self._room_octets:
             self._room_octets -= len(octets)
             self[answer] = octets
         return octets
@@ -102,6 +102,7 @@ def render_refusal(refusal: Refusal, fields: tuple[FieldLine, ...] = ()) -> Answ
         target=b"-",
         length=0 if refusal.is_head else response.length,
         head_octets=_count_head(refusal.status, rendered, _END_CLOSED),
+        basis=ENDED,
     )
 
 
