@@ -86,16 +86,17 @@ class Catalogue:
 
     def find(self, names: Names) -> Resource:
         """Return what stands at a path of names, none of which is empty, ``.`` or ``..``."""
-        self._root.follow(self._clock.second)
         resource = self._files.get(names) or self._absences.get(names)
-        if resource is None or not self.confirm(resource):
-            return self._look_up(names)
-        return resource
+        if resource is not None and self.confirm(resource):
+            return resource
+        self._root.follow(self._clock.second)
+        return self._look_up(names)
 
     def confirm(self, resource: Resource) -> bool:
         """Return whether what was found still stands; once a second it is looked at again."""
         second = self._clock.second
-        self._root.follow(second)
+        if self._root.checked_second != second:
+            self._root.follow(second)
         if not resource.is_current:
             return False
         if resource.checked_second != second:

@@ -80,7 +80,9 @@ class Policy:
 
     def find(self, path: bytes, query: bytes | None) -> Treatment | None:
         """Return the treatment of a path as it stands in a request; None where that is no path."""
-        key = path if query is None or not self.is_query_relevant else b"%b?%b" % (path, query)
+        key = path
+        if self.is_query_relevant and query is not None:
+            key = b"%b?%b" % (path, query)
         treatment = self._treatments.young.get(key)
         if treatment is None:
             # A path of short names takes many times its own octets.

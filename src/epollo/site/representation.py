@@ -112,7 +112,7 @@ class Representation:
     def find_answers(self, fields: tuple[object, ...]) -> Answers:
         """Return the answers with these fields; those with the fields asked for last are kept."""
         answers = self._answers
-        if answers is None or answers.fields != fields:
+        if answers is None or (answers.fields is not fields and answers.fields != fields):
             answers = self._answers = Answers(fields)
         return answers
 

@@ -57,12 +57,8 @@ class _Selected(NamedTuple):
     resource: Resource
     edition: Edition
     coding: bytes
+    representation: Representation
     basis: Basis | None
-
-    @property
-    def representation(self) -> Representation:
-        """The representation in this coding."""
-        return self.edition.representations[self.coding]
 
 
 class Site:
@@ -106,7 +102,7 @@ class Site:
             resource = self._catalogue.find(names)
             if resource.kind is not Kind.MISSING:
                 response = self._respond_with(request, treatment, resource)
-                return _rest_on_absences(response, absences)
+                return _rest_on_absences(response, absences) if absences else response
             absences = (*absences, resource)
         return self._respond_not_found(treatment, *absences)
 
@@ -146,7 +142,8 @@ class Site:
         self, request: Request, treatment: Treatment, resource: Resource, edition: Edition
     ) -> _Selected:
         """Select the version that the client knows, and the coding of it."""
-        self._policy.select_cache_fields(resource.names, edition)
+        if edition.cache_fields is None:
+            self._policy.select_cache_fields(resource.names, edition)
         fields = request.fields
         edition = edition.as_known_to(fields)
         coding, is_settled = IDENTITY, True
@@ -155,7 +152,8 @@ class Site:
                 fields[b"accept-encoding"], resource, edition
             )
         basis = select_basis(fields, resource, edition, self._clock.second) if is_settled else None
-        return _Selected(treatment, resource, edition, coding, basis)
+        representation = edition.representations[coding]
+        return _Selected(treatment, resource, edition, coding, representation, basis)
 
     def _respond_with_selected(self, request: Request, selected: _Selected) -> Response | None:
         """Answer by the preconditions and ranges; None where the file is another by now."""
@@ -264,11 +262,8 @@ class Site:
 
 def _rest_on_absences(response: Response, absences: tuple[Resource, ...]) -> Response:
     """Let an answer rest on what is not there at the candidates before, too."""
-    basis = response.basis
-    if not absences or basis is None:
-        return response
-    known = _join(*absences)
-    return response.on(None if known is None else AllOf(known, basis))
+    basis, known = response.basis, _join(*absences)
+    return response.on(None if basis is None or known is None else AllOf(known, basis))
 
 
 def _join(*resources: Resource) -> Basis | None:

@@ -52,7 +52,8 @@ class Root:
         self._on_out_of_reach = on_out_of_reach
         self._watch: Watch | None = None
         self._name = RootName(())
-        self._checked_second = 0
+        self.checked_second = 0
+        """The second (since 1970) of the last look at the path."""
         self._is_gone = False
         self._refused_key: tuple[int, int] | None = None
         self._open()
@@ -75,13 +76,13 @@ class Root:
 
     def follow(self, second: int) -> None:
         """Look once a second at what the path leads to."""
-        if self._checked_second != second:
-            self._checked_second = second
+        if self.checked_second != second:
+            self.checked_second = second
             self._follow()
 
     def look_anew(self) -> None:
         """Have the next call of `follow` look in any case."""
-        self._checked_second = 0
+        self.checked_second = 0
 
     def is_named_by(self, dependent: Dependent | None) -> bool:
         """Return whether a dependent that has ended is the names that lead to the root."""
