@@ -1,5 +1,6 @@
 """A site without sockets: requests as values, a clock that tests turn, answers read strictly."""
 
+import contextlib
 import gc
 import os
 import re
@@ -190,6 +191,21 @@ def count_descriptors() -> int:
     # What an earlier test let go of in a circle would be counted, and closed at any time.
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
+
+
+def list_open_below(folder: Path) -> list[str]:
+    """Return the files and folders below a folder that this process has open.
+
+    A thread of an earlier test may open and close others meanwhile.
+    """
+    gc.collect()
+    below = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            if path.startswith(os.fspath(folder)):
+                below.append(path)
+    return below
 
 
 def replace(path: Path, content: bytes) -> None:

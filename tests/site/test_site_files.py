@@ -15,7 +15,7 @@ from epollo.site.representation import read_edition
 from epollo.site.resolve import Kind
 from epollo.site.resource import Resource
 from epollo.site.root import Root
-from site_grounds import TurnedClock, count_descriptors, replace
+from site_grounds import TurnedClock, list_open_below, replace
 
 CONTENT = b"content" * 1000
 
@@ -43,12 +43,11 @@ class Opened:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opened]:
-    before = count_descriptors()
     opened = Opened(tmp_path)
     yield opened
     opened.promises.clear()
     opened.root.close()
-    assert count_descriptors() == before
+    assert not list_open_below(tmp_path)
 
 
 def test_answers_with_one_version_share_a_descriptor(opened: Opened) -> None:

@@ -10,7 +10,7 @@ from epollo.errors import OperatorError
 from epollo.site.resolve import Kind
 from epollo.site.root import Root
 from epollo.site.watch import Dependent, Watch
-from site_grounds import count_descriptors, switch_link
+from site_grounds import list_open_below, switch_link
 
 
 class Followed:
@@ -67,12 +67,11 @@ class Followed:
 
 @pytest.fixture(params=[True, False], ids=["watched", "blind"])
 def followed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Followed]:
-    before = count_descriptors()
     make_folder(tmp_path / "above" / "root", "first")
     followed = Followed(tmp_path / "above" / "root", is_watched=request.param)
     yield followed
     followed.close()
-    assert count_descriptors() == before
+    assert not list_open_below(tmp_path)
 
 
 def make_folder(path: Path, content: str) -> None:
@@ -83,10 +82,9 @@ def make_folder(path: Path, content: str) -> None:
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_a_root_that_is_no_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    before = count_descriptors()
     with pytest.raises(OperatorError, match=name):
         Root(tmp_path / name, lambda: None)
-    assert count_descriptors() == before
+    assert not list_open_below(tmp_path)
 
 
 def test_a_walk_and_a_look_below_the_root(followed: Followed) -> None:
