@@ -23,7 +23,7 @@ from epollo.connections.door import Arrival
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.http.caching import NO_CACHE_FIELD
-from epollo.http.message import Segment
+from epollo.http.message import ENDED, Segment
 from epollo.http.status import respond_plainly
 from epollo.loop import READABLE
 from epollo.protocols.answer import Answer, Exchange
@@ -213,8 +213,9 @@ class Http1Connection(Connection):
             response = respond_plainly(500, (NO_CACHE_FIELD,))
             may_persist = False
         answer = protocol.render(request, response, may_persist=may_persist)
-        if recall is not None and protocol.is_whole and response.basis is not None:
-            recall.keep(reduced, answer)
+        if recall is None or not protocol.is_whole or not recall.keep(reduced, answer):
+            # What an answer rests on is not to be kept by one that is given once.
+            answer.basis = ENDED
         return answer
 
     def _await_more(self, protocol: Http1, before: int) -> None:

@@ -8,7 +8,7 @@ of the representation, never a copy.
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from epollo.http.message import ENDED, PERMANENT, Basis, File, Segment
+from epollo.http.message import ENDED, Basis, File, Segment
 
 JOINED_OCTETS: Final = 16 * 1024
 """Content up to this length is joined with its head when it is sent; longer content is not copied."""
@@ -52,7 +52,7 @@ class Answer:
         target: bytes,
         length: int,
         head_octets: int,
-        basis: Basis = PERMANENT,
+        basis: Basis = ENDED,
     ) -> None:
         self.status = status
         self.fields = fields
