@@ -175,6 +175,11 @@ class Edition:
         earlier.lengths = {IDENTITY: self.identity.length}
         return earlier
 
+    def forget_responses(self) -> None:
+        """Let go of the responses that were made of this edition."""
+        for representation in self.representations.values():
+            representation.ok = representation.not_modified = None
+
     def add_coding(self, coding: bytes, content: bytes) -> None:
         """Add the same content in a coding, in the place of an earlier one of that coding."""
         self.add(coding, Representation(_keep(content), len(content), tag_content(content)))
