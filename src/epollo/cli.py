@@ -351,7 +351,7 @@ def main() -> None:
 
 
 def _is_lab_hidden() -> bool:
-    """Tell whether somebody may have meant the lab, and got the folder of that name."""
+    """Return whether the lab may be meant and a folder of that name is served instead."""
     return sys.argv[1:2] == ["lab"]
 
 

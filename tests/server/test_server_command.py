@@ -484,7 +484,7 @@ def test_nobody_reads_the_lines_for_a_while(serve: Serve, site: Path) -> None:
         lines += 1
         if lines % 500 == 0:
             server.get("/")
-    omitted = re.fullmatch(r"\((\d+) lines are left out: nobody was reading\)\n", line)
+    omitted = re.fullmatch(r"\((\d+) lines are left out: stdout was not read\)\n", line)
     assert omitted is not None
     # The last ones are printed while the first are read.
     while server.read_line().startswith("GET /page.html 200 "):

@@ -489,11 +489,11 @@ def test_a_new_program_that_cannot_start_changes_nothing(
     with Load(server.connect, INDEX, clients=2) as load:
         config.write_text("nonsense")
         server.process.send_signal(signal.SIGUSR2)
-        await_line(server, "the other program did not start; this one goes on")
+        await_line(server, "the other program did not start; this one serves on")
         assert children(server.pid) == pids
         config.write_text("workers = 2\nuser = 'nobody-has-this-name'\n")
         server.process.send_signal(signal.SIGUSR2)
-        await_line(server, "the other program did not start; this one goes on", 2)
+        await_line(server, "the other program did not start; this one serves on", 2)
         answered = load.answered
         assert await_true(lambda: load.answered > answered + 20)
     assert load.failures == []
@@ -547,7 +547,7 @@ def test_a_new_program_that_cannot_start_leaves_the_path_alone(
         for number, at in enumerate((at_path, f"unix = '{other}'\n"), 1):
             config.write_text(text + at)
             server.process.send_signal(signal.SIGUSR2)
-            await_line(server, "the other program did not start; this one goes on", number)
+            await_line(server, "the other program did not start; this one serves on", number)
             assert path.is_socket()
             assert not other.exists()
             with socket.socket(socket.AF_UNIX) as peer:

@@ -70,7 +70,7 @@ def test_a_log_that_cannot_be_begun_anew_is_told_of_at_the_start(
         assert server.stderr.startswith(start)
         assert server.stderr.count("\n") == 1
         server.process.send_signal(signal.SIGUSR1)
-        await_line(server, "the old one goes on")
+        await_line(server, "the old file stays in use")
     else:
         assert server.stderr == ""
         server.process.send_signal(signal.SIGUSR1)
@@ -118,7 +118,7 @@ def test_a_log_that_cannot_be_opened_again_goes_on(
     server = serve(site, "--quiet", "--access-log", str(folder / "access.log"), *words)
     folder.rename(tmp_path / "moved")
     server.process.send_signal(signal.SIGUSR1)
-    await_line(server, "the old one goes on")
+    await_line(server, "the old file stays in use")
     server.get("/")
     assert await_true(lambda: len(lines_of(tmp_path / "moved" / "access.log")) == 1)
 

@@ -330,7 +330,7 @@ def _zstd(content: bytes) -> bytes:
     ("suffix", "coded", "reason"),
     [
         (".gz", gzip.compress(CONTENT[:-1]), "does not decode to the file beside it"),
-        (".gz", gzip.compress(CONTENT) * 2, "goes on after its first gzip member"),
+        (".gz", gzip.compress(CONTENT) * 2, "continues after its first gzip member"),
         (".gz", bytes(1_000_000), "is more than twice as long as the file beside it"),
         (".br", zlib.compress(CONTENT), "does not decode to the file beside it"),
         (".zst", b"\x28\xb5\x2f\xfd\x00\x70" + _zstd(CONTENT), "asks for a window of 16 MiB"),

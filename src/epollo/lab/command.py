@@ -91,7 +91,7 @@ _FOLDER: Final[Any] = click.Path(file_okay=False, path_type=Path)
 
 
 def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    """Print the help as everything else is printed: nobody may read it, and a disk may be full."""
+    """Print the help as everything else: stdout may have no reader, or a full disk."""
     if is_asked and not context.resilient_parsing:
         _tell_lines(context.get_help())
         context.exit()
@@ -209,7 +209,7 @@ def check_targets(targets: list[Path], folders: list[Path | None]) -> None:
     """Raise `OperatorError` where something cannot be written, before minutes are spent on it."""
     for path in targets:
         if path.exists():
-            # Not opened: a pipe would have whoever reads it believe that this was all.
+            # Not opened: the reader of a pipe would take this for the whole.
             if not os.access(path, os.W_OK):
                 raise OperatorError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
         else:

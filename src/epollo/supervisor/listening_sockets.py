@@ -89,7 +89,7 @@ def _listen_at_path(asked: Asked) -> Listening:
 
 
 def share_sockets(sockets: list[socket.socket], place: int, places: int) -> list[socket.socket]:
-    """Return the sockets for one of so many places.
+    """Return the sockets for one of ``places`` places.
 
     Where there are enough for one address, each place has its own, so that the kernel shares out the
     connections; of an address with fewer every place has all.

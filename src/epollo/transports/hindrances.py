@@ -10,7 +10,7 @@ from typing import Any, Final
 from epollo.linux.holders import describe_path_holder, describe_port_holder
 
 _TRIED_PORTS: Final = 20
-"""So many ports after one in use are tried."""
+"""How many ports after one in use are tried."""
 _PORTS_END: Final = 65536
 _PRIVILEGED_END: Final = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _PATH_OCTETS_LIMIT: Final = 107

@@ -45,7 +45,7 @@ from epollo.worker.orders import (
 _COLLECTION_THRESHOLD: Final = 50_000
 
 _NO_SUCCESSOR: Final = (
-    "another program can take over only where there are --workers; this one goes on"
+    "another program can take over only where there are --workers; this one serves on"
 )
 
 
