@@ -6,8 +6,8 @@ A denied word stands where such a name is missing.
 
 - Of the source, `dev`, the pages and the section "Unreleased" of the changes, the whole text is read.
 - Of tests, the names of functions and classes and the docstrings are read.
-- Not read are this file, which has the list, and the lessons of the lab (`src/epollo/lab/words.py`),
-  which speak of guests and a chef.
+- Not read are this file, which has the list, and the two that have the text of the lessons: the lab's
+  (`src/epollo/lab/words.py`) and the example's film (`dev/make_example.py`).
 - ``nobody`` within quotation marks or backticks is the user of that name.
 - ``whose`` is denied after a word for a person: a file whose name ends in .gz is a file.
 """
@@ -23,7 +23,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGES: Final = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
-UNREAD: Final = ("dev/words.py", "src/epollo/lab/words.py")
+UNREAD: Final = ("dev/words.py", "dev/make_example.py", "src/epollo/lab/words.py")
 
 _GAP: Final = r"(?:\s+(?:#\s+)?)"
 _WORDS: Final = (

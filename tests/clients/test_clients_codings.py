@@ -23,7 +23,7 @@ NUMBER = "globalThis.number = 42;\n"
 
 
 def make_script(octets: int, seed: int = 1) -> bytes:
-    """Return a script that sets ``number``, after so many octets of comments."""
+    """Return a script that sets ``number``, after ``octets`` octets of comments."""
     chance = random.Random(seed)
     words = [chance.randbytes(chance.randrange(1, 7)).hex() for _ in range(2000)]
     lines = []

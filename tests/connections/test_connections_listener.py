@@ -61,7 +61,7 @@ def serve_until_answered(harness: InProcess, peer: socket.socket) -> bytes:
     raise AssertionError("no answer")
 
 
-def test_who_knocks_is_answered(harness: InProcess, listening: socket.socket) -> None:
+def test_a_client_that_connects_is_answered(harness: InProcess, listening: socket.socket) -> None:
     listener = harness.listen(listening)
     with connect(listening) as peer:
         assert serve_until_answered(harness, peer).endswith(b"ok")
@@ -104,7 +104,7 @@ def test_a_crowd_is_let_in_by_bursts_that_double(
 def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
     harness: InProcess, listening: socket.socket
 ) -> None:
-    """Who was let in second may know of a change that came after the poller's report."""
+    """The peer that was admitted second may know of a change that came after the poller's report."""
     told: list[str] = []
     harness.service.look_for_changes = lambda: told.append("looked")
 
@@ -200,7 +200,7 @@ def test_an_address_in_use(listening: socket.socket) -> None:
         open_listening_socket(*listening.getsockname())
 
 
-def test_nobody_there_after_all(harness: InProcess, listening: socket.socket) -> None:
+def test_no_client_there_after_all(harness: InProcess, listening: socket.socket) -> None:
     listener = harness.listen(listening)
     listener.on_ready(1)
     assert len(harness.service.peers) == 0
@@ -253,7 +253,7 @@ def test_out_of_descriptors(
             assert listener.deadline == math.inf
 
 
-def test_who_is_idle_makes_room_for_who_asks(
+def test_an_idle_connection_makes_room_for_a_new_client(
     harness: InProcess, listening: socket.socket, request: pytest.FixtureRequest
 ) -> None:
     harness.listen(listening)

@@ -156,7 +156,7 @@ def test_a_worker_that_dies_again_and_again_is_replaced_and_costs_only_what_it_h
 
 
 def test_the_others_accept_for_a_worker_that_does_not_come(serve: Serve, site: Path) -> None:
-    """One of two places stays vacant: nobody waits because the kernel dealt him that one."""
+    """One of two places stays vacant: no client waits because the kernel dealt it that one."""
     server = serve(site, "--workers", "2", "--quiet")
     elsewhere = site.with_name("elsewhere")
     site.rename(elsewhere)
@@ -188,7 +188,9 @@ def test_the_next_worker_waits_longer_when_they_die_at_once(serve: Serve, site: 
     assert server.get("/") == INDEX
 
 
-def test_who_waits_to_be_accepted_is_served_by_the_next_worker(serve: Serve, site: Path) -> None:
+def test_a_client_that_waits_to_be_accepted_is_served_by_the_next_worker(
+    serve: Serve, site: Path
+) -> None:
     server = serve(site, "--workers", "1", "--quiet")
     pid = children(server.pid)[0]
     os.kill(pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""SIGUSR1: the access log goes on in another file, which workers cannot open in their sandbox."""
+"""SIGUSR1: the access log continues in another file, which workers cannot open in their sandbox."""
 
 import contextlib
 import os
@@ -110,7 +110,7 @@ def test_rotation_and_reloads_under_load_lose_no_line(
 
 
 @pytest.mark.parametrize("words", [(), ("--workers", "1")])
-def test_a_log_that_cannot_be_opened_again_goes_on(
+def test_a_log_that_cannot_be_opened_again_stays_in_use(
     serve: Serve, site: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "logs"

@@ -286,7 +286,7 @@ def test_what_is_made_counts_as_kept(tmp_path: Path, compressor: WaitingCompress
         assert 100_000 < held <= ground.catalogue._files.octets
 
 
-def test_a_cache_that_is_too_small_is_not_filled_in_vain(
+def test_a_cache_that_is_too_small_is_not_filled_without_use(
     tmp_path: Path, compressor: WaitingCompressor
 ) -> None:
     (tmp_path / "app.js").write_bytes(CONTENT)

@@ -128,7 +128,7 @@ def test_all_or_nothing(tmp_path: Path) -> None:
     first.close()
 
 
-def test_what_somebody_else_opened_is_never_changed() -> None:
+def test_what_another_process_opened_is_never_changed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as passed:
         listening = Listening([passed], None)
         assert change_listening(listening, Settings(port=1, workers="7")) is listening
