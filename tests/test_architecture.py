@@ -151,3 +151,9 @@ def test_the_readme_has_a_line_for_each_dependency() -> None:
         name = re.match(r"[\w.-]+", requirement)
         assert name is not None
         assert f"| [{name[0]}](" in text
+
+
+def test_every_module_is_named_in_the_tree() -> None:
+    tree = (ROOT / "ARCHITECTURE.md").read_text()
+    modules = [path for path in SOURCE.rglob("*.py") if not path.stem.startswith("__")]
+    assert [path for path in modules if path.name not in tree] == []
