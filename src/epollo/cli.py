@@ -115,7 +115,7 @@ def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -
     """Refuse an empty text that was given: an empty variable of a shell script, rather than a wish."""
     source = context.get_parameter_source(option.name or "")
     if value == "" and source is not ParameterSource.DEFAULT:
-        raise click.BadParameter("it is empty.", context, option)
+        raise click.BadParameter("the value is empty.", context, option)
     return value
 
 
@@ -130,9 +130,9 @@ def _resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> Non
         else:
             folders.append(word)
     if len(folders) > 1:
-        raise OperatorError(f"one folder is served at a time, not {' and '.join(folders)}")
+        raise OperatorError(f"only one folder can be served, not {' and '.join(folders)}")
     if len(ports) > 1:
-        raise OperatorError(f"one port is listened on, not {' and '.join(ports)}")
+        raise OperatorError(f"only one port can be given, not {' and '.join(ports)}")
     if ports:
         settings["port"] = int(ports[0])
     if folders:
@@ -189,8 +189,8 @@ def _run(words: tuple[str, ...], **given: Any) -> None:
         worker = _open_worker(settings, listening.sockets)
         if hindrance := find_hindrance(settings):
             report(
-                f"the access log cannot be opened again after a rotation: {hindrance}; with "
-                "--workers 1 it can"
+                f"the access log cannot be opened again after a rotation: {hindrance}; to rotate it, "
+                "use --workers 1"
             )
         _tell_start(settings, listening.sockets, worker.poller_name, worker.sandbox)
         tell_predecessor()
@@ -358,4 +358,4 @@ def _is_lab_hidden() -> bool:
 def _find_hint() -> str:
     if _is_lab_hidden():
         return "there is a folder lab, which is served; the lab is python -m epollo.lab"
-    return "epollo --help lists what there is"
+    return "epollo --help lists the options"

@@ -48,9 +48,9 @@ def test_numbers_without_names() -> None:
         ("nobody:", "there is no group (an empty name)"),
         ("nobody:no-such-group", "there is no group no-such-group"),
         ("nobody:4294967295", "there is no group 4294967295"),
-        ("root", "--user is whom root becomes, and cannot be root itself"),
-        ("0:1000", "--user is whom root becomes, and cannot be root itself"),
-        (NO_NAME, f"user {NO_NAME} has no name here: say its group too, --user {NO_NAME}:GROUP"),
+        ("root", "--user is the user that root becomes, and cannot be root itself"),
+        ("0:1000", "--user is the user that root becomes, and cannot be root itself"),
+        (NO_NAME, f"user {NO_NAME} has no name here: name its group too, --user {NO_NAME}:GROUP"),
     ],
 )
 def test_a_user_that_is_not_known(text: str, line: str) -> None:

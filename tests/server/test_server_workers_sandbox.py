@@ -203,7 +203,7 @@ def test_a_new_root_that_the_user_may_not_read_is_followed_when_it_may(
     link.symlink_to(tmp_path / "one")
     server = serve(link, "--quiet", "--user", "nobody")
     switch(link, tmp_path / "two")
-    await_line(server, "Permission denied; the former one is served on")
+    await_line(server, "Permission denied; the former folder is still served")
     assert server.get("/") == b"one"
     (tmp_path / "two").chmod(0o755)
     assert await_true(lambda: server.get("/") == b"two")

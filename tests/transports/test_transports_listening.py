@@ -179,7 +179,7 @@ def test_the_reasons_at_a_path(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name, reason in (
         ("none/socket", f"there is no folder {tmp_path / 'none'}"),
-        ("file", "what is there is no socket, and is not replaced"),
+        ("file", "the file there is no socket, and is not replaced"),
         ("file/socket", "Not a directory"),
     ):
         path = tmp_path / name

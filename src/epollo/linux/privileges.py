@@ -49,7 +49,9 @@ def resolve_identity(text: str) -> Identity:
     elif entry is not None:
         group = entry.pw_gid
     else:
-        raise OperatorError(f"user {user} has no name here: say its group too, --user {user}:GROUP")
+        raise OperatorError(
+            f"user {user} has no name here: name its group too, --user {user}:GROUP"
+        )
     groups = [group] if entry is None else os.getgrouplist(entry.pw_name, group)
     return Identity(text, user, group, tuple(sorted(set(groups))))
 
@@ -82,7 +84,7 @@ def _parse_id(text: str) -> int | None:
 def require_root(identity: Identity) -> None:
     """Raise `OperatorError` where this process is not root, and so cannot become another user."""
     if os.geteuid() != 0:
-        raise OperatorError(f"only root can become user {identity.name}: leave --user away")
+        raise OperatorError(f"only root can become user {identity.name}: omit --user")
 
 
 def become(identity: Identity) -> None:

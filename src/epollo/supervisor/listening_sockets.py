@@ -110,5 +110,5 @@ def count_workers(settings: Settings) -> int:
         return count_processors()
     count = int(settings.workers)
     if not count:
-        raise OperatorError("to serve without workers takes another start of the program")
+        raise OperatorError("a reload cannot switch workers off: stop epollo and start it again")
     return count
