@@ -213,5 +213,5 @@ def test_networks() -> None:
 
 @pytest.mark.parametrize("text", ["", "localhost", "10.0.0.0/33", "10.0.0.1/24", "10.0.0.1,"])
 def test_no_networks(text: str) -> None:
-    with pytest.raises(OperatorError, match="neither an address nor a network"):
+    with pytest.raises(OperatorError, match="no address and no network"):
         parse_networks(text)

@@ -36,7 +36,7 @@ def parse_networks(text: str) -> list[Network]:
             networks.append(ipaddress.ip_network(word.strip()))
         except ValueError:
             raise OperatorError(
-                f"{word.strip()!r} is neither an address nor a network such as 10.0.0.0/8"
+                f"{word.strip()!r} is no address and no network such as 10.0.0.0/8"
             ) from None
     return networks
 
