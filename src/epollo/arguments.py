@@ -42,7 +42,7 @@ class CacheControl(click.types.StringParamType):
             return text.lower()
         if not text.isascii() or not is_cache_control(text.encode("ascii")):
             self.fail(
-                f"{value!r} is not a value of Cache-Control, such as max-age=3600, nor "
+                f"{value!r} is no value of Cache-Control, such as max-age=3600, nor "
                 f"{' or '.join(CACHE_CONTROL_WORDS)}.",
                 param,
                 ctx,
