@@ -4,8 +4,9 @@
 The project writes like a man page: the subject is a named thing (client, connection, worker, file).
 A denied word stands where such a name is missing.
 
-- Of the source, `dev`, the pages and the section "Unreleased" of the changes, the whole text is read.
-- Of tests, the names of functions and classes and the docstrings are read.
+- Of the source, `dev`, `bench`, `fuzz`, the pages, the cases of the wire and the section "Unreleased" of
+  the changes, the whole text is read.
+- Of tests, the names of functions and classes, the docstrings and the comments are read.
 - Not read are this file, which has the list, and the two that have the text of the lessons: the lab's
   (`src/epollo/lab/words.py`) and the example's film (`dev/make_example.py`).
 - ``nobody`` within quotation marks or backticks is the user of that name.
@@ -15,14 +16,20 @@ A denied word stands where such a name is missing.
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGES: Final = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+READ: Final = (
+    *(("docs", "*.md"), ("src", "**/*.py"), ("dev", "*"), ("tests", "**/*.py")),
+    *(("tests/cases", "*.md"), ("bench", "*.py"), ("bench", "*.md"), ("fuzz", "**/*.py")),
+)
 UNREAD: Final = ("dev/words.py", "dev/make_example.py", "src/epollo/lab/words.py")
 
 _GAP: Final = r"(?:\s+(?:#\s+)?)"
@@ -45,7 +52,11 @@ def find_denied(text: str) -> Iterator[tuple[int, str]]:
 
 
 def find_in_test(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the same for the names and docstrings of a test file."""
+    """Yield the same for the names, docstrings and comments of a test file."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            for _, words in find_denied(token.string):
+                yield token.start[0], words
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             for _, words in find_denied(node.name.replace("_", " ")):
@@ -67,19 +78,14 @@ def take_unreleased(text: str) -> str:
 def find_in_project(root: Path) -> Iterator[tuple[Path, int, str]]:
     """Yield every place of the project: its file below ``root``, its line and its words."""
     paths = [root / name for name in PAGES if (root / name).exists()]
-    for folder, pattern in (
-        ("docs", "*.md"),
-        ("src", "**/*.py"),
-        ("dev", "*"),
-        ("tests", "**/*.py"),
-    ):
+    for folder, pattern in READ:
         paths += sorted(path for path in (root / folder).glob(pattern) if path.is_file())
     for path in paths:
         name = path.relative_to(root)
         if name.as_posix() in UNREAD:
             continue
         text = path.read_text()
-        if name.parts[0] == "tests":
+        if name.parts[0] == "tests" and path.suffix == ".py":
             found = sorted(find_in_test(text))
         else:
             found = list(

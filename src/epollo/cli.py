@@ -67,7 +67,7 @@ class _Command(NearOptions):
                 rows["Other"].append(record)
         for group, records in rows.items():
             with formatter.section(group):
-                formatter.write_dl(records, col_max=28)
+                formatter.write_dl(records, col_max=26)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return the option --help."""

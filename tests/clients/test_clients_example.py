@@ -15,7 +15,7 @@ from chromium import Chromium, find_chromium
 from conftest import Serve, Server
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "example"
-# The large file is made by a script where somebody wants it.
+# A script makes the large file if it is wanted.
 FILES = sorted(
     path for path in EXAMPLE.rglob("*") if path.is_file() and path.stat().st_size < 8 * 1024 * 1024
 )

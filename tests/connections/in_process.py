@@ -24,7 +24,7 @@ from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.respond import RELEVANT_FIELDS, Site
 
-# Far more than any exchange here takes: who is not done by then never will be.
+# Far more than any exchange here takes: what is not done by then never will be.
 _BATCHES_LIMIT = 10_000
 
 

@@ -253,7 +253,7 @@ def test_a_peer_of_one_known_answer_needs_no_connection(
         assert log.peers == ["192.0.2.1"] + ["192.0.2.2"] * 3
         assert log.heads == [LAST_GET] * 4
         assert log.contents == [100] * 4
-        # Who may ask for more is served as ever, and so is everyone where the answer is not known.
+        # A peer that may ask for more is served as ever, and so is each where the answer is not known.
         assert statuses(harness.connect(received=GET)) == [200]
         assert len(harness.service.peers) == 1
         clock.turn(1)
@@ -278,7 +278,7 @@ def test_a_peer_that_does_not_take_the_only_answer_at_once_gets_the_rest(clock: 
         assert not peer.is_reset
         assert log.contents == [16_000] * 2
         assert site.asked == 1
-        # And who takes nothing is not waited for for ever.
+        # And a peer that takes nothing is not waited for for ever.
         peer = harness.connect(received=LAST_GET, buffer_octets=1)
         for _ in range(5):
             clock.turn(20)

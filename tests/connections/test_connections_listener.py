@@ -91,7 +91,7 @@ def test_a_crowd_is_let_in_by_bursts_that_double(
             assert counts == [1, 2, 4, 8, 16, BURST, 80 - 31 - BURST]
             for peer in peers:
                 assert peer.recv(65536).endswith(b"ok")
-            # Nobody is lost, and who comes alone is let in alone.
+            # No client is lost, and one that comes alone is accepted alone.
             for peer in peers[:3]:
                 peer.sendall(GET)
                 assert count_accepted(harness) == 0
@@ -124,7 +124,7 @@ def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
         assert told == ["asked"] * 3
         told.clear()
         peers = [open_peers.enter_context(connect(listening)) for _ in range(3)]
-        # A burst of two, after it was found that nobody waits.
+        # A burst of two, after it was found that none waits.
         listener.on_ready(1)
         listener.on_ready(1)
         for peer in peers:
@@ -227,7 +227,7 @@ def test_out_of_descriptors(
     listener = harness.listen(listening)
     with connect(listening) as served:
         assert serve_until_answered(harness, served)
-        # In the middle of a request: who is idle would make room.
+        # In the middle of a request: an idle connection would make room.
         served.setblocking(True)
         served.sendall(GET[:10])
         harness.loop.run_batch(0)
@@ -242,7 +242,7 @@ def test_out_of_descriptors(
             assert listener.deadline != math.inf
             served.sendall(GET[10:] + GET[:10])
             assert serve_until_answered(harness, served).endswith(b"ok")
-            # Nobody is accepted, and nothing is tried, until the pause is over.
+            # No client is accepted, and nothing is tried, until the pause is over.
             for _ in range(100):
                 harness.loop.run_batch(0)
             assert len(harness.reports) == 1

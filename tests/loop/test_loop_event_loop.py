@@ -33,7 +33,7 @@ class Guest(Handler):
         self.far.send(b"x")
 
     def on_ready(self, events: int) -> None:
-        # The busy poller calls those as well who did not raise a hand.
+        # The busy poller calls those as well that are not ready.
         if events == READABLE:
             try:
                 self.near.recv(1)
@@ -445,7 +445,7 @@ def test_deadline_that_stays_where_it_is_is_due_again_a_second_later(table: Tabl
 
     guest.at_deadline = leave_it
     assert table.turn(1) == ["guest is due"]
-    # The loop may sleep meanwhile: nobody is due at once.
+    # The loop may sleep meanwhile: no handler is due at once.
     assert [table.batch() for _ in range(3)] == [[]] * 3
     assert table.turn(1) == ["guest is due"]
 

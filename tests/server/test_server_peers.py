@@ -52,7 +52,7 @@ def server(
     """A server for each poller, one after the other: the busy one would heat the room for all."""
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
         server = serve(root, "--quiet", "--poller", request.param, "--send-timeout", "1")
-        # All who get a file share one descriptor, which stays.
+        # All clients that get a file share one descriptor, which stays.
         for target in (b"/middle.bin", b"/large.bin"):
             server.exchange(b"GET %b HTTP/1.0\r\nRange: bytes=0-0\r\n\r\n" % target)
         yield server

@@ -29,7 +29,7 @@ def sandbox_line(server: Server) -> str:
     return next((line.strip() for line in server.lines if "sandbox:" in line), "")
 
 
-# A responder that tries what a request names: what an attacker would do who runs code in the worker.
+# A responder that tries what a request names: what an attacker with code in the worker would do.
 _SUBVERTED = """
 import sys
 from epollo.site.respond import Site
@@ -105,7 +105,7 @@ def test_a_worker_that_replaces_another_is_confined_too(
 
 @needs_root
 def test_workers_become_the_user_and_the_parent_does_not(serve: Serve, tmp_path: Path) -> None:
-    # Below the test's own folder nobody else may look.
+    # Below the test's own folder no other user may look.
     root = Path("/tmp") / f"epollo-test-{os.getpid()}"
     root.mkdir(mode=0o755)
     try:

@@ -38,7 +38,7 @@ while True:
 """
 
 # Numbers that only grow, each a whole file that takes the place of the one before; and for each number,
-# when it had been done, in a file of its own that nobody serves.
+# when it had been done, in a file of its own that is not served.
 _REPLACE = """
 import os, struct, sys
 path, done, octets = sys.argv[1], sys.argv[2], int(sys.argv[3])

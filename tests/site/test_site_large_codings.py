@@ -152,7 +152,7 @@ def test_ranges_of_a_coding(ground: Ground, compressor: WaitingCompressor) -> No
     several = ask(ground, "gzip", {"Range": "bytes=0-9,500-599"})
     assert several.status == 206
     assert whole.content[500:600] in several.content
-    # A download of the file as it is does not go on with a coding of it.
+    # A download of the file as it is does not continue with a coding of it.
     plain = ask(ground, "identity").fields["etag"]
     answer = ask(ground, "gzip", {"Range": "bytes=5-", "If-Range": plain})
     assert (answer.status, answer.content) == (200, whole.content)

@@ -71,7 +71,7 @@ def test_what_stays_and_what_is_added(opened: list[socket.socket]) -> None:
     opened += more.sockets[2:]
     assert more.sockets[:2] == first.sockets
     assert more.sockets[2].getsockname() == first.sockets[0].getsockname()
-    # Whoever connects before somebody accepts from it would be lost if nobody came.
+    # A client that connects before a worker accepts from it would be lost if no worker came.
     assert not is_listening(more.sockets[2])
     more.close(kept=first)
     assert more.sockets[2].fileno() == -1

@@ -44,7 +44,7 @@ def test_sockets_that_share_an_address(count: int) -> None:
         assert len({one.getsockname() for one in sockets}) == 1
         assert all(is_listening(one) for one in sockets)
         _, port = sockets[0].getsockname()
-        # They share it with nobody who comes later.
+        # They share it with no socket that comes later.
         with pytest.raises(OperatorError, match="in use"):
             open_shared_sockets("127.0.0.1", port, 2)
         with pytest.raises(OperatorError, match="in use"):
