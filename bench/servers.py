@@ -40,7 +40,7 @@ class Order:
 
     @property
     def is_compressing(self) -> bool:
-        """Tell whether the server is to compress what it sends."""
+        """Return whether the server is to compress what it sends."""
         return self.workload.coding == "gzip"
 
 

@@ -95,7 +95,7 @@ class Chromium:
     ) -> Page:
         """Load a page in a tab of its own, until the network has been idle for half a second.
 
-        Or until another event of its life, such as ``load``, for a page that goes on listening.
+        Or until another event of its life, such as ``load``, for a page that keeps listening.
         Then ask the page questions: expressions, or promises of a value, one after the other.
         """
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
@@ -143,7 +143,7 @@ class Chromium:
         return answer["result"]["value"]
 
     def _note(self, page: Page, loader: str | None, until: str) -> bool:
-        """Take note of the events so far; tell whether the page has come to rest."""
+        """Take note of the events so far; return whether the page has come to rest."""
         has_come = False
         for event in self._events:
             method, told = event["method"], event["params"]

@@ -31,7 +31,7 @@ from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import Http1, Query, refuse, render_refusal
 
 REQUESTS_PER_TURN: Final = 64
-"""At most so many pipelined requests are answered in one turn."""
+"""The most pipelined requests that are answered in one turn."""
 HIGH_WATER_OCTETS: Final = 256 * 1024
 """A turn ends when it owes the peer more than this."""
 
@@ -114,7 +114,7 @@ class Http1Connection(Connection):
             super().on_deadline()
 
     def owe(self, answer: Answer, head: bytes, octets: bytes, sent_octets: int) -> None:
-        """Go on with a peer that has not taken the whole of its only answer, before it is registered."""
+        """Continue with a peer that has not taken all of its only answer, before it is registered."""
         self._state = FINISHING
         outbox = self._begin_outbox()
         outbox.put(octets, sent_octets)
@@ -252,7 +252,7 @@ class Http1Connection(Connection):
 
 
 def serve(service: Service, arrival: Arrival) -> None:
-    """Serve a peer that was let in: the last stage of a listener."""
+    """Serve a peer that was admitted: the last stage of a listener."""
     if arrival.received and _answer_in_passing(service, arrival):
         return
     connection = Http1Connection(service, arrival)

@@ -40,7 +40,7 @@ _PAGE: Final = (
 
 
 def format_plain_page(status: int) -> bytes:
-    """Return a small page for a person who meets this status."""
+    """Return a small page that shows this status in a browser."""
     reason = REASONS[status]
     return _PAGE % (status, reason, status, reason)
 

@@ -2,7 +2,7 @@
 
 Colours come from the page (CSS variables, with a fallback for a picture on its own), so that one
 drawing serves light and dark. A line is known by its marker and its name beside it as well as by its
-colour; every chart has a title and a description for those who do not see it.
+colour; every chart has a title and a description for readers that do not see it.
 """
 
 import math

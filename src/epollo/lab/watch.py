@@ -36,7 +36,7 @@ from epollo.terminal import format_link, report, tell
 from epollo.transports.listening import open_listening_socket
 
 GUESTS_LIMIT: Final = 900
-"""So many guests fit below select's FD_SETSIZE."""
+"""The most guests that fit below select's FD_SETSIZE."""
 ASKING_LIMIT: Final = 50
 _TICK_SECONDS: Final = 0.2
 _TICKS_BETWEEN_QUESTIONS: Final = 5
@@ -85,16 +85,16 @@ class Guest(Handler):
 
 
 class Watch:
-    """What is watched, and who watches; closed, nothing of it is left."""
+    """What is watched, and the visitors that watch; closed, nothing of it is left."""
 
     def __init__(self, listening: socket.socket, root: Path, poller: str) -> None:
         self.loop = EventLoop(open_poller("auto"), report)
         self.streams: set[Visitor] = set()
         self.guests: dict[int, Guest] = {}
         self.served: set[int] = set()
-        """The guests who got an answer since the last tick."""
+        """The guests that got an answer since the last tick."""
         self.key = secrets.token_urlsafe(12)
-        """Only who was told it may look or order: any page in a browser can reach a local port."""
+        """Only a browser that was given it may look or order: any web page can reach a local port."""
         self._root = root
         self._wanted = 50
         self._asking = 1
@@ -138,7 +138,7 @@ class Watch:
     def tick(self) -> None:
         """Send round what the server did, seat or see off guests, and let some of them ask.
 
-        In this order: who is asked for now is served in the time that the next event tells of.
+        In this order: the guests that order now are served in the time that the next event tells of.
         """
         assert self._party is not None  # noqa: S101 - for the type checker: closed only at the end
         if self._party.is_over:
@@ -170,7 +170,7 @@ class Watch:
         return respond_plainly(404)
 
     def close(self) -> None:
-        """End the server, and see everybody off."""
+        """End the server, and close every connection."""
         self._leave()
         for handler in self.loop.handlers():
             if isinstance(handler, Visitor):
@@ -183,7 +183,7 @@ class Watch:
         self._is_over = True
 
     def _take_order(self, query: dict[str, list[str]]) -> bool:
-        """Do what was asked; tell whether it made sense."""
+        """Do what was ordered; return whether it made sense."""
         for name, (value, *_) in query.items():
             if name == "poller" and value in POLLERS:
                 if value != self._poller:

@@ -20,7 +20,7 @@ class Answer:
     """A rendered answer: its fields, what ends its head, short content, and long content as ``rest``.
 
     ``length`` is the octets of the content, ``head_octets`` those before it. The log is told ``method``,
-    ``target`` and ``status``. ``persists`` is whether the connection goes on after it.
+    ``target`` and ``status``. ``persists`` is whether the connection stays open after it.
     ``basis`` is what it rests on; while that stands, the same request has this answer.
     """
 

@@ -66,7 +66,7 @@ def render_answer(
 ) -> Answer:
     """Return the answer that this response is to this request.
 
-    ``minor_version`` is the client's; ``persists`` is whether the connection goes on.
+    ``minor_version`` is the client's; ``persists`` is whether the connection stays open.
     """
     content, length = response.content, response.length
     if not has_content(request.method, response.status):
