@@ -5,7 +5,8 @@ of memory for each client that asks for it, and every other client waits for the
 
 Now sendfile(2) takes a file from the page cache to the socket, 256 KiB at most in a turn. Then the
 others have theirs; the socket is still ready at the next poll. A file that became shorter ends the
-connection, for the promised length cannot be kept.
+connection, for the promised length cannot be kept. TCP_NODELAY lets the last, small piece go at once:
+it would wait for the acknowledgement of the head, 40 ms.
 What it costs: two more system calls for a small file, a descriptor for each client that is sent one.
 """
 
@@ -39,6 +40,7 @@ class Client:
 class Server:
     def __init__(self, port: int) -> None:
         self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # for all accepted
         self.epoll = select.epoll()
         self.epoll.register(self.listener.fileno(), select.EPOLLIN)
         self.clients: OrderedDict[int, Client] = OrderedDict()

@@ -15,7 +15,6 @@ import platform
 import re
 import resource
 import select
-import signal
 import socket
 import statistics
 import subprocess
@@ -25,10 +24,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from picture import draw_all
+
 LESSON = Path(__file__).resolve().parent
 PROGRAMS = sorted(LESSON.glob("[0-9][0-9]_*.py"))
 RESULTS = LESSON / "results.json"
-PICTURES = LESSON.parent / "example" / "pictures"
+PICTURES = LESSON.parent / "docs" / "lesson"
 IDLE = (0, 100, 1000)
 ASKING = 8
 ROUNDS = 3
@@ -95,7 +96,7 @@ def measure(program: Path, folder: Path, idle: int, seconds: float) -> tuple[flo
     )
     with contextlib.ExitStack() as stack:
         stack.callback(process.wait)
-        stack.callback(process.send_signal, signal.SIGINT)
+        stack.callback(process.terminate)
         assert process.stdout is not None
         stack.callback(process.stdout.close)
         port = int(process.stdout.readline().rpartition(b":")[2].rstrip(b"/\n"))
@@ -164,11 +165,8 @@ def main() -> None:
     if not arguments.draw:
         results = run(arguments.rounds, arguments.seconds)
         arguments.results.write_text(json.dumps(results, indent=1) + "\n")
-    sys.path.insert(0, str(LESSON))
-    from picture import draw_all
-
     for name, svg in draw_all(json.loads(arguments.results.read_text())).items():
-        (arguments.pictures / name).write_text(svg)
+        (arguments.pictures / name).write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,12 @@ class Step:
             command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
         with self._stderr_path.open("wb") as stderr:
             self.process = subprocess.Popen(
-                command, cwd=folder, stdout=subprocess.PIPE, stderr=stderr
+                command,
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                # Ctrl-C is tried even where the tests run in the background, which ignores it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
             )
         assert self.process.stdout is not None
         found = re.search(rb"http://127\.0\.0\.1:(\d+)/", self.process.stdout.readline())
