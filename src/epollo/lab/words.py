@@ -205,7 +205,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "column.p99": ("p99 µs", "p99 µs"),
     "column.worst": ("worst µs", "最慢 µs"),
     "column.calls": ("calls/request", "调用/请求"),
-    "column.waiting": ("waiting", "等待"),
+    "column.waiting": ("CPU unasked", "无请求 CPU"),
+    "column.waiting.long": ("CPU while no client asks", "没有请求时的 CPU"),
     "column.memory": ("octets/conn.", "字节/连接"),
     "measured": (
         (
