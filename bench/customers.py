@@ -12,28 +12,11 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Final
 
+from doors import Door
+from malformed import MALFORMED
 from shelf import Shelf
 
-PATIENCE_SECONDS: Final = 30
-"""An answer that makes no progress for so long is missing."""
 _RECEIVE_OCTETS: Final = 256 * 1024
-
-MALFORMED: Final = (
-    b"GET / HTTP/1.1\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/1.1\nHost: a\n\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-    b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
-    b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 60_000 + b"\r\n\r\n",
-    b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + bytes(range(64)),
-)
-"""Each is refused, and the connection with it."""
 
 
 class WrongAnswerError(Exception):
@@ -83,12 +66,13 @@ class Count:
 class Client:
     """One client and the connection that it keeps."""
 
-    def __init__(self, port: int, shelf: Shelf, large: str, seed: int) -> None:
+    def __init__(self, door: Door, shelf: Shelf, large: str, seed: int) -> None:
         self.count = Count()
-        self._port = port
+        self._door = door
         self._shelf = shelf
         self._large = large
         self._small = [name for name in shelf.names if name != large]
+        self._lasting = [name for name in self._small if not name.startswith("fleeting")]
         self._chance = random.Random(seed)
         self._peer: socket.socket | None = None
         self._received = b""
@@ -101,6 +85,7 @@ class Client:
             (30, self._ask_one_after_the_other),
             (25, self._ask_many_at_once),
             (20, self._ask_on_new_connections),
+            (10, self._ask_right_after_a_change),
             (3, self._take_large_content),
             (3, self._go_away_in_the_middle),
             (3, self._send_what_is_malformed),
@@ -112,11 +97,8 @@ class Client:
                 ((_, deed),) = self._chance.choices(deeds, weights)
                 try:
                     deed()
-                except WrongAnswerError as error:
-                    self.count.wrong.append(f"{deed.__name__.strip('_')}: {error}")
-                    self._hang_up()
-                except OSError as error:
-                    self.count.wrong.append(f"{deed.__name__.strip('_')}: {error!r}")
+                except (WrongAnswerError, OSError) as error:
+                    self._say(deed.__name__, error)
                     self._hang_up()
         finally:
             self._hang_up()
@@ -127,8 +109,12 @@ class Client:
             try:
                 self._exchange([self._ask_plainly(name) for name in self._shelf.names])
             except (WrongAnswerError, OSError) as error:
-                self.count.wrong.append(f"asking for all: {error!r}")
+                self._say("asking for all", error)
             self._hang_up()
+
+    def _say(self, deed: str, error: Exception) -> None:
+        text = str(error) if isinstance(error, WrongAnswerError) else repr(error)
+        self.count.wrong.append(f"{self._door.kind}, {deed.strip('_')}: {text}")
 
     def _ask_one_after_the_other(self) -> None:
         for _ in range(self._chance.randint(1, 12)):
@@ -141,6 +127,16 @@ class Client:
         for _ in range(self._chance.randint(1, 4)):
             self._hang_up()
             self._exchange([self._choose_question()])
+
+    def _ask_right_after_a_change(self) -> None:
+        """Connect, change a file, ask: the server knows of the connection before the change."""
+        name = self._chance.choice(self._lasting)
+        self._hang_up()
+        self._shelf.replace(name, self._keep_connection)
+        self._exchange([Question("changed", name, _format("GET", name))])
+
+    def _keep_connection(self) -> None:
+        self._peer = self._connect()
 
     def _take_large_content(self) -> None:
         self._exchange([self._ask_plainly(self._large), self._ask_in_part(self._large)])
@@ -237,7 +233,7 @@ class Client:
         return Question("missing", "", _format("GET", target))
 
     def _connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self._port), PATIENCE_SECONDS)
+        return self._door.connect()
 
     def _hang_up(self) -> None:
         if self._peer is not None:
@@ -387,11 +383,10 @@ def _is_in_part(ranges: tuple[tuple[int, int], ...], whole: bytes, answer: Answe
         return answer.fields["content-range"] == said and answer.content == whole[first : last + 1]
     boundary = answer.fields["content-type"].partition("boundary=")[2].encode()
     expected = b""
-    for index, (first, last) in enumerate(ranges):
-        pattern = rb"%b--%b\r\nContent-Type: [^\r]+\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
+    for first, last in ranges:
+        pattern = rb"\r\n--%b\r\nContent-Type: [^\r]+\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
         found = re.match(
-            pattern % (b"\r\n" if index else b"", boundary, first, last, len(whole)),
-            answer.content[len(expected) :],
+            pattern % (boundary, first, last, len(whole)), answer.content[len(expected) :]
         )
         if found is None:
             return False

@@ -49,6 +49,7 @@ class Shelf:
 
     def __init__(self, folder: Path, lengths: dict[str, int]) -> None:
         self.names: Final = tuple(lengths)
+        self._lock = threading.Lock()
         self.replacements = 0
         self._folder = folder
         self._lengths = lengths
@@ -59,16 +60,20 @@ class Shelf:
         for name in lengths:
             self.replace(name)
 
-    def replace(self, name: str) -> None:
-        """Give a name its next content."""
-        number = self._last_numbers[name] = self._last_numbers[name] + 1
-        new = self._folder / f".{name}.new"
-        new.write_bytes(compose(name, number, self._lengths[name]))
-        self._change(name, number, lambda: new.replace(self._folder / name))
+    def replace(self, name: str, prepare: Callable[[], object] | None = None) -> None:
+        """Give a name its next content; before it is renamed, do what is to be done right before."""
+        with self._lock:
+            number = self._last_numbers[name] = self._last_numbers[name] + 1
+            new = self._folder / f".{name}.new"
+            new.write_bytes(compose(name, number, self._lengths[name]))
+            if prepare is not None:
+                prepare()
+            self._change(name, number, lambda: new.replace(self._folder / name))
 
     def remove(self, name: str) -> None:
         """Take a name away."""
-        self._change(name, None, (self._folder / name).unlink)
+        with self._lock:
+            self._change(name, None, (self._folder / name).unlink)
 
     def is_there(self, name: str) -> bool:
         """Tell whether the name has a content now."""

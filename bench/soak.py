@@ -11,8 +11,7 @@ end. The exit status is 1 where an answer was wrong, or where either of them gre
 """
 
 import argparse
-import os
-import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -24,12 +23,16 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from customers import Client, Count
+from doors import PROXY, TCP, UNIX, Reading, Server, set_environment
+from inplace import SyncedClient, SyncedCount, SyncedFiles, keep_writing
 from shelf import Shelf, keep_changing
 
-SOURCE: Final = Path(__file__).resolve().parent.parent / "src"
+RSYNC: Final = "rsync"
+CUSTOMERS: Final = (UNIX, PROXY, RSYNC)
+"""Who can be done without."""
 LARGE: Final = "large.bin"
 LENGTHS: Final = {
     **{f"page{number}.html": 3500 + 700 * number for number in range(8)},
@@ -47,77 +50,28 @@ _REST_SECONDS_MAX: Final = 30
 _RESIDENT_GROWTH: Final = 1.10
 _RESIDENT_SLACK_KIB: Final = 4096
 _DESCRIPTORS_SLACK: Final = 8
+"""For each server."""
 _WRONG_SHOWN: Final = 10
 _SHOWN_EVERY_SECONDS: Final = 10
 
 
-class Reading(NamedTuple):
-    """What the server and its workers take together."""
-
-    resident_kib: int
-    descriptors: int
-    processes: int
-
-
-class Server:
-    """epollo as an operator starts it, serving one folder on a free port."""
-
-    def __init__(self, root: Path, stderr_path: Path, arguments: list[str]) -> None:
-        self.stderr_path = stderr_path
-        with stderr_path.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "epollo", str(root), "--port", "0", "--quiet", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=_environment(),
-                text=True,
-            )
-        self.port = self._read_port()
-
-    def _read_port(self) -> int:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            found = re.search(r"http://\S+?:(\d+)/", line)
-            if found:
-                return int(found[1])
-        raise SystemExit(f"the server did not start: {self.stderr_path.read_text()}")
-
-    def read(self) -> Reading:
-        """Return what all processes of the server take at this moment."""
-        resident, descriptors = 0, 0
-        processes = list(_list_processes(self.process.pid))
-        for process in processes:
-            try:
-                status = Path(f"/proc/{process}/status").read_text()
-                descriptors += len(os.listdir(f"/proc/{process}/fd"))
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found = re.search(r"VmRSS:\s+(\d+) kB", status)
-            resident += int(found[1]) if found else 0
-        return Reading(resident, descriptors, len(processes))
-
-    def stop(self) -> int:
-        """Ask the server to end, and return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(_REST_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-        finally:
-            assert self.process.stdout is not None
-            self.process.stdout.close()
-
-
 class Soak:
-    """A server, its folder, and all who are busy with both."""
+    """Servers, their folder, and all who are busy with both."""
 
-    def __init__(self, server: Server, shelf: Shelf, arguments: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        servers: list[Server],
+        shelf: Shelf,
+        synced: SyncedFiles | None,
+        arguments: argparse.Namespace,
+    ) -> None:
         self.counts: list[Count] = []
+        self.synced_counts: list[SyncedCount] = []
         self.reloads = 0
         self.peak = Reading(0, 0, 0)
-        self._server = server
+        self._servers = servers
         self._shelf = shelf
+        self._synced = synced
         self._arguments = arguments
         self._begun = time.monotonic()
         self._shown_seconds = 0.0
@@ -125,29 +79,36 @@ class Soak:
     @property
     def answers(self) -> int:
         """How many answers were checked so far."""
-        return sum(sum(count.answers.values()) for count in self.counts)
+        return sum(sum(count.answers.values()) for count in (*self.counts, *self.synced_counts))
 
     @property
     def wrong(self) -> list[str]:
         """What was wrong so far, a line for each answer."""
-        return [wrong for count in self.counts for wrong in count.wrong]
+        return [wrong for count in (*self.counts, *self.synced_counts) for wrong in count.wrong]
+
+    def read(self) -> Reading:
+        """Return what all servers take at this moment."""
+        return Reading(*map(sum, zip(*(server.read() for server in self._servers), strict=True)))
 
     def load(self, seconds: float) -> None:
         """Put the server under load for some time; nobody is connected afterwards."""
         end = threading.Event()
+        first = len(self.counts)
+        doors = [server.door for server in self._servers]
         clients = [
-            Client(self._server.port, self._shelf, LARGE, seed)
-            for seed in range(len(self.counts), len(self.counts) + self._arguments.clients)
+            Client(doors[seed % len(doors)], self._shelf, LARGE, seed)
+            for seed in range(first, first + max(self._arguments.clients, len(doors)))
         ]
         self.counts += [client.count for client in clients]
+        changes = (self._shelf, FLEETING, self._arguments.changes, end)
+        threads = [threading.Thread(target=keep_changing, args=changes)]
         pause_seconds = self._arguments.pause / 1000
-        threads = [threading.Thread(target=one.run, args=(end, pause_seconds)) for one in clients]
-        threads.append(
-            threading.Thread(
-                target=keep_changing,
-                args=(self._shelf, FLEETING, self._arguments.changes, end),
-            )
-        )
+        threads += [threading.Thread(target=one.run, args=(end, pause_seconds)) for one in clients]
+        if self._synced is not None:
+            threads.append(threading.Thread(target=keep_writing, args=(self._synced, end)))
+            takers = [SyncedClient(door, self._synced, first) for door in doors]
+            self.synced_counts += [taker.count for taker in takers]
+            threads += [threading.Thread(target=one.run, args=(end, 0.02)) for one in takers]
         for thread in threads:
             thread.start()
         try:
@@ -160,13 +121,16 @@ class Soak:
     def _watch(self, until: float) -> None:
         """Show the progress, reload, and end early when the server has ended."""
         next_reload = time.monotonic() + self._arguments.reload_every
-        while (now := time.monotonic()) < until and self._server.process.poll() is None:
+        while (now := time.monotonic()) < until and all(
+            server.process.poll() is None for server in self._servers
+        ):
             time.sleep(min(1.0, until - now))
-            reading = self._server.read()
+            reading = self.read()
             self.peak = Reading(*map(max, self.peak, reading))
             if self._arguments.workers and now >= next_reload:
                 next_reload += self._arguments.reload_every
-                self._server.process.send_signal(signal.SIGHUP)
+                for server in self._servers:
+                    server.process.send_signal(signal.SIGHUP)
                 self.reloads += 1
             self._show_progress(reading)
 
@@ -185,71 +149,61 @@ class Soak:
 
     def rest(self) -> Reading:
         """Return what the server takes once it has let go of all that it is going to let go of."""
-        client = Client(self._server.port, self._shelf, LARGE, 0)
-        # Every file is asked for, so that what is kept of it is there in every rest.
-        client.ask_for_all()
-        self.counts.append(client.count)
+        for server in self._servers:
+            client = Client(server.door, self._shelf, LARGE, 0)
+            # Every file is asked for, so that what is kept of it is there in every rest.
+            client.ask_for_all()
+            self.counts.append(client.count)
         readings: list[Reading] = []
         end = time.monotonic() + _REST_SECONDS_MAX
         while time.monotonic() < end:
             time.sleep(0.5)
-            readings.append(self._server.read())
+            readings.append(self.read())
             last = [(one.descriptors, one.processes) for one in readings[-4:]]
             is_settled = len(last) == 4 and len(set(last)) == 1
-            if is_settled and last[0][1] in {1, 1 + self._arguments.workers}:
+            each = last[0][1] / len(self._servers)
+            if is_settled and each in {1, 1 + self._arguments.workers}:
                 break
         resident = round(statistics.median(one.resident_kib for one in readings[-4:]))
         return readings[-1]._replace(resident_kib=resident)
-
-
-def _environment() -> dict[str, str]:
-    paths = [str(SOURCE), os.environ.get("PYTHONPATH", "")]
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _list_processes(process: int) -> Iterator[int]:
-    """Return a process and all that it started (proc_pid_task_children(5))."""
-    yield process
-    try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return
-    for child in children.split():
-        yield from _list_processes(int(child))
 
 
 def has_workers() -> bool:
     """Tell whether this epollo can have workers, and so be reloaded."""
     manual = subprocess.run(
         [sys.executable, "-m", "epollo", "--help"],
-        env=_environment(), capture_output=True, text=True, check=True,
+        env=set_environment(), capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     return "--workers" in manual
 
 
 @contextmanager
-def serving(root: Path, folder: Path, workers: int) -> Iterator[Server]:
-    """Serve a folder; say so where the server did not end as it should."""
-    server = Server(root, folder / "stderr", ["--workers", str(workers)] if workers else [])
+def serving(kinds: list[str], root: Path, scratch: Path, workers: int) -> Iterator[list[Server]]:
+    """Serve a folder through each kind of door; say so where a server did not end as it should."""
+    servers: list[Server] = []
     try:
-        yield server
+        for kind in kinds:
+            arguments = ["--workers", str(workers)] if workers else []
+            servers.append(Server(kind, root, scratch, arguments))
+        yield servers
     finally:
-        status = server.stop()
-        said = server.stderr_path.read_text()
-        if status != 0 or "Traceback" in said or "fault in epollo" in said:
-            raise SystemExit(f"the server ended with status {status} and said:\n{said[-4000:]}")
+        for server in servers:
+            status = server.stop()
+            said = server.stderr_path.read_text()
+            if status != 0 or "Traceback" in said or "fault in epollo" in said:
+                raise SystemExit(
+                    f"the server ({server.door.kind}) ended with status {status} and said:\n"
+                    f"{said[-4000:]}"
+                )
 
 
-def find_growth(warm: Reading, end: Reading) -> list[str]:
-    """Return a line for whatever is more in the end than after the warm-up."""
+def find_growth(warm: Reading, end: Reading, servers: int) -> list[str]:
+    """Return a line for whatever so many servers have more of in the end than after the warm-up."""
     grown = []
-    if end.resident_kib > warm.resident_kib * _RESIDENT_GROWTH + _RESIDENT_SLACK_KIB:
+    slack_kib = _RESIDENT_SLACK_KIB * servers
+    if end.resident_kib > warm.resident_kib * _RESIDENT_GROWTH + slack_kib:
         grown.append(f"resident memory grew by {end.resident_kib - warm.resident_kib:,} KiB")
-    if end.descriptors > warm.descriptors + _DESCRIPTORS_SLACK:
+    if end.descriptors > warm.descriptors + _DESCRIPTORS_SLACK * servers:
         grown.append(f"{end.descriptors - warm.descriptors} more descriptors are open")
     if end.processes > warm.processes:
         grown.append(f"{end.processes - warm.processes} more processes run")
@@ -269,7 +223,7 @@ def report(soak: Soak, readings: list[tuple[str, Reading, int]]) -> None:
         print(f"{name:<14}" + "".join(f"{number:>16,}" for number in numbers))
     kinds: Counter[str] = Counter()
     statuses: Counter[int] = Counter()
-    for count in soak.counts:
+    for count in (*soak.counts, *soak.synced_counts):
         kinds += count.answers
         statuses += count.statuses
     print(
@@ -307,7 +261,18 @@ def parse_arguments() -> argparse.Namespace:
         default=6,
         help="seconds; where there are workers (default: 6)",
     )
+    parser.add_argument(
+        "--without",
+        default="",
+        metavar="LIST",
+        help=f"customers to do without, with commas between: {', '.join(CUSTOMERS)}",
+    )
     arguments = parser.parse_args()
+    arguments.without = set(filter(None, arguments.without.split(",")))
+    if unknown := arguments.without - set(CUSTOMERS):
+        parser.error(f"--without knows {', '.join(CUSTOMERS)}, not {', '.join(sorted(unknown))}")
+    if RSYNC not in arguments.without and shutil.which("rsync") is None:
+        parser.error("rsync is not installed; --without rsync does without it")
     if arguments.seconds <= 0 or arguments.clients < 1 or arguments.changes <= 0:
         parser.error("--seconds, --clients and --changes must be more than 0")
     if arguments.workers is None:
@@ -319,21 +284,25 @@ def main() -> int:
     """Run the command and return its exit status."""
     arguments = parse_arguments()
     warm_up_seconds = min(_WARM_UP_SECONDS_MAX, arguments.seconds / 3)
+    kinds = [kind for kind in (TCP, UNIX, PROXY) if kind not in arguments.without]
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
-        folder = Path(name)
-        root = folder / "shelf"
+        scratch = Path(name)
+        root = scratch / "shelf"
         root.mkdir()
         shelf = Shelf(root, LENGTHS)
-        with serving(root, folder, arguments.workers) as server:
-            soak = Soak(server, shelf, arguments)
+        synced = None if RSYNC in arguments.without else SyncedFiles(root, scratch)
+        with serving(kinds, root, scratch, arguments.workers) as servers:
+            soak = Soak(servers, shelf, synced, arguments)
             readings = [("start", soak.rest(), soak.answers)]
             soak.load(warm_up_seconds)
             readings.append(("after warm-up", soak.rest(), soak.answers))
             soak.load(arguments.seconds - warm_up_seconds)
             readings.append(("end", soak.rest(), soak.answers))
     report(soak, readings)
-    print(f"files replaced: {shelf.replacements:,}; reloads: {soak.reloads}")
-    grown = find_growth(readings[1][1], readings[2][1])
+    written = 0 if synced is None else synced.writes
+    print(f"files replaced: {shelf.replacements:,}; written in place: {written:,}")
+    print(f"reloads: {soak.reloads}")
+    grown = find_growth(readings[1][1], readings[2][1], len(kinds))
     for line in grown:
         print(f"NOT FLAT: {line}")
     for wrong in soak.wrong[:_WRONG_SHOWN]:

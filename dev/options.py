@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from epollo.quantities import format_octets
 from epollo.settings import Option, describe_choices, list_options
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -34,7 +35,8 @@ def format_row(option: Option, default: object) -> str:
     manual = option.manual
     if option.choices:
         manual += f" One of {describe_choices(option.choices)}."
-    return f"| {flags} | {format_default(default)} | {manual.replace('|', chr(92) + '|')} |"
+    shown = format_octets(default) if option.unit == "octets" else format_default(default)
+    return f"| {flags} | {shown} | {manual.replace('|', chr(92) + '|')} |"
 
 
 def format_default(default: object) -> str:

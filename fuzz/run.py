@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ TRIAL = HERE / "trial.py"
 ENGINES = ("atheris", "random")
 # What an engine may take beyond its time: imports, instrumentation, a last input that hangs.
 _GRACE_SECONDS = 90
+# What one of a number of inputs may take: an engine that hangs is ended.
+_INPUT_SECONDS = 0.1
 
 
 class Report(NamedTuple):
@@ -45,6 +48,8 @@ def run_trial(harness: str, work: Path, *arguments: str, timeout_seconds: float)
     environment = {
         **os.environ,
         "TMPDIR": str(work),
+        # An engine that is guided by what is reached goes another way where sets have another order.
+        "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]).rstrip(":"),
     }
     with (work / "output").open("w+b") as output:
@@ -90,22 +95,39 @@ def select_engine(name: str) -> str:
     return name
 
 
-def fuzz(harness: str, engine: str, seconds: int, seed: int) -> bool:
-    """Try one harness, say how it went, and tell whether its invariant held."""
+class Search(NamedTuple):
+    """What is tried beyond the corpus: for a time, or so many ``inputs`` where these are not 0."""
+
+    engine: str
+    seconds: int
+    inputs: int
+    seed: int
+
+    @property
+    def bound(self) -> str:
+        """Return the end of the search as text."""
+        return f"{self.inputs:,} inputs" if self.inputs else f"{self.seconds} s"
+
+
+def fuzz(harness: str, search: Search) -> bool:
+    """Try one harness, print how it went, and return whether its invariant held."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         work = Path(folder)
         report = run_trial(harness, work, "corpus", timeout_seconds=_GRACE_SECONDS)
         stage = f"{report.inputs:,} seeds" if report.octets_path is None else "by a seed"
-        if report.octets_path is None and seconds:
+        if report.octets_path is None and (search.seconds or search.inputs):
+            began = time.monotonic()
             report = run_trial(
-                harness, work, engine, str(seconds), str(seed),
-                timeout_seconds=seconds + _GRACE_SECONDS,
+                harness, work, search.engine,
+                str(search.seconds), str(search.inputs), str(search.seed),
+                timeout_seconds=_INPUT_SECONDS * search.inputs + search.seconds + _GRACE_SECONDS,
             )  # fmt: skip
             if report.octets_path is not None:
-                stage = f"by {engine} within {seconds} s"
+                stage = f"by {search.engine} within {search.bound}"
             else:
-                coverage = f", {report.coverage:,} places reached" if report.coverage else ""
-                stage += f", then {report.inputs:,} inputs by {engine} in {seconds} s{coverage}"
+                stage += f", then {report.inputs:,} inputs by {search.engine}"
+                stage += f" in {time.monotonic() - began:.0f} s"
+                stage += f", {report.coverage:,} places reached" if report.coverage else ""
         is_held = report.octets_path is None
         print(f"{harness:<16}{'held ' if is_held else 'BROKEN'} {stage}", flush=True)
         if report.octets_path is not None:
@@ -127,22 +149,29 @@ def main() -> int:
         "--seconds", type=int, default=10, help="for each harness; 0: the corpus only (default: 10)"
     )
     parser.add_argument(
+        "--inputs",
+        type=int,
+        default=0,
+        help="try so many inputs instead, however long it takes; with --seed, the same ones again",
+    )
+    parser.add_argument(
         "--target", action="append", choices=list_harnesses(), help="only this harness; repeatable"
     )
     parser.add_argument("--engine", choices=("auto", *ENGINES), default="auto")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of chance; the same one repeats a run (default: new)"
+        "--seed", type=int, default=0, help="of chance (default: another one each time)"
     )
     arguments = parser.parse_args()
-    if arguments.seconds < 0:
-        parser.error("--seconds must be 0 or more")
-    engine = select_engine(arguments.engine)
-    seed = arguments.seed or int.from_bytes(os.urandom(3), "big") + 1
-    print(f"engine {engine}, seed {seed}")
-    results = [
-        fuzz(harness, engine, arguments.seconds, seed)
-        for harness in arguments.target or list_harnesses()
-    ]
+    if arguments.seconds < 0 or arguments.inputs < 0:
+        parser.error("--seconds and --inputs must be 0 or more")
+    search = Search(
+        select_engine(arguments.engine),
+        arguments.seconds,
+        arguments.inputs,
+        arguments.seed or int.from_bytes(os.urandom(3), "big") + 1,
+    )
+    print(f"engine {search.engine}, seed {search.seed}")
+    results = [fuzz(harness, search) for harness in arguments.target or list_harnesses()]
     return 0 if all(results) else 1
 
 

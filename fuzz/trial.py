@@ -1,11 +1,12 @@
 """One harness in a process of its own, as fuzz/run.py starts it.
 
-trial.py HARNESS corpus               try the seeds
-trial.py HARNESS random SECONDS SEED  try what chance makes of them
-trial.py HARNESS atheris SECONDS SEED the same, guided by what is reached
-trial.py HARNESS show FILE            make octets that break the invariant small, and show them
+trial.py HARNESS corpus                      try the seeds
+trial.py HARNESS random SECONDS INPUTS SEED  try what chance makes of them
+trial.py HARNESS atheris SECONDS INPUTS SEED the same, guided by what is reached
+trial.py HARNESS show FILE                   make octets that break the invariant small, and show them
 
-The octets that broke it are left in the current folder.
+A search ends after SECONDS, or after INPUTS where this is not 0. The octets that broke the invariant are
+left in the current folder.
 """
 
 import importlib
@@ -124,7 +125,7 @@ def main() -> None:
         _show(load_harness(name), Path(rest[0]).read_bytes())
     else:
         engine = importlib.import_module(f"engines.by_{stage}")
-        engine.search(name, seconds=int(rest[0]), seed=int(rest[1]))
+        engine.search(name, seconds=int(rest[0]), inputs=int(rest[1]), seed=int(rest[2]))
 
 
 if __name__ == "__main__":

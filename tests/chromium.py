@@ -193,6 +193,55 @@ class Chromium:
         return replies
 
 
+class Tab:
+    """A tab that goes from page to page, with the browser's own memory between them."""
+
+    def __init__(self, browser: Chromium) -> None:
+        self._browser = browser
+        self._target = browser._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = browser._call("Target.attachToTarget", targetId=self._target, flatten=True)[
+            "sessionId"
+        ]
+        for domain in ("Page", "Runtime"):
+            browser._call(f"{domain}.enable", self._session)
+        browser._call("Page.setLifecycleEventsEnabled", self._session, enabled=True)
+
+    def visit(self, url: str) -> None:
+        """Go to an address, as if it were typed."""
+        self._go("Page.navigate", url=url, transitionType="typed")
+
+    def follow(self, selector: str) -> None:
+        """Click a link."""
+        self._go("Runtime.evaluate", expression=f"document.querySelector({selector!r}).click()")
+
+    def reload(self) -> None:
+        """Do what the reload button does."""
+        self._go("Page.reload")
+
+    def ask(self, expression: str) -> Any:
+        """Return the value of an expression on the page."""
+        return self._browser._evaluate(self._session, expression)
+
+    def close(self) -> None:
+        """Close the tab."""
+        self._browser._call("Target.closeTarget", targetId=self._target)
+
+    def _go(self, method: str, **parameters: Any) -> None:
+        """Do what leads to another document, and wait until its network has come to rest."""
+        browser = self._browser
+        former = browser._call("Page.getFrameTree", self._session)["frameTree"]["frame"]["loaderId"]
+        browser._events.clear()
+        browser._call(method, self._session, **parameters)
+        end = time.monotonic() + REPLY_SECONDS
+        while not any(
+            event["method"] == "Page.lifecycleEvent"
+            and event["params"]["name"] == "networkIdle"
+            and event["params"]["loaderId"] != former
+            for event in browser._events
+        ):
+            browser._receive(end - time.monotonic())
+
+
 def _open_pipe() -> tuple[int, int]:
     """Return a pipe whose descriptors are not among the first, which the browser needs."""
     reading, writing = os.pipe()

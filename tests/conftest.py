@@ -1,6 +1,7 @@
 """What all tests share: real servers on free ports, and hypothesis without a stop-watch."""
 
 import contextlib
+import gc
 import os
 import re
 import resource
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -24,9 +26,32 @@ STOP_SECONDS = 15
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo"]
 POLLER_NAMES = ("busy", "select", "poll", "epoll")
 
+# A shell ignores SIGINT for what it starts in the background, nohup(1) SIGHUP, and what ignores a signal
+# has its children ignore it, where one that is caught is at its default for them (execve(2)). A mask of
+# signals and a umask are inherited as well.
+for number in signal.valid_signals():
+    if signal.getsignal(number) is signal.SIG_IGN and number not in {
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    }:
+        signal.signal(number, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+os.umask(0o022)
+
 # Tests hold as many sockets open as the servers that they test; a shell gives 1,024 descriptors.
 _, HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where processes share the tests, begin with the longest: the end waits for the last one."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Spare every full collection of garbage a walk through the thousands of tests that were found."""
+    gc.freeze()
 
 
 class Server:
@@ -126,6 +151,14 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def runnable_seconds(self) -> float:
+        """Return for how long the server has run or waited for a processor so far.
+
+        Other work on the machine makes no difference to the sum (Documentation/scheduler/sched-stats).
+        """
+        running, waiting, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        return (int(running) + int(waiting)) / 1e9
+
     def resident_octets(self) -> int:
         """Return the resident size of the server."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -145,6 +178,19 @@ class Server:
                 self.process.wait()
             assert self.process.stdout is not None
             self.process.stdout.close()
+
+
+def await_coding(server: Server, target: str, *codings: str, timeout_seconds: float = 300) -> None:
+    """Ask for a file until it is answered in each coding: they are made in the background.
+
+    At the lowest priority, so that on a busy machine it takes long.
+    """
+    end = time.monotonic() + timeout_seconds
+    for coding in codings:
+        request = f"HEAD {target} HTTP/1.0\r\nAccept-Encoding: {coding}\r\n\r\n".encode()
+        while f"\r\nContent-Encoding: {coding}\r\n".encode() not in server.exchange(request):
+            assert time.monotonic() < end, f"{target} is not answered in {coding}"
+            rest(0.01)
 
 
 def rest(seconds: float) -> None:
@@ -238,6 +284,18 @@ def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """The same for servers that all tests of a module share."""
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
         yield serve
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user reaches.
+
+    Those of `tmp_path` are for the user that runs pytest, and each pytest that starts shuts them again.
+    """
+    with tempfile.TemporaryDirectory(prefix="epollo-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture

@@ -13,7 +13,10 @@ from epollo.http.message import FileSegment, Request, Response
 from epollo.http.target import parse_target
 from epollo.protocols.http1 import has_content
 from epollo.settings import MEBIBYTE
+from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
+from epollo.site.compressor import Compressor, Task
+from epollo.site.file_task import FileTask
 from epollo.site.respond import Site
 
 START_SECOND = 4_000_000_000
@@ -68,14 +71,21 @@ class Answer:
             assert length is not None
         if self.content:
             assert fields["x-content-type-options"] == "nosniff"
-            assert "content-type" in fields
-        if self.status in {200, 206}:
-            assert {"etag", "last-modified", "accept-ranges"} <= fields.keys()
+            assert "content-type" in fields or "content-range" in fields
+        # RFC 9110 section 15.3.7: what If-Range proves known is not repeated.
+        if self.status == 206 and b"if-range" in request.fields:
+            assert "etag" in fields
+            assert not {"last-modified", "accept-ranges", "content-encoding"} & fields.keys()
+        elif self.status in {200, 206}:
+            assert {"etag", "accept-ranges", "content-type"} <= fields.keys()
+        if self.status not in {200, 204, 206, 304}:
+            assert fields.get("cache-control", "no-cache") == "no-cache"
         if self.status == 304:
             assert "etag" in fields
             assert "content-type" not in fields
         if self.status == 206:
-            is_multipart = fields["content-type"].startswith("multipart/byteranges; boundary=")
+            media_type = fields.get("content-type", "")
+            is_multipart = media_type.startswith("multipart/byteranges; boundary=")
             assert ("content-range" in fields) is not is_multipart
         if self.status == 416:
             assert re.fullmatch(r"bytes \*/\d+", fields["content-range"])
@@ -104,6 +114,8 @@ class Ground:
         cache_octets: int = 16 * MEBIBYTE,
         kept_octets_limit: int = MEBIBYTE,
         clock: TurnedClock | None = None,
+        cache_control: str = "auto",
+        compressor: Compressor | None = None,
     ) -> None:
         self.root = root
         self.clock = TurnedClock() if clock is None else clock
@@ -117,7 +129,8 @@ class Ground:
             cache_octets=cache_octets,
             kept_octets_limit=kept_octets_limit,
         )
-        self.site = Site(self.catalogue, self.clock)
+        self.cache_policy = CachePolicy(cache_control, self.reports.append)
+        self.site = Site(self.catalogue, self.clock, compressor, self.cache_policy)
 
     def _on_change(self) -> None:
         self.changes += 1
@@ -192,3 +205,21 @@ def switch_link(link: Path, target: Path | str) -> None:
     new = link.with_name(link.name + ".new")
     new.symlink_to(target)
     new.replace(link)
+
+
+class PromptCompressor(Compressor):
+    """A compressor that does everything at once, where it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda call: call())
+
+    def add(self, task: Task) -> bool:
+        self._code(task)
+        while self._best:
+            self._improve(*self._best.popleft())
+        return True
+
+    def add_file(self, task: FileTask) -> bool:
+        limits = task.run(lambda: None, lambda call: call())
+        task.improve(limits, lambda: None, lambda call: call())
+        return True

@@ -66,6 +66,14 @@ def test_one_that_fills_a_generation() -> None:
     assert known.get("a") == 1
 
 
+def test_a_new_generation_has_room_for_as_much() -> None:
+    kept = Generations[int, int](entries_limit=1000, octets_limit=100)
+    for key in range(40):
+        kept.put(key, key, 10)
+        # The last ten that filled a generation, and those that came after them.
+        assert len(kept) == min(key + 1, 11 + key % 10 if key >= 10 else 10)
+
+
 def test_clear() -> None:
     known = make()
     for number, key in enumerate("abcde"):

@@ -11,7 +11,7 @@ from trial import INPUT_SECONDS, OCTETS_MAX, Harness, load_harness
 _MEBIBYTES_MAX = 2048
 
 
-def search(name: str, *, seconds: int, seed: int) -> None:
+def search(name: str, *, seconds: int, inputs: int, seed: int) -> None:
     """Hand the process over to libFuzzer, which ends it: with another status than 0 after a fault."""
     # It has no types, and is no dependency.
     atheris: Any = importlib.import_module("atheris")
@@ -20,7 +20,7 @@ def search(name: str, *, seconds: int, seed: int) -> None:
     atheris.Setup(
         [
             sys.argv[0],
-            f"-max_total_time={max(1, seconds)}",
+            f"-runs={inputs}" if inputs else f"-max_total_time={max(1, seconds)}",
             f"-seed={seed}",
             f"-max_len={OCTETS_MAX}",
             f"-timeout={INPUT_SECONDS}",

@@ -50,17 +50,17 @@ class Mutation:
         return octets[:begin] + middle + octets[end:]
 
 
-def search(name: str, *, seconds: int, seed: int) -> None:
+def search(name: str, *, seconds: int, inputs: int, seed: int) -> None:
     """Try what chance makes of the corpus; end the process with status 1 at the first fault."""
     harness = load_harness(name)
     mutation = Mutation(random.Random(seed), harness.seeds, harness.tokens)
     end = time.monotonic() + seconds
-    inputs = 0
-    while time.monotonic() < end:
+    tried = 0
+    while tried < inputs if inputs else time.monotonic() < end:
         octets = mutation.make()
-        inputs += 1
+        tried += 1
         fault = find_fault(harness.check, octets)
         if fault is not None:
             note_fault(octets, fault)
             sys.exit(1)
-    print(f"number_of_executed_units: {inputs}")
+    print(f"number_of_executed_units: {tried}")

@@ -1,9 +1,20 @@
-"""Kinds of arguments that the command line library lacks."""
+"""Kinds of arguments, and manners of a command, that the command line library lacks."""
 
 import math
-from typing import Any
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from typing import Any, Final
 
 import click
+
+from epollo.http.caching import is_cache_control
+from epollo.quantities import parse_octets, parse_seconds
+from epollo.settings import CACHE_CONTROL_WORDS
+
+_NEAR: Final = 0.72
+"""How alike two words are (difflib's ratio) if one may be meant for the other: ``prot``, ``port``."""
+_AS_NEAR: Final = 0.05
+"""How much less alike than the nearest word another one may be."""
 
 
 class FiniteRange(click.FloatRange):
@@ -17,3 +28,106 @@ class FiniteRange(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not a number.", param, ctx)
         return number
+
+
+class CacheControl(click.types.StringParamType):
+    """One of `CACHE_CONTROL_WORDS`, in any case, or a value of the field Cache-Control."""
+
+    name = "value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word in lower case, or the value; fails where it is neither."""
+        text = str(value).strip(" \t")
+        if text.lower() in CACHE_CONTROL_WORDS:
+            return text.lower()
+        if not text.isascii() or not is_cache_control(text.encode("ascii")):
+            self.fail(
+                f"{value!r} is no value of Cache-Control, such as max-age=3600, nor "
+                f"{' or '.join(CACHE_CONTROL_WORDS)}.",
+                param,
+                ctx,
+            )
+        return text
+
+
+class OctetsRange(click.IntRange):
+    """A range of sizes: a number of octets, or one with a unit (64k, 256M, 1GiB)."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the size in octets; fails where there is none."""
+        octets = parse_octets(value) if isinstance(value, str) else None
+        if octets is None and isinstance(value, str) and not value.lstrip("-").isdecimal():
+            self.fail(f"{value!r} is not a size, as 65536, 64k, 256M and 1GiB are.", param, ctx)
+        return int(super().convert(value if octets is None else octets, param, ctx))
+
+
+class SecondsRange(FiniteRange):
+    """A range of durations: a number of seconds, or one with a unit (500ms, 10s, 5m, 1h)."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the duration in seconds; fails where there is none."""
+        seconds = parse_seconds(value) if isinstance(value, str) else None
+        if seconds is None and isinstance(value, str) and not _is_number(value):
+            self.fail(f"{value!r} is not a duration, as 10, 500ms, 10s and 5m are.", param, ctx)
+        return super().convert(value if seconds is None else seconds, param, ctx)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def find_near(word: str, words: Iterable[str]) -> list[str]:
+    """Return the words, longer than a letter, that an unknown one may be meant for.
+
+    The dashes of options are left out of account: they would make all options alike.
+    """
+    name = word.lstrip("-").replace("_", "-").lower()
+    alike = {
+        each: SequenceMatcher(None, name, each.lstrip("-")).ratio()
+        for each in sorted(words)
+        if len(each.lstrip("-")) > 1
+    }
+    least = max(_NEAR, max(alike.values(), default=0) - _AS_NEAR)
+    return [each for each, ratio in alike.items() if ratio >= least]
+
+
+class NearOptions(click.Command):
+    """A command that names, for an option that it does not know, only those that are near it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse arguments; `click.UsageError` where they are wrong."""
+        typed = list(args)
+        flags = {
+            flag
+            for parameter in self.get_params(ctx)
+            if isinstance(parameter, click.Option)
+            for flag in (*parameter.opts, *parameter.secondary_opts)
+        }
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as mistake:
+            name = mistake.option_name
+            if near := _find_doubled(typed, flags):
+                name = near[0].removeprefix("-")
+            else:
+                near = find_near(name, flags)
+        except click.BadParameter:
+            # -port 80 is read as -p ort.
+            near = _find_doubled(typed, flags)
+            if not near:
+                raise
+            name = near[0].removeprefix("-")
+        meant = f" Is {' or '.join(near)} meant?" if near else ""
+        raise click.UsageError(f"No such option: {name}.{meant}", ctx) from None
+
+
+def _find_doubled(words: Iterable[str], flags: Iterable[str]) -> list[str]:
+    """Return the long option of which one dash was typed, if any."""
+    long = {flag.removeprefix("-") for flag in flags if flag.startswith("--")}
+    return [f"-{name}" for word in words if (name := word.partition("=")[0]) in long][:1]

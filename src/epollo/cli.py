@@ -13,7 +13,8 @@ from click.core import ParameterSource
 
 from epollo import __version__
 from epollo.access_log import STDOUT, find_hindrance, open_log
-from epollo.arguments import FiniteRange
+from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
+from epollo.checks import check_settings
 from epollo.connections.listening import (
     adopt,
     describe_address,
@@ -21,13 +22,15 @@ from epollo.connections.listening import (
 )
 from epollo.errors import OperatorError
 from epollo.linux.systemd import notify_ready, take_passed_descriptors
+from epollo.quantities import format_octets
 from epollo.settings import (
     Option,
     Settings,
     describe_choices,
     list_options,
-    read_settings_file,
 )
+from epollo.settings_file import SettingsFile, read_settings_file
+from epollo.site.mounts import open_mounts
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
 from epollo.terminal import describe_start, open_streams, print_text, report, tell
 from epollo.worker import Worker
@@ -40,7 +43,7 @@ class _Choice(click.Choice[str]):
         return f"{value!r} is not one of {describe_choices(self.choices)}."
 
 
-class _Command(click.Command):
+class _Command(NearOptions):
     """A command whose help is one line on stderr where it cannot be printed."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
@@ -53,7 +56,9 @@ class _Command(click.Command):
 def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
     """Return what the command line library needs to know of one setting."""
     kind: Any = type(default)
-    if option.choices:
+    if option.is_cache_control:
+        kind = CacheControl()
+    elif option.choices:
         kind = _Choice(option.choices)
     elif isinstance(default, bool):
         return click.Option(
@@ -63,6 +68,10 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
             show_default="/" in option.flags[0],
             help=option.manual,
         )
+    elif option.unit.startswith("octets"):
+        kind = OctetsRange(option.minimum, option.maximum)  # type: ignore[arg-type]
+    elif option.unit == "seconds":
+        kind = SecondsRange(option.minimum, option.maximum)
     elif isinstance(default, int):
         kind = click.IntRange(option.minimum, option.maximum)  # type: ignore[arg-type]
     elif isinstance(default, float):
@@ -74,7 +83,7 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
         type=kind,
         callback=_refuse_empty,
         default=default,
-        show_default=True,
+        show_default=format_octets(default) if option.unit == "octets" else default != "",
         metavar=option.unit.upper() or None,
         help=option.manual,
     )
@@ -133,8 +142,17 @@ def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> No
 
 def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> None:
     """Let a file say what the options are where they are not typed."""
-    if path is not None:
-        context.default_map = read_settings_file(Path(path))
+    if path is None:
+        return
+    file = context.obj = read_settings_file(Path(path))
+    parameters = {parameter.name: parameter for parameter in context.command.params}
+    for name, value in file.values.items():
+        parameter = parameters[name]
+        try:
+            parameter.type.convert(value, parameter, context)
+        except click.BadParameter as mistake:
+            raise OperatorError(f"{file.find_place(name)}: {mistake.message}") from None
+    context.default_map = file.values
 
 
 def _run(words: tuple[str, ...], **given: Any) -> None:
@@ -170,9 +188,20 @@ def _take_passed_sockets() -> Listening | None:
 
 
 def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
-    given = dict(given)
-    _resolve_positional(given, words)
-    return Settings(**given)
+    wanted = dict(given)
+    _resolve_positional(wanted, words)
+    settings = Settings(**wanted)
+    try:
+        check_settings(settings)
+    except OperatorError as mistake:
+        name = mistake.setting
+        context = click.get_current_context()
+        is_typed = context.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP
+        is_replaced = name == "root" and wanted["root"] != Path(given["root"])
+        if is_typed or is_replaced or not isinstance(context.obj, SettingsFile):
+            raise
+        raise OperatorError(f"{context.obj.find_place(name)}: {mistake}", name) from None
+    return settings
 
 
 def _tell_start(
@@ -222,7 +251,9 @@ def _read_again() -> Settings:
 def _open_worker(settings: Settings, listening: list[socket.socket]) -> Worker:
     """Return a worker; what the system refuses it is told in one line."""
     try:
-        return Worker(settings, listening, report, open_log(settings, report))
+        return Worker(
+            settings, listening, report, open_log(settings, report), mounts=open_mounts(report)
+        )
     except OSError as error:
         raise _make_refusal(settings, error) from error
 
@@ -258,6 +289,7 @@ _COMMAND = _Command(
     ],
     help=(
         "Serve the folder PATH, the current one if none is named.\n\n"
+        "Sizes may have a unit (64k, 256M, 1GiB), and so may durations (500ms, 10s, 5m).\n\n"
         "What python -m http.server understands is understood too: epollo 8000 -d DIR -b ADDRESS.\n\n"
         "epollo lab measures polling against event notification on this machine (epollo lab --help)."
     ),

@@ -11,7 +11,12 @@ class OperatorError(EpolloError):
     """The operator asked for something that cannot be had.
 
     The message is one line for a person; the command prints it on stderr and exits with status 2.
+    ``setting`` is the setting that has to be changed, where it is a single one.
     """
+
+    def __init__(self, message: str, setting: str = "") -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class DescriptorLimitError(EpolloError):

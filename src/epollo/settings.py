@@ -6,15 +6,14 @@ together.
 
 import json
 import os
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from epollo.errors import OperatorError
-
 POLLER_NAMES: Final = ("auto", "busy", "select", "poll", "epoll")
+
+CACHE_CONTROL_WORDS: Final = ("auto", "none")
 
 MEBIBYTE: Final = 1024 * 1024
 DAY_SECONDS: Final = 86_400
@@ -34,6 +33,7 @@ class Option:
     """How a setting is shown to a person.
 
     ``flags`` are what may be typed, the first of them the name; ``unit`` is what a number counts.
+    ``is_cache_control`` is whether a text is one of `CACHE_CONTROL_WORDS` or a value of Cache-Control.
     """
 
     flags: tuple[str, ...]
@@ -42,6 +42,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""
+    is_cache_control: bool = False
 
 
 def _option(default: Any, *flags: str, manual: str, **more: Any) -> Any:
@@ -63,6 +64,7 @@ class Settings:
     port: int = _option(
         7890,
         "--port",
+        "-p",
         manual="The port to listen on; 0 takes a free one.",
         minimum=0,
         maximum=65535,
@@ -82,8 +84,8 @@ class Settings:
         "0",
         "--workers",
         manual=(
-            "How many processes serve, auto for one per core, under a parent that replaces them; "
-            "0 serves in this very process."
+            "How many processes serve, auto for one per processor that they may use, under a parent "
+            "that replaces them; 0 serves in this very process."
         ),
         choices=("0", "auto", *map(str, range(1, 257))),
         unit="number",
@@ -136,6 +138,17 @@ class Settings:
         True,
         "--compress/--no-compress",
         manual="Make br, zstd and gzip codings of text, in the background, once per version.",
+    )
+    cache_control: str = _option(
+        "auto",
+        "--cache-control",
+        manual=(
+            "What Cache-Control tells browsers of files: with auto, a browser asks each time whether a "
+            "file has changed, but keeps files whose names carry a fingerprint of their content; with "
+            "none, the header is left out; any other VALUE is sent with every file."
+        ),
+        unit="value",
+        is_cache_control=True,
     )
     recall: bool = _option(
         True,
@@ -281,51 +294,3 @@ def load_settings(text: str) -> Settings:
 def list_options() -> dict[str, tuple[Option, Any]]:
     """Return every option and its default, by the name of its setting."""
     return {one.name: (one.metadata["option"], one.default) for one in fields(Settings)}
-
-
-def read_settings_file(path: Path) -> dict[str, Any]:
-    """Return the settings that a TOML file holds, by their names in `Settings`.
-
-    Its keys are the options' long names, without the dashes in front. Types are checked here, ranges
-    and choices where the command line's are. Raises `OperatorError`.
-    """
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except OSError as error:
-        raise OperatorError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        # Not TOML, or not even UTF-8.
-        raise OperatorError(f"{path} is not TOML: {error}") from None
-    except RecursionError:
-        raise OperatorError(f"{path} is not TOML: it is nested too deeply") from None
-    known = {
-        _find_key(option): (name, default) for name, (option, default) in list_options().items()
-    }
-    settings = {}
-    for key, value in table.items():
-        if key not in known:
-            raise OperatorError(f"{path}: there is no setting {key}; there are {', '.join(known)}")
-        name, default = known[key]
-        if name == "workers" and type(value) is int:
-            value = str(value)  # noqa: PLW2901 - a number in the file, a word on the command line
-        wanted = {bool: (bool,), int: (int,), float: (float, int)}.get(type(default), (str,))
-        if type(value) not in wanted:
-            raise OperatorError(f"{path}: {key} is to be {_NAMES_OF_TYPES[wanted[0]]}")
-        if type(value) is str and "\0" in value:
-            raise OperatorError(f"{path}: {key} has a NUL in it, which no name may have")
-        settings[name] = value
-    return settings
-
-
-_NAMES_OF_TYPES: Final[dict[type, str]] = {
-    bool: "true or false",
-    int: "a number without a fraction",
-    float: "a number",
-    str: "a text in quotation marks",
-}
-
-
-def _find_key(option: Option) -> str:
-    long = next(flag for flag in option.flags if flag.startswith("--"))
-    return long.partition("/")[0].removeprefix("--")

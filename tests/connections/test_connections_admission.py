@@ -48,6 +48,7 @@ def test_beyond_the_limit_the_answer_is_503(harness: InProcess) -> None:
     assert refused.is_let_go()
     assert statuses(refused) == [503]
     assert b"\r\nRetry-After: 5\r\n" in refused.received
+    assert b"\r\nCache-Control: no-cache\r\n" in refused.received
     assert b"\r\nConnection: close\r\n" in refused.received
     assert refused.is_closed
     assert not refused.is_reset
@@ -58,9 +59,10 @@ def test_beyond_the_limit_the_answer_is_503(harness: InProcess) -> None:
         assert statuses(peer) == [200]
 
 
-def test_to_head_503_has_no_content(harness: InProcess) -> None:
+@pytest.mark.parametrize("before", [b"", b"\r\n\r\n"], ids=["alone", "behind empty lines"])
+def test_to_head_503_has_no_content(harness: InProcess, before: bytes) -> None:
     _ = [harness.connect(PART) for _ in range(3)]
-    refused = harness.connect(GET.replace(b"GET", b"HEAD"))
+    refused = harness.connect(before + GET.replace(b"GET", b"HEAD"))
     refused.receive()
     assert refused.received.startswith(b"HTTP/1.1 503 ")
     assert refused.received.endswith(b"\r\n\r\n")
@@ -231,9 +233,9 @@ def test_who_wants_one_answer_that_is_known_needs_no_connection(clock: HandClock
         made = []
 
         class Made(Connection):
-            def on_accepted(self, received: bytes = b"") -> None:
+            def on_accepted(self, received: bytes = b"", events: int = 0) -> None:
                 made.append(self)
-                super().on_accepted(received)
+                super().on_accepted(received, events)
 
         harness.admission._kind = Made
         first = harness.connect(address="192.0.2.1", received=LAST_GET)

@@ -42,6 +42,9 @@ class OpenedFile:
         return self.is_settled
 
     def is_unchanged(self, second: int) -> bool:
+        return self.may_send_on(second)
+
+    def may_send_on(self, second: int) -> bool:
         self.checked_second = second
         return not self.has_changed
 
@@ -159,6 +162,7 @@ def test_a_fault_of_the_site_is_500_and_told(
         peer = harness.connect(b"GET /fault HTTP/1.1\r\nHost: a\r\n\r\n")
         harness.settle(peer)
         assert statuses(peer) == [500]
+        assert b"\r\nCache-Control: no-cache\r\n" in peer.received
         assert peer.is_closed
         (line,) = harness.reports
         assert "a bug" in line
@@ -565,6 +569,34 @@ def test_a_request_that_does_not_end_is_408(harness: InProcess, clock: HandClock
     assert peer.is_closed
     turn(harness, clock, 3)
     assert peer.is_let_go()
+
+
+@pytest.mark.parametrize(
+    ("octets", "is_head"),
+    [
+        (b"HEAD ", True),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\n", True),
+        (b"\r\n\r\nHEAD / HT", True),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nGET /", True),
+        (b"HEAD", False),
+        (b"HEADER / HTTP/1.1", False),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nHEAD /", False),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /", False),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 4, 100])
+def test_a_head_only_answers_head_at_the_deadline(
+    harness: InProcess, clock: HandClock, octets: bytes, is_head: bool, step: int
+) -> None:
+    peer = harness.connect()
+    for begin in range(0, len(octets), step):
+        peer.send(octets[begin : begin + step])
+        harness.settle(peer)
+    del peer.received[:]
+    turn(harness, clock, 11)
+    peer.receive()
+    assert peer.received.startswith(b"HTTP/1.1 408 ")
+    assert peer.received.endswith(b"\r\n\r\n") == is_head
 
 
 def test_a_drip_does_not_extend_the_time_of_a_request(harness: InProcess, clock: HandClock) -> None:

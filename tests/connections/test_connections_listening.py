@@ -1,12 +1,16 @@
 """Listening sockets: opened, shared, joined, at a path, handed over."""
 
 import contextlib
+import errno
 import os
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
+from epollo.connections import hindrances
+from epollo.connections.hindrances import explain_address
 from epollo.connections.listening import (
     adopt,
     describe_address,
@@ -76,6 +80,53 @@ def test_whether_ipv4_is_listened_on_is_up_to_the_host_alone(host: str) -> None:
         assert describe_address(one) == (host, one.getsockname()[1])
 
 
+@pytest.mark.parametrize(("host", "wanted"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])
+def test_a_port_in_use_is_told_with_its_holder_and_a_free_one(host: str, wanted: str) -> None:
+    with socket.create_server((host, 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OperatorError) as refused:
+            open_listening_socket(wanted, port)
+    name = Path("/proc/self/comm").read_text().strip()
+    found = re.fullmatch(
+        rf"cannot listen on {wanted} port {port}: it is in use by {name} \(pid {os.getpid()}\)"
+        r"(?:; (\d+) is free: --port \1)?",
+        str(refused.value),
+    )
+    assert found is not None
+    assert found[1] is None or port < int(found[1]) <= port + 20
+
+
+def test_a_port_that_is_for_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may have it: the refusal of the kernel is played."""
+    denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    monkeypatch.setattr(hindrances, "_find_privileged_end", lambda: 1024)
+    reason = explain_address(denied, "127.0.0.1", 80)
+    assert reason.startswith(
+        "Permission denied: ports below 1024 are for root. Take another (--port 8080)"
+    )
+    assert "sysctl net.ipv4.ip_unprivileged_port_start=80" in reason
+    assert explain_address(denied, "127.0.0.1", 1024) == "Permission denied"
+
+
+@pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
+def test_a_machine_without_ipv6(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr(hindrances, "_has_ipv6", lambda: False)
+    error = OSError(number, os.strerror(number))
+    assert explain_address(error, "::1", 80) == "there is no IPv6 on this machine"
+    assert explain_address(error, "127.0.0.1", 80) != "there is no IPv6 on this machine"
+
+
+def test_an_address_of_another_machine() -> None:
+    with pytest.raises(OperatorError, match="this machine has no such address"):
+        # Of the range for documentation (RFC 5737).
+        open_listening_socket("203.0.113.77", 0)
+
+
+def test_a_link_local_address_without_its_interface() -> None:
+    error = OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    assert "fe80::1%eth0" in explain_address(error, "fe80::9", 0)
+
+
 # A path.
 
 
@@ -124,18 +175,31 @@ def test_whatever_else_is_at_the_path_is_not_replaced(tmp_path: Path, kind: str)
     assert path.lstat().st_ino == before.st_ino
 
 
+def test_the_reasons_at_a_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, reason in (
+        ("none/socket", f"there is no folder {tmp_path / 'none'}"),
+        ("file", "what is there is no socket, and is not replaced"),
+        ("file/socket", "Not a directory"),
+    ):
+        path = tmp_path / name
+        with pytest.raises(OperatorError) as refused:
+            open_unix_socket(path)
+        assert str(refused.value) == f"cannot listen on {path}: {reason}"
+
+
 def test_a_path_that_is_too_long(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="too long"):
         open_unix_socket(tmp_path / ("a" * 120))
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"), [(b"\0epollo-test", "@epollo-test"), (b"\0\xff\0", "@\udcff\0")]
+    ("name", "shown"), [(b"\0epollo-test-%d", "@epollo-test-%d"), (b"\0\xff\0%d", "@\udcff\0%d")]
 )
 def test_a_name_of_the_abstract_name_space(name: bytes, shown: str) -> None:
     with socket.socket(socket.AF_UNIX) as one:
-        one.bind(name)
-        assert describe_address(one) == shown
+        one.bind(name % os.getpid())
+        assert describe_address(one) == shown % os.getpid()
 
 
 # Handed over.

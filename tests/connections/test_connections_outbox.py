@@ -1,6 +1,7 @@
 import contextlib
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,9 @@ class OpenedFile:
         return self.is_settled
 
     def is_unchanged(self, second: int) -> bool:
+        return self.may_send_on(second)
+
+    def may_send_on(self, second: int) -> bool:
         self.checked_second = second
         self.looks += 1
         return self.looks <= self.unchanged_looks
@@ -73,14 +77,14 @@ def receive(far: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def send_all(outbox: Outbox, pair: Pair) -> bytes:
+def send_all(outbox: Outbox, pair: Pair, connections: int = 0) -> bytes:
     """Send everything, the other end taking all it gets."""
     received = b""
     for _ in range(10_000):
         if not outbox.octets:
             return received + receive(pair[1])
         with contextlib.suppress(BlockingIOError):
-            outbox.send(pair[0], SECOND)
+            outbox.send(pair[0], SECOND, connections)
         received += receive(pair[1])
     raise AssertionError("never done")
 
@@ -225,3 +229,107 @@ def test_of_a_file_that_is_read_no_more_is_read_than_may_wait(pair: Pair, file: 
     # Looked at after each reading, in whatever second.
     assert file.looks == 3
     outbox.close()
+
+
+def put_parts(outbox: Outbox, file: OpenedFile, lengths: list[int]) -> bytes:
+    """Put parts of a file, 50,000 octets apart, each behind a head; return what is to be sent."""
+    expected = []
+    for place, length in enumerate(lengths):
+        outbox.put(b"--")
+        outbox.put(FileSegment(file, 50_000 * place, length))
+        expected += [b"--", os.pread(file.descriptor, length, 50_000 * place)]
+    outbox.put(b"end")
+    return b"".join([*expected, b"end"])
+
+
+def test_short_parts_of_a_file_go_out_together(pair: Pair, file: OpenedFile) -> None:
+    outbox = Outbox()
+    expected = put_parts(outbox, file, [100] * 20)
+    outbox.send(pair[0], SECOND)
+    assert receive(pair[1]) == expected
+    assert outbox.octets == 0
+    # Looked at after the reading, once for all of them.
+    assert file.looks == 1
+    assert file.closed_times == 1
+
+
+def test_many_short_parts_take_turns(pair: Pair, file: OpenedFile) -> None:
+    outbox = Outbox()
+    expected = put_parts(outbox, file, [100] * 100)
+    outbox.send(pair[0], SECOND)
+    received = receive(pair[1])
+    assert 0 < len(received) < len(expected) / 2
+    assert file.closed_times == 0
+    assert received + send_all(outbox, pair) == expected
+    assert file.closed_times == 1
+
+
+@pytest.mark.parametrize(("connections", "octets"), [(1, 128 * 1024), (1024, 16 * 1024)])
+def test_of_short_parts_no_more_is_read_than_may_wait(
+    pair: Pair, file: OpenedFile, connections: int, octets: int
+) -> None:
+    outbox = Outbox()
+    expected = put_parts(outbox, file, [8000] * 40)
+    outbox.send(pair[0], SECOND, connections)
+    received = receive(pair[1])
+    assert octets - 8002 <= len(received) <= octets
+    pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            outbox.send(pair[0], SECOND, connections)
+    # What waits here for a peer that takes nothing is within the bound as well.
+    assert 0 < sum(len(one) for one in outbox._segments if isinstance(one, memoryview)) <= octets
+    assert received + send_all(outbox, pair) == expected
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 100, 8000, 32_768, 32_769, 50_000]), max_size=20),
+    st.booleans(),
+    st.sampled_from([1, 500, 100_000]),
+)
+def test_whatever_parts_are_put_are_sent(
+    lengths: list[int], is_settled: bool, connections: int
+) -> None:
+    near, far = socket.socketpair()
+    with near, far, tempfile.TemporaryDirectory() as folder:
+        near.setblocking(False)
+        far.setblocking(False)
+        path = Path(folder, "file")
+        path.write_bytes(os.urandom(1_000_000))
+        file = OpenedFile(path)
+        file.is_settled = is_settled
+        outbox = Outbox()
+        expected = put_parts(outbox, file, lengths)
+        assert send_all(outbox, (near, far), connections) == expected
+        assert file.closed_times == bool(lengths)
+        if not lengths:
+            file.close()
+
+
+@pytest.mark.parametrize("unchanged_looks", [0, 1])
+def test_short_parts_of_a_file_that_changes(
+    pair: Pair, file: OpenedFile, unchanged_looks: int
+) -> None:
+    file.unchanged_looks = unchanged_looks
+    outbox = Outbox()
+    expected = put_parts(outbox, file, [100] * 100)
+    for _ in range(unchanged_looks):
+        outbox.send(pair[0], SECOND)
+    with pytest.raises(VersionEndedError):
+        outbox.send(pair[0], SECOND)
+    received = receive(pair[1])
+    assert expected.startswith(received)
+    assert bool(received) == bool(unchanged_looks)
+    outbox.close()
+    assert file.closed_times > 0
+
+
+def test_a_short_part_that_is_not_there_any_more(pair: Pair, file: OpenedFile) -> None:
+    outbox = Outbox()
+    outbox.put(b"head")
+    outbox.put(FileSegment(file, FILE_OCTETS - 10, 20))
+    with pytest.raises(VersionEndedError):
+        outbox.send(pair[0], SECOND)
+    assert receive(pair[1]) == b""
+    outbox.close()
+    assert file.closed_times > 0

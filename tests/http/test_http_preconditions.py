@@ -82,8 +82,9 @@ def evaluate(
         ({MODIFIED_SINCE: SAME}, NOT_MODIFIED),
         ({MODIFIED_SINCE: SAME_RFC850}, NOT_MODIFIED),
         ({MODIFIED_SINCE: SAME_ASCTIME}, NOT_MODIFIED),
-        ({MODIFIED_SINCE: AFTER}, NOT_MODIFIED),
-        ({MODIFIED_SINCE: FUTURE}, NOT_MODIFIED),
+        # A file that was rolled back is another: exact matches only.
+        ({MODIFIED_SINCE: AFTER}, PROCEED),
+        ({MODIFIED_SINCE: FUTURE}, PROCEED),
         ({MODIFIED_SINCE: BEFORE}, PROCEED),
         ({MODIFIED_SINCE: b"tomorrow"}, PROCEED),
         ({MODIFIED_SINCE: AFTER + b", " + AFTER}, PROCEED),
@@ -231,4 +232,5 @@ def test_the_date_that_was_sent_is_not_modified(seconds: int) -> None:
     fields = {MODIFIED_SINCE: format_date(seconds)}
     assert evaluate(fields, last_modified_seconds=seconds) is NOT_MODIFIED
     assert evaluate(fields, last_modified_seconds=seconds + 1) is PROCEED
+    assert evaluate(fields, last_modified_seconds=seconds - 1) is PROCEED
     assert evaluate_if_range(format_date(seconds), None, seconds, NOW_SECONDS, NOW_SECONDS)

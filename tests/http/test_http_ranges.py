@@ -3,6 +3,7 @@
 import time
 from email import message_from_bytes
 from email.message import Message
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from epollo.http.ranges import (
     format_content_range,
     format_multipart,
     parse_range,
+    select_partial_fields,
 )
 
 Outcome = list[tuple[int, int]] | Unsatisfiable | None
@@ -142,8 +144,15 @@ def test_one_range(value: bytes, outcome: Outcome) -> None:
             b"bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(0, 32, 2)),
             [(n, n) for n in range(0, 32, 2)],
         ),
-        (b"bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(0, 34, 2)), None),
-        (b"bytes=" + b",".join([b"200-"] * 17), None),
+        (
+            b"bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(98, 56, -2)),
+            [(n, n) for n in range(98, 56, -2)],
+        ),
+        # More than 20 that begin before the one ahead
+        (b"bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(98, 54, -2)), None),
+        (b"bytes=" + b",".join([b"200-"] * 17), UNSATISFIABLE),
+        (b"bytes=" + b",".join([b"200-"] * 200), UNSATISFIABLE),
+        (b"bytes=" + b",".join([b"200-"] * 201), None),
         (b"bytes=" + b",".join([b"0-"] * 1300), None),
     ],
 )
@@ -151,9 +160,50 @@ def test_sets_of_ranges(value: bytes, outcome: Outcome) -> None:
     assert read(value, 100) == outcome
 
 
+def test_up_to_two_hundred_ranges() -> None:
+    ranges = [(n, n + 1) for n in range(0, 804, 4)]
+    specs = [b"%d-%d" % one for one in ranges]
+    assert read(b"bytes=" + b",".join(specs[:200]), 1000) == ranges[:200]
+    assert read(b"bytes=" + b",".join(specs[:201]), 1000) is None
+    # What the content does not have counts as well: it is work.
+    assert read(b"bytes=" + b",".join(specs[:201]), 100) is None
+    # Two pairs that overlap are three ranges that do, or four.
+    assert read(b"bytes=" + b",".join([*specs[:199], b"1-2"]), 1000) is not None
+    assert read(b"bytes=" + b",".join([*specs[:198], b"1-2", b"401-402"]), 1000) is None
+    assert read(b"bytes=" + b",".join([*specs[:198], b"1-2", b"0-0"]), 1000) is None
+
+
 @pytest.mark.parametrize("value", [b"bytes=0-0", b"bytes=0-", b"bytes=-1", b"bytes=-0,5-"])
-def test_an_empty_content_has_no_ranges(value: bytes) -> None:
-    assert parse_range(value, 0) is UNSATISFIABLE
+def test_an_empty_content_is_sent_whole(value: bytes) -> None:
+    """No range of it can be named, and a client that asks for any has all of it."""
+    assert parse_range(value, 0) is None
+
+
+COMMON_FIELDS = (
+    (b"Content-Length", b"3"),
+    (b"ETag", b'"a"'),
+    (b"Vary", b"Accept-Encoding"),
+    (b"Cache-Control", b"no-cache"),
+    (b"X-Content-Type-Options", b"nosniff"),
+)
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        (b"Content-Range", b"bytes 0-2/9"),
+        (b"Content-Type", b"multipart/byteranges; boundary=x"),
+    ],
+)
+def test_what_a_client_knows_whose_if_range_matches(needed: tuple[bytes, bytes]) -> None:
+    known = (
+        (b"Content-Type", b"text/css"),
+        (b"Last-Modified", b"Sun, 06 Nov 1994 08:49:37 GMT"),
+        (b"Accept-Ranges", b"bytes"),
+        (b"Content-Encoding", b"br"),
+    )
+    whole = (*(field for field in known if field[0] != needed[0]), *COMMON_FIELDS, needed)
+    assert select_partial_fields(whole) == (*COMMON_FIELDS, needed)
 
 
 @given(
@@ -164,7 +214,7 @@ def test_an_empty_content_has_no_ranges(value: bytes) -> None:
             st.integers(0, 120).map(lambda length: b"-%d" % length),
             st.just(b""),
         ),
-        max_size=18,
+        max_size=40,
     ),
     st.integers(0, 100),
 )
@@ -176,7 +226,7 @@ def test_ranges_are_disjoint_and_name_what_was_asked_for(
         return
     octets = [octet for first, last in outcome for octet in range(first, last + 1)]
     assert len(octets) == len(set(octets)) <= complete_length
-    assert 0 < len(outcome) <= 16
+    assert 0 < len(outcome) <= 200
     assert all(0 <= first <= last < complete_length for first, last in outcome)
     asked = set()
     for spec in filter(None, specs):
@@ -186,6 +236,39 @@ def test_ranges_are_disjoint_and_name_what_was_asked_for(
     assert set(octets) == asked
     edges = {first for first, _ in outcome} & {last + 1 for _, last in outcome}
     assert not edges
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=2, max_size=30),
+    st.integers(20, 64),
+)
+def test_sets_are_ignored_for_these_reasons_alone(
+    pairs: list[tuple[int, int]], complete_length: int
+) -> None:
+    ranges = [(first, first + more) for first, more in pairs]
+    outcome = read(b"bytes=" + b",".join(b"%d-%d" % one for one in ranges), complete_length)
+    wanted = [
+        set(range(first, min(last + 1, complete_length)))
+        for first, last in ranges
+        if first < complete_length
+    ]
+    if len(wanted) < 2:
+        assert outcome is not None
+        return
+    overlapping = sum(
+        any(one & other for place, other in enumerate(wanted) if place != own)
+        for own, one in enumerate(wanted)
+    )
+    reversals = sum(min(one) < min(ahead) for ahead, one in pairwise(wanted))
+    is_excessive = overlapping > 2 or reversals > 20 or sum(map(len, wanted)) > complete_length
+    assert (outcome is None) == is_excessive
+    if isinstance(outcome, list):
+        # Each joined range stands where the first of its members stood.
+        places = [
+            min(place for place, one in enumerate(wanted) if one <= set(range(first, last + 1)))
+            for first, last in outcome
+        ]
+        assert places == sorted(places)
 
 
 @given(st.binary(max_size=60), st.integers(0, 50))
@@ -222,7 +305,10 @@ def test_multipart_octets() -> None:
     ranges = [ByteRange(0, 1), ByteRange(3, 3)]
     parts, closing = format_multipart(ranges, 5, b"text/plain", b"edge")
     assert parts == [
-        (b"--edge\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/5\r\n\r\n", ranges[0]),
+        (
+            b"\r\n--edge\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/5\r\n\r\n",
+            ranges[0],
+        ),
         (
             b"\r\n--edge\r\nContent-Type: text/plain\r\nContent-Range: bytes 3-3/5\r\n\r\n",
             ranges[1],
@@ -233,7 +319,7 @@ def test_multipart_octets() -> None:
 
 def test_multipart_without_a_known_type() -> None:
     parts, _ = format_multipart([ByteRange(0, 1)], 5, None, b"edge")
-    assert parts[0][0] == b"--edge\r\nContent-Range: bytes 0-1/5\r\n\r\n"
+    assert parts[0][0] == b"\r\n--edge\r\nContent-Range: bytes 0-1/5\r\n\r\n"
 
 
 @given(st.binary(min_size=40, max_size=60), st.lists(st.integers(0, 39), min_size=2, max_size=4))

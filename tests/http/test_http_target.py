@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epollo.http.target import Target, TargetForm, decode_path, encode_path, parse_target
+from epollo.http.target import (
+    HttpsTarget,
+    Target,
+    TargetForm,
+    decode_path,
+    encode_path,
+    parse_target,
+)
 
 ORIGIN, ABSOLUTE = TargetForm.ORIGIN, TargetForm.ABSOLUTE
 ASTERISK, AUTHORITY = TargetForm.ASTERISK, TargetForm.AUTHORITY
@@ -52,6 +59,8 @@ def test_targets(
     target: bytes, parts: tuple[TargetForm, bytes, bytes | None, bytes | None]
 ) -> None:
     assert parse_target(target) == Target(*parts)
+    is_https = target.lower().startswith(b"https:")
+    assert type(parse_target(target)) is (HttpsTarget if is_https else Target)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,26 @@ def test_makes_codings(server: ConfinedServer, site: Path, coding: str) -> None:
         assert gzip.decompress(answer[1]) == (site / "text.txt").read_bytes()
 
 
+@pytest.mark.parametrize("has_sidecar", [False, True])
+def test_codes_a_file_that_is_not_kept(
+    server: ConfinedServer, site: Path, has_sidecar: bool
+) -> None:
+    content = b"some words to be sent\n" * 60_000
+    (site / "large.txt").write_bytes(content)
+    if has_sidecar:
+        (site / "large.txt.gz").write_bytes(gzip.compress(content, 1))
+    end = time.monotonic() + 300
+    while (
+        b"\r\nContent-Encoding: gzip"
+        not in (answer := server.get("/large.txt", "Accept-Encoding: gzip"))[0]
+    ):
+        assert status_of(answer[0]) == 200
+        assert time.monotonic() < end, answer[0]
+    assert gzip.decompress(answer[1]) == content
+    if has_sidecar:
+        assert answer[1] == (site / "large.txt.gz").read_bytes()
+
+
 def test_tells_of_a_fault(server: ConfinedServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 10) as peer:
         peer.sendall(b"GET /fault HTTP/1.1\r\nHost: a\r\n\r\n")

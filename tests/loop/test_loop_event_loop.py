@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from conftest import require_descriptors
 from epollo.errors import EpolloError
 from epollo.loop import READABLE, WRITABLE, EventLoop, SystemClock
 from epollo.pollers import open_poller
@@ -118,11 +119,87 @@ def test_first_handler_goes_first(table: Table) -> None:
     assert sorted(calls[1:]) == sorted(guest.name for guest in others)
 
 
+def test_several_first_handlers_go_first_in_their_order(table: Table) -> None:
+    other = table.seat("other")
+    first, second = table.make_guest("first"), table.make_guest("second")
+    for guest in (first, second):
+        table.loop.add_first(guest.descriptor, guest)
+    for guest in (other, second, first):
+        guest.raise_hand()
+    assert table.batch() == ["first", "second", "other"]
+    table.loop.remove(first.descriptor)
+    for guest in (other, second):
+        guest.raise_hand()
+    assert table.batch() == ["second", "other"]
+
+
 def test_first_handler_is_called_in_its_turn_only(table: Table) -> None:
     first = table.make_guest("first")
     table.loop.add_first(first.descriptor, first)
     table.seat("other").raise_hand()
     assert table.batch() == ["other"]
+
+
+class ListPoller:
+    """A poller that reports what it is told to."""
+
+    def __init__(self) -> None:
+        self.batch: list[tuple[int, int]] = []
+
+    def register(self, descriptor: int, events: int) -> None:
+        """Watch nothing."""
+
+    def modify(self, descriptor: int, events: int) -> None:
+        """Watch nothing."""
+
+    def unregister(self, descriptor: int) -> None:
+        """Watch nothing."""
+
+    def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:  # noqa: ARG002
+        return self.batch
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+@pytest.mark.parametrize(("reported", "is_called"), [(1022, False), (1023, True), (1024, True)])
+def test_first_handler_is_called_where_the_report_may_be_cut_off(
+    reported: int, is_called: bool
+) -> None:
+    poller = ListPoller()
+    loop = EventLoop(poller, HandClock())
+    calls: list[str] = []
+    first, other = Guest("first", calls), Guest("other", calls)
+    loop.add_first(first.descriptor, first)
+    loop.add(other.descriptor, other)
+    for guest in (first, other):
+        guest.raise_hand()
+    poller.batch = [(1_000_000 + number, READABLE) for number in range(reported - 1)]
+    poller.batch.append((other.descriptor, READABLE))
+    loop.run_batch(0)
+    assert calls == (["first", "other"] if is_called else ["other"])
+    for guest in (first, other):
+        guest.close()
+    loop.close()
+
+
+@pytest.mark.parametrize("poller_name", ["busy", "poll", "epoll"])
+def test_first_handler_goes_before_more_than_a_report_holds(poller_name: str) -> None:
+    """``select.epoll.poll`` returns 1,023 of them, in the order in which they became ready."""
+    require_descriptors(2 * 1200 + 100)
+    table = Table(poller_name)
+    others = [table.seat(f"other {number}") for number in range(1200)]
+    first = table.make_guest("first")
+    table.loop.add_first(first.descriptor, first)
+    for guest in (*others, first):
+        guest.raise_hand()
+    calls = table.batch()
+    assert calls[0] == "first"
+    assert len(calls) > 1000
+    table.batch()
+    for guest in table.guests:
+        guest.close()
+    table.loop.close()
 
 
 def test_first_handler_that_leaves(table: Table) -> None:
@@ -205,6 +282,64 @@ def test_who_leaves_and_comes_back_within_a_batch(table: Table) -> None:
     assert table.batch() == []
     table.guests[-1].raise_hand()
     assert table.batch() == ["new"]
+
+
+def test_report_of_a_descriptor_that_was_closed_is_not_for_its_next_holder(table: Table) -> None:
+    guests = [table.seat("one"), table.seat("two")]
+
+    def replace(other: Guest) -> None:
+        table.loop.remove(other.descriptor)
+        other.close()
+        new = table.make_guest("new")
+        assert new.descriptor == other.descriptor
+        # Ready only now: what comes after the report is not what was reported.
+        new.raise_hand()
+        table.loop.add(new.descriptor, new)
+
+    guests[0].action = lambda: replace(guests[1])
+    guests[1].action = lambda: replace(guests[0])
+    for guest in guests:
+        guest.raise_hand()
+    assert table.batch() in (["one"], ["two"])
+    assert table.batch() == ["new"]
+
+
+class FullPoller:
+    """A poller that reports as many as one call can, and leaves out the others."""
+
+    def __init__(self, descriptor: int, reports: int) -> None:
+        self._batch = [(descriptor, READABLE)] * reports
+
+    def register(self, descriptor: int, events: int, /) -> None:
+        """Watch nothing."""
+
+    modify = register
+
+    def unregister(self, descriptor: int, /) -> None:
+        """Watch nothing."""
+
+    def poll(self, _: float | None = None, /) -> list[tuple[int, int]]:
+        return self._batch
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+@pytest.mark.parametrize(("reports", "first"), [(1022, []), (1023, ["first"])])
+def test_full_report_may_leave_out_the_first_handler(reports: int, first: list[str]) -> None:
+    """epoll_wait(2) tells of no more than ``maxevents``: select.epoll.poll takes FD_SETSIZE - 1."""
+    calls: list[str] = []
+    guests = [Guest("first", calls), Guest("other", calls)]
+    loop = EventLoop(FullPoller(guests[1].descriptor, reports), HandClock())
+    loop.add_first(guests[0].descriptor, guests[0])
+    loop.add(guests[1].descriptor, guests[1])
+    for guest in guests:
+        guest.raise_hand()
+    loop.run_batch(0)
+    assert calls == [*first, "other"]
+    for guest in guests:
+        guest.close()
+    loop.close()
 
 
 def test_modify_asks_for_other_events(table: Table) -> None:
@@ -305,6 +440,19 @@ def test_deadline_that_is_set_again_when_it_has_come(table: Table) -> None:
 
     guest.at_deadline = again
     assert [table.turn(1) for _ in range(3)] == [["guest is due"]] * 3
+
+
+def test_deadline_that_stays_where_it_is_is_due_again_a_second_later(table: Table) -> None:
+    guest = table.seat("guest", table.clock.now + 1)
+
+    def leave_it() -> None:
+        guest.deadline = table.clock.now - 10
+
+    guest.at_deadline = leave_it
+    assert table.turn(1) == ["guest is due"]
+    # The loop may sleep meanwhile: nobody is due at once.
+    assert [table.batch() for _ in range(3)] == [[]] * 3
+    assert table.turn(1) == ["guest is due"]
 
 
 def test_waiting_ends_with_the_next_deadline() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connections.in_process import FolderSite, InProcess, Peer
@@ -101,6 +101,44 @@ def test_an_answer_or_a_close_and_the_same_over_every_way(ways: Ways, parts: lis
     octets, is_closed = outcomes[0]
     answers = read_answers(octets)
     assert (bool(answers) and answers[-1].is_last) == is_closed
+
+
+HEAD_PARTS = st.lists(
+    st.sampled_from(
+        [
+            b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"HEAD ",
+            b"HE",
+            b"AD ",
+            b"/ HTTP/1.1\r\n",
+            b"/ HTTP/2.0\r\n",
+            b"Host: a\r\n",
+            b"X : y\r\n",
+            b"GET ",
+            b"\r\n",
+            b"\r",
+            b"\n",
+            b"\x00",
+            b"0\r\n",
+        ]
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=150)
+@given(parts=HEAD_PARTS)
+@example(parts=[b"\r", b"HEAD "])
+def test_head_is_asked_or_not_the_same_over_every_way(ways: Ways, parts: list[bytes]) -> None:
+    whole = b"".join(parts)
+    outcomes = set()
+    for way in ways:
+        for split in (parts, [whole], [whole[at : at + 1] for at in range(len(whole))]):
+            received, is_closed, _ = exchange(way, split)
+            way.forget_peers()
+            outcomes.add((received, is_closed))
+    assert len(outcomes) == 1
 
 
 @settings(max_examples=150)

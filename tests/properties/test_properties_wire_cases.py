@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, Server, receive_all
+from conftest import Server, managed_servers, receive_all
 from connections.in_process import FolderSite, InProcess
 from epollo.loop import SystemClock
 from properties.answers import AnswerRead, read_answers
@@ -23,6 +23,9 @@ FILES = {
     "index.html": b"index\n",
     "page.html": b"page\n",
     "digits.txt": b"0123456789",
+    "assets/app-DRf8L97S.js": b"app\n",
+    "empty.txt": b"",
+    "epoch.txt": b"epoch\n",
     "folder/index.html": b"folder\n",
     "evil/index.html": b"evil\n",
     "\\evil/index.html": b"backslash\n",
@@ -46,7 +49,8 @@ def cases_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         # Long ago: within the second of a write Last-Modified is that of the second before.
-        os.utime(path, (784_111_777, 784_111_777))
+        seconds = 0 if name == "epoch.txt" else 784_111_777
+        os.utime(path, (seconds, seconds))
     return root
 
 
@@ -152,8 +156,12 @@ def test_random_cuts_over_every_poller(poller_name: str, cases_site: Path) -> No
 
 
 @pytest.fixture(scope="module", params=POLLER_NAMES)
-def server(request: pytest.FixtureRequest, cases_site: Path, serve_module: Serve) -> Server:
-    return serve_module(cases_site, "--quiet", "--poller", request.param)
+def server(
+    request: pytest.FixtureRequest, cases_site: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server for each poller, one after the other: the busy one takes a whole processor."""
+    with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
+        yield serve(cases_site, "--quiet", "--poller", request.param)
 
 
 def exchange_with_server(server: Server, case: WireCase, parts: list[bytes]) -> list[AnswerRead]:

@@ -1,11 +1,14 @@
 """One peer's side of HTTP/1: the same events however the octets are split."""
 
 import itertools
+import re
+import sys
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from epollo.protocols.http1 import HeadReader, Http1, Incoming, Limits, Refusal
+from epollo.protocols.http1 import HeadReader, Http1, Incoming, Limits, Refusal, head
 
 LIMITS = Limits(request_line_octets=40, head_octets=200, fields=4, content_octets=30)
 
@@ -13,6 +16,11 @@ PIECES = st.sampled_from(
     [
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         b"HEAD /a HTTP/1.0\r\n\r\n",
+        b"HEAD ",
+        b"HEAD / HTTP/1.1\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HE",
+        b"AD",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -74,6 +82,9 @@ def next_request(reader: HeadReader, protocol: Http1) -> Incoming | Refusal | No
 
 @given(OCTETS, st.lists(st.integers(1, 300), max_size=30))
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2, [28])
+@example(b"\rHEAD ", [2])
+@example(b"\r\n\rHEAD ", [3])
+@example(b"HEAD\x00HEAD ", [4])
 def test_any_split_gives_the_same_events(octets: bytes, cuts: list[int]) -> None:
     whole = list_events(octets, [])
     assert list_events(octets, cuts) == whole
@@ -83,6 +94,18 @@ def test_any_split_gives_the_same_events(octets: bytes, cuts: list[int]) -> None
 @given(st.binary(max_size=400), st.lists(st.integers(1, 400), max_size=30))
 def test_any_octets_at_all(octets: bytes, cuts: list[int]) -> None:
     assert list_events(octets, cuts) == list_events(octets, [])
+
+
+@given(OCTETS)
+def test_a_refusal_asks_by_head_where_its_request_does(octets: bytes) -> None:
+    """Only the octets that decide on the refusal say so."""
+    events = list_events(octets, [])
+    if not events or not isinstance(events[-1], Refusal):
+        return
+    counts = [len(list_events(octets[:end], [])) for end in range(len(octets) + 1)]
+    refused = octets[counts.index(len(events) - 1) : counts.index(len(events))]
+    is_head = refused.lstrip(b"\r\n").startswith(b"HEAD ")
+    assert events[-1].is_head == is_head
 
 
 @given(OCTETS)
@@ -137,3 +160,65 @@ def test_what_may_be_recalled() -> None:
         incoming = next_request(reader, protocol)
         assert isinstance(incoming, Incoming)
         assert incoming.may_recall == may_recall, octets
+
+
+def test_what_was_judged_of_one_head_is_forgotten_with_it() -> None:
+    protocol = Http1(HeadReader(Limits()))
+    protocol.receive(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100)
+    assert protocol.next_event() is None
+    protocol.receive(b"\r\n\r\nGET /\x00")
+    assert isinstance(protocol.next_event(), bytes)
+    assert protocol.next_event() == Refusal(400)
+
+
+@pytest.mark.parametrize("piece_octets", [1, 150, 1000])
+def test_what_stands_behind_the_limit_of_a_head_does_not_count(piece_octets: int) -> None:
+    protocol = Http1(HeadReader(LIMITS))
+    octets = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 172 + b"\x00"
+    assert octets.index(b"\x00") == 200
+    events = []
+    for start in range(0, len(octets), piece_octets):
+        protocol.receive(octets[start : start + piece_octets])
+        events.append(protocol.next_event())
+    assert next(event for event in events if event is not None) == Refusal(431)
+
+
+class CountingPattern:
+    """A pattern that counts the octets which it is given to search."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self.octets = 0
+        self._pattern = pattern
+
+    def search(
+        self, octets: bytes, begin: int = 0, end: int = sys.maxsize
+    ) -> re.Match[bytes] | None:
+        self.octets += max(0, min(len(octets), end) - begin)
+        return self._pattern.search(octets, begin, end)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"GET /" + b"a" * 7000,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20_000,
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 90,
+        b"\r\n" * 1000,
+    ],
+    ids=["target", "field", "fields", "empty lines"],
+)
+@pytest.mark.parametrize("piece_octets", [1, 7])
+def test_each_octet_of_a_drip_is_judged_once(
+    monkeypatch: pytest.MonkeyPatch, octets: bytes, piece_octets: int
+) -> None:
+    pattern = CountingPattern(head._FORBIDDEN)
+    monkeypatch.setattr(head, "_FORBIDDEN", pattern)
+    protocol = Http1(HeadReader(Limits()))
+    for start in range(0, len(octets), piece_octets):
+        protocol.receive(octets[start : start + piece_octets])
+        assert protocol.next_event() is None
+    # The last of a piece may be a CR, and is looked at again with what follows it.
+    assert pattern.octets <= 2 * len(octets) + 200
+    # What is no octet of a head is found all the same.
+    protocol.receive(b"\x00")
+    assert protocol.next_event() == Refusal(400)

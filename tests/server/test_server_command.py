@@ -62,9 +62,16 @@ def fetch(link: str) -> bytes:
     return content
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that the kernel chooses for no other socket.
+
+    Sockets with SO_REUSEADDR may bind a port that is bound, if none listens there (socket(7)).
+    """
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("", 0))
+        yield bound.getsockname()[1]
 
 
 def finish(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, bytes]:
@@ -121,15 +128,20 @@ def test_without_a_path_the_current_folder_is_served(start: Start, site: Path) -
     assert finish(process) == (0, b"")
 
 
-def test_a_number_without_a_flag_is_the_port(start: Start, site: Path) -> None:
-    port = free_port()
+def test_a_number_without_a_flag_is_the_port(start: Start, site: Path, port: int) -> None:
     process = start("site", str(port))
     assert read_link(process) == f"http://127.0.0.1:{port}/"
     assert finish(process) == (0, b"")
 
 
-def test_what_people_type_for_python_http_server(start: Start, site: Path) -> None:
-    port = free_port()
+@pytest.mark.parametrize("words", [["-p", "{}"], ["-p{}"], ["--port={}"]])
+def test_the_port_has_a_short_flag(start: Start, site: Path, port: int, words: list[str]) -> None:
+    process = start("site", *(word.format(port) for word in words))
+    assert read_link(process) == f"http://127.0.0.1:{port}/"
+    assert finish(process) == (0, b"")
+
+
+def test_what_people_type_for_python_http_server(start: Start, site: Path, port: int) -> None:
     process = start(str(port), "-d", str(site), "-b", "127.0.0.2")
     assert read_link(process) == f"http://127.0.0.2:{port}/"
     assert fetch(f"http://127.0.0.2:{port}/page.html") == (site / "page.html").read_bytes()
@@ -261,12 +273,26 @@ def test_nobody_waits_for_what_was_asked_for(word: str) -> None:
         (["site", "--access-log="], ["--access-log", "empty"]),
         (["site", "--host", ""], ["--host", "empty"]),
         (["site", "--proxy-from", "nobody"], ["nobody"]),
+        (["site", "--cache-control", ""], ["--cache-control"]),
+        (["site", "--cache-control", " "], ["--cache-control", "max-age=3600"]),
+        (["site", "--cache-control", "no cache"], ["--cache-control", "no cache"]),
+        (["site", "--cache-control", "no-cache\r\nX: y"], [r"no-cache\r\nX: y"]),
+        (["site", "--cache-control", "no-cache\n"], [r"no-cache\n"]),
+        (["site", "--cache-control", "max-age=60\x7f"], [r"max-age=60\x7f"]),
+        (["site", "--cache-control", "für-immer"], ["--cache-control"]),
+        (["site", "--workers", "1", "--cache-control", "max-age:60"], ["max-age:60"]),
         (["site", "--poller", "kqueue"], ["--poller", "kqueue", "epoll"]),
         (["site", "--grace", "nan"], ["--grace", "nan"]),
         (["site", "--grace", "-1"], ["--grace", "-1"]),
         (["site", "--idle-timeout", "inf"], ["--idle-timeout"]),
         (["site", "--idle-timeout", "1e300"], ["--idle-timeout"]),
-        (["site", "--cache-size", "much"], ["--cache-size", "much"]),
+        (["site", "--cache-size", "much"], ["--cache-size", "much", "256M"]),
+        (["site", "--max-head", "1T"], ["--max-head", "1099511627776"]),
+        (["site", "--grace", "soon"], ["--grace", "soon", "10s"]),
+        (["site", "-port", "80"], ["No such option: -port. Is --port meant?"]),
+        (["site", "--fast"], ["No such option: --fast. (epollo --help"]),
+        (["lab", "--quik"], ["No such option: --quik. Is --quick meant?"]),
+        (["lab", "watch", "--prot", "1"], ["No such option: --prot. Is --port meant?"]),
         (["site", "--host", "no.such.host.invalid"], ["no.such.host.invalid"]),
         (["site", "--host", "a" * 70], ["a" * 70]),
         (["site", "--host", ".."], ["cannot listen on .."]),
@@ -282,7 +308,28 @@ def test_a_mistake_is_one_line_and_status_2(
 def test_a_port_in_use(site: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        assert_refused(run_to_end(str(site), "--port", port), port, "in use")
+        by = f"in use by {Path('/proc/self/comm').read_text().strip()} (pid {os.getpid()})"
+        assert_refused(run_to_end(str(site), "--port", port), port, by, "is free: --port ")
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]])
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["nowhere"], "there is no folder nowhere"),
+        (["site/page.html"], "site/page.html is not a folder"),
+        (["site", "--proxy-from", "nobody"], "'nobody' is no address"),
+        (["site", "--user", "no-such-user"], "there is no user no-such-user"),
+        (["site", "--access-log", "none/log"], "cannot write the access log none/log"),
+        (["nowhere", "--access-log", "none/log"], "there is no folder nowhere"),
+    ],
+)
+def test_other_mistakes_are_told_before_a_port_in_use(
+    words: list[str], fragment: str, more: list[str], site: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = ["--port", str(other.getsockname()[1])]
+        assert_refused(run_to_end(*words, *port, *more, cwd=site.parent), fragment)
 
 
 def test_a_folder_that_may_not_be_read(site: Path) -> None:
@@ -358,6 +405,12 @@ def test_the_same_request_again_gets_its_line_again(serve: Serve, site: Path) ->
     assert all(line.startswith("GET / 200 ") for line in lines)
 
 
+@pytest.fixture(scope="module")
+def printing(serve_module: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A server of an empty folder that prints a line for each request."""
+    return serve_module(tmp_path_factory.mktemp("empty"))
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -371,8 +424,8 @@ def test_the_same_request_again_gets_its_line_again(serve: Serve, site: Path) ->
         b"/?" + b"\x07" * 10,
     ],
 )
-def test_a_hostile_target_cannot_break_its_line(serve: Serve, site: Path, target: bytes) -> None:
-    server = serve(site)
+def test_a_hostile_target_cannot_break_its_line(printing: Server, target: bytes) -> None:
+    server = printing
     server.exchange(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     server.exchange(b"GET /last HTTP/1.1\r\nHost: a\r\n\r\n")
     line = server.read_line()
@@ -439,9 +492,8 @@ def test_nobody_reads_the_lines_for_a_while(serve: Serve, site: Path) -> None:
     assert lines + int(omitted[1]) == requests
 
 
-def test_into_head_1(site: Path) -> None:
+def test_into_head_1(site: Path, port: int) -> None:
     """``epollo | head -1``: head reads one line and goes; no traceback follows."""
-    port = free_port()
     reading, writing = os.pipe()
     with subprocess.Popen(
         [*COMMAND, str(site), "--port", str(port)], stdout=writing, stderr=subprocess.PIPE
@@ -462,9 +514,8 @@ def test_into_head_1(site: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-def test_streams_that_the_shell_closed(site: Path, closed: str) -> None:
+def test_streams_that_the_shell_closed(site: Path, port: int, closed: str) -> None:
     """No peer gets what is printed, and nothing fails for want of a stream."""
-    port = free_port()
     command = " ".join([*COMMAND, str(site), "--port", str(port), closed])
     with subprocess.Popen(
         ["sh", "-c", f"exec {command}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

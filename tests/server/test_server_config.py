@@ -42,20 +42,29 @@ def test_a_folder_in_the_file_is_relative_to_the_current_one(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("colour = 'red'", "there is no setting colour"),
-        ("port = 'http'", "port is to be a number"),
-        ("port = 65536", "65536 is not in the range"),
-        ("idle-timeout = nan", "not a number"),
-        ("idle-timeout = 0", "is not in the range"),
-        ("poller = 'kqueue'", "'kqueue' is not one of"),
-        ("workers = 1000", "'1000' is not one of"),
-        ("directory = ''", "--directory"),
-        ("user = ''", "'--user': it is empty"),
-        ("unix = ''", "'--unix': it is empty"),
-        ("access-log = ''", "'--access-log': it is empty"),
-        ('unix = "a\\u0000b"', "unix has a NUL in it"),
-        ('directory = "a\\u0000b"', "directory has a NUL in it"),
-        ('access-log = "a\\u0000b"', "access-log has a NUL in it"),
+        ("colour = 'red'", ":1: there is no setting colour"),
+        ("port = 'http'", ":1: port is to be a number"),
+        ("\nport = 65536", ":2: port: 65536 is not in the range"),
+        ("idle-timeout = nan", ":1: idle-timeout: nan is not a number"),
+        ("idle-timeout = 0", ":1: idle-timeout: 0.0 is not in the range"),
+        ("idle-timeout = 'long'", ":1: idle-timeout: 'long' is not a duration"),
+        ("cache-size = 'much'", ":1: cache-size: 'much' is not a size"),
+        ("max-head = '1T'", ":1: max-head: 1099511627776 is not in the range"),
+        ("poller = 'kqueue'", ":1: poller: 'kqueue' is not one of"),
+        ("workers = 1000", ":1: workers: '1000' is not one of"),
+        ("directory = ''", ":1: directory is empty"),
+        ("user = ''", ":1: user is empty"),
+        ('unix = "a\\u0000b"', ":1: unix has a NUL in it"),
+        ("port = 1\ndirectory = 'nowhere'", ":2: directory: there is no folder nowhere"),
+        ("proxy-from = 'nobody'", ":1: proxy-from: 'nobody' is no address"),
+        ("user = 'no-such-user'", ":1: user: there is no user no-such-user"),
+        ("access-log = 'none/log'", ":1: access-log: cannot write the access log none/log"),
+        (
+            "cache-control = 'max-age 60'",
+            ":1: cache-control: 'max-age 60' is no value of Cache-Control",
+        ),
+        ('cache-control = "no-cache\\u000AX: y"', "is no value of Cache-Control"),
+        ("cache-control = 60", ":1: cache-control is to be a text"),
         (f"port = {'[' * 3000}", "is nested too deeply"),
         ("=", "is not TOML"),
     ],
@@ -63,6 +72,33 @@ def test_a_folder_in_the_file_is_relative_to_the_current_one(
 def test_a_mistake_is_one_line_and_status_2(config: Path, text: str, reason: str) -> None:
     config.write_text(text)
     assert reason in refusal("--config", str(config))
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("", b"Cache-Control: no-cache\r\n"),
+        ("cache-control = 'auto'", b"Cache-Control: no-cache\r\n"),
+        ("cache-control = 'max-age=60, public'", b"Cache-Control: max-age=60, public\r\n"),
+        ("cache-control = ' None '", None),
+    ],
+)
+def test_what_browsers_are_told(
+    serve: Serve, site: Path, config: Path, text: str, field: bytes | None
+) -> None:
+    config.write_text(text)
+    for words in ([], ["--workers", "1"]):
+        server = serve(site, "--quiet", "--config", str(config), *words)
+        answer = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        head = answer.partition(b"\r\n\r\n")[0] + b"\r\n"
+        assert (field in head) if field is not None else (b"cache-control" not in head.lower())
+
+
+def test_a_folder_that_is_typed_is_no_mistake_in_the_file(config: Path) -> None:
+    config.write_text("directory = 'folder'\n")
+    for words in (["nowhere"], ["-d", "nowhere"]):
+        line = refusal(*words, "--config", str(config))
+        assert line == "epollo: there is no folder nowhere\n"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

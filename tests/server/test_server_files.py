@@ -1,7 +1,15 @@
 """Large files that change while they are sent: cut, never padded, never whole with other octets."""
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +74,16 @@ class Download:
         self.head, self.content = receive_head(self.peer)
         self.length = content_length(self.head)
 
+    def stall(self, server: Server) -> None:
+        """Wait until the kernel takes no more of it, so that the server does not look at the file."""
+        before = -1
+        stalled_times = 0
+        while stalled_times < 10:
+            server.get("/page.html")
+            here = int.from_bytes(fcntl.ioctl(self.peer, termios.FIONREAD, bytes(4)), sys.byteorder)
+            stalled_times = stalled_times + 1 if here == before else 0
+            before = here
+
     def finish(self) -> bytes:
         """Return the content that came until the server closed, or until it was whole."""
         with self.peer:
@@ -116,12 +134,12 @@ def test_written_over_in_place(server: Server, large: Path) -> None:
 
 
 def test_grown(server: Server, large: Path) -> None:
+    """What was promised has not changed; the next answer has the rest, too."""
     download = Download(server)
     with large.open("ab") as file:
         file.write(b"more")
-    received = download.finish()
-    assert len(received) < LARGE_OCTETS
-    assert OLD.startswith(received)
+    assert download.finish() == OLD
+    assert server.get("/large.bin") == OLD + b"more"
 
 
 def test_replaced(server: Server, large: Path) -> None:
@@ -184,3 +202,157 @@ def test_downloads_that_share_a_connection(server: Server, large: Path) -> None:
         octets = octets[len(content) :]
     assert octets == b""
     assert b"\r\nConnection: close" in head
+
+
+CHANGES: list[Callable[[Path], object]] = [
+    lambda path: path.chmod(0o600),
+    lambda path: path.touch(),
+    lambda path: path.open("r+b").close(),
+    lambda path: path.rename(path.with_name("moved.bin")).rename(path),
+    lambda path: path.with_name("moved.bin").hardlink_to(path),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["chmod", "touch", "open", "rename", "link"])
+def test_rewritten_in_place_with_its_old_time_after_another_change(
+    server: Server, large: Path, change: Callable[[Path], object]
+) -> None:
+    """The change ends the resource; what is under way has to hear of the write all the same."""
+    date_ns = large.stat().st_mtime_ns
+    download = Download(server)
+    change(large)
+    download.stall(server)
+    with large.open("r+b") as file:
+        file.write(NEW)
+    os.utime(large, ns=(date_ns, date_ns))
+    large.with_name("moved.bin").unlink(missing_ok=True)
+    assert len(download.finish()) < LARGE_OCTETS
+    assert server.get("/large.bin") == NEW
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["chmod", "touch", "open", "rename", "link"])
+def test_a_change_that_is_no_write_cuts_nothing(
+    server: Server, large: Path, change: Callable[[Path], object]
+) -> None:
+    download = Download(server)
+    change(large)
+    server.get("/page.html")
+    large.with_name("moved.bin").unlink(missing_ok=True)
+    assert download.finish() == OLD
+
+
+def test_written_through_another_name(server: Server, large: Path) -> None:
+    other = large.with_name("moved.bin")
+    download = Download(server)
+    download.stall(server)
+    other.hardlink_to(large)
+    with other.open("r+b") as file:
+        file.write(NEW)
+    other.unlink()
+    assert len(download.finish()) < LARGE_OCTETS
+    assert server.get("/large.bin") == NEW
+
+
+def tag_of(head: bytes) -> bytes:
+    return next(line for line in head.split(b"\r\n") if line.startswith(b"ETag: "))
+
+
+@contextlib.contextmanager
+def appender(path: Path, seconds: float) -> Iterator[None]:
+    """Another process that goes on appending a line to a file."""
+    script = (
+        "import sys, time\n"
+        "while True:\n"
+        "    with open(sys.argv[1], 'ab') as file:\n"
+        "        file.write(b'a line of a log\\n')\n"
+        "    time.sleep(float(sys.argv[2]))\n"
+    )
+    octets = path.stat().st_size
+    with subprocess.Popen([sys.executable, "-c", script, path, str(seconds)]) as process:
+        try:
+            while path.stat().st_size == octets:
+                assert process.poll() is None
+            yield
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.005])
+def test_a_log_that_grows_all_the_time_is_sent_to_the_promised_length(
+    server: Server, large: Path, seconds: float
+) -> None:
+    with appender(large, seconds):
+        for _ in range(3):
+            download = Download(server)
+            content = download.finish()
+            assert len(content) == content_length(download.head) > LARGE_OCTETS
+            assert content.startswith(OLD)
+            assert set(content[LARGE_OCTETS:]) <= set(b"a line of a log\n")
+        first, last = 10 * MEBIBYTE - 7, 30 * MEBIBYTE
+        with server.connect() as peer:
+            peer.sendall(
+                b"GET /large.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=%d-%d\r\n\r\n" % (first, last)
+            )
+            head, begin = receive_head(peer)
+            assert head.startswith(b"HTTP/1.1 206 ")
+            assert receive_content(peer, head, begin) == OLD[first : last + 1]
+
+
+def test_a_log_that_is_written_over_while_it_grows_is_cut(server: Server, large: Path) -> None:
+    download = Download(server)
+    for _ in range(5):
+        with large.open("ab") as file:
+            file.write(b"a line of a log\n")
+        server.get("/page.html")
+    with large.open("r+b") as file:
+        file.write(NEW)
+    assert len(download.finish()) < LARGE_OCTETS
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="there is no rsync here")
+def test_whole_answers_are_of_one_state_of_a_file_that_rsync_copies_in_place(
+    server: Server, tmp_path: Path
+) -> None:
+    """Two contents of one length and date: whole answers are of one of them, or of the file as far as it
+    was copied; and one entity tag is of one content.
+    """
+    octets = 3_000_000
+    path = server.root / "copied.bin"
+    for word in (b"a", b"b"):
+        source = tmp_path / word.decode()
+        source.write_bytes(word * octets)
+        os.utime(source, (10**9, 10**9))
+    copy = ["rsync", "--inplace", "--times", "--ignore-times", "--whole-file"]
+    subprocess.run([*copy, tmp_path / "a", path], check=True)
+    is_over = threading.Event()
+
+    def copy_in_turn() -> None:
+        number = 0
+        while not is_over.is_set():
+            number += 1
+            subprocess.run([*copy, tmp_path / "ab"[number % 2], path], check=True)
+            path.chmod((0o644, 0o600)[number % 2])
+
+    copier = threading.Thread(target=copy_in_turn)
+    copier.start()
+    contents: dict[bytes, bytes] = {}
+    answers = 0
+    try:
+        end = time.monotonic() + 5
+        while time.monotonic() < end or not contents:
+            with server.connect() as peer:
+                peer.sendall(b"GET /copied.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                head, _, content = receive_all(peer).partition(b"\r\n\r\n")
+            answers += 1
+            if not head.startswith(b"HTTP/1.1 200 ") or len(content) < content_length(head):
+                continue
+            # Copied from its begin on: the new one, then what is left of the old one.
+            word = content[:1]
+            begin = len(content) - len(content.lstrip(word))
+            assert len(set(content[begin:])) <= 1
+            assert contents.setdefault(tag_of(head), content) == content
+    finally:
+        is_over.set()
+        copier.join()
+        path.unlink()
+    assert answers > 10

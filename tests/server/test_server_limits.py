@@ -99,6 +99,7 @@ class Reader(threading.Thread):
                 taken_octets += len(octets)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("poller", ["epoll"])
 def test_a_reader_under_the_floor_is_cut_and_one_above_is_not(
     serve: Serve, large: Path, poller: str
@@ -271,6 +272,15 @@ def test_peers_without_a_header_are_closed(serve: Serve, site: Path) -> None:
     assert server.exchange(REQUEST) == b""
     assert "no valid PROXY header" in server.stderr
     assert status(server.exchange(LINE + REQUEST)) == 200
+
+
+def test_https_is_answered_where_a_trusted_proxy_may_have_secured_it(
+    serve: Serve, site: Path
+) -> None:
+    """RFC 9110 section 7.4."""
+    request = REQUEST.replace(b" / ", b" https://a/ ")
+    assert status(serve(site, "--quiet", "--proxy-protocol").exchange(LINE + request)) == 200
+    assert status(serve(site, "--quiet").exchange(request)) == 421
 
 
 def test_peers_that_are_not_trusted_are_closed(serve: Serve, site: Path) -> None:

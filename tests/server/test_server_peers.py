@@ -5,6 +5,8 @@ import os
 import re
 import socket
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,7 +51,11 @@ def server(
 ) -> Iterator[Server]:
     """A server for each poller, one after the other: the busy one would heat the room for all."""
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
-        yield serve(root, "--quiet", "--poller", request.param, "--send-timeout", "1")
+        server = serve(root, "--quiet", "--poller", request.param, "--send-timeout", "1")
+        # All who get a file share one descriptor, which stays.
+        for target in (b"/middle.bin", b"/large.bin"):
+            server.exchange(b"GET %b HTTP/1.0\r\nRange: bytes=0-0\r\n\r\n" % target)
+        yield server
 
 
 @contextlib.contextmanager
@@ -109,8 +115,6 @@ def test_whoever_does_not_read_is_not_read_from(server: Server) -> None:
 
 def test_whoever_never_reads_is_given_up(server: Server) -> None:
     """After --send-timeout, a second here, and not before."""
-    # All who get the file share one descriptor, which stays.
-    server.exchange(b"GET /large.bin HTTP/1.0\r\nRange: bytes=0-0\r\n\r\n")
     descriptors = server.settled_descriptors()
     with narrow_peer(server) as peer:
         begun = time.monotonic()
@@ -220,32 +224,33 @@ def test_large_downloads_hold_nobody_up(server: Server) -> None:
     assert longest_seconds < 1
 
 
+_DOWNLOAD = """
+import http.client, sys
+server = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=10)
+for _ in range(4):
+    server.request("GET", "/large.bin")
+    answer = server.getresponse()
+    octets = 0
+    while part := answer.read(1024 * 1024):
+        octets += len(part)
+    assert octets == int(sys.argv[2])
+"""
+
+
 def test_a_download_as_fast_as_it_can_holds_nobody_up(server: Server, root: Path) -> None:
     """A child reads without a pause while small requests are answered."""
-    process = os.fork()
-    if process == 0:
-        status = 1
-        try:
-            with server.connect() as peer:
-                for _ in range(4):
-                    peer.sendall(REQUEST % b"/large.bin")
-                    _, content = receive_head(peer)
-                    missing = LARGE_OCTETS - len(content)
-                    while missing > 0:
-                        missing -= len(peer.recv(min(missing, MEBIBYTE)))
-                status = 0
-        finally:
-            os._exit(status)
-    try:
+    with subprocess.Popen(
+        [sys.executable, "-c", _DOWNLOAD, str(server.port), str(LARGE_OCTETS)]
+    ) as download:
         longest_seconds = 0.0
-        while os.waitpid(process, os.WNOHANG) == (0, 0):
-            begun = time.perf_counter()
-            assert server.get("/") == (root / "index.html").read_bytes()
-            longest_seconds = max(longest_seconds, time.perf_counter() - begun)
-    except BaseException:
-        os.kill(process, 9)
-        os.waitpid(process, 0)
-        raise
+        try:
+            while download.poll() is None:
+                begun = time.perf_counter()
+                assert server.get("/") == (root / "index.html").read_bytes()
+                longest_seconds = max(longest_seconds, time.perf_counter() - begun)
+        finally:
+            download.kill()
+    assert download.returncode == 0
     assert 0 < longest_seconds < 1
 
 

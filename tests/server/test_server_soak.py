@@ -20,6 +20,7 @@ def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_every_answer_is_one_that_could_be_and_nothing_grows(workers: str) -> None:
     done = soak("--seconds", "12", "--clients", "4", "--workers", workers, "--reload-every", "2")
@@ -30,7 +31,7 @@ def test_every_answer_is_one_that_could_be_and_nothing_grows(workers: str) -> No
     # Each kind of request was made, and each kind of answer came.
     kinds = dict(re.findall(r"([a-z-]+) ([\d,]+)[,\n]", done.stdout.partition("answers: ")[2]))
     assert {"plain", "range", "parts", "conditional", "if-range", "compressed"} <= kinds.keys()
-    assert {"head", "browser", "missing", "malformed"} <= kinds.keys()
+    assert {"head", "browser", "missing", "malformed", "changed"} <= kinds.keys()
     statuses = re.search(r"^status: (.+)$", done.stdout, re.MULTILINE)
     assert statuses is not None
     assert {"200", "206", "304", "400", "404"} <= set(re.findall(r"(\d{3}) ", statuses[1]))
@@ -39,18 +40,48 @@ def test_every_answer_is_one_that_could_be_and_nothing_grows(workers: str) -> No
     assert (int(reloads[1]) >= 2) == (workers != "0")
 
 
+def test_customers_can_be_done_without() -> None:
+    done = soak("--seconds", "3", "--workers", "0", "--without", "unix,proxy,rsync")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "written in place: 0\n" in done.stdout
+    assert "synced" not in done.stdout
+    refused = soak("--without", "unix,ftp")
+    assert refused.returncode == 2
+    assert refused.stderr.endswith("--without knows unix, proxy, rsync, not ftp\n")
+
+
+@pytest.mark.parametrize("customer", ["unix", "proxy"])
+def test_who_comes_through_another_door_is_served(customer: str) -> None:
+    others = ",".join({"unix", "proxy", "rsync"} - {customer})
+    done = soak("--seconds", "6", "--workers", "0", "--without", others)
+    # The table has a row of processes: one server for each door.
+    assert re.search(r"\nprocesses +2 +2 +2\n", done.stdout), done.stdout + done.stderr
+    found = re.search(r"\n(\d+) of ([\d,]+) answers wrong\n", done.stdout)
+    assert found is not None
+    assert int(found[2].replace(",", "")) > 200
+
+
 def test_a_wrong_answer_is_not_overlooked(tmp_path: Path) -> None:
     """The checker is given a server that knows of no changes: what it kept is soon of the past."""
     package = tmp_path / "src" / "epollo"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(STALE_SERVER)
-    for name in ("soak.py", "customers.py", "shelf.py"):
+    for name in ("soak.py", "customers.py", "shelf.py", "doors.py", "inplace.py", "malformed.py"):
         copy = tmp_path / "bench" / name
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes((SOAK.parent / name).read_bytes())
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "bench" / "soak.py"), "--seconds", "3", "--workers", "0"],
+        [
+            sys.executable,
+            str(tmp_path / "bench" / "soak.py"),
+            "--seconds",
+            "3",
+            "--workers",
+            "0",
+            "--without",
+            "unix,proxy,rsync",
+        ],
         capture_output=True,
         text=True,
         timeout=120,

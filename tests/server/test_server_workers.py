@@ -125,19 +125,23 @@ def test_a_mistake_that_workers_find_is_said_once(words: tuple[str, ...]) -> Non
 # Death.
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_again_and_again_is_replaced_and_costs_only_what_it_held(
     parent: Server,
 ) -> None:
     kills = 100
     killed: list[float] = []
     with Load(parent.connect, INDEX) as load:
+        began = dict.fromkeys(children(parent.pid), time.monotonic())
         for number in range(kills):
+            oldest = min(began, key=began.__getitem__)
             # One that has served for a second is replaced without a wait.
-            rest(0.5)
-            oldest = children(parent.pid)[0]
+            rest(max(0, began.pop(oldest) + 1 - time.monotonic()))
             killed.append(time.monotonic())
             os.kill(oldest, signal.SIGKILL)
             await_line(parent, SERVES, number + 1)
+            (started,) = set(children(parent.pid)) - set(began)
+            began[started] = time.monotonic()
         answered = load.answered
         assert await_true(lambda: load.answered > answered + 50)
     assert parent.stderr.count("was ended by SIGKILL; another starts") == kills
@@ -310,6 +314,7 @@ def _is_refused(server: Server) -> bool:
 # New settings and new code.
 
 
+@pytest.mark.long
 def test_reloads_under_load_lose_nothing(parent: Server) -> None:
     reloads = 100
     with Load(parent.connect, INDEX) as load:

@@ -39,6 +39,12 @@ os.execv(sys.executable, [sys.executable, "-m", "epollo", *sys.argv[3:]])
 
 
 @pytest.fixture
+def tmp_path(open_folder: Path) -> Path:
+    """A folder in which another user may look."""
+    return open_folder
+
+
+@pytest.fixture
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceManager]:
     manager = ServiceManager(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", str(manager.path))
@@ -250,9 +256,6 @@ def test_a_path_that_may_not_be_removed_any_more_is_left(
         pytest.skip("this kernel has no Landlock")
     if "nobody" in words and os.geteuid():
         pytest.skip("only root can become somebody else")
-    # pytest's own folders are for nobody else.
-    for folder in (site, *site.parents[:3]):
-        folder.chmod(0o755)
     server = serve(site, "--quiet", "--unix", str(path), *words)
     assert server.stop() == 0
     assert server.stderr == ""

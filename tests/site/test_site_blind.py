@@ -3,7 +3,10 @@
 import errno
 import mmap
 import os
+import resource
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +15,10 @@ import pytest
 from inotify_simple import INotify
 
 from conftest import Serve, receive_content, receive_head
-from epollo.site.representation import Version
+from epollo.settings import MEBIBYTE
+from epollo.site.catalogue import Catalogue
+from epollo.site.version import Version
+from loop.hand_clock import HandClock
 from site_grounds import Ground, replace, switch_link
 
 LIMITS = Path("/proc/sys/fs/inotify")
@@ -46,6 +52,41 @@ def blind(
     with Ground(tmp_path / "root") as ground:
         assert len(ground.reports) == (1 if request.param is blind_instance else 0)
         yield ground
+
+
+def test_without_descriptors_there_is_an_error_and_no_report(tmp_path: Path) -> None:
+    """It is not taken for the limit of inotify instances, which has the same number (inotify_init(2))."""
+    reports: list[str] = []
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    place = os.dup(0)
+    os.close(place)
+    # One descriptor is left, which the root takes.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (place + 1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            Catalogue(
+                tmp_path,
+                HandClock(),
+                reports.append,
+                lambda: None,
+                cache_octets=MEBIBYTE,
+                kept_octets_limit=MEBIBYTE,
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        # The catalogue was not made, and its root is left behind.
+        os.close(place)
+    assert not reports
+
+
+def test_no_program_is_run_and_no_file_made_to_watch(tmp_path: Path) -> None:
+    script = (
+        "import sys; from epollo.site.watch import Watch; events = [];"
+        "sys.addaudithook(lambda event, _: events.append(event));"
+        "Watch(print, print).close();"
+        "assert not {'subprocess.Popen', 'tempfile.mkstemp', 'tempfile.mkdtemp'} & {*events}, events"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=20)
 
 
 def see(ground: Ground, target: str) -> tuple[int, bytes]:
@@ -113,6 +154,7 @@ def test_two_edits_within_one_tick_of_a_coarse_clock(
 
     monkeypatch.setattr("epollo.site.catalogue.version_of", version_of_second)
     monkeypatch.setattr("epollo.site.representation.version_of", version_of_second)
+    monkeypatch.setattr("epollo.site.promise.version_of", version_of_second)
     page = blind.root / "page.txt"
     page.write_bytes(b"one")
     assert blind.get("/page.txt") == b"one"

@@ -4,6 +4,7 @@ By default 50,000 requests of each kind are sent to fill what is bounded, and 15
 it is; marked slow, a million.
 """
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from conftest import Serve, Server
 from epollo.settings import MEBIBYTE
 from epollo.site.compressor import Compressor, Task
-from site_grounds import Ground
+from epollo.site.entity_tags import tag_content
+from epollo.site.representation import KeptFile, Representation, _keep
+from site_grounds import Ground, count_descriptors
 
 BATCH = 50
 GROWTH_OCTETS_LIMIT = 4 * MEBIBYTE
@@ -95,6 +98,7 @@ def measure_growth(server: Server, forms: tuple[Form, ...], first: int, more: in
     return server.resident_octets() - before
 
 
+@pytest.mark.long
 def test_flood_of_all_kinds(serve: Serve, root: Path) -> None:
     server = serve(root, "--quiet")
     assert measure_growth(server, FORMS, 50_000, 150_000) < GROWTH_OCTETS_LIMIT
@@ -128,6 +132,21 @@ def test_files_are_kept_within_the_size_of_the_cache(tmp_path: Path) -> None:
             assert ground.get(f"/{number}.bin")[:6] == b"%06d" % number
             assert ground.catalogue._files.octets <= MEBIBYTE
         assert len(ground.catalogue._files) > 50
+
+
+def test_files_that_were_asked_for_a_thousand_times_make_room_for_others(tmp_path: Path) -> None:
+    """Of so many requests only the last few count: the cache would turn as often in search of room."""
+    for number in range(60):
+        (tmp_path / f"{number}.bin").write_bytes(b"%06d" % number * 2000)
+    former, between, later = range(20), range(20, 30), range(30, 50)
+    with Ground(tmp_path, cache_octets=300_000) as ground:
+        # What was asked for again when there was no room any more is in the main queue.
+        for times, numbers in ((2, former), (1, between), (1000, former), (6, later)):
+            for _ in range(times):
+                for number in numbers:
+                    ground.get(f"/{number}.bin")
+        kept = [(b"%d.bin" % number,) for number in later]
+        assert sum(ground.catalogue._files.get(names) is not None for names in kept) >= 18
 
 
 def test_nothing_depends_on_what_was_evicted(tmp_path: Path) -> None:
@@ -188,7 +207,7 @@ def test_a_resource_does_not_grow_while_there_is_no_room_for_its_codings(
         assert not resource.is_offered
 
 
-def ignore(*_: bytes) -> None:
+def ignore(*_: object) -> None:
     """Take what a compressor hands on, and do nothing."""
 
 
@@ -198,3 +217,29 @@ def test_a_compressor_that_is_full_takes_nothing(monkeypatch: pytest.MonkeyPatch
     task = Task(b"", {}, lambda: True, ignore, ignore)
     assert not compressor.has_room()
     assert not compressor.add(task)
+
+
+def test_descriptors_of_content_that_is_kept_are_bounded() -> None:
+    """Beyond so many sealed files content is kept as octets; what is let go of makes room."""
+    gc.collect()
+    # Another test's may still be there.
+    room = 512 - KeptFile._count
+    kept = [Representation(_keep(b"x" * 65_536), 65_536, tag_content(b"")) for _ in range(514)]
+    are_octets = [isinstance(one.content, bytes) for one in kept]
+    assert are_octets == [False] * room + [True] * (514 - room)
+    assert {one.read() for one in kept[-3:]} == {b"x" * 65_536}
+    del kept[0]
+    gc.collect()
+    assert not isinstance(_keep(b"x" * 65_536), bytes)
+    assert isinstance(_keep(b"x" * 65_535), bytes)
+
+
+def test_descriptors_of_files_that_are_not_kept_are_bounded(tmp_path: Path) -> None:
+    """Beyond so many files that answers share, each answer opens its own."""
+    for number in range(140):
+        (tmp_path / f"{number}.bin").write_bytes(b"%d" % number * 3000)
+    with Ground(tmp_path, kept_octets_limit=0) as ground:
+        before = count_descriptors()
+        for number in range(140):
+            assert ground.get(f"/{number}.bin") == b"%d" % number * 3000
+        assert 100 < count_descriptors() - before <= 128

@@ -1,5 +1,7 @@
 """The cache: bounded, and not emptied by a scan."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -73,9 +75,40 @@ def test_who_comes_back_soon_after_it_left_is_kept_at_once() -> None:
         ask(cache, name)
     assert [thing.name for thing in evicted] == [0]
     ask(cache, 0)
+    assert hash(0) not in cache._ghosts
     for name in range(1000, 1200):
         ask(cache, name)
     assert cache.get(0) is not None
+
+
+def count_turns(hits: int) -> int:
+    """Return how many others can come before one that was asked for so often in the main queue goes."""
+    evicted: list[Thing] = []
+    cache = make_cache(evicted, 100)
+    for _ in range(2):
+        for name in range(10):
+            ask(cache, name)
+    ask(cache, 10)
+    survivor = cache.get(5)
+    assert survivor is not None
+    # It has to be asked for again since it left the short queue.
+    assert survivor.hits == 0
+    for _ in range(hits):
+        ask(cache, 5)
+    for number in range(1000):
+        if survivor in evicted:
+            return number
+        # Asked for before it leaves the short queue, each of them goes to the main one.
+        ask(cache, 1000 + number)
+        ask(cache, 1000 + number)
+    raise AssertionError("it never goes")
+
+
+def test_each_hit_is_one_turn_of_the_main_queue_up_to_the_limit() -> None:
+    turns = [count_turns(hits) for hits in range(HITS_LIMIT + 3)]
+    for fewer, more in itertools.pairwise(turns[: HITS_LIMIT + 1]):
+        assert more >= fewer + 5
+    assert turns[HITS_LIMIT:] == [turns[HITS_LIMIT]] * 3
 
 
 def test_popular_ones_that_nobody_asks_for_any_more_make_room() -> None:
@@ -99,6 +132,7 @@ def test_growing_counts_and_makes_room() -> None:
     assert grown.octets == 210
     assert cache.octets <= LIMIT
     assert evicted
+    assert cache._short_octets == sum(thing.octets for thing in cache._short.values())
     cache.grow(89, grown, -100)
     assert grown.octets == 110
     assert cache.octets == sum(thing.octets for thing in cache.entries())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, Server, receive_content, receive_head
+from conftest import Serve, Server, managed_servers, receive_content, receive_head
 from site_grounds import replace, switch_link
 
 ROUNDS = 100
@@ -28,16 +28,26 @@ def poller(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "top" / "site"
-    root.mkdir(parents=True)
-    return root
+@pytest.fixture(scope="module", params=["busy", "epoll"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server for each poller; the busy one ends before the tests that start their own begin."""
+    root = tmp_path_factory.mktemp("top") / "site"
+    root.mkdir()
+    with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
+        yield serve(root, "--quiet", "--poller", request.param, "--keep-size", "100000")
 
 
 @pytest.fixture
-def server(serve: Serve, root: Path, poller: str) -> Server:
-    return serve(root, "--quiet", "--poller", poller, "--keep-size", "100000")
+def root(server: Server) -> Iterator[Path]:
+    """The root of the server, empty before and after the test."""
+    yield server.root
+    for path in server.root.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @pytest.fixture(params=["kept", "new"])
@@ -73,6 +83,20 @@ def test_append_and_truncate(ask: Ask, root: Path) -> None:
         if number % 10 == 9:
             os.truncate(log, 0)
             assert ask("/log.txt") == (200, b"")
+
+
+@pytest.mark.parametrize("octets", [6, 200_000], ids=["kept", "not kept"])
+def test_write_through_another_name(ask: Ask, root: Path, tmp_path: Path, octets: int) -> None:
+    (root / "folder").mkdir()
+    page = root / "page.txt"
+    page.write_bytes(b"")
+    others = (root / "other.txt", root / "folder" / "other.txt", tmp_path / "outside.txt")
+    for other in others:
+        other.hardlink_to(page)
+    for number in range(ROUNDS):
+        content = (b"%06d" % number) * (octets // 6)
+        others[number % 3].write_bytes(content)
+        assert ask("/page.txt") == (200, content)
 
 
 def test_atomic_replacement(ask: Ask, root: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from epollo.http.dates import format_date
+from epollo.site.entity_tags import tag_content
 from epollo.site.media_types import UNKNOWN
-from epollo.site.representation import OpenFile, read_edition, tag_content, version_of
+from epollo.site.representation import read_edition
 from site_grounds import START_SECOND, Ground, TurnedClock, replace
 
 
@@ -88,20 +89,50 @@ def test_length_at_the_limit_decides_what_is_kept(ground: Ground) -> None:
         assert answer.is_recallable
 
 
+@pytest.mark.parametrize("octets", [10, 5000])
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-        (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
-        (-86400 * 365 * 2, "Tue, 02 Jan 1968 00:00:00 GMT"),
+        (-86400 * 365 * 2, None),
+        (-1, None),
+        (0, None),
+        (1, None),
+        (2, "Thu, 01 Jan 1970 00:00:02 GMT"),
+        (315_532_799, "Mon, 31 Dec 1979 23:59:59 GMT"),
+        (315_532_800, None),
+        (315_532_801, None),
+        (315_532_802, "Tue, 01 Jan 1980 00:00:02 GMT"),
     ],
 )
-def test_dates_long_ago(ground: Ground, seconds: int, shown: str) -> None:
+def test_dates_that_say_nothing(
+    ground: Ground, octets: int, seconds: int, shown: str | None
+) -> None:
     page = ground.root / "page.txt"
-    page.write_text("content")
+    page.write_bytes(b"x" * octets)
     os.utime(page, (seconds, seconds))
-    assert ground.ask("/page.txt").fields["last-modified"] == shown
-    assert ground.ask("/page.txt", {"If-Modified-Since": shown}).status == 304
+    assert ground.ask("/page.txt").fields.get("last-modified") == shown
+    date = format_date(seconds).decode()
+    asked = {"If-Modified-Since": date}
+    assert ground.ask("/page.txt", asked).status == (200 if shown is None else 304)
+    # RFC 9110 section 13.1.4: to be ignored where there is no date.
+    assert ground.ask("/page.txt", {"If-Unmodified-Since": date}).status == 200
+    resumed = {"Range": "bytes=5-", "If-Range": date}
+    assert ground.ask("/page.txt", resumed).status == (200 if shown is None else 206)
+
+
+@pytest.mark.parametrize("octets", [100, 5000])
+def test_a_file_that_was_rolled_back_is_sent(ground: Ground, octets: int) -> None:
+    page = ground.root / "page.txt"
+    page.write_bytes(b"b" * octets)
+    os.utime(page, (2_000_000, 2_000_000))
+    date = ground.ask("/page.txt").fields["last-modified"]
+    assert ground.ask("/page.txt", {"If-Modified-Since": date}).status == 304
+    page.write_bytes(b"a" * octets)
+    os.utime(page, (1_000_000, 1_000_000))
+    answer = ground.ask("/page.txt", {"If-Modified-Since": date})
+    assert (answer.status, answer.content) == (200, b"a" * octets)
+    answer = ground.ask("/page.txt", {"Range": "bytes=1-", "If-Range": date})
+    assert (answer.status, answer.content) == (200, b"a" * octets)
 
 
 @pytest.mark.parametrize("octets", [10, 5000])
@@ -216,86 +247,3 @@ def test_file_that_is_longer_each_time_it_is_read(
     assert edition.identity.content == b"x" * edition.version.octets
     assert edition.identity.length == edition.version.octets
     assert path.stat().st_size > edition.version.octets
-
-
-def test_open_file_knows_when_it_changed(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * 1000)
-
-    def open_version() -> OpenFile:
-        descriptor = os.open(path, os.O_RDONLY)
-        return OpenFile(descriptor, version_of(os.fstat(descriptor)))
-
-    file = open_version()
-    path.chmod(0o600)
-    path.rename(tmp_path / "moved")
-    assert file.is_unchanged(7)
-    (tmp_path / "moved").rename(path)
-    replace(path, b"y" * 1000)
-    assert file.is_unchanged(7)
-    file.close()
-    file.close()
-    file = open_version()
-    path.write_bytes(b"z" * 1000)
-    assert not file.is_unchanged(7)
-    file.close()
-    file = open_version()
-    os.truncate(path, 10)
-    assert not file.is_unchanged(7)
-    file.close()
-
-
-def test_an_open_file_is_looked_at_with_every_step_where_no_event_would_tell(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * 1000)
-    version = version_of(path.stat())
-    unwatched = OpenFile(os.open(path, os.O_RDONLY), version)
-    watched = OpenFile(os.open(path, os.O_RDONLY), version, is_watched=True)
-    # `checked_second` is until when nobody need ask again.
-    for file, second in ((unwatched, 0), (watched, 7)):
-        assert file.is_unchanged(7)
-        assert file.checked_second == second
-    watched.distrust(is_written=False)
-    assert watched.checked_second == 0
-    assert watched.is_unchanged(7)
-    assert watched.checked_second == 0
-    # A write ends it, whatever time it bears afterwards.
-    watched.distrust(is_written=True)
-    watched.distrust(is_written=False)
-    assert not watched.is_unchanged(7)
-    assert unwatched.is_unchanged(7)
-    for file in (unwatched, watched):
-        os.close(file.descriptor)
-        assert not file.is_unchanged(8)
-
-
-def test_a_file_that_is_sent_hears_of_its_end(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-
-    def open_anew(ground: Ground) -> OpenFile:
-        path.write_bytes(b"x" * 5000)
-        os.utime(path, ns=(7, 7))
-        assert ground.get("/file") == b"x" * 5000
-        edition = ground.catalogue.find((b"file",)).edition
-        assert edition is not None
-        assert edition.file is not None
-        assert edition.file.is_unchanged(9)
-        assert edition.file.checked_second == 9
-        return edition.file
-
-    with Ground(tmp_path, kept_octets_limit=1000) as ground:
-        assert ground.catalogue.watch is not None
-        file = open_anew(ground)
-        path.chmod(0o600)
-        ground.catalogue.watch.on_ready(1)
-        assert file.checked_second == 0
-        assert file.is_unchanged(9)
-        file = open_anew(ground)
-        with path.open("r+b") as opened:
-            opened.write(b"y")
-        os.utime(path, ns=(7, 7))
-        ground.catalogue.watch.on_ready(1)
-        assert not file.is_unchanged(9)
-        assert ground.get("/file") == b"y" + b"x" * 4999

@@ -16,6 +16,12 @@ SECRET = b"what nobody may see"
 
 
 @pytest.fixture
+def tmp_path(open_folder: Path) -> Path:
+    """A folder in which another user may look."""
+    return open_folder
+
+
+@pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "root"
     (root / "folder" / "deep").mkdir(parents=True)
@@ -187,6 +193,71 @@ def test_dotfiles_are_not_there(ground: Ground, root: Path) -> None:
     assert ground.status("/folder/.well-known/a") == 404
 
 
+@pytest.mark.parametrize(
+    ("link", "target", "asked"),
+    [
+        ("link", ".env", "/link"),
+        ("link", "./.env", "/link"),
+        ("link", "folder/../.env", "/link"),
+        ("folder/link", "../.env", "/folder/link"),
+        ("link", "second", "/link"),
+        ("link", ".git", "/link/config"),
+        ("link", ".git", "/link/"),
+        ("link", ".git", "/link"),
+        ("link", ".git/sub", "/link/page.html"),
+        ("link", ".git/config", "/link"),
+        ("link", ".git/../page.txt", "/link"),
+        ("link", ".way/page.txt", "/link"),
+        ("link", "..secret", "/link"),
+        ("link", "folder/.well-known/a", "/link"),
+        (".well-known", ".git", "/.well-known/config"),
+        (".well-known/link", "../.env", "/.well-known/link"),
+        (".well-known/link", ".secret", "/.well-known/link"),
+        ("index.html", ".git/config", "/"),
+    ],
+)
+def test_a_link_to_a_dotfile_is_a_dotfile(
+    ground: Ground, root: Path, link: str, target: str, asked: str
+) -> None:
+    hidden = (".env", "..secret", ".git/config", ".git/index.html", ".git/sub/page.html")
+    for name in (*hidden, "folder/.well-known/a"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(SECRET)
+    (root / "second").symlink_to(".env")
+    (root / ".way").symlink_to("folder")
+    (root / "folder" / "page.txt").write_bytes(SECRET)
+    path = root / link
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    for way in (target, root / target) if not link.count("/") else (target,):
+        path.symlink_to(way)
+        assert ground.status(asked) == 404
+        path.unlink()
+        assert ground.status(asked) in {404, 403}
+    # It is seen when the link leads to what may be asked for.
+    if asked == f"/{link}":
+        (path.parent / "visible.txt").write_bytes(b"visible")
+        path.symlink_to("visible.txt")
+        assert ground.get(asked) == b"visible"
+
+
+def test_a_link_to_what_is_well_known_is_followed(ground: Ground, root: Path) -> None:
+    (root / ".well-known").mkdir()
+    (root / ".well-known" / "security.txt").write_text("contact")
+    (root / "security.txt").symlink_to(".well-known/security.txt")
+    (root / "known").symlink_to(".well-known")
+    assert ground.get("/security.txt") == b"contact"
+    assert ground.get("/known/security.txt") == b"contact"
+
+
+def test_a_sidecar_that_is_a_dotfile_is_not_used(ground: Ground, root: Path) -> None:
+    (root / ".cache").mkdir()
+    (root / "page.txt.gz").symlink_to(".cache/page.txt.gz")
+    (root / ".cache" / "page.txt.gz").write_bytes(SECRET)
+    assert ground.status("/page.txt.gz") == 404
+
+
 def test_well_known_is_there(ground: Ground, root: Path) -> None:
     path = root / ".well-known" / "acme-challenge" / "token"
     path.parent.mkdir(parents=True)
@@ -313,21 +384,18 @@ def test_what_may_not_be_read_is_forbidden(root: Path, tmp_path: Path) -> None:
     (root / "shut.txt").write_bytes(SECRET)
     (root / "shut").chmod(0o700)
     (root / "shut.txt").chmod(0o600)
-    # The folders of a test are its user's alone.
-    for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        above.chmod(0o755)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", _AS_NOBODY, root, *filter(None, sys.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stdout.readline().split() == ["200", "403", "403"]
-    (root / "shut").chmod(0o755)
-    (root / "shut.txt").chmod(0o644)
-    (root / "page.txt").chmod(0o600)
-    rest, _ = process.communicate("go on\n", timeout=20)
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().split() == ["200", "403", "403"]
+        (root / "shut").chmod(0o755)
+        (root / "shut.txt").chmod(0o644)
+        (root / "page.txt").chmod(0o600)
+        rest, _ = process.communicate("go on\n", timeout=20)
     assert process.returncode == 0
     assert rest.split() == ["403", "200", "200"]

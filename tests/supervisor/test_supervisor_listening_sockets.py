@@ -1,6 +1,5 @@
 """Which sockets settings ask for, and how they are dealt out to places."""
 
-import os
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ import pytest
 
 from epollo.connections.listening import is_listening, open_shared_sockets
 from epollo.errors import OperatorError
+from epollo.linux.processors import count_processors
 from epollo.settings import Settings
 from epollo.supervisor.listening_sockets import (
     NOWHERE,
@@ -56,7 +56,7 @@ def test_each_place_has_a_socket_of_every_address(opened: list[socket.socket]) -
 
 def test_how_many_workers() -> None:
     assert count_workers(Settings(workers="3")) == 3
-    assert count_workers(Settings(workers="auto")) == len(os.sched_getaffinity(0))
+    assert count_workers(Settings(workers="auto")) == count_processors()
     with pytest.raises(OperatorError, match="without workers"):
         count_workers(Settings(workers="0"))
 

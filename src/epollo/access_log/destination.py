@@ -11,12 +11,14 @@ the next one, however late.
 Price: to a pipe, a system call for each 4 KiB.
 """
 
+import errno
 import os
 import select
 import stat
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
@@ -180,7 +182,24 @@ def open_destination(name: str) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
         return os.open(name, flags, _MODE)
     except OSError as error:
-        raise OperatorError(f"cannot write the access log {name}: {error.strerror}") from None
+        raise _make_refusal(name, error.strerror) from None
+
+
+def check_destination(name: str) -> None:
+    """Raise `OperatorError` where there can be no log of this name; nothing stays open.
+
+    The reader of a named pipe takes a writer that comes and goes for the last one (fifo(7)): of a pipe
+    only the permission is looked at.
+    """
+    if name != STDOUT and Path(name).is_fifo():
+        if not os.access(name, os.W_OK):
+            raise _make_refusal(name, os.strerror(errno.EACCES))
+        return
+    os.close(open_destination(name))
+
+
+def _make_refusal(name: str, reason: str | None) -> OperatorError:
+    return OperatorError(f"cannot write the access log {name}: {reason}")
 
 
 def _open_stdout() -> int:

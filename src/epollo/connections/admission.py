@@ -24,8 +24,9 @@ from typing import Final
 from epollo.connections.connection import RECEIVE_OCTETS, Connection
 from epollo.connections.counted import CountedConnection
 from epollo.connections.service import Service
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.status import respond_plainly
-from epollo.protocols.http1 import format_head
+from epollo.protocols.http1 import format_head, refuse
 
 BURST: Final = 32
 """At most so many peers are let in in one turn of the loop."""
@@ -79,7 +80,9 @@ class Admission:
         """Whether `welcome` is to be told the address of a peer."""
         self.burst_limit = BURST
         """How many peers may be let in together, and have been received from."""
-        self._busy = respond_plainly(503, ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS),))
+        self._busy = respond_plainly(
+            503, ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS), NO_CACHE_FIELD)
+        )
         # The longest idle last, each with the deadline that it had when it was found.
         self._idle: list[tuple[float, Connection]] = []
         self._seen = 0
@@ -88,9 +91,17 @@ class Admission:
         self._told = -_REPORT_EVERY_SECONDS
 
     def welcome(
-        self, peer: _socket.socket, descriptor: int, address: str, received: bytes = b""
+        self,
+        peer: _socket.socket,
+        descriptor: int,
+        address: str,
+        received: bytes = b"",
+        events: int = 0,
     ) -> None:
-        """Serve a peer that was accepted, or turn it away; its first octets may have been received."""
+        """Serve a peer that was accepted, or turn it away; its first octets may have been received.
+
+        ``events`` are as for `Connection.on_accepted`.
+        """
         service = self._service
         if service.connections >= service.capacity.connections and not self.make_room():
             self._turn_away(peer, received, f"{service.connections:,} connections are open")
@@ -104,7 +115,7 @@ class Admission:
             return
         connection = self._kind(service, peer, descriptor, self._kept_address(address))
         try:
-            connection.on_accepted(received)
+            connection.on_accepted(received, events)
         except Exception as fault:
             connection.on_fault(fault)
 
@@ -185,7 +196,7 @@ class Admission:
         with contextlib.suppress(OSError):
             received = received or peer.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
         octets = format_head(self._busy, service.clock.date, 1, persists=False)
-        if not received.startswith(b"HEAD "):
+        if not refuse(503, received).is_head:
             octets = b"".join((octets, *self._busy.content))  # type: ignore[arg-type]
         with contextlib.suppress(OSError):
             peer.send(octets, MSG_DONTWAIT)

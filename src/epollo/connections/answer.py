@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.message import File, Request, Response, Segment
 from epollo.http.status import respond_plainly
 from epollo.http.target import Target
-from epollo.protocols.http1 import format_head, has_content
+from epollo.protocols.http1 import Refusal, format_head, has_content
 
 JOINED_OCTETS: Final = 16 * 1024
 """Content up to this length is joined with its head into one buffer; longer content is not copied."""
@@ -149,15 +150,12 @@ def _show_target(target: Target) -> bytes:
     return target.path or target.authority or b"*"
 
 
-def render_refusal(status: int, date: bytes, head: bytes) -> Answer:
-    """Return the last answer to a peer whose octets make no request.
-
-    ``head`` is what came of its head: to HEAD nothing but a head is sent (RFC 9110 section 9.3.2).
-    """
-    response = respond_plainly(status)
+def render_refusal(refusal: Refusal, date: bytes) -> Answer:
+    """Return the last answer to a peer whose octets make no request."""
+    response = respond_plainly(refusal.status, (NO_CACHE_FIELD,))
     octets = format_head(response, date, 1, persists=False)
     length = 0
-    if not head.lstrip(b"\r\n").startswith(b"HEAD "):
+    if not refusal.is_head:
         octets = b"".join((octets, *response.content))  # type: ignore[arg-type]
         length = response.length
     return Answer(
@@ -166,6 +164,6 @@ def render_refusal(status: int, date: bytes, head: bytes) -> Answer:
         persists=False,
         method=b"-",
         target=b"-",
-        status=status,
+        status=refusal.status,
         length=length,
     )

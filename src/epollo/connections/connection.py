@@ -27,6 +27,7 @@ from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.status import respond_plainly
 from epollo.loop import READABLE, WRITABLE
 from epollo.protocols.http1 import Http1, Incoming, Refusal
@@ -89,14 +90,15 @@ class Connection:
         self.deadline: float = math.inf
         service.connections += 1
 
-    def on_accepted(self, received: bytes = b"") -> None:
+    def on_accepted(self, received: bytes = b"", events: int = 0) -> None:
         """Take the first turn, before the poller is told about the socket.
 
-        ``received`` are the first octets, if they are here; a peer that wants one answer only is never
-        registered.
+        ``received`` are the first octets, if they are here, and changes were looked for after they were
+        received. ``events`` are `READABLE` where the poller's report means that they are there.
+        A peer that wants one answer only is never registered.
         """
         self.deadline = self._service.clock.now + self._service.timeouts.head
-        self.on_ready(READABLE, received)
+        self.on_ready(READABLE if received else events, received)
         if not self._events and self._state != _CLOSED:
             self._watch(READABLE)
 
@@ -108,13 +110,18 @@ class Connection:
         self._note_when_sent([(head, answer)], outbox.octets)
         self._await_room(outbox)
 
-    def on_ready(self, events: int, received: bytes = b"") -> None:  # noqa: ARG002 - calls tell the truth
-        """Go on with this peer; with octets that were ``received`` already, if there are any."""
+    def on_ready(self, events: int, received: bytes = b"") -> None:
+        """Go on with this peer; with octets that were ``received`` already, if there are any.
+
+        ``events`` do not say whether there is something to receive, which the call tells. They say
+        whether it was there when the poller reported: octets that are received after any report but
+        `READABLE` may be newer than a change that the report did not tell of.
+        """
         if self._outbox is not None:
             self._flush(self._outbox)
             return
         if self._state == _BEHIND:
-            self._take_turn()
+            self._take_turn(is_current=False)
             return
         try:
             octets = received or self._socket.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
@@ -128,7 +135,8 @@ class Connection:
             self.close()
             return
         service = self._service
-        if not service.is_report_instant:
+        is_current = events != READABLE or not service.is_report_instant
+        if is_current:
             service.look_for_changes()
         if self._state <= _IDLE:
             if service.recall is not None:
@@ -146,15 +154,16 @@ class Connection:
         if protocol is None:
             protocol = self._protocol = Http1(service.reader)
         protocol.receive(octets)
-        self._take_turn()
+        self._take_turn(is_current)
 
     def on_deadline(self) -> None:
         """Give up waiting for this peer."""
         if self._state == _RECEIVING and self._outbox is None:
             # RFC 9110 section 15.5.9.
             protocol = self._protocol
-            head = b"" if protocol is None else protocol.head or protocol.inbox
-            self._send_answer(render_refusal(408, self._service.clock.date, head), head)
+            assert protocol is not None  # noqa: S101 - part of a request is here
+            answer = render_refusal(protocol.refuse(408), self._service.clock.date)
+            self._send_answer(answer, protocol.head or protocol.inbox)
         elif not self._is_pace_kept():
             self.close()
 
@@ -204,25 +213,29 @@ class Connection:
         if self._service.addresses is not None and self.peer is not None:
             self._service.addresses.leave(self.peer)
 
-    def _take_turn(self) -> None:
-        """Answer the requests that are complete, in their order and together."""
+    def _take_turn(self, is_current: bool) -> None:
+        """Answer the requests that are complete, in their order and together.
+
+        ``is_current`` is whether changes were looked for after the octets of these were received.
+        """
         protocol = self._protocol
         service = self._service
         assert protocol is not None  # noqa: S101 - octets were received
         exchanges: list[Exchange] = []
         owed_octets = 0
         before = self._state
-        is_current = not service.is_report_instant
+        # Only what the poller reported first was there then; what follows it may be newer.
+        may_be_newer = before > _IDLE
         self._state = _BEHIND
         while len(exchanges) < REQUESTS_PER_TURN and owed_octets < HIGH_WATER_OCTETS:
             event = protocol.next_event()
             if event is None:
                 self._await_more(protocol, _BEHIND if exchanges else before)
                 break
-            if not is_current and (exchanges or before > _IDLE):
-                # This request need not have been here when the poller reported the socket.
+            if may_be_newer and not is_current:
                 service.look_for_changes()
                 is_current = True
+            may_be_newer = True
             answer = self._answer(protocol, event)
             if answer is None:
                 continue
@@ -252,7 +265,7 @@ class Connection:
             outcome = service.reader.reduce(event)
             if isinstance(outcome, Refusal):
                 protocol.take_back(event)
-                return render_refusal(outcome.status, service.clock.date, event)
+                return render_refusal(outcome, service.clock.date)
             reduced = outcome
             if recall is not None:
                 answer = recall.find(reduced, event)
@@ -264,15 +277,14 @@ class Connection:
                 return None
             event = incoming
         if isinstance(event, Refusal):
-            head = protocol.head or protocol.inbox
-            return render_refusal(event.status, service.clock.date, head)
+            return render_refusal(event, service.clock.date)
         request = event.request
         persists = event.persists and not service.is_draining
         try:
             response = service.respond(request)
         except Exception as fault:
             service.report(describe_fault(fault))
-            response = respond_plainly(500)
+            response = respond_plainly(500, (NO_CACHE_FIELD,))
             persists = False
         answer = render_answer(
             request, response, service.clock.date, event.minor_version, persists=persists

@@ -3,7 +3,8 @@
 Facts: the listener is reported for as long as somebody waits, and with TCP_DEFER_ACCEPT (tcp(7)) the
 kernel wakes us only when octets of the request are there. Whoever is accepted first had sent them
 before ``poll`` returned, so that no file change which it could know of is missed; who comes after it in
-the same turn may have sent them later. A turn of the loop for each of them costs something, and so does
+the same turn may have sent them later, and so may everyone where the option is not set, which
+unix-domain sockets do not have. A turn of the loop for each of them costs something, and so does
 an ``accept`` that finds nobody.
 Decision: one ``accept`` a turn while one at a time comes. Each turn in which as many wait as were let in
 the turn before lets in twice as many. All of them are received from, then changes are looked for once,
@@ -22,6 +23,7 @@ from typing import Final
 from epollo.connections.admission import Admission
 from epollo.connections.connection import RECEIVE_OCTETS
 from epollo.connections.crowd import bound_unsent_octets
+from epollo.connections.listening import holds_back
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.loop import READABLE
@@ -55,6 +57,7 @@ class Listener:
         "_burst",
         "_descriptor_limit",
         "_family",
+        "_first_events",
         "_is_exhausted",
         "_service",
         "_socket",
@@ -76,6 +79,8 @@ class Listener:
         self._admission = Admission(service) if admission is None else admission
         self._descriptor_limit = descriptor_limit
         """The first descriptor that the poller cannot name."""
+        self._first_events = READABLE if holds_back(listening) else 0
+        """What the report of the listener says of the first octets of the connection accepted first."""
         self._is_exhausted = False
         self._burst = 1
         """How many to try to let in the next time."""
@@ -88,7 +93,7 @@ class Listener:
         """Let in those who wait, as many as are likely to, and take their first turns."""
         arrivals = self._accept()
         if len(arrivals) == 1:
-            self._admission.welcome(*arrivals[0])
+            self._admission.welcome(*arrivals[0], b"", self._first_events)
         elif arrivals:
             received = [_receive(peer) for peer, _, _ in arrivals]
             self._service.look_for_changes()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from epollo.connections.hindrances import explain_address, explain_path
 from epollo.errors import OperatorError
 
 BACKLOG: Final = 4096
@@ -22,7 +23,7 @@ def open_listening_socket(host: str, port: int) -> socket.socket:
 
     ``::`` listens for IPv4 as well. Raises `OperatorError` where the address cannot be had.
     """
-    with _explained(f"{host} port {port}"):
+    with _explained(host, port):
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -37,7 +38,7 @@ def open_shared_sockets(host: str, port: int, count: int) -> list[socket.socket]
     """
     with open_listening_socket(host, port) as alone:
         family, address = alone.family, alone.getsockname()
-    with _explained(f"{host} port {port}"):
+    with _explained(host, port):
         return [_listen(one) for one in _bind_shared(family, address, count)]
 
 
@@ -47,7 +48,7 @@ def join_sockets(present: socket.socket, count: int) -> list[socket.socket]:
     They do not listen yet. Once they do, the kernel deals connections to them, which would be lost if
     nobody came to accept them: so whoever accepts calls ``listen``.
     """
-    with _explained(str(describe_address(present))):
+    with _explained(*present.getsockname()[:2]):
         return _bind_shared(present.family, present.getsockname(), count)
 
 
@@ -87,13 +88,12 @@ def _listen(one: socket.socket) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _explained(where: str) -> Any:
+def _explained(host: str, port: int) -> Any:
     try:
         yield
     except (OSError, UnicodeError) as error:
-        # UnicodeError: not even the form of a name (RFC 5891 section 4.4).
-        reason = getattr(error, "strerror", None) or "Not the name of a host"
-        raise OperatorError(f"cannot listen on {where}: {reason}") from None
+        reason = explain_address(error, host, port)
+        raise OperatorError(f"cannot listen on {host} port {port}: {reason}") from None
 
 
 def open_unix_socket(path: Path) -> socket.socket:
@@ -113,7 +113,7 @@ def open_unix_socket(path: Path) -> socket.socket:
         one.listen(BACKLOG)
     except OSError as error:
         one.close()
-        raise OperatorError(f"cannot listen on {path}: {error.strerror or error}") from None
+        raise OperatorError(f"cannot listen on {path}: {explain_path(error, path)}") from None
     return one
 
 
@@ -175,6 +175,15 @@ def prepare(listening: socket.socket) -> None:
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_DEFER_ACCEPT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFER_SECONDS)
+
+
+def holds_back(listening: socket.socket) -> bool:
+    """Return whether the kernel reports a connection only when its first octets are there (tcp(7))."""
+    return (
+        listening.family != socket.AF_UNIX
+        and hasattr(socket, "TCP_DEFER_ACCEPT")
+        and listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) > 0
+    )
 
 
 def adopt(descriptors: Iterable[int]) -> list[socket.socket]:

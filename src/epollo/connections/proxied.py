@@ -62,7 +62,12 @@ class ProxiedAdmission(Admission):
         self._refused = -_REPORT_EVERY_SECONDS
 
     def welcome(
-        self, peer: _socket.socket, descriptor: int, address: str, received: bytes = b""
+        self,
+        peer: _socket.socket,
+        descriptor: int,
+        address: str,
+        received: bytes = b"",
+        events: int = 0,  # noqa: ARG002 - what was reported is the header
     ) -> None:
         """Wait for the header of a proxy that is trusted; close any other peer."""
         assert not received  # noqa: S101 - by the limit of bursts

@@ -121,7 +121,9 @@ class Service:
         """Whether the poller's report is of one moment: what it names as ready was so together.
 
         Then a change that is older than a request was reported with it, and was looked at first. Only
-        epoll's is: the others look at one descriptor after the other.
+        epoll's is: the others look at one descriptor after the other. It is not, either, from a change
+        that came after the report until changes are looked for: of a request in parts only the first
+        need have been there.
         """
         self.log = log
         self.recall = recall
@@ -140,6 +142,13 @@ class Service:
         # One number for all connections that move in this second, so that they can share it.
         self.idle_deadline = self.clock.now + self.timeouts.idle
         self.forget()
+
+    def note_change(self) -> None:
+        """Note, in the middle of anything, a change that no report may have told of.
+
+        Who looks for changes takes this back before reading them, so that none is passed over.
+        """
+        self.is_report_instant = False
 
     def forget(self) -> None:
         """Recall nothing of what was answered so far: the site, or its Date, is another now."""

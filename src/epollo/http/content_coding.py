@@ -37,7 +37,7 @@ _KNOWN: Final = {
 # codings         = content-coding / "identity" / "*"
 # weight          = OWS ";" OWS "q=" qvalue                          RFC 9110 section 12.4.2
 # Whether what follows "q=" is a qvalue is for ``parse_weight`` to say.
-_ELEMENT: Final = re.compile(rb"(%b++)(?:%b;%b[qQ]=(.*+))?+" % (TCHAR, OWS, OWS), re.DOTALL)
+_ELEMENT: Final = re.compile(rb"(%b++)(?:%b;%b[qQ]=(.*+))?" % (TCHAR, OWS, OWS), re.DOTALL)
 
 _WEIGHT_MAX: Final = 1000
 

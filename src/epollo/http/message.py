@@ -21,15 +21,19 @@ class File(Protocol):
     """Whether nobody can ever change it, so that it need not be asked whether somebody did."""
     is_settled: bool
     """Whether nobody had been writing to it for a while when `settle` was asked."""
-    checked_second: int
-    """Until when it need not be asked again, in the middle of an answer, whether it `is_unchanged`: for
-    the rest of this second (whole seconds since 1970)."""
+
+    @property
+    def checked_second(self) -> int:
+        """The second (since 1970) for whose rest it need not be asked again whether it `may_send_on`."""
 
     def settle(self) -> bool:
         """Tell whether nobody has been writing to the file lately, and note that in `is_settled`."""
 
+    def may_send_on(self, second: int) -> bool:
+        """Return in this second whether the file still has what was announced of it."""
+
     def is_unchanged(self, second: int) -> bool:
-        """Tell in this second whether the file is still the version whose length was announced."""
+        """Return in this second whether the same may be announced of the file again."""
 
     def close(self) -> None:
         """Give the descriptor back."""

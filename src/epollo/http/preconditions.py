@@ -68,14 +68,10 @@ def evaluate_preconditions(
     if (value := fields.get(b"if-none-match")) is not None:
         if not _is_none_match(value, entity_tag):
             return Outcome.NOT_MODIFIED if is_read else Outcome.FAILED
-    elif is_read and (value := fields.get(b"if-modified-since")) is not None:
-        since_seconds = parse_date(value, now_seconds)
-        if (
-            since_seconds is not None
-            and last_modified_seconds is not None
-            and last_modified_seconds <= since_seconds
-        ):
-            return Outcome.NOT_MODIFIED
+    elif is_read and _is_last_modified(
+        fields.get(b"if-modified-since"), last_modified_seconds, now_seconds
+    ):
+        return Outcome.NOT_MODIFIED
     return Outcome.PROCEED
 
 
@@ -137,4 +133,20 @@ def _is_later(last_modified_seconds: int | None, date_seconds: int | None) -> bo
         last_modified_seconds is not None
         and date_seconds is not None
         and last_modified_seconds > date_seconds
+    )
+
+
+def _is_last_modified(
+    value: bytes | None, last_modified_seconds: int | None, now_seconds: int
+) -> bool:
+    """Return whether If-Modified-Since names the date of the last modification, and no other.
+
+    RFC 9110 section 13.1.3 has a later date mean "not modified" too, and knows of servers that honor
+    exact matches only: a file that is rolled back or restored from a backup has an earlier date than the
+    one that a client holds. Caches send the Last-Modified that they were given.
+    """
+    return (
+        value is not None
+        and last_modified_seconds is not None
+        and parse_date(value, now_seconds) == last_modified_seconds
     )

@@ -1,20 +1,25 @@
 """Parts of a content: Range, Content-Range and multipart/byteranges (RFC 9110 section 14).
 
 A server may ignore any Range field (RFC 9110 section 14.2), and this reader does so wherever a set
-asks for more work than it saves (RFC 9110 section 17.15): more than 16 ranges, more than two that
-overlap, more octets in all than the content has, a position of more than 100 digits. What it
-honours costs no more than the content and 16 part heads.
+asks for more work than it saves (RFC 9110 section 17.15): more than 200 ranges, more than two that
+overlap, more than 20 that begin before the range ahead of them, more octets in all than the content
+has, a position of more than 100 digits. What it honours costs no more than the content and 200 part
+heads. Clients that update a file by its differences (zsync) ask for dozens of ranges at once; 200 and
+20 are the limits of Apache httpd.
 """
 
 import re
 from collections.abc import Sequence
 from enum import Enum
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from epollo.http.grammar import parse_list
+from epollo.http.message import FieldLine
 
-_RANGES_MAX: Final = 16
+_RANGES_MAX: Final = 200
 _OVERLAPPING_MAX: Final = 2
+_REVERSALS_MAX: Final = 20
 
 # ranges-specifier = range-unit "=" range-set                        RFC 9110 section 14.1.1
 # Range units are case-insensitive (RFC 9110 section 14.1). White space before the first range is
@@ -25,6 +30,12 @@ _BYTES: Final = re.compile(rb"[Bb][Yy][Tt][Ee][Ss]=")
 # suffix-range = "-" suffix-length
 # The bound on digits keeps ``int`` cheap: it takes time quadratic in their number.
 _RANGE_SPEC: Final = re.compile(rb"([0-9]{0,100}+)-([0-9]{0,100}+)")
+
+
+# Fields of the whole that RFC 9110 section 15.3.7 does not require beside Content-Range.
+_KNOWN_BY_IF_RANGE: Final = frozenset(
+    (b"Accept-Ranges", b"Content-Encoding", b"Content-Type", b"Last-Modified")
+)
 
 
 class ByteRange(NamedTuple):
@@ -49,11 +60,12 @@ def parse_range(value: bytes, complete_length: int) -> list[ByteRange] | Unsatis
 
     They are clamped to the content and at least one; neighbours and overlaps are joined (RFC 9110
     section 15.3.7.2), else the order is the client's. ``UNSATISFIABLE`` where the content has none
-    of them, as an empty content always does: Content-Range cannot name a part of it. None where the
-    field is to be ignored: another unit, no valid set, or one that asks too much.
+    of them. None where the field is to be ignored: another unit, no valid set, one that asks too
+    much, or an empty content. Of that the last octets are all there is (section 14.1.2), but
+    Content-Range cannot name them, and a client that asks for any range has the whole by 200.
     """
     unit = _BYTES.match(value)
-    if unit is None:
+    if unit is None or complete_length == 0:
         return None
     specs = parse_list(value[unit.end() :])
     if not 0 < len(specs) <= _RANGES_MAX:
@@ -87,6 +99,20 @@ def format_content_range(byte_range: ByteRange | None, complete_length: int) -> 
     return b"bytes %d-%d/%d" % (byte_range.first, byte_range.last, complete_length)
 
 
+def select_partial_fields(fields: Sequence[FieldLine]) -> tuple[FieldLine, ...]:
+    """Return the fields of a 206 that a client lacks whose If-Range matches.
+
+    It has an answer with the others, which are not to be repeated (RFC 9110 section 15.3.7). Without
+    Content-Range the parts are framed as Content-Type says.
+    """
+    is_multipart = all(name != b"Content-Range" for name, _ in fields)
+    return tuple(
+        (name, value)
+        for name, value in fields
+        if name not in _KNOWN_BY_IF_RANGE or (name == b"Content-Type" and is_multipart)
+    )
+
+
 def format_multipart(
     ranges: Sequence[ByteRange], complete_length: int, content_type: bytes | None, boundary: bytes
 ) -> tuple[list[tuple[bytes, ByteRange]], bytes]:
@@ -97,20 +123,15 @@ def format_multipart(
     5.1.1), and sums the lengths. ``content_type`` is that of the whole content, None if unknown.
     """
     type_line = b"" if content_type is None else b"Content-Type: %b\r\n" % content_type
-    # The CRLF before a delimiter belongs to it, not to the part (RFC 2046 section 5.1.1); the first
-    # delimiter has no part before it.
+    # The CRLF before a delimiter belongs to it, not to the part (RFC 2046 section 5.1.1). Before the
+    # first it makes an empty preamble, as RFC 9110 section 14.6 allows: zsync looks for it there.
+    start = b"\r\n--%b\r\n%bContent-Range: " % (boundary, type_line)
     parts = [
         (
-            b"%b--%b\r\n%bContent-Range: %b\r\n\r\n"
-            % (
-                b"\r\n" if index else b"",
-                boundary,
-                type_line,
-                format_content_range(byte_range, complete_length),
-            ),
+            b"%b%b\r\n\r\n" % (start, format_content_range(byte_range, complete_length)),
             byte_range,
         )
-        for index, byte_range in enumerate(ranges)
+        for byte_range in ranges
     ]
     return parts, b"\r\n--%b--\r\n" % boundary
 
@@ -136,35 +157,33 @@ def _resolve_range(
 
 
 def _is_excessive(ranges: list[ByteRange], complete_length: int) -> bool:
-    """Tell whether they ask for more than the content, or more than two of them overlap another."""
+    """Return whether the ranges, in the client's order, ask for more work than they save."""
     if sum(last - first + 1 for first, last in ranges) > complete_length:
         return True
-    overlapping = sum(
-        any(
-            one is not other and one.first <= other.last and other.first <= one.last
-            for other in ranges
-        )
-        for one in ranges
-    )
-    return overlapping > _OVERLAPPING_MAX
+    reversals = sum(one.first < ahead.first for ahead, one in pairwise(ranges))
+    return reversals > _REVERSALS_MAX or _count_overlapping(ranges) > _OVERLAPPING_MAX
+
+
+def _count_overlapping(ranges: list[ByteRange]) -> int:
+    """Return how many of the ranges have an octet in common with another one."""
+    ascending = sorted(ranges)
+    count = 0
+    furthest = -1
+    for index, (first, last) in enumerate(ascending):
+        has_later = index + 1 < len(ascending) and ascending[index + 1].first <= last
+        count += first <= furthest or has_later
+        furthest = max(furthest, last)
+    return count
 
 
 def _coalesce(ranges: list[ByteRange]) -> list[ByteRange]:
     """Join ranges that overlap or touch; the joined one stands where its first member stood."""
-    joined: list[ByteRange] = []
-    for one in ranges:
-        # No two of those joined so far touch each other, so that joining once is enough.
-        touching = [
-            other for other in joined if one.first <= other.last + 1 and other.first <= one.last + 1
-        ]
-        if not touching:
-            joined.append(one)
-            continue
-        union = ByteRange(
-            min(one.first, *(other.first for other in touching)),
-            max(one.last, *(other.last for other in touching)),
-        )
-        joined[joined.index(touching[0])] = union
-        for other in touching[1:]:
-            joined.remove(other)
-    return joined
+    # A place is the index that the client gave to a range.
+    joined: list[tuple[int, ByteRange]] = []
+    for (first, last), place in sorted(zip(ranges, range(len(ranges)), strict=True)):
+        if joined and first <= joined[-1][1].last + 1:
+            earlier, union = joined[-1]
+            joined[-1] = min(earlier, place), ByteRange(union.first, max(union.last, last))
+        else:
+            joined.append((place, ByteRange(first, last)))
+    return [union for _, union in sorted(joined)]

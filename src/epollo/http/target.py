@@ -30,13 +30,14 @@ from epollo.http.fields import is_host
 # origin-form   = absolute-path [ "?" query ]                        RFC 9112 section 3.2.1
 # absolute-path = 1*( "/" segment )                                  RFC 9110 section 4.1
 _PATH: Final = rb"/[^\x00-\x20?#\x7f]*+"
-_QUERY: Final = rb"(?:\?([^\x00-\x20#\x7f]*+))?+"
+_QUERY: Final = rb"(?:\?([^\x00-\x20#\x7f]*+))?"
 _ORIGIN_FORM: Final = re.compile(rb"(%b)%b" % (_PATH, _QUERY))
 
 # absolute-form = absolute-URI                                       RFC 9112 section 3.2.2
 # http-URI      = "http" "://" authority path-abempty [ "?" query ]  RFC 9110 section 4.2.1
+# A scheme is case-insensitive (RFC 3986 section 3.1).
 _ABSOLUTE_FORM: Final = re.compile(
-    rb"[Hh][Tt][Tt][Pp][Ss]?+://([^\x00-\x20/?#\x7f]++)(%b)?+%b" % (_PATH, _QUERY)
+    rb"[Hh][Tt][Tt][Pp]([Ss]?+)://([^\x00-\x20/?#\x7f]++)(%b)?%b" % (_PATH, _QUERY)
 )
 
 # authority-form = uri-host ":" port                                 RFC 9112 section 3.2.3
@@ -68,6 +69,15 @@ class Target(NamedTuple):
     authority: bytes | None
 
 
+class HttpsTarget(Target):
+    """A target in the absolute form whose scheme is https: it asks for a secured connection.
+
+    RFC 9110 section 4.2.2.
+    """
+
+    __slots__ = ()
+
+
 def parse_target(target: bytes) -> Target | None:
     """Return the parts of a request target, None where it is invalid.
 
@@ -80,9 +90,11 @@ def parse_target(target: bytes) -> Target | None:
         return Target(TargetForm.ASTERISK, b"", None, None)
     found = _ABSOLUTE_FORM.fullmatch(target)
     if found is not None:
-        if not is_host(found[1]):
+        is_https, authority, path, query = found.groups()
+        if not is_host(authority):
             return None
-        return Target(TargetForm.ABSOLUTE, found[2] or b"/", found[3], found[1])
+        kind = HttpsTarget if is_https else Target
+        return kind(TargetForm.ABSOLUTE, path or b"/", query, authority)
     if _AUTHORITY_FORM.fullmatch(target) and is_host(target):
         return Target(TargetForm.AUTHORITY, b"", None, target)
     return None

@@ -15,7 +15,7 @@ _ENTITY_TAG_OCTETS: Final = rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*+")'
 _ENTITY_TAG: Final = re.compile(_ENTITY_TAG_OCTETS)
 
 # #entity-tag with the empty elements that RFC 9110 section 5.6.1.2 has a recipient ignore.
-_ENTITY_TAGS: Final = re.compile(rb"[\t ,]*+(?:%b%b(?:,[\t ,]*+|\Z))*+" % (_ENTITY_TAG_OCTETS, OWS))
+_ENTITY_TAGS: Final = re.compile(rb"[\t ,]*+(?:%b%b(?:,[\t ,]*+|\Z))*" % (_ENTITY_TAG_OCTETS, OWS))
 
 
 class EntityTag(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from epollo.arguments import FiniteRange
+from epollo.arguments import FiniteRange, NearOptions
 from epollo.errors import OperatorError
 from epollo.lab.accounting import raise_descriptor_limit
 from epollo.lab.charts import make_standalone
@@ -80,6 +80,12 @@ def _split_pollers(
     return names
 
 
+class _Group(NearOptions, click.Group):
+    """The lab, whose commands treat mistakes as it does."""
+
+    command_class = NearOptions
+
+
 _FILE: Final[Any] = click.Path(dir_okay=False, path_type=Path)
 _FOLDER: Final[Any] = click.Path(file_okay=False, path_type=Path)
 
@@ -108,6 +114,7 @@ def _tell_lines(text: str) -> None:
 
 
 @click.group(
+    cls=_Group,
     invoke_without_command=True,
     no_args_is_help=False,
     add_help_option=False,

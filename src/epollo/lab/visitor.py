@@ -127,7 +127,7 @@ class Visitor:
         date = self._host.loop.clock.date
         self._is_last = True
         if isinstance(incoming, Refusal):
-            self._send(render_refusal(incoming.status, date, self._protocol.inbox).octets)
+            self._send(render_refusal(incoming, date).octets)
             return
         response = self._host.respond(incoming.request)
         if response is None:

@@ -6,13 +6,10 @@ The interpreter is no exception: what it would read from its own folders later i
 """
 
 import codecs
-import contextlib
 import importlib
 import os
 import time
 from typing import Final
-
-from inotify_simple import INotify
 
 from epollo.errors import OperatorError
 from epollo.linux.landlock import describe_handled, find_abi, restrict_to_reading
@@ -57,13 +54,23 @@ def confine(root: int, sandbox: str, user: str | None = None) -> str:
             parts.append(_restrict(root))
         except OSError as error:
             if sandbox == "on":
-                raise OperatorError(
-                    f"--sandbox on: this kernel has no Landlock for us: {error.strerror}"
-                ) from None
+                raise _make_refusal(error) from None
             parts.append(f"no new privileges, but no Landlock here: {error.strerror}")
     if user is not None:
         _require_readable(root, user)
     return "; ".join(parts)
+
+
+def require_landlock() -> None:
+    """Raise `OperatorError` where this kernel cannot restrict a process to reading a folder."""
+    try:
+        find_abi()
+    except OSError as error:
+        raise _make_refusal(error) from None
+
+
+def _make_refusal(error: OSError) -> OperatorError:
+    return OperatorError(f"--sandbox on: this kernel has no Landlock for us: {error.strerror}")
 
 
 def preload() -> None:
@@ -72,9 +79,6 @@ def preload() -> None:
         importlib.import_module(module)
     for codec in _LATE_CODECS:
         codecs.lookup(codec)
-    # inotify_simple looks for the C library when it is first used, with programs and temporary files.
-    with contextlib.suppress(OSError, AttributeError):
-        INotify().close()
     # localtime_r(3) reads the time zone once.
     time.tzset()
     time.localtime()

@@ -4,7 +4,7 @@ import ctypes
 import os
 from typing import Final
 
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
@@ -15,7 +15,7 @@ def call(name: str, *arguments: int | bytes | bytearray | None) -> int:
     half of the register undefined. Octets are passed by their address, those that are to be written to
     as a bytearray; None is the null pointer.
     """
-    result: int = _LIBC[name](*(_convert(one) for one in arguments))
+    result: int = LIBC[name](*(_convert(one) for one in arguments))
     if result == -1:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -79,14 +79,19 @@ def _parse_id(text: str) -> int | None:
     return None
 
 
+def require_root(identity: Identity) -> None:
+    """Raise `OperatorError` where this process is not root, and so cannot become another user."""
+    if os.geteuid() != 0:
+        raise OperatorError(f"only root can become user {identity.name}: leave --user away")
+
+
 def become(identity: Identity) -> None:
     """Act as somebody else from now on, in every thread, and see to it that there is no way back.
 
     Only root can; raises `OperatorError` for everyone else, and where root may not either (a
     container without CAP_SETUID).
     """
-    if os.geteuid() != 0:
-        raise OperatorError(f"only root can become user {identity.name}: leave --user away")
+    require_root(identity)
     try:
         # In this order: after setresuid there is no right to do the rest.
         os.setgroups(identity.groups)

@@ -3,9 +3,9 @@
 Everything that happens reaches the process as readiness of a descriptor. One turn of the loop is a
 *batch*: sleep until something is ready or due, read the clock once, call whom it concerns.
 
-The order within a batch is part of the contract. The handler added with ``add_first`` (file changes)
-is called before all others, so that a change which was complete before a request was sent is seen
-before that request is answered: both were ready when ``poll`` returned.
+The order within a batch is part of the contract. The handlers added with ``add_first`` (changes of
+files, mounts) are called before all others, so that a change which was complete before a request was
+sent is seen before that request is answered: both were ready when ``poll`` returned.
 """
 
 import math
@@ -51,6 +51,7 @@ class EventLoop:
         "_handlers",
         "_is_running",
         "_poller",
+        "_removed",
         "clock",
         "on_second",
     )
@@ -61,9 +62,10 @@ class EventLoop:
         """Called first in the first batch of each second of the wall clock that has a batch."""
         self._poller = poller
         self._handlers: dict[int, Handler] = {}
-        self._first: tuple[tuple[int, int], Handler] | None = None
+        self._first: tuple[tuple[tuple[int, int], Handler], ...] = ()
         self._again: dict[int, Handler] = {}
         self._deadlines = Deadlines()
+        self._removed: set[int] = set()
         self._is_running = False
 
     def add(self, descriptor: int, handler: Handler, events: int = READABLE) -> None:
@@ -77,9 +79,9 @@ class EventLoop:
             self._deadlines.note(descriptor, handler.deadline)
 
     def add_first(self, descriptor: int, handler: Handler) -> None:
-        """Like `add`, for the one handler that goes before all others in every batch."""
+        """Like `add`, for a handler that goes before all that are not first in every batch."""
         self.add(descriptor, handler)
-        self._first = ((descriptor, READABLE), handler)
+        self._first += (((descriptor, READABLE), handler),)
 
     def modify(self, descriptor: int, events: int) -> None:
         """Watch the descriptor for other events."""
@@ -88,9 +90,9 @@ class EventLoop:
     def remove(self, descriptor: int) -> None:
         """Forget the descriptor; to be called before it is closed."""
         self._poller.unregister(descriptor)
+        self._removed.add(descriptor)
         handler = self._handlers.pop(descriptor)
-        if self._first is not None and self._first[1] is handler:
-            self._first = None
+        self._first = tuple(first for first in self._first if first[1] is not handler)
 
     def handlers(self) -> list[Handler]:
         """Return everyone who was added and not removed."""
@@ -125,27 +127,29 @@ class EventLoop:
         timeout = 0.0 if self._again else self._deadlines.earliest - clock.now
         if not 0 <= timeout <= longest_seconds <= _LONGEST_SLEEP_SECONDS:
             timeout = max(0.0, min(timeout, longest_seconds, _LONGEST_SLEEP_SECONDS))
+        removed = self._removed
+        if removed:
+            removed.clear()
         batch = self._poller.poll(timeout)
         if clock.read():
             for on_second in self.on_second:
                 on_second()
-        if self._first is not None and (self._first[0] in batch or len(batch) >= _FULL_BATCH):
-            _call(self._first[1], READABLE)
-        again: dict[int, Handler] | None = None
-        if self._again:
-            again, self._again = self._again, {}
+        self._call_first(batch)
+        again, self._again = self._again, {}
         handlers = self._handlers
         for descriptor, events in batch:
+            if removed and descriptor in removed:
+                # The report was of the former holder of this number, not of who has it now (open(2)).
+                continue
             handler = handlers.get(descriptor)
             if handler is not None:
                 try:
                     handler.on_ready(events)
                 except Exception as fault:
                     handler.on_fault(fault)
-        if again is not None:
-            for descriptor, handler in again.items():
-                if handlers.get(descriptor) is handler:
-                    _call(handler, 0)
+        for descriptor, handler in again.items():
+            if handlers.get(descriptor) is handler:
+                _call(handler, 0)
         if self._deadlines.earliest <= clock.now:
             self._sweep()
 
@@ -155,6 +159,14 @@ class EventLoop:
             raise EpolloError("a running loop cannot be closed")
         self._handlers.clear()
         self._poller.close()
+
+    def _call_first(self, batch: list[tuple[int, int]]) -> None:
+        """Call the handlers that go before all others, as far as the batch concerns them."""
+        for pair, handler in self._first:
+            if pair in batch:
+                _call(handler, READABLE)
+            elif len(batch) >= _FULL_BATCH:
+                _call(handler, 0)
 
     def _sweep(self) -> None:
         now = self.clock.now

@@ -19,7 +19,7 @@ _LONGEST_LINE_OCTETS: Final = 107
 
 # line = "PROXY" SP ( family SP source SP destination SP port SP port / "UNKNOWN" *ignored ) CRLF
 _LINE_BEGIN: Final = b"PROXY "
-_UNKNOWN_LINE: Final = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*+)?+")
+_UNKNOWN_LINE: Final = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*+)?")
 _LINE: Final = re.compile(
     rb"PROXY TCP([46]) ([0-9A-Fa-f:.]{2,39}+) ([0-9A-Fa-f:.]{2,39}+)"
     rb" (0|[1-9][0-9]{0,4}+) (0|[1-9][0-9]{0,4}+)"

@@ -2,7 +2,7 @@
 
 What was found once is kept until the kernel says that it ended (`watch`), and is besides compared with
 the file system about once a second while it is in use, for where the kernel does not say: network
-file systems, lost events, folders that cannot be watched, writes through a name outside the root or
+file systems, lost events, folders that cannot be watched, writes through a name that was made since or
 through a mapping. Of the latter the kernel may not even change the time: they are seen when the file is
 unmapped and closed.
 """
@@ -14,21 +14,22 @@ from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.http.message import FileSegment
 from epollo.loop import Clock
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
+from epollo.site.file_codings import FileCodings, Sidecar, name_sidecar
+from epollo.site.folder import open_root
 from epollo.site.media_types import UNKNOWN, select_media_type
-from epollo.site.representation import (
-    Edition,
-    OpenFile,
-    SharedFile,
-    Version,
-    read_edition,
-    version_of,
-)
-from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, walk
-from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
+from epollo.site.open_files import OpenFile, Promises, SharedFile
+from epollo.site.pieces import FileContent
+from epollo.site.promise import Promise
+from epollo.site.representation import Edition, Representation, read_edition
+from epollo.site.resolve import LINKS_LIMIT, Edge, Kind, Names, walk
+from epollo.site.tagging import Tagging
+from epollo.site.version import Version, version_of
+from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch, has_unwatched
 
 # What a resource takes besides content: objects, edges, the dictionaries' slots; and each of its names.
 _RESOURCE_OCTETS: Final = 2048
@@ -56,6 +57,7 @@ class Resource:
         "may_be_ambiguous",
         "names",
         "octets",
+        "sidecars",
     )
 
     def __init__(self, names: tuple[bytes, ...], kind: Kind, edges: tuple[Edge, ...]) -> None:
@@ -71,6 +73,8 @@ class Resource:
         self.checked_second = 0
         self.hits = 0
         self.octets = _RESOURCE_OCTETS + NAME_OCTETS * len(names) + sum(map(len, names))
+        self.sidecars: dict[bytes, Sidecar] = {}
+        """Where the content is not kept: what stands beside it, by name of the coding."""
 
 
 class _RootName:
@@ -122,8 +126,24 @@ class Catalogue:
         try:
             self.watch = Watch(self._on_end, report)
         except (OSError, AttributeError) as error:
+            # EMFILE may be the limit of inotify instances (inotify_init(2)), beyond which files are
+            # served all the same. Where it is the limit of descriptors, this raises it again.
+            os.close(os.dup(self._root))
             self.watch = None
             report(f"no inotify here ({error}); changes are seen within a second")
+        self._promises = Promises(self.watch)
+        self.tagging: Tagging | None = None
+        """Makes entity tags from the content of large files, where there is a thread for it."""
+        self._file_codings = FileCodings(
+            self._open_content,
+            self._promises.find,
+            self.watch,
+            report=report,
+            grow=self._grow,
+            on_change=on_change,
+            # So that the codings of one file leave room for another.
+            coded_octets_limit=cache_octets // 4,
+        )
         self._root_name = _RootName(())
         self._watch_root()
 
@@ -147,6 +167,20 @@ class Catalogue:
 
     def open_file(self, resource: Resource) -> OpenFile | None:
         """Open the file of a resource whose content is not kept; None where it has ended."""
+        file = self._open_file(resource)
+        if file is not None and self.tagging is not None:
+            self.tagging.offer(file, self._tag_anew)
+        return file
+
+    def _tag_anew(self, promise: Promise) -> None:
+        """Let everything with this promise have the entity tag that was made of the content."""
+        for resource in self._files.entries():
+            edition = resource.edition
+            if edition is not None and edition.promise is promise and promise.content_tag:
+                edition.tag_anew(promise.content_tag)
+        self._on_change()
+
+    def _open_file(self, resource: Resource) -> OpenFile | None:
         edition = resource.edition
         if (
             edition is not None
@@ -155,24 +189,33 @@ class Catalogue:
         ):
             return edition.file
         found = walk(self._root, self._real_root_path, resource.names, self._number_folder)
-        if edition is not None and found.kind is Kind.FILE:
+        if edition is not None and edition.promise is not None and found.kind is Kind.FILE:
             version = version_of(os.fstat(found.descriptor))
-            if version == edition.version:
+            if version == edition.version and edition.promise.holds(found.descriptor):
                 if not SharedFile.may_have_more():
-                    return OpenFile(found.descriptor, version)
-                is_watched = resource.is_current and not _has_unwatched(resource.edges)
-                edition.file = SharedFile(found.descriptor, version, is_watched=is_watched)
+                    return OpenFile(found.descriptor, edition.promise)
+                edition.file = SharedFile(found.descriptor, edition.promise)
                 return edition.file
         if found.descriptor >= 0:
             os.close(found.descriptor)
         self._on_end(resource)
         return None
 
+    def look_anew(self) -> None:
+        """Have everything compared with the file system before it is handed out again."""
+        self._root_checked_second = 0
+        for resource in [*self._files.entries(), *self._absences.entries()]:
+            resource.checked_second = 0
+        self._on_change()
+
     def offer(self, resource: Resource, compressor: Compressor) -> None:
         """Have codings made of what a resource keeps, once; its sidecar files are looked for first."""
         edition = resource.edition
-        if edition is None or edition.identity.content is None or not resource.is_current:
+        if edition is None or not resource.is_current:
             # One that was evicted at once is looked up anew for the next request anyway.
+            return
+        if edition.identity.content is None:
+            self._file_codings.offer(resource, edition, compressor)
             return
         if not compressor.has_room():
             # Asked for again with the next request, which shall cost no walk either.
@@ -188,18 +231,46 @@ class Catalogue:
                 sidecars,
                 lambda: resource.is_current,
                 lambda coding, coded: self._add_coding(resource, coding, coded),
-                lambda suffix: self._report(
-                    f"{os.fsdecode(b'/'.join(resource.names) + suffix)} does not decode to the file "
-                    "beside it; it is not used"
-                ),
+                lambda suffix, reason: self._file_codings.refuse(resource, suffix, reason),
             )
         )
 
+    def may_send(self, resource: Resource, representation: Representation) -> bool:
+        """Return whether a representation is still what it was; if not, the resource has ended."""
+        content = representation.content
+        if (
+            not isinstance(content, FileSegment)
+            or content.file.is_sealed
+            or content.file.is_unchanged(self._clock.second)
+        ):
+            return True
+        self._on_end(resource)
+        return False
+
+    def _grow(self, names: Names, octets: int) -> None:
+        resource = self._files.get(names)
+        if resource is not None:
+            self._files.grow(names, resource, octets)
+
+    def _open_content(self, names: Names) -> tuple[FileContent | None, tuple[Edge, ...]]:
+        """Open what stands at a path of names; None where that is no file."""
+        found = walk(self._root, self._real_root_path, names, self._number_folder)
+        if found.kind is Kind.FILE:
+            return FileContent(
+                found.descriptor, version_of(os.fstat(found.descriptor))
+            ), found.edges
+        if found.descriptor >= 0:
+            os.close(found.descriptor)
+        return None, found.edges
+
     def _read_sidecar(self, resource: Resource, coding: Coding) -> bytes | None:
         """Return what the sidecar file of a coding holds; its coming and going ends the resource."""
-        names = (*resource.names[:-1], resource.names[-1] + coding.suffix)
+        names = name_sidecar(resource.names, coding)
         found = walk(self._root, self._real_root_path, names, self._number_folder)
-        resource.edges += tuple(edge for edge in found.edges if edge not in resource.edges)
+        edges = found.edges
+        if found.kind is Kind.FILE:
+            edges += self._watch_file(found.descriptor)
+        resource.edges += tuple(edge for edge in edges if edge not in resource.edges)
         if self.watch is not None:
             self.watch.depend(resource)
         if found.descriptor < 0:
@@ -227,19 +298,13 @@ class Catalogue:
         """Give back every descriptor."""
         if self.watch is not None:
             self.watch.close()
+        if self.tagging is not None:
+            self.tagging.close()
+        self._promises.clear()
         os.close(self._root)
 
     def _open_root(self) -> tuple[int, bytes, tuple[int, int]]:
-        shown = self._root_shown
-        try:
-            os.listdir(self._root_path)
-            root = os.open(self._root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise OperatorError(f"there is no folder {shown}") from None
-        except NotADirectoryError:
-            raise OperatorError(f"{shown} is not a folder") from None
-        except OSError as error:
-            raise OperatorError(f"cannot read the folder {shown}: {error.strerror}") from None
+        root = open_root(self._root_path, self._root_shown)
         status = os.fstat(root)
         return root, os.path.realpath(self._root_path), (status.st_dev, status.st_ino)
 
@@ -327,6 +392,12 @@ class Catalogue:
         finally:
             os.close(descriptor)
 
+    def _watch_file(self, descriptor: int) -> tuple[Edge, ...]:
+        """Watch a file that has names elsewhere: a write through these is told of itself alone."""
+        if self.watch is None or os.fstat(descriptor).st_nlink == 1:
+            return ()
+        return (Edge(self.watch.add_folder(descriptor, Interest.FILE), b""),)
+
     def _number_folder(self, descriptor: int) -> int:
         return UNWATCHED if self.watch is None else self.watch.add_folder(descriptor)
 
@@ -336,13 +407,20 @@ class Catalogue:
         resource.checked_second = self._clock.second
         try:
             if found.kind is Kind.FILE:
+                resource.edges += self._watch_file(found.descriptor)
                 edition = resource.edition = read_edition(
-                    found.descriptor, select_media_type(names[-1]), self._kept_octets_limit
+                    found.descriptor,
+                    select_media_type(names[-1]),
+                    self._kept_octets_limit,
+                    self._promises.find,
                 )
+                if edition.promise is not None:
+                    resource.edges += edition.promise.notice.edges
                 # RFC 9110 section 8.8.2.1: a Last-Modified later than Date must not be sent.
-                edition.last_modified_seconds = min(
-                    edition.last_modified_seconds, self._clock.second
-                )
+                if edition.last_modified_seconds is not None:
+                    edition.last_modified_seconds = min(
+                        edition.last_modified_seconds, self._clock.second
+                    )
                 if edition.identity.content is not None:
                     resource.octets += edition.identity.length
                 resource.may_be_ambiguous = self._may_be_ambiguous(edition, found.edges)
@@ -366,7 +444,7 @@ class Catalogue:
         """Compare with the file system what was found there earlier."""
         if resource.edition is None or resource.may_be_ambiguous:
             return False
-        if resource.edition.last_modified_seconds > self._clock.second:
+        if (resource.edition.last_modified_seconds or 0) > self._clock.second:
             # The clock was set back, and what was of the past is of the future now.
             return False
         return self._stat(resource.names) == resource.edition.version
@@ -377,7 +455,7 @@ class Catalogue:
         File systems count time in ticks, of up to two seconds (FAT).
         """
         until_second = edition.version.modified_ns // 1_000_000_000 + _COARSEST_TICK_SECONDS
-        return until_second >= self._clock.second and _has_unwatched(edges)
+        return until_second >= self._clock.second and has_unwatched(edges)
 
     def _stat(self, names: tuple[bytes, ...]) -> Version | None:
         try:
@@ -397,6 +475,11 @@ class Catalogue:
         if dependent is None:
             for resource in [*self._files.entries(), *self._absences.entries()]:
                 self._on_end(resource)
+        elif isinstance(dependent, Sidecar):
+            if is_written:
+                dependent.note_write()
+            if isinstance(dependent.resource, Resource):
+                self._on_end(dependent.resource)
         elif isinstance(dependent, Resource) and dependent.is_current:
             self._cache_of(dependent).remove(dependent.names)
             self._end(dependent, is_written=is_written)
@@ -404,18 +487,14 @@ class Catalogue:
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""
         resource.is_current = False
-        if resource.edition is not None and resource.edition.file is not None:
-            resource.edition.file.distrust(is_written=is_written)
+        if is_written and resource.edition is not None and resource.edition.promise is not None:
+            resource.edition.promise.note_write()
+        self._file_codings.forget(resource)
         if self.watch is not None:
             self.watch.forget(resource)
         # Only answers with content of files are recalled, and not beyond the second.
         if resource.edition is not None and resource.checked_second == self._clock.second:
             self._on_change()
-
-
-def _has_unwatched(edges: tuple[Edge, ...]) -> bool:
-    """Tell whether something may change there of which no event tells."""
-    return any(edge.folder == UNWATCHED for edge in edges)
 
 
 def _make_absolute(root: Path) -> Path:

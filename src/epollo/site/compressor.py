@@ -1,8 +1,10 @@
 """Compression in the background: once per version of a file, never while somebody waits.
 
 One thread of the lowest priority makes the codings; the libraries let go of the interpreter while
-they work. Every coding is first made quickly and then, when all that was asked for has its quick
-ones, as small as it can be. What comes out is handed to the loop.
+they work. Every coding of content that is kept is first made quickly and then, when all that was asked
+for has its quick ones, as small as it can be. A file that is too large to be kept is coded once, and
+gives way between two pieces to content that waits for its quick codings. What comes out is handed to
+the loop.
 """
 
 import os
@@ -11,13 +13,23 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from epollo.site.codings import CODINGS, Coding, decodes_to, is_worthwhile
+from epollo.site.codings import (
+    CODED_OCTETS_LIMIT,
+    CODINGS,
+    LARGE_OCTETS,
+    Coding,
+    encode_pieces,
+    worthwhile_octets,
+)
+from epollo.site.file_task import FileTask, UnwantedError
+from epollo.site.pieces import HeldContent, read_pieces
+from epollo.site.sidecars import find_fault
 
 _TASKS_LIMIT: Final = 1024
+_FILE_TASKS_LIMIT: Final = 16
+"""Each of them holds up to four descriptors."""
 _LOWEST_PRIORITY: Final = 19
 
-Done: TypeAlias = Callable[[bytes, bytes], None]
-"""Takes the name of a coding and the coded octets."""
 CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
 
 
@@ -25,15 +37,16 @@ class Task(NamedTuple):
     """Content to be coded.
 
     ``sidecars`` has octets that were found beside the file and claim to be a coding of it, by name of
-    the coding. ``is_wanted`` tells whether anybody still needs the result; ``refuse`` is called with
-    the suffix of a sidecar that is something else.
+    the coding. ``is_wanted`` returns whether the result is still of use; ``done`` is called with the
+    name of a coding and the coded octets, ``refuse`` with the suffix of a sidecar that cannot be used
+    and the reason.
     """
 
     content: bytes
     sidecars: Mapping[bytes, bytes]
     is_wanted: Callable[[], bool]
-    done: Done
-    refuse: Callable[[bytes], None]
+    done: Callable[[bytes, bytes], None]
+    refuse: Callable[[bytes, str], None]
 
 
 class Compressor:
@@ -46,13 +59,19 @@ class Compressor:
         self._call_in_loop = call_in_loop
         self._quick: deque[Task] = deque()
         self._best: deque[tuple[Task, Coding, int]] = deque()
+        self._files: deque[FileTask] = deque()
+        self._best_files: deque[tuple[FileTask, dict[bytes, int]]] = deque()
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
     def has_room(self) -> bool:
-        """Tell whether `add` would take a task now."""
+        """Return whether `add` would take a task now."""
         return len(self._quick) + len(self._best) < _TASKS_LIMIT
+
+    def has_room_for_file(self) -> bool:
+        """Return whether `add_file` would take a task now."""
+        return len(self._files) < _FILE_TASKS_LIMIT
 
     def add(self, task: Task) -> bool:
         """Take a task; False where too many are waiting."""
@@ -61,60 +80,116 @@ class Compressor:
                 return False
             self._quick.append(task)
             self._condition.notify()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="compressor", daemon=True)
-            self._thread.start()
+        self._start()
+        return True
+
+    def add_file(self, task: FileTask) -> bool:
+        """Take a file that is not kept; False where too many are waiting."""
+        with self._condition:
+            if not self.has_room_for_file():
+                return False
+            self._files.append(task)
+            self._condition.notify()
+        self._start()
         return True
 
     def close(self) -> None:
-        """Stop after the coding that is being made; nothing more is handed to the loop."""
+        """Stop after what is being done; nothing more is handed to the loop."""
         with self._condition:
             self._is_closed = True
             self._condition.notify()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="compressor", daemon=True)
+            self._thread.start()
 
     def _work(self) -> None:
         # Linux has a priority for each thread (setpriority(2), BUGS).
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
         while True:
             with self._condition:
-                while not (self._quick or self._best or self._is_closed):
+                while not (self._is_closed or self._has_tasks()):
                     self._condition.wait()
                 if self._is_closed:
                     return
-                task = self._quick.popleft() if self._quick else None
-                improvement = None if task is not None else self._best.popleft()
-            if task is not None:
-                for coding in CODINGS:
-                    self._code(task, coding)
-            elif improvement is not None:
-                self._improve(*improvement)
+            if self._quick:
+                self._code(self._quick.popleft())
+            elif self._files:
+                self._code_file(self._files.popleft())
+            elif self._best:
+                self._improve(*self._best.popleft())
+            else:
+                task, limits = self._best_files.popleft()
+                task.improve(limits, self._give_way_to_all, self._hand_on)
 
-    def _code(self, task: Task, coding: Coding) -> None:
-        """Use the sidecar of a coding if it is what it claims to be; else make one quickly."""
-        if not task.is_wanted():
-            return
-        sidecar = task.sidecars.get(coding.name)
-        if sidecar is not None:
-            if decodes_to(coding, sidecar, task.content):
-                self._hand_on(task.done, coding.name, sidecar)
+    def _has_tasks(self) -> bool:
+        return bool(self._quick or self._files or self._best or self._best_files)
+
+    def _give_way(self) -> None:
+        """Do what is more urgent than a file; raise `UnwantedError` where nothing is of use any more."""
+        while self._quick and not self._is_closed:
+            self._code(self._quick.popleft())
+        if self._is_closed:
+            raise UnwantedError
+
+    def _give_way_to_all(self) -> None:
+        """Do what is more urgent than making the coding of a file better."""
+        self._give_way()
+        while self._files:
+            self._code_file(self._files.popleft())
+
+    def _code_file(self, task: FileTask) -> None:
+        limits = task.run(self._give_way, self._hand_on)
+        if limits and len(self._best_files) < _FILE_TASKS_LIMIT:
+            self._best_files.append((task, limits))
+
+    def _code(self, task: Task) -> None:
+        content = HeldContent(task.content)
+        for coding in CODINGS:
+            if not task.is_wanted():
                 return
-            self._hand_on(task.refuse, coding.suffix)
-        coded = coding.quick(task.content)
-        length = len(task.content)
-        if is_worthwhile(coded, task.content):
+            if (
+                not self._use_sidecar(task, coding, content)
+                and content.length <= CODED_OCTETS_LIMIT
+            ):
+                self._code_quickly(task, coding, content)
+
+    def _use_sidecar(self, task: Task, coding: Coding, content: HeldContent) -> bool:
+        """Use the sidecar of a coding if clients can read it; return whether it is used."""
+        sidecar = task.sidecars.get(coding.name)
+        if sidecar is None:
+            return False
+        fault = find_fault(coding, HeldContent(sidecar), content)
+        if fault is None:
+            self._hand_on(lambda: task.done(coding.name, sidecar))
+        else:
+            self._hand_on(lambda: task.refuse(coding.suffix, fault))
+        return fault is None
+
+    def _code_quickly(self, task: Task, coding: Coding, content: HeldContent) -> None:
+        is_large = content.length >= LARGE_OCTETS
+        coded = _encode(coding, coding.effort.large if is_large else coding.effort.quick, content)
+        length = content.length
+        if len(coded) <= worthwhile_octets(length):
             length = len(coded)
-            self._hand_on(task.done, coding.name, coded)
-        with self._condition:
-            self._best.append((task, coding, length))
+            self._hand_on(lambda: task.done(coding.name, coded))
+        if not is_large:
+            with self._condition:
+                self._best.append((task, coding, length))
 
     def _improve(self, task: Task, coding: Coding, length: int) -> None:
         """Make a coding as small as it can be; hand it on if it is shorter than what there is."""
         if not task.is_wanted():
             return
-        coded = coding.best(task.content)
-        if len(coded) < length and is_worthwhile(coded, task.content):
-            self._hand_on(task.done, coding.name, coded)
+        coded = _encode(coding, coding.effort.best, HeldContent(task.content))
+        if len(coded) < length and len(coded) <= worthwhile_octets(len(task.content)):
+            self._hand_on(lambda: task.done(coding.name, coded))
 
-    def _hand_on(self, call: Callable[..., None], *arguments: bytes) -> None:
+    def _hand_on(self, call: Callable[[], None]) -> None:
         if not self._is_closed:
-            self._call_in_loop(lambda: call(*arguments))
+            self._call_in_loop(call)
+
+
+def _encode(coding: Coding, level: int, content: HeldContent) -> bytes:
+    return b"".join(encode_pieces(coding, level, content.length, read_pieces(content)))

@@ -1,50 +1,100 @@
 """The media types that we announce: our own table, the same on every machine.
 
 Source: the IANA registry of media types, RFC 9239 for text/javascript, and what browsers demand
-(a module script of any other type than JavaScript's is refused).
+(a module script of any other type than JavaScript's is refused). What is not registered has the type by
+which tools know it (Deno for TypeScript and JSX), source text that has none is text/plain.
 """
 
 from typing import Final, NamedTuple
 
+from epollo.http.charset import UTF_8
+
 _TEXT: Final = {
-    b"txt text log conf ini md5 sha256 sha512 asc": b"text/plain",
-    b"html htm": b"text/html",
+    b"txt text log conf cfg ini properties env md5 sha1 sha256 sha512 asc diff patch srt": (
+        b"text/plain"
+    ),
+    b"html htm shtml": b"text/html",
     b"css": b"text/css",
     b"js mjs cjs": b"text/javascript",
+    b"ts mts cts": b"text/typescript",
+    b"jsx": b"text/jsx",
+    b"tsx": b"text/tsx",
+    b"scss": b"text/x-scss",
+    b"sass": b"text/x-sass",
+    b"less": b"text/less",
     b"md markdown": b"text/markdown",
+    b"mdx": b"text/mdx",
     b"csv": b"text/csv",
     b"tsv": b"text/tab-separated-values",
     b"xml xsl xsd": b"text/xml",
     b"vtt": b"text/vtt",
     b"ics": b"text/calendar",
     b"vcf": b"text/vcard",
-    b"py c h cpp rs go sh toml yaml yml tex rst srt": b"text/plain",
+    b"ttl": b"text/turtle",
+    b"n3": b"text/n3",
+    b"wgsl": b"text/wgsl",
+    b"vue svelte astro jsonc json5 proto graphql gql glsl vert frag wat": b"text/plain",
+    b"py pyi c h cpp hpp cc rs go java kt swift scala cs m rb pl lua r jl ex exs hs ml clj dart zig": (
+        b"text/plain"
+    ),
+    b"sh bash zsh fish bat ps1 tex bib rst adoc org el vim": b"text/plain",
 }
 
-# Text by nature, with a charset of their own definition (RFC 8259 section 11, RFC 7303 section 9).
+# Text by nature, with a charset of their own definition (RFC 8259 section 11, RFC 7303 section 9), and
+# data that shrinks.
 _COMPRESSIBLE: Final = {
-    b"svg": b"image/svg+xml",
-    b"json map geojson": b"application/json",
+    b"svg svgz": b"image/svg+xml",
+    b"json map topojson": b"application/json",
+    b"geojson": b"application/geo+json",
     b"jsonld": b"application/ld+json",
     b"jsonl ndjson": b"application/jsonl",
+    b"ipynb": b"application/x-ipynb+json",
+    b"har": b"application/json",
     b"webmanifest": b"application/manifest+json",
+    b"importmap": b"application/importmap+json",
+    b"yaml yml": b"application/yaml",
+    b"toml": b"application/toml",
+    b"sql": b"application/sql",
     b"rss": b"application/rss+xml",
     b"atom": b"application/atom+xml",
-    b"xhtml": b"application/xhtml+xml",
+    b"xhtml xht": b"application/xhtml+xml",
+    b"xslt": b"application/xslt+xml",
+    b"dtd": b"application/xml-dtd",
+    b"rdf owl": b"application/rdf+xml",
+    b"nt": b"application/n-triples",
+    b"nq": b"application/n-quads",
+    b"mml": b"application/mathml+xml",
+    b"ncx": b"application/x-dtbncx+xml",
+    b"opf": b"application/oebps-package+xml",
+    b"plist": b"application/x-plist",
+    b"opml": b"text/x-opml",
     b"gpx": b"application/gpx+xml",
     b"kml": b"application/vnd.google-earth.kml+xml",
-    b"gltf": b"model/gltf+json",
+    b"m3u8": b"application/vnd.apple.mpegurl",
+    b"mpd": b"application/dash+xml",
     b"wasm": b"application/wasm",
+    b"data pck mem": b"application/octet-stream",
+    b"sqlite sqlite3": b"application/vnd.sqlite3",
+    b"arrow": b"application/vnd.apache.arrow.file",
+    b"arrows": b"application/vnd.apache.arrow.stream",
     b"ttf": b"font/ttf",
     b"otf": b"font/otf",
+    b"ttc": b"font/collection",
     b"eot": b"application/vnd.ms-fontobject",
-    b"ico": b"image/vnd.microsoft.icon",
+    b"ico cur": b"image/vnd.microsoft.icon",
     b"bmp": b"image/bmp",
+    b"psd": b"image/vnd.adobe.photoshop",
     b"tar": b"application/x-tar",
     b"rtf": b"application/rtf",
     b"ps eps ai": b"application/postscript",
+    b"gltf": b"model/gltf+json",
     b"glb": b"model/gltf-binary",
     b"stl": b"model/stl",
+    b"obj": b"model/obj",
+    b"mtl": b"model/mtl",
+    b"step stp": b"model/step",
+    b"dae": b"model/vnd.collada+xml",
+    b"usda": b"model/vnd.usda",
 }
 
 _COMPRESSED: Final = {
@@ -53,28 +103,36 @@ _COMPRESSED: Final = {
     b"jpg jpeg jfif": b"image/jpeg",
     b"gif": b"image/gif",
     b"webp": b"image/webp",
-    b"avif": b"image/avif",
+    b"avif avifs": b"image/avif",
     b"jxl": b"image/jxl",
     b"heic": b"image/heic",
+    b"heif": b"image/heif",
+    b"jp2": b"image/jp2",
     b"tif tiff": b"image/tiff",
+    b"ktx2": b"image/ktx2",
     b"woff": b"font/woff",
     b"woff2": b"font/woff2",
-    b"mp4 m4v": b"video/mp4",
+    b"mp4 m4v cmfv": b"video/mp4",
+    b"m4s": b"video/iso.segment",
     b"webm": b"video/webm",
     b"ogv": b"video/ogg",
     b"mov": b"video/quicktime",
     b"mkv": b"video/matroska",
+    b"mpg mpeg": b"video/mpeg",
+    b"avi": b"video/x-msvideo",
+    b"3gp": b"video/3gpp",
+    b"m2ts": b"video/mp2t",
     b"mp3": b"audio/mpeg",
-    b"m4a": b"audio/mp4",
+    b"m4a m4b cmfa": b"audio/mp4",
     b"aac": b"audio/aac",
     b"ogg oga": b"audio/ogg",
     b"opus": b"audio/ogg",
     b"flac": b"audio/flac",
     b"wav": b"audio/wav",
     b"weba": b"audio/webm",
-    b"m3u8": b"application/vnd.apple.mpegurl",
-    b"mpd": b"application/dash+xml",
-    b"ts": b"video/mp2t",
+    b"mid midi": b"audio/midi",
+    b"usdz": b"model/vnd.usdz+zip",
+    b"3mf": b"model/3mf",
     b"pdf": b"application/pdf",
     b"zip": b"application/zip",
     b"gz tgz": b"application/gzip",
@@ -84,18 +142,29 @@ _COMPRESSED: Final = {
     b"xz": b"application/x-xz",
     b"7z": b"application/x-7z-compressed",
     b"rar": b"application/vnd.rar",
+    b"parquet": b"application/vnd.apache.parquet",
     b"jar": b"application/java-archive",
     b"epub": b"application/epub+zip",
+    b"kmz": b"application/vnd.google-earth.kmz",
     b"docx": b"application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     b"xlsx": b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     b"pptx": b"application/vnd.openxmlformats-officedocument.presentationml.presentation",
     b"odt": b"application/vnd.oasis.opendocument.text",
     b"ods": b"application/vnd.oasis.opendocument.spreadsheet",
+    b"odp": b"application/vnd.oasis.opendocument.presentation",
     b"doc": b"application/msword",
     b"xls": b"application/vnd.ms-excel",
     b"ppt": b"application/vnd.ms-powerpoint",
     b"apk": b"application/vnd.android.package-archive",
     b"deb": b"application/vnd.debian.binary-package",
+    b"rpm": b"application/x-rpm",
+    b"dmg": b"application/x-apple-diskimage",
+    b"xpi": b"application/x-xpinstall",
+    b"exe dll": b"application/vnd.microsoft.portable-executable",
+    b"torrent": b"application/x-bittorrent",
+    b"pem": b"application/x-pem-file",
+    b"crt cer der": b"application/pkix-cert",
+    b"crl": b"application/pkix-crl",
     b"iso": b"application/vnd.efi.iso",
 }
 
@@ -113,7 +182,7 @@ UNKNOWN: Final = MediaType(b"application/octet-stream", is_compressible=False)
 _BY_EXTENSION: Final = {
     extension: MediaType(value, is_compressible)
     for table, suffix, is_compressible in (
-        (_TEXT, b"; charset=utf-8", True),
+        (_TEXT, UTF_8, True),
         (_COMPRESSIBLE, b"", True),
         (_COMPRESSED, b"", False),
     )
@@ -121,8 +190,20 @@ _BY_EXTENSION: Final = {
     for extension in extensions.split()
 }
 
+SVG: Final = _BY_EXTENSION[b"svg"]
+TYPESCRIPT: Final = _BY_EXTENSION[b"ts"]
+TRANSPORT_STREAM: Final = _BY_EXTENSION[b"m2ts"]
+
+
+def announce_utf8(media_type: MediaType) -> MediaType:
+    """Return the media type of text that was found to be UTF-8."""
+    return MediaType(media_type.value + UTF_8, media_type.is_compressible)
+
 
 def select_media_type(name: bytes) -> MediaType:
-    """Return the media type of a file by the extension of its name, whatever its case."""
+    """Return the media type of a file by the extension of its name, whatever its case.
+
+    Text is taken for UTF-8; what the content says besides is for `inspection` to find.
+    """
     _, dot, extension = name.rpartition(b".")
     return _BY_EXTENSION.get(extension.lower(), UNKNOWN) if dot else UNKNOWN

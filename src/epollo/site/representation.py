@@ -2,143 +2,32 @@
 
 A file that fits is read once per version and gets a strong entity tag from its *content*: replicas
 agree on it, ``touch`` does not change it, and an edit within the second of the last one, to the same
-length, does. A file too large to be kept gets a tag from device, inode, length and the times of its
-last change in nanoseconds, and is read while it is sent.
+length, does. A file too large to be kept is read while it is sent. It gets a tag from its version, and
+the one from its content when that has been read in the background (`tagging`).
 """
 
-import base64
+import copy
 import errno
-import fcntl
-import hashlib
 import os
-import time
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from epollo.http.content_coding import IDENTITY
-from epollo.http.message import FileSegment, Response, Segment
+from epollo.http.message import FieldLine, FileSegment, Response, Segment
 from epollo.http.validators import EntityTag
+from epollo.site.entity_tags import tag_content
+from epollo.site.inspection import HEAD_OCTETS, inspect
 from epollo.site.media_types import MediaType
+from epollo.site.open_files import SharedFile
+from epollo.site.promise import Promise
+from epollo.site.sealed import SealedOctets, seal
+from epollo.site.version import Version, date_of, version_of
 
 _READ_ATTEMPTS: Final = 3
-_SETTLED_NS: Final = 10_000_000_000
 KEPT_FILE_OCTETS: Final = 64 * 1024
 """Content from this length on is kept as a file, see `KeptFile`."""
+_TAG_FIELDS: Final = (b"if-match", b"if-none-match", b"if-range")
 _KEPT_FILES_LIMIT: Final = 512
-_SHARED_FILES_LIMIT: Final = 128
-_SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-
-
-class Version(NamedTuple):
-    """What tells one version of a file from another without reading it (stat(2))."""
-
-    device: int
-    inode: int
-    octets: int
-    modified_ns: int
-    changed_ns: int
-
-
-def version_of(status: os.stat_result) -> Version:
-    """Return the version that a status shows."""
-    return Version(
-        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    )
-
-
-class OpenFile:
-    """An open file of which a known version is to be sent.
-
-    ``is_watched`` is whether the kernel would tell of a write to it; else it is looked at with every
-    step.
-    """
-
-    is_sealed = False
-
-    __slots__ = (
-        "_is_watched",
-        "_is_written",
-        "_modified_ns",
-        "_octets",
-        "checked_second",
-        "descriptor",
-        "is_settled",
-    )
-
-    def __init__(self, descriptor: int, version: Version, *, is_watched: bool = False) -> None:
-        self.descriptor = descriptor
-        self._octets = version.octets
-        self._modified_ns = version.modified_ns
-        self._is_watched = is_watched
-        self._is_written = False
-        # It stays settled: a write makes it another version, which is not sent.
-        self.is_settled = False
-        self.checked_second = 0
-
-    def settle(self) -> bool:
-        """Tell whether nobody wrote to the file in the last seconds, and note that."""
-        self.is_settled = time.time_ns() - self._modified_ns > _SETTLED_NS
-        return self.is_settled
-
-    def is_unchanged(self, second: int) -> bool:
-        """Tell whether the content is still that of the version.
-
-        The time of the last change of *status* is left out: a file that is renamed, or replaced by
-        another while it is sent, goes on being what it was. One that cannot be looked at does not.
-        """
-        if self._is_watched:
-            self.checked_second = second
-        try:
-            status = os.fstat(self.descriptor)
-        except OSError:
-            return False
-        return (
-            not self._is_written
-            and status.st_size == self._octets
-            and status.st_mtime_ns == self._modified_ns
-        )
-
-    def distrust(self, *, is_written: bool) -> None:
-        """Look at the file with every step from now on; or end it, where it was written to.
-
-        The time of its last change may be set back then: ``rsync --inplace --times`` does.
-        """
-        self._is_watched = False
-        self._is_written |= is_written
-        self.checked_second = 0
-
-    def close(self) -> None:
-        """Give the descriptor back; once is enough."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-
-class SharedFile(OpenFile):
-    """An open file that all answers with this version share.
-
-    Finding and opening a file anew for each answer takes some sixty microseconds. The price is a
-    descriptor for each, hence a limit to their number.
-    """
-
-    __slots__ = ()
-
-    _count = 0
-
-    def __init__(self, descriptor: int, version: Version, *, is_watched: bool) -> None:
-        super().__init__(descriptor, version, is_watched=is_watched)
-        SharedFile._count += 1
-
-    @staticmethod
-    def may_have_more() -> bool:
-        """Tell whether another one may be opened."""
-        return SharedFile._count < _SHARED_FILES_LIMIT
-
-    def __del__(self) -> None:
-        super().close()
-        SharedFile._count -= 1
-
-    def close(self) -> None:
-        """Do nothing: the file is closed when nothing refers to it any more."""
 
 
 class KeptFile:
@@ -159,16 +48,14 @@ class KeptFile:
 
     _count = 0
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | SealedOctets) -> None:
         """Raise `OSError` where the system has no descriptor, or no such files."""
         if KeptFile._count >= _KEPT_FILES_LIMIT:
             raise OSError(errno.EMFILE, "as many as are allowed")
-        self.descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        if isinstance(content, bytes):
+            content = seal((content,))
+        self.descriptor = content.take_descriptor()
         KeptFile._count += 1
-        view = memoryview(content)
-        while view:
-            view = view[os.write(self.descriptor, view) :]
-        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def __del__(self) -> None:
         # Answers that are under way, and recalled ones, still refer to it when its version ends.
@@ -180,8 +67,12 @@ class KeptFile:
         """Tell that nobody writes to it: it is sealed."""
         return True
 
+    def may_send_on(self, second: int) -> bool:  # noqa: ARG002 - as of any file
+        """Return that the content is what it was: it is sealed."""
+        return True
+
     def is_unchanged(self, second: int) -> bool:  # noqa: ARG002 - as of any file
-        """Tell that the content is what it was: it is sealed."""
+        """Return that the content is what it was: it is sealed."""
         return True
 
     def close(self) -> None:
@@ -215,41 +106,81 @@ class Representation:
 class Edition:
     """A version of a file, and what was made of it: a representation for each content coding.
 
-    ``last_modified_seconds`` is since 1970. ``lengths`` has the octets of each representation.
+    ``last_modified_seconds`` is since 1970, None where the date says nothing. ``lengths`` has the octets
+    of each representation. Content is None where it is not kept, and then there is a ``promise`` of it.
+    ``cache_fields`` are the field lines about caching, once they were asked for.
     """
 
     __slots__ = (
+        "_earlier_tag",
+        "cache_fields",
         "file",
         "last_modified_seconds",
         "lengths",
         "media_type",
+        "own_coding",
+        "promise",
         "representations",
         "version",
     )
 
-    def __init__(self, version: Version, media_type: MediaType, content: bytes | None) -> None:
+    def __init__(
+        self,
+        version: Version,
+        media_type: MediaType,
+        own_coding: bytes,
+        content: bytes | None,
+        promise: Promise | None = None,
+    ) -> None:
         self.version = version
         self.media_type = media_type
-        self.last_modified_seconds = version.modified_ns // 1_000_000_000
+        self.own_coding = own_coding
+        """The content coding that the file itself is in."""
+        self.last_modified_seconds = date_of(version)
+        self.cache_fields: tuple[FieldLine, ...] | None = None
         self.file: SharedFile | None = None
         """The open file, once it was sent, where its content is not kept."""
         self.representations: dict[bytes, Representation] = {}
         self.lengths: dict[bytes, int] = {}
-        if content is None:
-            self._add(IDENTITY, Representation(None, version.octets, _tag_version(version)))
-        else:
+        self.promise = promise
+        self._earlier_tag: EntityTag | None = None
+        if content is not None:
             self.add_coding(IDENTITY, content)
+        elif promise is not None:
+            self.add(IDENTITY, Representation(None, promise.octets, promise.provisional_tag))
+            if promise.content_tag is not None:
+                self.tag_anew(promise.content_tag)
 
     @property
     def identity(self) -> Representation:
         """The representation without a content coding."""
         return self.representations[IDENTITY]
 
+    def tag_anew(self, entity_tag: EntityTag) -> None:
+        """Give content that is not kept another entity tag; the one that it had goes on naming it."""
+        self._earlier_tag = self.identity.entity_tag
+        self.add(IDENTITY, Representation(None, self.identity.length, entity_tag))
+
+    def as_known_to(self, fields: Mapping[bytes, bytes]) -> "Edition":
+        """Return this edition under the entity tag that the fields of a request know it by.
+
+        A client puts parts together only where they have one strong validator in common (RFC 9110
+        section 15.3.7.3), so it has to find the one that it knows.
+        """
+        tag = self._earlier_tag
+        if tag is None or not any(tag.opaque in fields.get(name, b"") for name in _TAG_FIELDS):
+            return self
+        earlier = copy.copy(self)
+        earlier.representations = {IDENTITY: Representation(None, self.identity.length, tag)}
+        earlier.lengths = {IDENTITY: self.identity.length}
+        return earlier
+
     def add_coding(self, coding: bytes, content: bytes) -> None:
         """Add the same content in a coding, in the place of an earlier one of that coding."""
-        self._add(coding, Representation(_keep(content), len(content), tag_content(content)))
+        self.add(coding, Representation(_keep(content), len(content), tag_content(content)))
 
-    def _add(self, coding: bytes, representation: Representation) -> None:
+    def add(self, coding: bytes, representation: Representation) -> None:
+        """Add a representation in a coding, in the place of an earlier one of that coding."""
         self.representations[coding] = representation
         self.lengths[coding] = representation.length
 
@@ -264,42 +195,38 @@ def _keep(content: bytes) -> Segment:
         return content
 
 
-def tag_content(content: bytes) -> EntityTag:
-    """Return the strong entity tag of octets: 96 bits of their BLAKE2b hash."""
-    digest = hashlib.blake2b(content, digest_size=12).digest()
-    return EntityTag(b'"%b"' % base64.urlsafe_b64encode(digest), is_weak=False)
+def _promise(descriptor: int) -> Promise:
+    """Return a promise of which no event tells."""
+    return Promise(descriptor, None)
 
 
-def _tag_version(version: Version) -> EntityTag:
-    """Return the entity tag of content that is not kept.
-
-    The time of the last change of status is in it because, unlike that of the content, nobody can set
-    it: a copy in place that sets the old time again (``rsync --inplace --times``) is another version.
-    """
-    return EntityTag(
-        b'"%x-%x-%x-%x-%x"'
-        % (
-            version.device,
-            version.inode,
-            version.octets,
-            version.modified_ns,
-            version.changed_ns,
-        ),
-        is_weak=False,
-    )
+def keep_sealed(octets: SealedOctets, entity_tag: EntityTag) -> Representation:
+    """Return the representation that has these octets as its content."""
+    try:
+        content: Segment = FileSegment(KeptFile(octets), 0, octets.length)
+    except OSError:
+        content = octets.read(0, octets.length)
+    return Representation(content, octets.length, entity_tag)
 
 
-def read_edition(descriptor: int, media_type: MediaType, kept_octets_limit: int) -> Edition:
+def read_edition(
+    descriptor: int,
+    media_type: MediaType,
+    kept_octets_limit: int,
+    promise: Callable[[int], Promise] = _promise,
+) -> Edition:
     """Read the file that is open, if it is not longer than the limit; it stays open.
 
-    Octets of one version only: a file that is being written to while it is read is read again.
-    Raises `OSError`.
+    Octets of one version only: a file that is being written to while it is read is read again. Of a file
+    that is longer a ``promise`` is made. Raises `OSError`.
     """
     after = version_of(os.fstat(descriptor))
     for _ in range(_READ_ATTEMPTS):
         version = after
         if version.octets > kept_octets_limit:
-            return Edition(version, media_type, None)
+            promised = promise(descriptor)
+            head = os.pread(descriptor, HEAD_OCTETS, 0)
+            return Edition(promised.seen, *inspect(media_type, head, None), None, promised)
         content = _read(descriptor, version.octets)
         after = version_of(os.fstat(descriptor))
         if after == version and len(content) == version.octets:
@@ -307,7 +234,8 @@ def read_edition(descriptor: int, media_type: MediaType, kept_octets_limit: int)
     # One that changes all the time, or whose length is not what it says (those of procfs say that they
     # are empty), is taken as it was found: what counts is that the length that is announced and the
     # octets that are sent are of one reading, and of no more than the version has.
-    return Edition(version, media_type, content[: version.octets])
+    content = content[: version.octets]
+    return Edition(version, *inspect(media_type, content[:HEAD_OCTETS], content), content)
 
 
 def _read(descriptor: int, octets: int) -> bytes:

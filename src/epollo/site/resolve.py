@@ -13,7 +13,10 @@ import stat
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
+
+Names: TypeAlias = tuple[bytes, ...]
+"""A decoded path."""
 
 WELL_KNOWN: Final = b".well-known"
 
@@ -68,6 +71,19 @@ def is_hidden(names: tuple[bytes, ...]) -> bool:
     return b"/." in b"/" + b"/".join(names)
 
 
+def _is_hidden_name(name: bytes, *, is_at_root: bool) -> bool:
+    """Return whether a link that leads to or through this name leads to a dotfile, as in `is_hidden`.
+
+    Volumes of a cluster are made of names with two dots: ``page -> ..data/page``, ``..data ->
+    ..2026_11_26``. Folders and links of such names are passed through, files are not.
+    """
+    return (
+        name.startswith(b".")
+        and not name.startswith(b"..")
+        and not (is_at_root and name == WELL_KNOWN)
+    )
+
+
 def walk(
     root: int, root_path: bytes, names: tuple[bytes, ...], on_folder: Callable[[int], int]
 ) -> Walk:
@@ -106,6 +122,8 @@ def _descend(
             continue
         folder = folders[-1]
         edges.append(Edge(on_folder(folder), name))
+        if _is_hidden_name(name, is_at_root=len(folders) == 1):
+            return Kind.MISSING, -1
         try:
             mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
             if stat.S_ISLNK(mode):
@@ -115,7 +133,7 @@ def _descend(
                     return Kind.MISSING, -1
             elif stat.S_ISDIR(mode):
                 folders.append(os.open(name, _FOLDER_FLAGS, dir_fd=folder))
-            elif stat.S_ISREG(mode) and not any(names):
+            elif stat.S_ISREG(mode) and not any(names) and not name.startswith(b".."):
                 return _open_file(name, folder)
             else:
                 return Kind.MISSING, -1

@@ -31,19 +31,21 @@ from epollo.http.ranges import (
     format_content_range,
     format_multipart,
     parse_range,
+    select_partial_fields,
 )
 from epollo.http.status import respond_plainly
-from epollo.http.target import TargetForm, decode_path, encode_path
+from epollo.http.target import HttpsTarget, TargetForm, decode_path, encode_path
 from epollo.loop import Clock
+from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
 from epollo.site.compressor import Compressor
-from epollo.site.representation import KEPT_FILE_OCTETS, Edition, KeptFile, Representation
+from epollo.site.refusals import OPTIONS, Refusals
+from epollo.site.representation import Edition, KeptFile, Representation
 from epollo.site.resolve import Kind, is_hidden
 
 INDEX: Final = b"index.html"
 NOT_FOUND_PAGE: Final = b"404.html"
 
-_ALLOW: Final = (b"Allow", b"GET, HEAD, OPTIONS")
 _NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
 _READING: Final = frozenset((b"GET", b"HEAD"))
 _CONDITIONS: Final = CONDITIONAL_FIELDS - {b"if-range"}
@@ -52,25 +54,35 @@ _NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 # Below this a coding saves no packet, and its field line costs octets.
 _COMPRESSED_OCTETS_MINIMUM: Final = 256
 _REPLACED_ATTEMPTS: Final = 3
-
-_BAD_REQUEST: Final = respond_plainly(400)
-_FORBIDDEN: Final = respond_plainly(403)
-_PRECONDITION_FAILED: Final = respond_plainly(412)
-_NOT_ALLOWED: Final = respond_plainly(405, (_ALLOW,))
-_OPTIONS: Final = Response(204, (_ALLOW,))
-_NOT_FOUND: Final = respond_plainly(404)
-_UNAVAILABLE: Final = respond_plainly(503, ((b"Retry-After", b"1"),))
+# So much is sent in one piece with its head, which a system call less pays for; and what is joined with
+# its head may be recalled.
+_COPIED_OCTETS: Final = 16 * 1024
 
 
 class Site:
-    """A folder as a function from requests to responses."""
+    """A folder as a function from requests to responses.
+
+    ``is_behind_gateway`` is whether all requests come from a gateway that is trusted, so that what is
+    asked for by https may have come over a secured connection (RFC 9110 section 7.4).
+    """
 
     def __init__(
-        self, catalogue: Catalogue, clock: Clock, compressor: Compressor | None = None
+        self,
+        catalogue: Catalogue,
+        clock: Clock,
+        compressor: Compressor | None = None,
+        cache_policy: CachePolicy | None = None,
+        *,
+        is_behind_gateway: bool = False,
     ) -> None:
+        """With no policy, that of the default settings holds."""
         self._catalogue = catalogue
         self._clock = clock
         self._compressor = compressor
+        self._cache_policy = cache_policy or CachePolicy()
+        self._error_fields = self._cache_policy.error_fields
+        self._refusals = Refusals(self._error_fields)
+        self._is_behind_gateway = is_behind_gateway
         # What paths and Accept-Encoding fields mean, for those that were seen lately; some
         # megabytes at the most.
         self._names: Generations[bytes, tuple[bytes, ...]] = Generations(
@@ -82,22 +94,24 @@ class Site:
 
     def respond(self, request: Request) -> Response:
         """Return the response to a valid request."""
-        if request.method not in _READING:
-            return _OPTIONS if request.method == b"OPTIONS" else _NOT_ALLOWED
         target = request.target
+        if isinstance(target, HttpsTarget) and not self._is_behind_gateway:
+            return self._refusals.misdirected
+        if request.method not in _READING:
+            return OPTIONS if request.method == b"OPTIONS" else self._refusals.not_allowed
         if target.form is TargetForm.AUTHORITY:
-            return _BAD_REQUEST
+            return self._refusals.bad_request
         names = self._names.young.get(target.path)
         if names is None:
             names = self._resolve(target.path)
             if names is None:
-                return _BAD_REQUEST
+                return self._refusals.bad_request
         if is_hidden(names):
             return self._respond_not_found()
         if names[-1]:
             resource = self._catalogue.find(names)
             if resource.kind is Kind.FOLDER:
-                return _redirect((*names, b""), target.query)
+                return _redirect((*names, b""), target.query, self._error_fields)
         else:
             resource = self._catalogue.find((*names[:-1], INDEX))
         return self._respond_with(request, resource)
@@ -115,7 +129,7 @@ class Site:
     def _respond_with(self, request: Request, resource: Resource) -> Response:
         """Answer with what stands at the path."""
         if resource.kind is Kind.FORBIDDEN:
-            return _FORBIDDEN
+            return self._refusals.forbidden
         for _ in range(_REPLACED_ATTEMPTS):
             if resource.kind is Kind.UNAVAILABLE:
                 break
@@ -126,19 +140,20 @@ class Site:
                 return response
             # A large file was replaced since it was found: what stands there now is the answer.
             resource = self._catalogue.find(resource.names)
-        return _UNAVAILABLE
+        return self._refusals.unavailable
 
     def _respond_not_found(self) -> Response:
         """Answer 404 with the site's own page if it has one."""
         edition = self._catalogue.find((NOT_FOUND_PAGE,)).edition
         if edition is None or edition.identity.content is None:
-            return _NOT_FOUND
+            return self._refusals.not_found
         return Response(
             404,
             (
                 (b"Content-Type", edition.media_type.value),
                 (b"Content-Length", b"%d" % edition.identity.length),
                 _NO_SNIFF,
+                *self._error_fields,
             ),
             (edition.identity.content,),
         )
@@ -147,11 +162,16 @@ class Site:
         self, request: Request, resource: Resource, edition: Edition
     ) -> Response | None:
         """Select the representation and what of it to send; None where the file is another by now."""
+        if edition.cache_fields is None:
+            edition.cache_fields = self._cache_policy.select_fields(resource.names, edition)
         fields = request.fields
+        edition = edition.as_known_to(fields)
         coding = IDENTITY
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
             coding = self._negotiate(fields[b"accept-encoding"], resource, edition)
         representation = edition.representations[coding]
+        if not self._catalogue.may_send(resource, representation):
+            return None
         now_seconds = self._clock.second
         if not _CONDITIONS.isdisjoint(fields):
             outcome = evaluate_preconditions(
@@ -164,7 +184,7 @@ class Site:
             if outcome is Outcome.NOT_MODIFIED:
                 return _respond_not_modified(resource, edition, representation)
             if outcome is Outcome.FAILED:
-                return _PRECONDITION_FAILED
+                return self._refusals.precondition_failed
         if b"range" in fields and request.method == b"GET":
             if_range = fields.get(b"if-range")
             if if_range is None or evaluate_if_range(
@@ -176,9 +196,12 @@ class Site:
             ):
                 ranges = parse_range(fields[b"range"], representation.length)
                 if ranges is UNSATISFIABLE:
-                    return _respond_unsatisfiable(representation)
+                    return _respond_unsatisfiable(representation, self._error_fields)
                 if ranges is not None:
-                    return self._respond_in_part(resource, edition, coding, ranges)
+                    response = self._respond_in_part(resource, edition, coding, ranges)
+                    if response is not None and if_range is not None:
+                        response.fields = select_partial_fields(response.fields)
+                    return response
         if representation.content is None:
             return self._respond_from_file(request, resource, edition)
         if representation.ok is not None:
@@ -189,7 +212,7 @@ class Site:
             (representation.content,),
             is_recallable=resource.is_current,
         )
-        if edition.last_modified_seconds < now_seconds:
+        if (edition.last_modified_seconds or 0) < now_seconds:
             representation.ok = response
         return response
 
@@ -262,7 +285,7 @@ class Site:
         )
         segments: list[Segment] = []
         for part_head, byte_range in parts:
-            segments += (part_head, _cut(whole, byte_range))
+            segments += (part_head, _slice(whole, byte_range))
         response = Response(206, (), (*segments, closing), is_recallable=is_recallable)
         content_type = b"multipart/byteranges; boundary=%b" % boundary
         response.fields = (
@@ -273,13 +296,23 @@ class Site:
 
 
 def _cut(whole: Segment, byte_range: ByteRange) -> Segment:
+    """Return one range of a content, as octets where that is short and cannot change."""
+    part = _slice(whole, byte_range)
+    if (
+        isinstance(part, FileSegment)
+        and isinstance(part.file, KeptFile)
+        and part.length <= _COPIED_OCTETS
+    ):
+        return os.pread(part.file.descriptor, part.length, part.offset)
+    return part
+
+
+def _slice(whole: Segment, byte_range: ByteRange) -> Segment:
+    """Return a range of a content; what is in a file is read when it is sent."""
     first, last = byte_range
     if isinstance(whole, bytes):
         return whole[first : last + 1]
-    length = last - first + 1
-    if isinstance(whole.file, KeptFile) and length < KEPT_FILE_OCTETS:
-        return os.pread(whole.file.descriptor, length, first)
-    return FileSegment(whole.file, first, length)
+    return FileSegment(whole.file, first, last - first + 1)
 
 
 def _describe(
@@ -292,13 +325,16 @@ def _describe(
     a date that a client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later
     than Date (section 8.8.2.1).
     """
+    seconds = edition.last_modified_seconds
+    date = None if seconds is None else format_date(min(seconds, now_seconds - 1))
+    content_coding = edition.own_coding if coding == IDENTITY else coding
     return (
         (b"Content-Type", edition.media_type.value),
         (b"Content-Length", b"%d" % length),
         *_validate(edition, edition.representations[coding]),
-        (b"Last-Modified", format_date(min(edition.last_modified_seconds, now_seconds - 1))),
+        *(((b"Last-Modified", date),) if date is not None else ()),
         (b"Accept-Ranges", b"bytes"),
-        *(((b"Content-Encoding", coding),) if coding != IDENTITY else ()),
+        *(() if content_coding == IDENTITY else ((b"Content-Encoding", content_coding),)),
         _NO_SNIFF,
     )
 
@@ -306,9 +342,9 @@ def _describe(
 def _validate(edition: Edition, representation: Representation) -> tuple[FieldLine, ...]:
     """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
     entity_tag = (b"ETag", representation.entity_tag.format())
-    if edition.media_type.is_compressible:
-        return (entity_tag, (b"Vary", b"Accept-Encoding"))
-    return (entity_tag,)
+    if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
+        return (entity_tag, (b"Vary", b"Accept-Encoding"), *(edition.cache_fields or ()))
+    return (entity_tag, *(edition.cache_fields or ()))
 
 
 def _respond_not_modified(
@@ -324,15 +360,19 @@ def _respond_not_modified(
     return representation.not_modified
 
 
-def _respond_unsatisfiable(representation: Representation) -> Response:
+def _respond_unsatisfiable(
+    representation: Representation, error_fields: tuple[FieldLine, ...]
+) -> Response:
     """Answer 416 (RFC 9110 section 15.5.17)."""
     content_range = format_content_range(None, representation.length)
-    return respond_plainly(416, ((b"Content-Range", content_range),))
+    return respond_plainly(416, ((b"Content-Range", content_range), *error_fields))
 
 
-def _redirect(names: tuple[bytes, ...], query: bytes | None) -> Response:
+def _redirect(
+    names: tuple[bytes, ...], query: bytes | None, error_fields: tuple[FieldLine, ...]
+) -> Response:
     """Send the client to a path of this very host: no names make a path that leads to another."""
     location = encode_path(names)
     if query is not None:
         location += b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
-    return respond_plainly(301, ((b"Location", location),))
+    return respond_plainly(301, ((b"Location", location), *error_fields))

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final, Protocol
 
-from inotify_simple import INotify, flags, parse_events
+from inotify_simple import flags, parse_events
 
 from epollo.errors import describe_fault
+from epollo.linux.inotify import INotify
 from epollo.site.resolve import Edge
 
 UNWATCHED: Final = -1
@@ -38,6 +39,10 @@ _MASK: Final = (
 # Above the root only names count: what is written to the files there is nobody's business here.
 _MASK_NAMES: Final = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.ONLYDIR
 _MASK_SELF: Final = flags.MOVE_SELF | flags.ONLYDIR
+# Of a file itself: whatever happens to it, through whichever of its names.
+_MASK_FILE: Final = (
+    flags.ATTRIB | flags.CLOSE_WRITE | flags.DELETE_SELF | flags.MODIFY | flags.MOVE_SELF
+)
 _READ_OCTETS: Final = 256 * 1024
 
 
@@ -50,12 +55,55 @@ class Interest(Enum):
     """Its names only."""
     ITSELF = _MASK_SELF
     """Whether it is moved; of its names nothing, however busy others are there."""
+    FILE = _MASK_FILE
+    """For a file, not a folder: its content, its attributes, and all of its names."""
+
+
+_REPORTED: Final = {Interest.ALL: "folder", Interest.FILE: "file"}
 
 
 class Dependent(Protocol):
     """What rests on names in folders; a folder itself is the name ``b""`` in it."""
 
     edges: tuple[Edge, ...]
+
+
+class Notice:
+    """What events have told of one file since it was last looked at; the file is the name ``b""``.
+
+    A notice does not end: a `Promise` reads it. ``is_written`` is whether content was written to,
+    ``is_touched`` whether anything else happened (chmod, utime, rename, link, unlink).
+    """
+
+    __slots__ = ("checked_second", "edges", "is_touched", "is_written")
+
+    def __init__(self, number: int) -> None:
+        self.edges: tuple[Edge, ...] = (Edge(number, b""),)
+        self.checked_second = 0
+        """The second in which the file was last looked at; 0 where it has to be looked at again."""
+        self.is_touched = False
+        self.is_written = False
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the kernel tells of changes."""
+        return self.edges[0].folder != UNWATCHED
+
+    def note(self, mask: int) -> None:
+        """Take in an event (inotify(7))."""
+        self.checked_second = 0
+        if mask & flags.IGNORED:
+            self.edges = (Edge(UNWATCHED, b""),)
+        elif mask & flags.Q_OVERFLOW:
+            self.is_touched = False
+        elif mask & flags.MODIFY:
+            self.is_written = True
+        elif not mask & flags.CLOSE_WRITE:
+            self.is_touched = True
+
+    def clear(self) -> None:
+        """Begin anew: what was told so far is known."""
+        self.is_touched = self.is_written = False
 
 
 class OnEnd(Protocol):
@@ -103,7 +151,10 @@ class Watch:
         self._was_exhausted = False
 
     def add_folder(self, descriptor: int, interest: Interest = Interest.ALL) -> int:
-        """Watch a folder, from now on; return its number, or `UNWATCHED`."""
+        """Watch a folder, or with `Interest.FILE` a file, from now on.
+
+        Return its number, or `UNWATCHED`.
+        """
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino)
         number = self._by_key.get(key)
@@ -118,10 +169,11 @@ class Watch:
         except OSError as error:
             # Without the right to read it, or with all watches in use (inotify_add_watch(2)).
             # Folders above the root are often not ours to read, and rarely change.
-            if interest is Interest.ALL and not self._was_exhausted:
+            if interest in _REPORTED and not self._was_exhausted:
                 self._was_exhausted = True
                 self._report(
-                    f"cannot watch a folder ({error.strerror}); changes there are seen within a second"
+                    f"cannot watch a {_REPORTED[interest]} ({error.strerror}); "
+                    "changes there are seen within a second"
                 )
             return UNWATCHED
         self._folders.setdefault(number, _Folder(key)).mask |= mask
@@ -163,7 +215,7 @@ class Watch:
                 return
             for number, mask, _, name in parse_events(octets):
                 if mask & flags.Q_OVERFLOW:
-                    self._on_end(None)
+                    self._note_loss()
                     continue
                 folder = self._folders.get(number)
                 if folder is None:
@@ -171,11 +223,10 @@ class Watch:
                 if mask & flags.IGNORED:
                     self._drop(number)
                 if name:
-                    is_written = bool(mask & flags.MODIFY)
-                    self._end(folder.dependents.get(os.fsencode(name), ()), is_written=is_written)
+                    self._end(folder.dependents.get(os.fsencode(name), ()), mask)
                 else:
                     for dependents in list(folder.dependents.values()):
-                        self._end(dependents)
+                        self._end(dependents, mask)
             if len(octets) < _READ_OCTETS // 2:
                 return
 
@@ -185,10 +236,11 @@ class Watch:
     def on_fault(self, fault: Exception) -> None:
         """After a bug nothing can be trusted to be current."""
         self._report(describe_fault(fault))
-        self._on_end(None)
+        self._note_loss()
 
     def close(self) -> None:
         """Stop watching."""
+        self._folders.clear()
         self._inotify.close()
 
     def _drop(self, number: int) -> None:
@@ -196,6 +248,22 @@ class Watch:
         if self._by_key.get(folder.key) == number:
             del self._by_key[folder.key]
 
-    def _end(self, dependents: Iterable[Dependent], *, is_written: bool = False) -> None:
+    def _end(self, dependents: Iterable[Dependent], mask: int) -> None:
         for dependent in list(dependents):
-            self._on_end(dependent, is_written=is_written)
+            if isinstance(dependent, Notice):
+                dependent.note(mask)
+            else:
+                self._on_end(dependent, is_written=bool(mask & flags.MODIFY))
+
+    def _note_loss(self) -> None:
+        """Trust nothing to be current: events were lost."""
+        for folder in self._folders.values():
+            for dependent in folder.dependents.get(b"", ()):
+                if isinstance(dependent, Notice):
+                    dependent.note(flags.Q_OVERFLOW)
+        self._on_end(None)
+
+
+def has_unwatched(edges: Iterable[Edge]) -> bool:
+    """Return whether something may change there of which no event tells."""
+    return any(edge.folder == UNWATCHED for edge in edges)

@@ -1,6 +1,5 @@
 """Which listening sockets settings ask for, and which of them the worker in one place gets."""
 
-import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from epollo.connections.listening import (
     open_unix_socket,
 )
 from epollo.errors import OperatorError
+from epollo.linux.processors import count_processors
 from epollo.settings import Settings
 
 
@@ -107,7 +107,7 @@ def share_sockets(sockets: list[socket.socket], place: int, places: int) -> list
 def count_workers(settings: Settings) -> int:
     """Return how many workers the settings ask for; `OperatorError` where they ask for none."""
     if settings.workers == "auto":
-        return len(os.sched_getaffinity(0))
+        return count_processors()
     count = int(settings.workers)
     if not count:
         raise OperatorError("to serve without workers takes another start of the program")

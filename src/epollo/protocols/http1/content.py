@@ -8,9 +8,17 @@ import re
 from enum import Enum, auto
 from typing import Final
 
-# chunk-size = 1*HEXDIG                                              RFC 9112 section 7.1
-# chunk-ext  = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)(?:[\t ]*+;[\t\x20-\x7e\x80-\xff]*+)?+")
+from epollo.http.grammar import OWS, PARAMETER_VALUE, TCHAR
+
+# chunk-size     = 1*HEXDIG                                          RFC 9112 section 7.1
+# chunk-ext      = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
+# chunk-ext-name = token                                             RFC 9112 section 7.1.1
+# chunk-ext-val  = token / quoted-string
+# No extension is known here, and each is ignored; what is no extension is not.
+_CHUNK_LINE: Final = re.compile(
+    rb"([0-9A-Fa-f]{1,15}+)(?:%b;%b%b++(?:%b=%b%b)?)*"
+    % (OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
+)
 _TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+")
 _LINE_OCTETS: Final = 1024
 

@@ -25,8 +25,8 @@ import re
 from typing import Any, Final, NamedTuple
 
 from epollo.generations import Generations
-from epollo.http.fields import is_host, parse_content_length
-from epollo.http.grammar import OWS_OCTETS, parse_list
+from epollo.http.fields import is_host, is_token, parse_content_length
+from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.http.message import FieldLine, Request
 from epollo.http.preconditions import CONDITIONAL_FIELDS
 from epollo.http.target import Target, TargetForm, parse_target
@@ -43,6 +43,12 @@ _REQUEST_LINE: Final = re.compile(
 # field-vchar = VCHAR / obs-text                                     RFC 9110 section 5.5
 _FIELD_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):([\t\x20-\x7e\x80-\xff]*+)")
 
+# transfer-coding    = token *( OWS ";" OWS transfer-parameter )      RFC 9112 section 7
+# transfer-parameter = token BWS "=" BWS ( token / quoted-string )
+_TRANSFER_CODING: Final = re.compile(
+    rb"%b++(?:%b;%b%b++%b=%b%b)*" % (TCHAR, OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
+)
+
 # An octet that no line may hold: a control other than HTAB, and a CR that no LF follows. A CR at the
 # end may still be the first half of a CRLF.
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0a-\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)")
@@ -56,6 +62,8 @@ METHODS: Final = frozenset(
 )
 """The methods that we know; any other is answered 501 (RFC 9110 section 9.1)."""
 
+_LONGEST_METHOD_OCTETS: Final = max(map(len, METHODS))
+
 RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {
     b"accept-encoding",
     b"authorization",
@@ -67,6 +75,9 @@ RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {
     b"transfer-encoding",
 }
 """The fields that an answer, or the framing of the request, may depend on."""
+
+# A request that asks by HEAD; empty lines before it are ignored (RFC 9112 section 2.2).
+_HEAD_BEGIN: Final = re.compile(rb"(?:\r\n)*HEAD ")
 
 # Lines longer than this are not worth the memory of a recollection.
 _RECALLED_LINE_OCTETS: Final = 512
@@ -83,9 +94,14 @@ class Limits(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The octets are no valid request: the status to answer with before the connection is closed."""
+    """The octets are no valid request: the status to answer with before the connection is closed.
+
+    ``is_head`` is whether they ask by HEAD, so that no content may follow the answer (RFC 9110
+    section 9.3.2).
+    """
 
     status: int
+    is_head: bool = False
 
 
 class RequestLine(NamedTuple):
@@ -161,14 +177,15 @@ class HeadReader:
         for line in lines[:-2]:
             field = self._read_field_line(line)
             if field is None:
-                return Refusal(400)
+                return refuse(400, octets)
             name, value = field
             if name in fields:
                 if name in _ONLY_ONCE:
-                    return Refusal(400)
+                    return refuse(400, octets)
                 value = b"%b, %b" % (fields[name], value)
             fields[name] = value
-        return _conclude(request_line, fields)
+        head = _conclude(request_line, fields)
+        return refuse(head, octets) if isinstance(head, int) else head
 
     def judge_lines(
         self, octets: bytes, start: int, count: int, judged: int = 0
@@ -189,16 +206,17 @@ class HeadReader:
                     return request_line, start, count
             elif line:
                 if self._read_field_line(line) is None:
-                    return Refusal(400), start, count
+                    return refuse(400, octets), start, count
                 if count > self.limits.fields:
-                    return Refusal(431), start, count
+                    return refuse(431, octets), start, count
             start = end + 2
             count += 1
         # The last of them may have been a CR, of which it was not known yet what follows.
         begin = max(start, judged - 1)
         if count == 0:
             return self._judge_length(octets, begin), start, count
-        return (Refusal(400) if _FORBIDDEN.search(octets, begin) else None), start, count
+        is_refused = _FORBIDDEN.search(octets, begin) is not None
+        return (refuse(400, octets) if is_refused else None), start, count
 
     def _read_request_line(self, line: bytes) -> RequestLine | Refusal:
         known = self._request_lines.get(line, len(line))
@@ -209,15 +227,15 @@ class HeadReader:
             return refusal
         found = _REQUEST_LINE.fullmatch(line)
         if found is None:
-            return Refusal(400)
+            return refuse(400, line)
         method, octets, major, minor = found.groups()
         if major != b"1":
-            return Refusal(505)
+            return refuse(505, line)
         if method not in METHODS:
-            return Refusal(501)
+            return refuse(501, line)
         target = parse_target(octets)
         if target is None or not _suits(target.form, method):
-            return Refusal(400)
+            return refuse(400, line)
         request_line = RequestLine(method, target, int(minor))
         if len(line) <= _RECALLED_LINE_OCTETS:
             self._request_lines.put(line, request_line, len(line))
@@ -228,12 +246,12 @@ class HeadReader:
         limit = self.limits.request_line_octets
         # Whichever fault comes first decides, so that the outcome does not depend on the split.
         if _FORBIDDEN.search(line, begin, limit + 1):
-            return Refusal(400)
+            return refuse(400, line)
         if len(line) <= limit:
             return None
         if line[limit : limit + 1] != b"\r":
-            return Refusal(414)
-        return Refusal(400) if len(line) > limit + 1 else None
+            return refuse(_judge_overlong(line[: limit + 1]), line)
+        return refuse(400, line) if len(line) > limit + 1 else None
 
     def _ignore(self, line: bytes) -> None:
         """Recall that a line has no say, when it comes for the second time: a cookie may never do."""
@@ -267,7 +285,16 @@ class HeadReader:
     def _first_fault(self, octets: bytes) -> Refusal:
         """Return the refusal of a head that is known to have a fault, by the rule of the first one."""
         refusal, _, _ = self.judge_lines(octets, 0, 0)
-        return refusal or Refusal(400)
+        return refusal or refuse(400, octets)
+
+
+def refuse(status: int, octets: bytes) -> Refusal:
+    """Return the refusal of a head, or of the part that is here, which begins with these octets.
+
+    The octets that say HEAD are no fault: the fault of a head that begins with them comes later. So
+    they are here when a fault is found, however the octets were split.
+    """
+    return Refusal(status, _HEAD_BEGIN.match(octets) is not None)
 
 
 def part_at_cookie(octets: bytes) -> tuple[bytes, bytes] | None:
@@ -292,6 +319,17 @@ def _recollect_lines() -> Generations[bytes, Any]:
 _ONLY_ONCE: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
 
 
+def _judge_overlong(line: bytes) -> int:
+    """Return the status for a request line that is too long, of which this is the begin.
+
+    RFC 9112 section 3: it is 501 for a method longer than any that we know, 414 for a target.
+    """
+    method = line.partition(b" ")[0]
+    if len(method) <= _LONGEST_METHOD_OCTETS:
+        return 414
+    return 501 if is_token(method) else 400
+
+
 def _suits(form: TargetForm, method: bytes) -> bool:
     """Tell whether a method may come with this form of target (RFC 9112 section 3.2)."""
     if form is TargetForm.AUTHORITY:
@@ -301,20 +339,25 @@ def _suits(form: TargetForm, method: bytes) -> bool:
     return method != b"CONNECT"
 
 
-def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | Refusal:
-    """Judge what concerns the whole head (RFC 9112 sections 3.2, 6 and 9.3)."""
+def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
+    """Judge what concerns the whole head (RFC 9112 sections 3.2, 6 and 9.3).
+
+    Return the status to refuse it with where it has a fault.
+    """
     if line.minor_version and b"host" not in fields:
-        return Refusal(400)
+        return 400
     content_length: int | None = 0
     if b"transfer-encoding" in fields:
         # A length besides, or the field in HTTP/1.0, is what smuggling looks like: RFC 9112
         # section 6.1 lets us refuse it.
         if b"content-length" in fields or not line.minor_version:
-            return Refusal(400)
+            return 400
         coding = fields[b"transfer-encoding"].lower()
         if coding != b"chunked":
+            # Where the last coding is not chunked, no content can be told from what follows it.
             is_framed = coding.rpartition(b",")[2].strip(OWS_OCTETS) == b"chunked"
-            return Refusal(501 if is_framed else 400)
+            is_valid = all(map(_TRANSFER_CODING.fullmatch, parse_list(coding)))
+            return 501 if is_framed and is_valid else 400
         content_length = None
     elif b"content-length" in fields:
         content_length = int(fields[b"content-length"])
@@ -322,7 +365,7 @@ def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | Refusal:
     if b"expect" in fields and line.minor_version:
         members = parse_list(fields[b"expect"].lower())
         if any(member != b"100-continue" for member in members):
-            return Refusal(417)
+            return 417
         expects_continue = bool(members)
     return Head(
         Request(line.method, line.target, fields),

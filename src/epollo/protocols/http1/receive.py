@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 from epollo.http.message import Request
 from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress
-from epollo.protocols.http1.head import Head, HeadReader, Refusal
+from epollo.protocols.http1.head import Head, HeadReader, Refusal, refuse
 
 _EMPTY_LINE: Final = b"\r\n"
-_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
+_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)+")
 _HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -85,7 +85,7 @@ class Http1:
         )
         self._judged = len(octets)
         if refusal is None and len(inbox) >= limit:
-            refusal = Refusal(431)
+            refusal = self.refuse(431)
         return refusal
 
     def read_head(self, octets: bytes) -> Incoming | Refusal | None:
@@ -116,6 +116,12 @@ class Http1:
         """
         self.inbox = octets + self.inbox
 
+    def refuse(self, status: int) -> Refusal:
+        """Return the refusal, with this status, of the request that is under way."""
+        if self._pending is not None:
+            return Refusal(status, self._pending.request.method == b"HEAD")
+        return refuse(status, self.inbox)
+
     def _expect_content(self, head: Head) -> Incoming | None:
         limit = self._reader.limits.content_octets
         length = head.content_length
@@ -139,7 +145,7 @@ class Http1:
         if progress is Progress.UNFINISHED:
             return None
         if progress is Progress.MALFORMED:
-            return Refusal(400)
+            return self.refuse(400)
         request = self._pending
         if progress is Progress.TOO_LARGE:
             return request._replace(persists=False)

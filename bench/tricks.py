@@ -1,0 +1,214 @@
+"""What the tricks for speed alone are worth: ``.venv/bin/python bench/tricks.py``.
+
+Drives epollo with and without each of them in turn, so that what disturbs the machine disturbs both.
+Writes tricks.md and tricks.json; ``--help`` lists the options.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+from compare import describe_machine, stop
+from contest import Bench, compare_servers, say
+from measure import raise_descriptor_limit
+from report import format_spread, format_table
+from results import Figure, WorkloadResult, cpu_figure, summarize
+from servers import Order, Plan, Server, find_epollo, first_line, plan_epollo
+from workloads import WORKLOADS, Workload, compose_site, write_site
+
+HERE = Path(__file__).resolve().parent
+WITH, WITHOUT = "with", "without"
+
+
+class Trick(NamedTuple):
+    """A trick by its name in without.py, in words, and a workload that it is for."""
+
+    name: str
+    title: str
+    workload: Workload
+
+
+class Findings(TypedDict):
+    """A whole run; the workloads stand in the order of `TRICKS`."""
+
+    format: int
+    date: str
+    command: list[str]
+    machine: dict[str, str]
+    settings: dict[str, str]
+    workloads: list[WorkloadResult]
+
+
+def choose_workload(name: str) -> Workload:
+    return next(workload for workload in WORKLOADS if workload.name == name)
+
+
+def ask_for_octets(octets: int, *, is_always_another: bool) -> Workload:
+    """Return a workload of ranges of a content that is kept as a sealed file."""
+    first = 10_000
+    return Workload(
+        "ranges",
+        f"{octets:,} octets of 100 KiB, {'each another' if is_always_another else 'the same'}",
+        "100k.jpg",
+        fields=(("Range", f"bytes={first}-{first + octets - 1}"),),
+        status="206 Partial Content",
+        first=first,
+        last=first + octets,
+        script="ranges.lua" if is_always_another else "report.lua",
+    )
+
+
+_COPIED = "a range of up to 16 KiB of it is copied"
+TRICKS = (
+    Trick("sealed", "content from 64 KiB on is a sealed file", choose_workload("100k")),
+    Trick("copied", _COPIED, ask_for_octets(100, is_always_another=False)),
+    Trick("copied", _COPIED, ask_for_octets(100, is_always_another=True)),
+    Trick("copied", _COPIED, ask_for_octets(8_000, is_always_another=True)),
+    Trick("copied", _COPIED, ask_for_octets(15_000, is_always_another=True)),
+    Trick("copied", _COPIED, ask_for_octets(15_000, is_always_another=False)),
+)
+
+
+def plan_without(name: str) -> Callable[[Order], Plan]:
+    """Return how epollo is run without a trick."""
+
+    def plan(order: Order) -> Plan:
+        plain = plan_epollo(order)
+        start = [order.python, str(HERE / "without.py"), name]
+        return replace(plain, command=[*start, *plain.command[3:]])
+
+    return plan
+
+
+def measure_trick(bench: Bench, trick: Trick) -> WorkloadResult:
+    servers = [
+        Server(WITH, "with", find_epollo, plan_epollo),
+        Server(WITHOUT, "without", find_epollo, plan_without(trick.name)),
+    ]
+    say(f"{trick.name}: {trick.workload.title}")
+    return compare_servers(bench, servers, trick.workload)
+
+
+def evaluate_gain(workload: WorkloadResult) -> Figure | None:
+    """Return the CPU time with the trick over that without, None where one does not count.
+
+    It is taken within each round, and then summed up.
+    """
+    rounds = []
+    for name in (WITH, WITHOUT):
+        result = workload["servers"][name]
+        if result["wrong"] or not result["rounds"]:
+            return None
+        rounds.append([round_["cpu_per_request"] for round_ in result["rounds"]])
+    return summarize([ours / theirs for ours, theirs in zip(*rounds, strict=True)])
+
+
+def format_row(trick: Trick, workload: WorkloadResult) -> list[str]:
+    ratio = evaluate_gain(workload)
+    row = [trick.title, workload["title"]]
+    if ratio is None:
+        wrong = [result["wrong"] for result in workload["servers"].values()]
+        return [*row, "", "", f"not counted: {', '.join(filter(None, wrong))}"]
+    costs = [cpu_figure(workload["servers"][name]["rounds"]) for name in (WITH, WITHOUT)]
+    return [*row, *map(format_spread, (*costs, ratio))]
+
+
+def format_findings(findings: Findings) -> str:
+    """Return the whole report as Markdown."""
+    machine, settings = findings["machine"], findings["settings"]
+    method = (
+        f"{findings['date']}. {machine['processor']}, {machine['processors']} processors, "
+        f"{machine['kernel']}, Python {machine['python']}, load before {machine['load_before']}. "
+        f"{settings['rounds']} rounds of {settings['seconds']} s, with and without in turn within "
+        "each; medians, with the least and the most of the rounds. Ratios are taken within each "
+        "round: less than 1 is what the trick saves."
+    )
+    rows = [
+        format_row(trick, workload)
+        for trick, workload in zip(TRICKS, findings["workloads"], strict=True)
+    ]
+    head = ["CPU µs per request", "workload", "with", "without", "ratio"]
+    parts = [
+        "# The tricks for speed alone",
+        method,
+        f"`{' '.join(findings['command'])}`",
+        format_table(head, rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("--rounds", type=int, default=7, help="with and without each trick (default: 7)")
+    add("--seconds", type=int, default=2, help="of load in a round (default: 2)")
+    add("--out", type=Path, default=HERE / "results", help="folder for the results")
+    return parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, and write tricks.md and tricks.json."""
+    if first_line("wrk", "-v") is None:
+        sys.exit("wrk is not installed; Debian: apt-get install wrk")
+    rounds, seconds = max(1, arguments.rounds), max(1, arguments.seconds)
+    processors = sorted(os.sched_getaffinity(0))
+    is_pinned = len(processors) > 1
+    raise_descriptor_limit()
+    with tempfile.TemporaryDirectory(prefix="epollo-bench-") as scratch_name:
+        scratch = Path(scratch_name)
+        scratch.chmod(0o755)
+        bench = Bench(
+            site=compose_site(),
+            folder=scratch / "site",
+            scratch=scratch,
+            rounds=rounds,
+            seconds=seconds,
+            python=sys.executable,
+            peers=None,
+            server_processor=processors[0] if is_pinned else None,
+            load_processor=processors[1] if is_pinned else None,
+            is_quick=False,
+        )
+        write_site(bench.site, bench.folder)
+        say(f"about {len(TRICKS) * 2 * (rounds * (seconds + 0.2) + 1.5) / 60:.1f} minutes")
+        findings = Findings(
+            format=1,
+            date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            command=[
+                *["python", "bench/tricks.py", "--rounds"],
+                f"{rounds}",
+                "--seconds",
+                f"{seconds}",
+            ],
+            machine=describe_machine(),
+            settings={"rounds": str(rounds), "seconds": str(seconds)},
+            workloads=[measure_trick(bench, trick) for trick in TRICKS],
+        )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(findings, indent=1, ensure_ascii=False)
+    (arguments.out / "tricks.json").write_text(text + "\n")
+    (arguments.out / "tricks.md").write_text(format_findings(findings))
+    say(f"written: {arguments.out / 'tricks.md'}")
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    try:
+        run(parse_arguments())
+    except KeyboardInterrupt:
+        sys.exit("stopped; nothing is written")
+
+
+if __name__ == "__main__":
+    main()

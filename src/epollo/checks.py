@@ -1,0 +1,60 @@
+"""What can be known to be wrong with settings before a socket is opened.
+
+An operator who mistyped a folder is to be told so, also where the port is taken. The order is that of
+`_CHECKS`: what is served, then for which peers, as which user, under which restriction, with which log.
+A check only looks: it gives up no right and leaves nothing open.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from epollo.access_log import check_destination
+from epollo.connections.proxied import parse_networks
+from epollo.errors import OperatorError
+from epollo.linux.confinement import require_landlock
+from epollo.linux.privileges import require_root, resolve_identity
+from epollo.settings import Settings
+from epollo.site.folder import open_root
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise `OperatorError` for the first mistake; it names the setting."""
+    for name, check in _CHECKS:
+        try:
+            check(settings)
+        except OperatorError as mistake:
+            raise OperatorError(str(mistake), name) from None
+
+
+def _check_root(settings: Settings) -> None:
+    path = os.fspath(settings.root)
+    os.close(open_root(path, path))
+
+
+def _check_proxies(settings: Settings) -> None:
+    parse_networks(settings.proxies)
+
+
+def _check_user(settings: Settings) -> None:
+    if settings.user:
+        require_root(resolve_identity(settings.user))
+
+
+def _check_sandbox(settings: Settings) -> None:
+    if settings.sandbox == "on":
+        require_landlock()
+
+
+def _check_access_log(settings: Settings) -> None:
+    if settings.access_log:
+        check_destination(settings.access_log)
+
+
+_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
+    ("root", _check_root),
+    ("proxies", _check_proxies),
+    ("user", _check_user),
+    ("sandbox", _check_sandbox),
+    ("access_log", _check_access_log),
+)

@@ -1,0 +1,25 @@
+"""The field Cache-Control: whether a client may use an answer again, and when it asks (RFC 9111)."""
+
+import re
+from typing import Final
+
+from epollo.http.grammar import QUOTED_STRING, TOKEN, parse_list
+from epollo.http.message import FieldLine
+
+NO_CACHE: Final = b"no-cache"
+"""A client may keep the answer, and asks before each use whether it is current (section 5.2.2.4)."""
+NO_CACHE_FIELD: Final[FieldLine] = (b"Cache-Control", NO_CACHE)
+IMMUTABLE: Final = b"public, max-age=31536000, immutable"
+"""A client may use the answer for a year and asks for it at no reload (RFC 8246 section 2)."""
+
+# Cache-Control   = #cache-directive                                 RFC 9111 section 5.2
+# cache-directive = token [ "=" ( token / quoted-string ) ]
+_DIRECTIVE: Final = re.compile(
+    rb"%b(?:=(?:%b|%b))?" % (TOKEN.pattern, TOKEN.pattern, QUOTED_STRING.pattern)
+)
+
+
+def is_cache_control(value: bytes) -> bool:
+    """Return whether the octets are a valid value of Cache-Control with at least one directive."""
+    directives = parse_list(value)
+    return bool(directives) and all(map(_DIRECTIVE.fullmatch, directives))

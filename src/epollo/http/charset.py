@@ -1,0 +1,100 @@
+"""Whether text may be announced as UTF-8: a charset parameter goes before what the text itself says.
+
+Facts: a browser believes Content-Type before a ``<meta>``, an XML declaration or an ``@charset`` rule
+(WHATWG Encoding; RFC 7303 section 3; CSS Syntax section 3.2), and shows what is no UTF-8 as rubbish.
+Decision: the parameter is given to what is UTF-8 and does not itself name another encoding; the rest says
+for itself what it is.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable
+from typing import Final
+
+UTF_8: Final = b"; charset=utf-8"
+
+DECLARATION_OCTETS: Final = 4096
+"""A declaration is looked for this far; HTML asks for one within the first 1,024 octets."""
+
+# The labels of UTF-8 (WHATWG Encoding section 4.2). A page cannot say in ASCII that it is UTF-16, which
+# HTML therefore reads as UTF-8.
+_LABELS: Final = frozenset(
+    (
+        *(b"utf-8", b"utf8", b"unicode-1-1-utf-8", b"unicode11utf8", b"unicode20utf8"),
+        *(b"x-unicode20utf8", b"utf-16", b"utf-16le", b"utf-16be"),
+    )
+)
+_LABEL: Final = rb"[\"']?[\t\n\f\r ]*([^\"'\t\n\f\r />;?]+)"
+_COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_META: Final = re.compile(rb"<meta(?=[\t\n\f\r /])([^>]*)", re.IGNORECASE)
+_META_CONTENT: Final = re.compile(
+    rb"content[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"[^\"]*\"|'[^']*')", re.IGNORECASE
+)
+_META_CHARSET: Final = re.compile(
+    rb"[\t\n\f\r /;\"']charset[\t\n\f\r ]*=[\t\n\f\r ]*" + _LABEL, re.IGNORECASE
+)
+_XML: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?<\?xml[\t\n\r ][^>]*?encoding[\t\n\r ]*=[\t\n\r ]*" + _LABEL, re.IGNORECASE
+)
+_CSS: Final = re.compile(rb'@charset "([^"]*)";')
+
+# Octets of text that is no UTF-8 although it could be: NUL is in UTF-16, ESC $ begins the double-octet
+# sets of ISO 2022 (RFC 1468), which are made of ASCII.
+_FOREIGN: Final = re.compile(rb"\0|\x1b\$")
+
+
+def find_declared_charset(media_type: bytes, head: bytes) -> bytes | None:
+    """Return the encoding that the beginning of a text names, in lower case; None where it names none.
+
+    ``media_type`` has no parameters. Of HTML, XML and CSS alone it is known how they do it.
+    """
+    head = head[:DECLARATION_OCTETS]
+    found = None
+    if media_type == b"text/html":
+        # XHTML that is sent as HTML may have both; browsers look at either.
+        found = _XML.match(head) or _find_meta(_COMMENT.sub(b"", head))
+    elif media_type.endswith((b"/xml", b"+xml")):
+        found = _XML.match(head)
+    elif media_type == b"text/css":
+        found = _CSS.match(head)
+    return None if found is None else found[1].strip().lower()
+
+
+def _find_meta(head: bytes) -> re.Match[bytes] | None:
+    for element in _META.finditer(head):
+        attributes = element[1]
+        if b"http-equiv" not in attributes.lower():
+            # What a description says of charsets is none.
+            attributes = _META_CONTENT.sub(b"", attributes)
+        found = _META_CHARSET.search(attributes)
+        if found is not None:
+            return found
+    return None
+
+
+def is_announced_as_utf8(media_type: bytes, pieces: Iterable[bytes]) -> bool:
+    """Return whether text, which comes in pieces, is UTF-8 and names no other encoding.
+
+    ``media_type`` has no parameters; the first piece holds the declaration.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    is_first = True
+    tail = b""
+    for piece in pieces:
+        if is_first:
+            is_first = False
+            declared = find_declared_charset(media_type, piece)
+            if declared is not None and declared not in _LABELS:
+                return False
+        if _FOREIGN.search(tail + piece[:1]) or _FOREIGN.search(piece):
+            return False
+        tail = piece[-1:]
+        try:
+            decoder.decode(piece)
+        except UnicodeDecodeError:
+            return False
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,39 @@
+"""A signal when a descriptor becomes ready (fcntl(2), O_ASYNC), which costs no system call to notice.
+
+Facts: the kernel sends SIGIO before the call that made the descriptor ready returns to its caller. What
+that caller sends afterwards reaches a socket later, so the call that receives it finds the signal pending
+and runs the handler before it returns (signal(7)). The interpreter runs ours between that call and
+whatever uses its result.
+Decision: the signal goes to the thread that receives (F_SETOWN_EX), not to any of the process.
+Price: a change interrupts the wait for readiness, which the interpreter begins again (PEP 475).
+"""
+
+import fcntl
+import os
+import signal
+import struct
+import threading
+from collections.abc import Callable
+from typing import Final
+
+# asm-generic/fcntl.h; the fcntl module does not name them.
+_F_SETOWN_EX: Final = 15
+_F_OWNER_TID: Final = 0
+
+
+def signal_readiness(descriptor: int, call: Callable[[], None]) -> bool:
+    """Have the main thread make a call when the descriptor becomes ready, in the middle of anything.
+
+    For the main thread only. Returns whether the kernel can do this for the descriptor. Closing the
+    descriptor ends it; the handler of the signal stays.
+    """
+    signal.signal(signal.SIGIO, lambda _number, _frame: call())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})
+    owner = struct.pack("ii", _F_OWNER_TID, threading.get_native_id())
+    try:
+        fcntl.fcntl(descriptor, _F_SETOWN_EX, owner)
+        status = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, status | os.O_ASYNC)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""The settings file: options in TOML, and where each stands, so that a mistake can name its place."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from epollo.arguments import find_near
+from epollo.errors import OperatorError
+from epollo.settings import Option, list_options
+
+
+class SettingsFile(NamedTuple):
+    """What a file says: settings by their names in `Settings`, as they stand there."""
+
+    path: Path
+    text: str
+    values: dict[str, Any]
+
+    def find_place(self, name: str) -> str:
+        """Return the file, the line and the key of one of the settings."""
+        return _find_place(self.path, self.text, find_key(list_options()[name][0]))
+
+
+def read_settings_file(path: Path) -> SettingsFile:
+    """Return the settings that a TOML file holds.
+
+    Its keys are the options' long names, without the dashes in front. Types are checked here, ranges
+    and choices where the command line's are. Raises `OperatorError`, which names the file, the line and
+    the key.
+    """
+    text = _read_text(path)
+    table = _parse(path, text)
+    known = {
+        find_key(option): (name, option, default)
+        for name, (option, default) in list_options().items()
+    }
+    settings = {}
+    for key, value in table.items():
+        if key not in known:
+            place = _find_place(path, text, key, is_shown=False)
+            near = find_near(key, known)
+            meant = (
+                f"is {' or '.join(near)} meant?" if near else "epollo --help lists what there is"
+            )
+            raise OperatorError(f"{place}: there is no setting {key}; {meant}")
+        name, option, default = known[key]
+        if name == "workers" and type(value) is int:
+            value = str(value)  # noqa: PLW2901 - a number in the file, a word on the command line
+        if reason := _find_mistake(value, option, default):
+            raise OperatorError(f"{_find_place(path, text, key, is_shown=False)}: {key} {reason}")
+        settings[name] = value
+    return SettingsFile(path, text, settings)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise OperatorError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        # tomllib.loads wants the line ends of a text.
+        return octets.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise OperatorError(f"{path}:{line}: this is not TOML: it is not UTF-8") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:
+        reason = str(error)
+    except RecursionError:
+        raise OperatorError(f"{path}: this is not TOML: it is nested too deeply") from None
+    reason, found, at = reason.partition(" (at ")
+    number = re.match(r"line (\d+), column (\d+)", at)
+    # Otherwise it is at the end of the document.
+    line = int(number[1]) if number else len(text.rstrip("\n").split("\n"))
+    column = f" at column {number[2]}" if number else " at the end" if found else ""
+    key = _find_key_before(text, line)
+    shown = f", key {key}" if key else ""
+    raise OperatorError(f"{path}:{line}{shown}: this is not TOML: {reason}{column}")
+
+
+def _find_mistake(value: object, option: Option, default: object) -> str:
+    """Return what is wrong with the type of a value; nothing where it is right."""
+    kinds: tuple[type, ...] = _KINDS.get(type(default), (str,))
+    is_quantity = option.unit.partition("/")[0] in {"octets", "seconds"}
+    if type(value) not in kinds and not (is_quantity and type(value) is str):
+        also = _ALSO[option.unit.partition("/")[0]] if is_quantity else ""
+        return f"is to be {_NAMES_OF_TYPES[kinds[0]]}{also}"
+    if value == "":
+        return "is empty"
+    if isinstance(value, str) and "\0" in value:
+        return "has a NUL in it, which no name may have"
+    return ""
+
+
+_KINDS: Final[dict[type, tuple[type, ...]]] = {bool: (bool,), int: (int,), float: (float, int)}
+_NAMES_OF_TYPES: Final[dict[type, str]] = {
+    bool: "true or false",
+    int: "a number without a fraction",
+    float: "a number",
+    str: "a text in quotation marks",
+}
+_ALSO: Final = {"octets": ", or a size such as '64k'", "seconds": ", or a duration such as '10s'"}
+
+
+def find_key(option: Option) -> str:
+    """Return the key of an option: its long name without dashes."""
+    long = next(flag for flag in option.flags if flag.startswith("--"))
+    return long.partition("/")[0].removeprefix("--")
+
+
+_KEY: Final = re.compile(
+    r"""[ \t]*\[{0,2}[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([A-Za-z0-9_-]+))[ \t]*[=.\]]"""
+)
+
+
+def _read_key(line: str) -> str | None:
+    found = _KEY.match(line)
+    return None if found is None else found[1] or found[2] or found[3]
+
+
+def _find_key_before(text: str, line: int) -> str | None:
+    """Return the last key in the text down to a line."""
+    keys = [key for each in text.split("\n")[:line] if (key := _read_key(each))]
+    return keys[-1] if keys else None
+
+
+def _find_place(path: Path, text: str, key: str, *, is_shown: bool = True) -> str:
+    """Return the file and the line where a key of the outermost table stands, and the key.
+
+    A line within a text of several lines may look like one with a key: what is before it is no TOML
+    then.
+    """
+    shown = f": {key}" if is_shown else ""
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        if _read_key(line) == key and _is_toml("\n".join(lines[:index])):
+            return f"{path}:{index + 1}{shown}"
+    return f"{path}{shown}"
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""Strong entity tags: from the content of a file, or from its version until that has been read."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable
+from typing import Final
+
+from epollo.http.validators import EntityTag
+from epollo.site.version import Version
+
+_DIGEST_OCTETS: Final = 12
+
+
+class ContentTagger:
+    """Makes the entity tag of content that comes in parts: 96 bits of its BLAKE2b hash."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, content: bytes = b"") -> None:
+        self._hash = hashlib.blake2b(content, digest_size=_DIGEST_OCTETS)
+
+    def add(self, content: bytes | memoryview) -> None:
+        """Go on with the next part."""
+        self._hash.update(content)
+
+    def tag(self) -> EntityTag:
+        """Return the tag of all that was added."""
+        return EntityTag(b'"%b"' % base64.urlsafe_b64encode(self._hash.digest()), is_weak=False)
+
+
+def tag_content(content: bytes) -> EntityTag:
+    """Return the entity tag of content, the same wherever it is served."""
+    return ContentTagger(content).tag()
+
+
+def tag_pieces(pieces: Iterable[bytes]) -> EntityTag:
+    """Return the entity tag of content that comes in pieces."""
+    tagger = ContentTagger()
+    for piece in pieces:
+        tagger.add(piece)
+    return tagger.tag()
+
+
+def tag_version(version: Version, *, may_be_taken: bool) -> EntityTag:
+    """Return an entity tag for content that was not read through yet.
+
+    The time at which the inode changed is in it because, unlike that of the content, no process can set
+    it: a copy in place that sets the old time again (``rsync --inplace --times``) is another version.
+    Two contents may have even this time in common while a write is under way, and within a tick of the
+    file system's clock (before Linux 6.13, multigrain-ts.rst). With ``may_be_taken`` a random number is
+    added, which no other tag has.
+    """
+    parts = [b"%x" % number for number in version]
+    if may_be_taken:
+        parts.append(os.urandom(8).hex().encode())
+    return EntityTag(b'"%b"' % b"-".join(parts), is_weak=False)

@@ -1,0 +1,181 @@
+"""Codings of files that are too large to be kept: asked for, and taken over when they are made.
+
+What is made in the background comes back by a call in the loop. A change that happened before is looked
+for first, so that nothing is added to a version that has ended.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from epollo.http.message import FileSegment
+from epollo.http.validators import EntityTag
+from epollo.site.codings import CODINGS, Coding
+from epollo.site.compressor import Compressor
+from epollo.site.file_task import FileTask
+from epollo.site.media_types import announce_utf8, select_media_type
+from epollo.site.open_files import SharedFile
+from epollo.site.pieces import FileContent
+from epollo.site.promise import Promise
+from epollo.site.representation import Edition, Representation, keep_sealed
+from epollo.site.resolve import Edge, Names
+from epollo.site.sealed import SealedOctets
+from epollo.site.watch import Watch
+
+OpenContent: TypeAlias = Callable[[Names], tuple[FileContent | None, tuple[Edge, ...]]]
+"""Opens what stands at a path; None where that is no file. The edges are what the walk rested on."""
+
+
+class Codable(Protocol):
+    """A resource, as `FileCodings` sees it."""
+
+    names: Names
+    edition: Edition | None
+    is_current: bool
+    is_offered: bool
+    sidecars: "dict[bytes, Sidecar]"
+
+
+class Sidecar:
+    """The name of a sidecar file of a resource that is not kept, and the file where it is used.
+
+    It depends on names by itself: who writes to it does not write to the file beside it.
+    """
+
+    __slots__ = ("edges", "file", "resource")
+
+    def __init__(self, resource: Codable, edges: tuple[Edge, ...]) -> None:
+        self.resource = resource
+        self.edges = edges
+        self.file: SharedFile | None = None
+
+    def note_write(self) -> None:
+        """Take in that the name of the file was told to be written to."""
+        if self.file is not None:
+            self.file.promise.note_write()
+
+
+class FileCodings:
+    """The codings of the large files of a catalogue.
+
+    ``promise`` returns what is promised of an open file. ``grow`` counts octets that are kept for a
+    resource, ``on_change`` is called when there is something better to answer with.
+    ``coded_octets_limit`` is how long a coding may be to be kept.
+    """
+
+    def __init__(
+        self,
+        open_content: OpenContent,
+        promise: Callable[[int], Promise],
+        watch: Watch | None,
+        *,
+        report: Callable[[str], None],
+        grow: Callable[[Names, int], None],
+        on_change: Callable[[], None],
+        coded_octets_limit: int,
+    ) -> None:
+        self._open_content = open_content
+        self._promise = promise
+        self._watch = watch
+        self._report = report
+        self._grow = grow
+        self._on_change = on_change
+        self._coded_octets_limit = coded_octets_limit
+
+    def offer(self, resource: Codable, edition: Edition, compressor: Compressor) -> None:
+        """Have codings made of a file, and its sidecar files looked at, once."""
+        if not compressor.has_room_for_file():
+            return
+        content, _ = self._open_content(resource.names)
+        if content is None or content.version != edition.version:
+            # It has ended, which is for the next look at it to find, or there is no descriptor.
+            return
+        media_type = edition.media_type
+        is_text = announce_utf8(media_type) == select_media_type(resource.names[-1])
+        resource.is_offered = compressor.add_file(
+            FileTask(
+                content,
+                self._open_sidecars(resource),
+                media_type.value if is_text else None,
+                self._coded_octets_limit,
+                lambda: resource.is_current,
+                lambda: self._announce_utf8(resource),
+                lambda coding, coded, tag: self._add(resource, coding, coded, tag),
+                lambda coding, sidecar, tag: self._use(resource, coding, sidecar, tag),
+                lambda suffix, reason: self.refuse(resource, suffix, reason),
+            )
+        )
+
+    def forget(self, resource: Codable) -> None:
+        """Let go of the sidecar files of a resource that has ended."""
+        if self._watch is not None:
+            for sidecar in resource.sidecars.values():
+                self._watch.forget(sidecar)
+
+    def refuse(self, resource: Codable, suffix: bytes, reason: str) -> None:
+        """Tell of a sidecar file that cannot be used."""
+        if resource.is_current:
+            name = os.fsdecode(b"/".join(resource.names) + suffix)
+            self._report(f"{name} {reason}; it is not used")
+
+    def _open_sidecars(self, resource: Codable) -> dict[bytes, FileContent]:
+        found = {}
+        for coding in CODINGS:
+            content, edges = self._open_content(name_sidecar(resource.names, coding))
+            resource.sidecars[coding.name] = sidecar = Sidecar(resource, edges)
+            if self._watch is not None:
+                self._watch.depend(sidecar)
+            if content is not None:
+                found[coding.name] = content
+        return found
+
+    def _find_edition(self, resource: Codable) -> Edition | None:
+        """Return the edition of a resource, None where that is not what it was any more."""
+        if self._watch is not None:
+            self._watch.on_ready(0)
+        return resource.edition if resource.is_current else None
+
+    def _announce_utf8(self, resource: Codable) -> None:
+        edition = self._find_edition(resource)
+        if edition is not None:
+            edition.media_type = announce_utf8(edition.media_type)
+            self._on_change()
+
+    def _add(
+        self, resource: Codable, coding: bytes, coded: SealedOctets, entity_tag: EntityTag
+    ) -> None:
+        """Add a coding that was made."""
+        edition = self._find_edition(resource)
+        if edition is not None:
+            before = edition.lengths.get(coding, 0)
+            edition.add(coding, keep_sealed(coded, entity_tag))
+            self._grow(resource.names, coded.length - before)
+            self._on_change()
+
+    def _use(
+        self, resource: Codable, coding: bytes, content: FileContent, entity_tag: EntityTag
+    ) -> None:
+        """Send a sidecar file from where it stands."""
+        edition = self._find_edition(resource)
+        if edition is None or not SharedFile.may_have_more():
+            return
+        descriptor = content.take_descriptor()
+        try:
+            promise = self._promise(descriptor)
+        except OSError:
+            os.close(descriptor)
+            return
+        sidecar = resource.sidecars[coding]
+        sidecar.file = SharedFile(descriptor, promise)
+        if promise.seen != content.version:
+            # Another content than the one that was read through.
+            sidecar.file = None
+            return
+        whole = FileSegment(sidecar.file, 0, content.length)
+        edition.add(coding, Representation(whole, content.length, entity_tag))
+        self._on_change()
+
+
+def name_sidecar(names: Names, coding: Coding) -> Names:
+    """Return the path of the sidecar file of a coding."""
+    return (*names[:-1], names[-1] + coding.suffix)

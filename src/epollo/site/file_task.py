@@ -1,0 +1,162 @@
+"""What is made in the background of a file that is too large to be kept: its codings, its charset.
+
+The file is read piece by piece, and what is made of it goes into a sealed file in memory, so that little
+else is held. A sidecar file is read through once and then sent from its place, as the file itself is.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
+
+from epollo.http.charset import is_announced_as_utf8
+from epollo.http.validators import EntityTag
+from epollo.site.codings import (
+    CODED_OCTETS_LIMIT,
+    CODINGS,
+    LARGE_OCTETS,
+    Coding,
+    encode_pieces,
+    worthwhile_octets,
+)
+from epollo.site.entity_tags import tag_pieces
+from epollo.site.pieces import FileContent, Readable, read_pieces
+from epollo.site.sealed import SealedOctets, seal
+from epollo.site.sidecars import find_fault
+from epollo.site.zstd import ZstdError
+
+GiveWay: TypeAlias = Callable[[], None]
+HandOn: TypeAlias = Callable[[Callable[[], None]], None]
+
+
+class UnwantedError(Exception):
+    """What is being made is of no use any more, or too long to be kept."""
+
+
+class FileTask(NamedTuple):
+    """A file to be coded.
+
+    ``sidecars`` are open files beside it that claim to be a coding of it, by name of the coding.
+    ``text_type`` is the media type of text whose charset is to be found, ``coded_octets_limit`` how long
+    a coding may be to be kept. ``is_wanted`` returns whether the result is still of use. ``announce`` is
+    called where the text is UTF-8, ``done`` with the name of a coding and its octets, ``use`` with the
+    name of a coding whose sidecar clients can read, ``refuse`` with the suffix of another and the reason.
+    """
+
+    content: FileContent
+    sidecars: Mapping[bytes, FileContent]
+    text_type: bytes | None
+    coded_octets_limit: int
+    is_wanted: Callable[[], bool]
+    announce: Callable[[], None]
+    done: Callable[[bytes, SealedOctets, EntityTag], None]
+    use: Callable[[bytes, FileContent, EntityTag], None]
+    refuse: Callable[[bytes, str], None]
+
+    def run(self, give_way: GiveWay, hand_on: HandOn) -> dict[bytes, int]:
+        """Make all codings, and return of those that could be made better how long they may be then.
+
+        ``give_way`` is called between two pieces, ``hand_on`` with what is done.
+        """
+        with _suppress_what_ends_it():
+            self._find_charset(give_way, hand_on)
+        made: dict[bytes, int] = {}
+        for coding in CODINGS:
+            with _suppress_what_ends_it():
+                if not self._use_sidecar(coding, give_way, hand_on):
+                    limit = min(worthwhile_octets(self.content.length), self.coded_octets_limit)
+                    made[coding.name] = limit
+                    level = coding.effort.large
+                    made[coding.name] = self._code(coding, level, limit, give_way, hand_on) - 1
+        return made if self.content.length < LARGE_OCTETS else {}
+
+    def improve(self, limits: Mapping[bytes, int], give_way: GiveWay, hand_on: HandOn) -> None:
+        """Make codings as small as can be, where that is no longer than their limits."""
+        for coding in CODINGS:
+            if coding.name in limits:
+                with _suppress_what_ends_it():
+                    level = coding.effort.best
+                    self._code(coding, level, limits[coding.name], give_way, hand_on)
+
+    def _find_charset(self, give_way: GiveWay, hand_on: HandOn) -> None:
+        if self.text_type is None:
+            return
+        attentive = _Attentive(self.content, self.is_wanted, give_way)
+        is_utf8 = is_announced_as_utf8(self.text_type, read_pieces(attentive))
+        if is_utf8 and self.content.is_unchanged():
+            hand_on(self.announce)
+
+    def _use_sidecar(self, coding: Coding, give_way: GiveWay, hand_on: HandOn) -> bool:
+        """Use the sidecar of a coding if clients can read it; return whether it is used."""
+        sidecar = self.sidecars.get(coding.name)
+        if sidecar is None:
+            return False
+        attentive = _Attentive(sidecar, self.is_wanted, give_way)
+        fault = find_fault(coding, attentive, self.content)
+        if not (self.content.is_unchanged() and sidecar.is_unchanged()):
+            raise UnwantedError
+        if fault is not None:
+            hand_on(lambda: self.refuse(coding.suffix, fault))
+            return False
+        entity_tag = tag_pieces(read_pieces(attentive))
+        if not sidecar.is_unchanged():
+            raise UnwantedError
+        hand_on(lambda: self.use(coding.name, sidecar, entity_tag))
+        return True
+
+    def _code(
+        self, coding: Coding, level: int, limit: int, give_way: GiveWay, hand_on: HandOn
+    ) -> int:
+        """Make a coding and hand it on; return how long it is.
+
+        Raise `UnwantedError` where it is of no use: longer than the limit, or of another version.
+        """
+        octets = self.content.length
+        if octets > CODED_OCTETS_LIMIT or not self.is_wanted():
+            raise UnwantedError
+        attentive = _Attentive(self.content, self.is_wanted, give_way)
+        coded = encode_pieces(coding, level, octets, read_pieces(attentive))
+        sealed = seal(_limit(coded, limit))
+        if attentive.read_to != octets or not self.content.is_unchanged():
+            raise UnwantedError
+        entity_tag = tag_pieces(read_pieces(sealed))
+        # Of what is handed on nothing is known here any more but its length.
+        length = sealed.length
+        hand_on(lambda: self.done(coding.name, sealed, entity_tag))
+        return length
+
+
+def _suppress_what_ends_it() -> contextlib.suppress:
+    """Go on with the next coding where one came to nothing.
+
+    `AttributeError`: this Python was made without memfd_create. `ZstdError`: the file was cut off.
+    """
+    return contextlib.suppress(UnwantedError, OSError, AttributeError, ZstdError)
+
+
+class _Attentive:
+    """Content that is read as long as it is wanted, and gives way before each piece."""
+
+    def __init__(self, content: Readable, is_wanted: Callable[[], bool], give_way: GiveWay) -> None:
+        self._content = content
+        self._is_wanted = is_wanted
+        self._give_way = give_way
+        self.length = content.length
+        self.read_to = 0
+
+    def read(self, offset: int, octets: int) -> bytes:
+        """Return octets; raise `UnwantedError` where they are of no use any more."""
+        self._give_way()
+        if not self._is_wanted():
+            raise UnwantedError
+        piece = self._content.read(offset, octets)
+        self.read_to = max(self.read_to, offset + len(piece))
+        return piece
+
+
+def _limit(pieces: Iterator[bytes], octets: int) -> Iterator[bytes]:
+    """Yield the pieces; raise `UnwantedError` where they are more octets together."""
+    for piece in pieces:
+        octets -= len(piece)
+        if octets < 0:
+            raise UnwantedError
+        yield piece

@@ -1,0 +1,69 @@
+"""What is mounted: a mount over a folder changes what stands there, and inotify tells nothing of it.
+
+The kernel marks /proc/self/mountinfo when anything is mounted or unmounted, until the next look
+(proc_pid_mountinfo(5)), and has it readable at all times, which is of no use in a loop. So it stands in
+an epoll of its own that asks for the mark alone, and that is readable when the mark has come. The look
+of the loop at that epoll takes the mark away: to be called at all is the news.
+"""
+
+import math
+import os
+import select
+from collections.abc import Callable
+
+from epollo.errors import describe_fault
+
+
+class Mounts:
+    """The handler that calls ``on_change`` when something was mounted or unmounted.
+
+    It has to be made before the process gives up the right to open the file.
+    """
+
+    __slots__ = ("_epoll", "_mountinfo", "_report", "deadline", "descriptor", "on_change")
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        """Raise `OSError` where there is no /proc."""
+        self._report = report
+        self.deadline: float = math.inf
+        self.on_change: Callable[[], None] = _do_nothing
+        self._mountinfo = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        self._epoll = select.epoll()
+        self._epoll.register(self._mountinfo, select.EPOLLPRI)
+        self.descriptor: int = self._epoll.fileno()
+
+    def on_ready(self, events: int) -> None:
+        """Act on a mount; without events, look whether there was one."""
+        if events:
+            self.on_change()
+        else:
+            self.look()
+
+    def look(self) -> None:
+        """Act on a mount, if there was one; for where no poller tells."""
+        if self._epoll.poll(0):
+            self.on_change()
+
+    def on_deadline(self) -> None:
+        """Nothing here waits for an instant."""
+
+    def on_fault(self, fault: Exception) -> None:
+        """Say so after a bug of ours."""
+        self._report(describe_fault(fault))
+
+    def close(self) -> None:
+        """Look no more."""
+        self._epoll.close()
+        os.close(self._mountinfo)
+
+
+def open_mounts(report: Callable[[str], None]) -> Mounts | None:
+    """Return what tells of mounts; None without /proc, where a mount is seen within a second."""
+    try:
+        return Mounts(report)
+    except OSError:
+        return None
+
+
+def _do_nothing() -> None:
+    """Nothing depends on mounts yet."""

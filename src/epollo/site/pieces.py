@@ -1,0 +1,75 @@
+"""Content that is read piece by piece: held in memory, or in an open file of one version."""
+
+import os
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from epollo.site.version import Version, version_of
+
+PIECE_OCTETS: Final = 256 * 1024
+
+
+class Readable(Protocol):
+    """Content of a known length, in octets."""
+
+    @property
+    def length(self) -> int:
+        """How many octets there are."""
+
+    def read(self, offset: int, octets: int) -> bytes:
+        """Return the octets from an offset on, fewer where there are no more."""
+
+
+class HeldContent:
+    """Content that is in memory as a whole."""
+
+    __slots__ = ("length", "octets")
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+        self.length = len(octets)
+
+    def read(self, offset: int, octets: int) -> bytes:
+        """Return the octets from an offset on, fewer where there are no more."""
+        if not offset and octets >= self.length:
+            return self.octets
+        return self.octets[offset : offset + octets]
+
+
+class FileContent:
+    """The content of one version of a file; it closes the descriptor unless that is taken from it."""
+
+    __slots__ = ("_descriptor", "length", "version")
+
+    def __init__(self, descriptor: int, version: Version) -> None:
+        self._descriptor = descriptor
+        self.version = version
+        self.length = version.octets
+
+    def read(self, offset: int, octets: int) -> bytes:
+        """Return the octets from an offset on, fewer where there are no more; raise `OSError`."""
+        return os.pread(self._descriptor, octets, offset)
+
+    def is_unchanged(self) -> bool:
+        """Return whether the file is still the version that it was opened as."""
+        try:
+            return version_of(os.fstat(self._descriptor)) == self.version
+        except OSError:
+            return False
+
+    def take_descriptor(self) -> int:
+        """Return the descriptor, which from now on is the caller's to close."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+def read_pieces(content: Readable) -> Iterator[bytes]:
+    """Yield the content in pieces of bounded length, in their order."""
+    offset = 0
+    while piece := content.read(offset, PIECE_OCTETS):
+        yield piece
+        offset += len(piece)

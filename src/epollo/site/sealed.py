@@ -1,0 +1,55 @@
+"""Octets in memory as a file without a name that nobody can change any more (memfd_create(2))."""
+
+import fcntl
+import os
+from collections.abc import Iterable
+from typing import Final
+
+_SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+class SealedOctets:
+    """Such a file; it closes the descriptor unless that is taken from it. ``length`` is octets."""
+
+    __slots__ = ("_descriptor", "length")
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+
+    def append(self, octets: bytes) -> None:
+        """Write octets behind the others, before the file is sealed; raise `OSError`."""
+        view = memoryview(octets)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self.length += len(octets)
+
+    def seal(self) -> None:
+        """Let nothing change the file from now on."""
+        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
+
+    def read(self, offset: int, octets: int) -> bytes:
+        """Return the octets from an offset on, fewer where there are no more."""
+        return os.pread(self._descriptor, octets, offset)
+
+    def take_descriptor(self) -> int:
+        """Return the descriptor, which from now on is the caller's to close."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
+
+    def __del__(self) -> None:
+        if getattr(self, "_descriptor", -1) >= 0:
+            os.close(self._descriptor)
+
+
+def seal(pieces: Iterable[bytes]) -> SealedOctets:
+    """Return the pieces as one sealed file.
+
+    Raises `OSError` where the system has no descriptor, no memory or no such files, and what the
+    pieces raise.
+    """
+    sealed = SealedOctets()
+    for piece in pieces:
+        sealed.append(piece)
+    sealed.seal()
+    return sealed

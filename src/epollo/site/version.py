@@ -1,0 +1,39 @@
+"""What tells one version of a file from another without reading it."""
+
+import os
+from typing import Final, NamedTuple
+
+COARSEST_TICK_NS: Final = 2_000_000_000
+"""File systems count time in ticks, of up to two seconds (FAT)."""
+
+_1980_SECONDS: Final = 315_532_800
+_DATES_OF_PACKERS: Final = frozenset((0, 1, _1980_SECONDS, _1980_SECONDS + 1))
+"""What tools set that make the same package of the same files: the epoch (OSTree, tar), a second later
+(Nix, Flatpak), and the first two seconds that zip knows (buildpacks set the second one)."""
+
+
+class Version(NamedTuple):
+    """A version of a file, as stat(2) shows it."""
+
+    device: int
+    inode: int
+    octets: int
+    modified_ns: int
+    changed_ns: int
+
+
+def version_of(status: os.stat_result) -> Version:
+    """Return the version that a status shows."""
+    return Version(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
+
+
+def date_of(version: Version) -> int | None:
+    """Return the second (since 1970) in which a file was last modified; None where its time says nothing.
+
+    Of two contents under one name both would have the date that a packer sets, and a client that asks
+    with it would keep the former one. No file is older than the epoch.
+    """
+    seconds = version.modified_ns // 1_000_000_000
+    return None if seconds < 0 or seconds in _DATES_OF_PACKERS else seconds

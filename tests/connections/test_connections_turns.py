@@ -1,0 +1,167 @@
+"""What one turn of a connection does and leaves: when it looks for changes, and until when it waits."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from connections.in_process import InProcess, Peer
+from epollo.connections.connection import RECEIVE_OCTETS
+from epollo.connections.service import Timeouts
+from epollo.http.message import Request, Response
+from loop.hand_clock import HandClock
+from properties.answers import read_answers
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+TIMEOUTS = Timeouts(head=10, idle=75, send=30, linger=2)
+
+
+class ChangingSite:
+    """A site that learns of a change only when it is told to look."""
+
+    def __init__(self) -> None:
+        self.truth = 0
+        self.known = 0
+        self.asked = 0
+        self.looks = 0
+
+    def look(self) -> None:
+        self.looks += 1
+        self.known = self.truth
+
+    def __call__(self, request: Request) -> Response:  # noqa: ARG002
+        self.asked += 1
+        content = b"version %d" % self.known
+        return Response(
+            200, ((b"Content-Length", b"%d" % len(content)),), (content,), is_recallable=True
+        )
+
+
+@pytest.fixture
+def site() -> ChangingSite:
+    return ChangingSite()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(params=["busy", "select", "poll", "epoll"])
+def harness(
+    request: pytest.FixtureRequest, site: ChangingSite, clock: HandClock
+) -> Iterator[InProcess]:
+    with InProcess(site, poller_name=request.param, clock=clock, timeouts=TIMEOUTS) as harness:
+        yield harness
+        assert not harness.reports
+
+
+def answers(peer: Peer) -> list[bytes]:
+    """Take and return the contents of the answers so far."""
+    octets = bytes(peer.received)
+    peer.received.clear()
+    return [answer.content for answer in read_answers(octets)]
+
+
+def ask(harness: InProcess, peer: Peer, octets: bytes) -> list[bytes]:
+    peer.send(octets)
+    harness.settle(peer)
+    return answers(peer)
+
+
+def test_a_connection_whose_every_answer_is_recalled_is_not_idle(
+    harness: InProcess, site: ChangingSite, clock: HandClock
+) -> None:
+    other, peer = harness.connect(), harness.connect()
+    for times in range(1, 7):
+        # The first request of a second is answered by the site, and by a connection of its own.
+        assert ask(harness, other, GET) == [b"version 0"]
+        assert ask(harness, peer, GET) == [b"version 0"]
+        assert site.asked == times
+        clock.turn(30)
+    clock.turn(44)
+    harness.loop.run_batch(0)
+    assert not peer.is_let_go()
+    for _ in range(3):
+        clock.turn(1)
+        harness.loop.run_batch(0)
+    assert peer.is_let_go()
+
+
+def test_a_connection_whose_first_answer_is_recalled_has_the_time_of_one_that_is_idle(
+    harness: InProcess, site: ChangingSite, clock: HandClock
+) -> None:
+    other = harness.connect()
+    assert ask(harness, other, GET) == [b"version 0"]
+    peer = harness.connect(GET)
+    harness.settle(peer)
+    assert (answers(peer), site.asked) == ([b"version 0"], 1)
+    clock.turn(60)
+    harness.loop.run_batch(0)
+    assert not peer.is_let_go()
+
+
+def test_changes_are_looked_for_before_a_second_pipelined_request(
+    harness: InProcess, site: ChangingSite
+) -> None:
+    """It may have come after the poller's report, and after a change that the peer knows of."""
+    harness.service.look_for_changes = site.look
+    harness.service.is_report_instant = True
+    harness.service.recall = None
+    peer = harness.connect()
+    site.truth = 1
+    assert ask(harness, peer, 3 * GET) == [b"version 0", b"version 1", b"version 1"]
+    assert site.looks == 1
+    # What was reported alone needs no look: the loop saw the changes of that moment first.
+    assert ask(harness, peer, GET) == [b"version 1"]
+    assert site.looks == 1
+
+
+def test_changes_are_looked_for_before_a_request_that_comes_in_pieces(
+    harness: InProcess, site: ChangingSite
+) -> None:
+    harness.service.look_for_changes = site.look
+    harness.service.is_report_instant = True
+    peer = harness.connect()
+    assert ask(harness, peer, GET[:10]) == []
+    site.truth = 1
+    assert ask(harness, peer, GET[10:]) == [b"version 1"]
+    assert site.looks == 1
+
+
+def test_changes_are_looked_for_in_each_further_turn_of_many_requests(
+    harness: InProcess, site: ChangingSite
+) -> None:
+    harness.service.look_for_changes = site.look
+    harness.service.is_report_instant = True
+    harness.service.recall = None
+    peer = harness.connect()
+    peer.send(200 * GET)
+    harness.loop.run_batch(0)
+    assert (site.asked, site.looks) == (64, 1)
+    site.truth = 2
+    harness.settle(peer)
+    assert (site.asked, site.looks) == (200, 4)
+    assert answers(peer) == [b"version 0"] * 64 + [b"version 2"] * 136
+
+
+def test_no_more_is_received_in_a_turn_than_is_said(harness: InProcess) -> None:
+    peer = harness.connect()
+    octets = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + b"a" * 60_000
+    peer.send(octets)
+    harness.loop.run_batch(0)
+    assert peer.unread_octets() == len(octets) - RECEIVE_OCTETS
+    harness.settle(peer)
+    assert len(read_answers(bytes(peer.received))) == 1
+
+
+@pytest.mark.parametrize("octets", [GET, 2 * GET], ids=["one", "two"])
+def test_where_reports_are_of_no_moment_changes_are_looked_for_after_each_reception(
+    harness: InProcess, site: ChangingSite, octets: bytes
+) -> None:
+    harness.service.look_for_changes = site.look
+    harness.service.is_report_instant = False
+    harness.service.recall = None
+    peer = harness.connect()
+    site.truth = 3
+    assert set(ask(harness, peer, octets)) == {b"version 3"}
+    assert site.looks == 1

@@ -1,0 +1,72 @@
+"""What is wrong with settings, known before a socket is opened."""
+
+import os
+import select
+from pathlib import Path
+
+import pytest
+
+from epollo.checks import check_settings
+from epollo.errors import OperatorError
+from epollo.settings import Settings
+
+
+def test_sound_settings_pass_and_leave_nothing_open(site: Path, tmp_path: Path) -> None:
+    settings = Settings(root=site, access_log=str(tmp_path / "log"))
+    before = len(os.listdir("/proc/self/fd"))
+    check_settings(settings)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture
+def mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | Path]:
+    """A wrong value for each setting that is checked, in the order of the checks."""
+    monkeypatch.setattr(
+        "epollo.linux.confinement.find_abi", lambda: os.stat(tmp_path / "no Landlock")
+    )
+    return {
+        "root": tmp_path / "nowhere",
+        "proxies": "nobody",
+        "user": "no-such-user",
+        "sandbox": "on",
+        "access_log": str(tmp_path),
+    }
+
+
+def test_the_first_mistake_is_told_and_names_its_setting(
+    site: Path, mistakes: dict[str, str | Path]
+) -> None:
+    remaining = list(mistakes)
+    while remaining:
+        wrong = {name: mistakes[name] for name in remaining}
+        with pytest.raises(OperatorError) as refused:
+            check_settings(Settings(**{"root": site, **wrong}))  # type: ignore[arg-type]
+        assert refused.value.setting == remaining.pop(0)
+
+
+def test_another_user_takes_root(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(OperatorError, match="only root can become user 65534:65534"):
+        check_settings(Settings(root=site, user="65534:65534"))
+
+
+def test_the_reader_of_a_named_pipe_is_not_told_of_an_end(site: Path, tmp_path: Path) -> None:
+    """A writer that comes and goes is the end of the file to the reader (poll(2), fifo(7))."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        poller = select.poll()
+        poller.register(reading)
+        check_settings(Settings(root=site, access_log=str(path)))
+        assert poller.poll(0) == []
+        path.open("wb").close()
+        assert poller.poll(0) == [(reading, select.POLLHUP)]
+    finally:
+        os.close(reading)
+
+
+def test_a_named_pipe_without_a_reader_passes(site: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    check_settings(Settings(root=site, access_log=str(path)))
