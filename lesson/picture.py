@@ -85,7 +85,7 @@ def draw(results: dict[str, Any], kind: str, language: str, highlighted: str = "
 
 
 def describe(figures: dict[tuple[str, int], float], language: str) -> str:
-    """Return the figures in words, for those who do not see the picture."""
+    """Return the figures in words, for a screen reader."""
     idle_counts = sorted({idle for _, idle in figures})
     stop = ". " if language == "en" else "。"
     return stop.join(

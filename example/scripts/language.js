@@ -26,7 +26,7 @@
   const wanted = read() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
   const chinese = document.querySelector('link[rel="alternate"][hreflang="zh"]');
   if (wanted === "zh" && !isChinese && chinese !== null) {
-    // An address of a Chinese page is followed as it is; that of an English one is everybody's.
+    // An address of a Chinese page is followed as it is. That of an English page is the address of the site.
     location.replace(chinese.href + location.hash);
   }
 

@@ -240,7 +240,7 @@ def test_a_client_that_does_not_read_stays_in_step_6_and_goes_in_step_7(start: S
 
 
 def receive_all_of(client: socket.socket, length: int) -> bytes:
-    """Return so many octets, or what comes before the connection ends."""
+    """Return ``length`` octets, or what comes before the connection ends."""
     content = bytearray()
     try:
         while len(content) < length and (octets := client.recv(1 << 20)):

@@ -147,11 +147,17 @@ def test_the_command_shows_the_fault_of_the_step_before_and_that_it_is_gone(
     command = re.sub(r"(lesson/\w+\.py)(?! 7890)", r"\1 7890", command)
     command = command.replace("7890", str(port)).replace("/tmp/", f"{tmp_path}/")
     environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    # What the commands name, where they may write beside it.
+    checkout = tmp_path / "checkout"
+    for name in ("lesson", "dev"):
+        shutil.copytree(ROOT / name, checkout / name)
+    for name in ("README.md", "LICENSE"):
+        shutil.copy(ROOT / name, checkout)
     printed = tmp_path / "printed"
     with printed.open("wb") as output:
         process = subprocess.Popen(
             ["bash", "-c", command],
-            cwd=ROOT,
+            cwd=checkout,
             env=environment,
             stdout=output,
             stderr=output,

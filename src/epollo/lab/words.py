@@ -286,7 +286,7 @@ WORDS.update(
         "watch.legend": ("What is what", "图例"),
         "watch.legend_ring": ("looked at", "被查看"),
         "watch.legend_hand": ("asked, and was served", "点了菜，已送到"),
-        "watch.legend_calm": ("a guest who wants nothing", "不需要什么的客人"),
+        "watch.legend_calm": ("a guest that wants nothing", "不需要什么的客人"),
         "watch.legend_free": ("a free place", "空位"),
         "watch.second": ("All figures are those of the last second.", "所有数字都是最近一秒钟的。"),
         "watch.theme": ("Light or dark", "切换明暗"),
