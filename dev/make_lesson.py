@@ -83,6 +83,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "每一页都有：这一步的想法，改动的代码，一条让上一步出错的命令，以及一次请求的代价。按顺序读，一个小时足够。",
     ),
     "index.rate": ("Requests per second", "每秒请求数"),
+    "index.rate.note": (
+        "Other programs took a share of the processors that changed from moment to moment: it moves these"
+        " figures far more than the processor time above.",
+        "测量时其他程序也在占用处理器，而且时多时少，对这些数字的影响比对上面的处理器时间大得多。",
+    ),
     "questions.title": ("Ten questions", "十个问题"),
     "questions.lead": (
         "They were written before the pages. Answer each one first, then open it.",
@@ -328,7 +333,8 @@ def format_index(language: str, results: dict[str, Any]) -> str:
         f"    <h2>{say('measured', language)}</h2>",
         format_measured(results, language, ""),
         f"    <h2>{say('index.rate', language)}</h2>",
-        f'    <figure class="card measured">\n      {draw(results, "rate", language)}\n    </figure>',
+        f'    <figure class="card measured">\n      {draw(results, "rate", language)}\n'
+        f"      <figcaption>{say('index.rate.note', language)}</figcaption>\n    </figure>",
         f'    <p class="onward"><a href="{name_page(PROGRAMS[0])}">'
         f"{say('next', language, name=words[PROGRAMS[0].stem]['title'])}</a></p>",
     ])  # fmt: skip
