@@ -58,12 +58,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "measured.note": (
         (
             "Eight clients ask for 1 KiB without pause; the others are open and silent. {date}, {kernel},"
-            " {python}, on two processors that other programs used as well: median of {rounds} rounds of"
+            " {python}, on two processors that other programs used as well: best of {rounds} rounds of"
             " one run."
         ),
         (
             "八个客户端不停地请求 1 KiB 的文件，其余连接打开但不说话。{date}，{kernel}，{python}，"
-            "两个处理器，同时有其他程序在运行；同一次测量中 {rounds} 轮的中位数。"
+            "两个处理器，同时有其他程序在运行；同一次测量中 {rounds} 轮里最好的一轮。"
         ),
     ),
     "measured.own": ("On your machine:", "在你的机器上测量："),
@@ -84,9 +84,9 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "index.rate": ("Requests per second", "每秒请求数"),
     "index.rate.note": (
-        "Other programs took a share of the processors that changed from moment to moment: it moves these"
-        " figures far more than the processor time above.",
-        "测量时其他程序也在占用处理器，而且时多时少，对这些数字的影响比对上面的处理器时间大得多。",
+        "The best of {rounds} rounds: other programs took a share of the processors that changed from moment to"
+        " moment, which moves these figures far more than the processor time above.",
+        "{rounds} 轮中最好的一轮：测量时其他程序也在占用处理器，而且时多时少，对这些数字的影响比对上面的处理器时间大得多。",
     ),
     "questions.title": ("Ten questions", "十个问题"),
     "questions.lead": (
@@ -334,7 +334,7 @@ def format_index(language: str, results: dict[str, Any]) -> str:
         format_measured(results, language, ""),
         f"    <h2>{say('index.rate', language)}</h2>",
         f'    <figure class="card measured">\n      {draw(results, "rate", language)}\n'
-        f"      <figcaption>{say('index.rate.note', language)}</figcaption>\n    </figure>",
+        f"      <figcaption>{say('index.rate.note', language, **results)}</figcaption>\n    </figure>",
         f'    <p class="onward"><a href="{name_page(PROGRAMS[0])}">'
         f"{say('next', language, name=words[PROGRAMS[0].stem]['title'])}</a></p>",
     ])  # fmt: skip
