@@ -344,7 +344,7 @@ SERVERS = (
         plan_http_server,
         most_idle=1_000,
     ),
-    Server("floor", "least possible in C", find_floor, plan_floor),
+    Server("floor", "bare loop in C", find_floor, plan_floor),
 )
 
 

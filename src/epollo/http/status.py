@@ -35,6 +35,7 @@ REASONS: Final[dict[int, bytes]] = {
 _PAGE: Final = (
     b'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
     b'<meta name="viewport" content="width=device-width">\n'
+    b'<meta name="color-scheme" content="light dark">\n'
     b"<title>%d %b</title>\n<h1>%d %b</h1>\n"
 )
 
