@@ -110,7 +110,7 @@ def draw_panel(panel: Panel, left: float, top: float, width: float) -> list[str]
         x = start + room * panel.floor / panel.full_scale
         bars.append(
             f'<path class="floor" d="M{x:.1f} {top + PANEL_HEADING - 2}v{ROW * len(panel.costs)}">'
-            f"<title>least possible in C: {format_figure(panel.floor)}</title></path>"
+            f"<title>bare loop in C: {format_figure(panel.floor)}</title></path>"
         )
     return [*drawn, *bars, *figures]
 
@@ -120,7 +120,7 @@ def describe(panels: list[Panel]) -> str:
     return " ".join(
         f"{panel.title}: "
         + ", ".join(f"{title} {format_figure(cost)}" for _, title, cost in panel.costs)
-        + (f", least possible {format_figure(panel.floor)}" if panel.floor is not None else "")
+        + (f", bare loop in C {format_figure(panel.floor)}" if panel.floor is not None else "")
         + "."
         for panel in panels
     )
@@ -140,7 +140,7 @@ def draw_chart(comparison: Comparison) -> str:
         top += max(panel.height for panel in line)
     machine = comparison["machine"]
     source = f"{comparison['date'][:10]}, {machine['processor']}, {machine['kernel']}"
-    note = "dashed: the least possible, a loop in C that sends a constant"
+    note = "dashed: a bare loop in C, which sends from memory"
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + 22:.0f}" '
         'role="img" aria-labelledby="title description">'

@@ -1,4 +1,4 @@
-"""Clients of all sorts for a soak, each of whom checks every answer against what it could have been."""
+"""Clients of all sorts for a soak, each of which checks every answer against what it could have been."""
 
 import gzip
 import random
@@ -340,7 +340,7 @@ class Client:
                 raise WrongAnswerError(f"{answer.status} for a version that the client has")
 
     def _is_answer_of(self, number: int, question: Question, answer: Answer) -> bool:
-        """Tell whether this is what the server must say while this version is the current one."""
+        """Return whether this is what the server must say while this version is the current one."""
         whole = self._shelf.content(question.name, number)
         fields = answer.fields
         if answer.status == 304:
@@ -370,7 +370,7 @@ def _format(method: str, target: str, *lines: str) -> bytes:
 
 
 def _is_of_this_time(date: str, wall_sent: float) -> bool:
-    """Tell whether a Date lies between the request and now."""
+    """Return whether a Date lies between the request and now."""
     seconds = range(int(wall_sent) - 1, int(time.time()) + 1)
     return date in {formatdate(second, usegmt=True) for second in seconds}
 

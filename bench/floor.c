@@ -1,4 +1,5 @@
-/* The least that any HTTP server can do: epoll_wait, recv, send of one answer made beforehand.
+/* A bare loop: epoll_wait, recv, send of one answer made beforehand. It copies that answer at each send,
+ * so it is the least that a server can do where the answer is small; sendfile goes below it.
  *
  * It parses nothing: every CRLF CRLF in what it receives ends a request, and every request gets the
  * same octets. What a real server costs beyond this is its own doing; this much is the kernel's.

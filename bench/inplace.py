@@ -1,4 +1,4 @@
-"""Files that rsync writes in place, with their old times, and clients who must not get two versions.
+"""Files that rsync writes in place, with their old times, and clients that must not get two versions.
 
 While rsync writes, what stands in the file is its new beginning and its old end; an answer may be that,
 or be cut. What no answer may be is an old beginning and a new end: that was in the file at no time.
@@ -27,7 +27,7 @@ _MODIFIED: Final = 1_000_000_000
 _WRITES_PER_SECOND: Final = 4
 _RECEIVE_OCTETS: Final = 64 * 1024
 _DESCRIBED: Final = 8
-"""Among so many of the last versions is looked for what a wrong content is made of."""
+"""How many of the last versions are searched for what a wrong content is made of."""
 
 
 @lru_cache(maxsize=16)

@@ -202,7 +202,7 @@ def evaluate_ratio(workload: WorkloadResult, ratio: Ratio) -> Figure | None:
 
 
 def judge(figure: Figure, ratio: Ratio) -> str:
-    """Tell whether the median reaches the bar; narrowly, where some round says otherwise."""
+    """Return whether the median reaches the bar; narrowly, where some round says otherwise."""
     most = ratio.most
     if most is None:
         return ""
@@ -358,7 +358,7 @@ def format_findings(findings: Findings) -> str:
         count = findings["spread"]["connections"]
         parts += [
             "## The spread over two workers",
-            f"{count} connections opened at once; a worker got those whose sockets it holds.",
+            f"{count} connections opened at once; a worker got the ones of the sockets that it holds.",
             spread_table(findings["spread"]),
         ]
     parts += [format_table(["", "version"], [[*pair] for pair in findings["versions"].items()])]

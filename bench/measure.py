@@ -177,7 +177,7 @@ class Idle:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether every connection was opened and answered."""
+        """Return whether every connection was opened and answered."""
         return self.said == "open"
 
     def count_alive(self) -> int:

@@ -40,7 +40,7 @@ class Order:
 
     @property
     def is_compressing(self) -> bool:
-        """Tell whether the server is to compress what it sends."""
+        """Return whether the server is to compress what it sends."""
         return self.workload.coding == "gzip"
 
 
@@ -344,7 +344,7 @@ SERVERS = (
         plan_http_server,
         most_idle=1_000,
     ),
-    Server("floor", "least possible in C", find_floor, plan_floor),
+    Server("floor", "bare loop in C", find_floor, plan_floor),
 )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 _VERSIONS_KEPT: Final = 256
-"""No answer takes as long as so many replacements of its file."""
+"""No answer takes as long as this many replacements of its file."""
 _TEXT: Final = (".html", ".json")
 
 
@@ -76,7 +76,7 @@ class Shelf:
             self._change(name, None, (self._folder / name).unlink)
 
     def is_there(self, name: str) -> bool:
-        """Tell whether the name has a content now."""
+        """Return whether the name has a content now."""
         return self._history[name][-1].number is not None
 
     def content(self, name: str, number: int) -> bytes:

@@ -32,7 +32,7 @@ from shelf import Shelf, keep_changing
 
 RSYNC: Final = "rsync"
 CUSTOMERS: Final = (UNIX, PROXY, RSYNC)
-"""Who can be done without."""
+"""The customers that can be left out."""
 LARGE: Final = "large.bin"
 LENGTHS: Final = {
     **{f"page{number}.html": 3500 + 700 * number for number in range(8)},
@@ -56,7 +56,7 @@ _SHOWN_EVERY_SECONDS: Final = 10
 
 
 class Soak:
-    """Servers, their folder, and all who are busy with both."""
+    """Servers, their folder, and all clients and writers of both."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Soak:
         return Reading(*map(sum, zip(*(server.read() for server in self._servers), strict=True)))
 
     def load(self, seconds: float) -> None:
-        """Put the server under load for some time; nobody is connected afterwards."""
+        """Put the server under load for some time; no client is connected afterwards."""
         end = threading.Event()
         first = len(self.counts)
         doors = [server.door for server in self._servers]
@@ -169,7 +169,7 @@ class Soak:
 
 
 def has_workers() -> bool:
-    """Tell whether this epollo can have workers, and so be reloaded."""
+    """Return whether this epollo can have workers, and so be reloaded."""
     manual = subprocess.run(
         [sys.executable, "-m", "epollo", "--help"],
         env=set_environment(), capture_output=True, text=True, check=True,
@@ -198,7 +198,7 @@ def serving(kinds: list[str], root: Path, scratch: Path, workers: int) -> Iterat
 
 
 def find_growth(warm: Reading, end: Reading, servers: int) -> list[str]:
-    """Return a line for whatever so many servers have more of in the end than after the warm-up."""
+    """Return a line for whatever the servers have more of in the end than after the warm-up."""
     grown = []
     slack_kib = _RESIDENT_SLACK_KIB * servers
     if end.resident_kib > warm.resident_kib * _RESIDENT_GROWTH + slack_kib:

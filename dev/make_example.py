@@ -2,7 +2,7 @@
 """Make the parts of the example site that are not written by hand.
 
 The font, the raster pictures and icons, the video with its captions, the WebAssembly module and
-the downloads. Their source is this file; what it writes is committed, so nobody needs to run it to
+the downloads. Their source is this file; what it writes is committed, so it need not be run to
 serve the site.
 
 Needs `pip install fonttools brotli skia-pathops pillow` and, for the video, ffmpeg with libvpx.

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Print the README's table of options; with --write, put it where the README has it.
+"""Print the tables of options; with --write, put them into docs/reference.md.
 
-The table is made from `epollo.settings`, as the command line is, so that neither can say what the
-other does not.
+The tables and the command line are made from `epollo.settings`, so they agree.
 """
 
 from __future__ import annotations
@@ -11,18 +10,26 @@ import argparse
 import sys
 from pathlib import Path
 
-from epollo.quantities import format_octets
-from epollo.settings import Option, describe_choices, list_options
+from epollo.settings import GROUPS, Option, describe_choices, describe_default, list_options
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 BEGIN = "<!-- options -->"
 END = "<!-- /options -->"
 
 
-def format_table() -> str:
-    """Return the table as Markdown, with the lines that mark where it begins and ends."""
-    rows = [format_row(option, default) for option, default in list_options().values()]
-    return "\n".join([BEGIN, "| option | default | what it decides |", "|---|---|---|", *rows, END])
+def format_tables() -> str:
+    """Return a table for each group as Markdown, between the marks of their place."""
+    lines = [BEGIN]
+    for group in GROUPS:
+        lines += [f"### {group}", "", "| option | default | what it does |", "|---|---|---|"]
+        lines += [
+            format_row(option, default)
+            for option, default in list_options().values()
+            if option.group == group
+        ]
+        lines.append("")
+    lines[-1] = END
+    return "\n".join(lines)
 
 
 def format_row(option: Option, default: object) -> str:
@@ -31,27 +38,16 @@ def format_row(option: Option, default: object) -> str:
         f"`{flag}`" for given in option.flags for flag in given.replace("/", " / ").split(" / ")
     )
     if option.unit:
-        flags += f" {option.unit}"
+        flags += f" {option.unit.replace('octets', 'bytes')}"
     manual = option.manual
     if option.choices:
         manual += f" One of {describe_choices(option.choices)}."
-    shown = format_octets(default) if option.unit == "octets" else format_default(default)
-    return f"| {flags} | {shown} | {manual.replace('|', chr(92) + '|')} |"
+    default_text = describe_default(option, default)
+    return f"| {flags} | {default_text} | {manual.replace('|', chr(92) + '|')} |"
 
 
-def format_default(default: object) -> str:
-    """Return a default as a person reads it."""
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if isinstance(default, Path):
-        return "the current folder" if default == Path() else f"`{default}`"
-    if isinstance(default, int | float):
-        return f"{default:g}" if default < 100_000 else f"{default:,}"
-    return f"`{default}`" if default else ""
-
-
-def replace_table(text: str) -> str:
-    """Return the text of a README with the table as it has to be.
+def replace_tables(text: str) -> str:
+    """Return a text with its tables made current.
 
     Raises ValueError where the text lacks the marks.
     """
@@ -59,17 +55,17 @@ def replace_table(text: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the marks {BEGIN} and {END} are missing")
-    return before + format_table() + after
+    return before + format_tables() + after
 
 
 def main() -> None:
-    """Print or write the table."""
+    """Print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="update README.md")
+    parser.add_argument("--write", action="store_true", help="update docs/reference.md")
     if parser.parse_args().write:
-        README.write_text(replace_table(README.read_text()))
+        REFERENCE.write_text(replace_tables(REFERENCE.read_text()))
     else:
-        sys.stdout.write(format_table() + "\n")
+        sys.stdout.write(format_tables() + "\n")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def select_engine(name: str) -> str:
 
 
 class Search(NamedTuple):
-    """What is tried beyond the corpus: for a time, or so many ``inputs`` where these are not 0."""
+    """What is tried beyond the corpus: for a time, or for a number of ``inputs`` that is not 0."""
 
     engine: str
     seconds: int
@@ -152,7 +152,7 @@ def main() -> int:
         "--inputs",
         type=int,
         default=0,
-        help="try so many inputs instead, however long it takes; with --seed, the same ones again",
+        help="try this many inputs instead, however long it takes; with --seed, the same ones again",
     )
     parser.add_argument(
         "--target", action="append", choices=list_harnesses(), help="only this harness; repeatable"

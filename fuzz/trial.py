@@ -68,7 +68,7 @@ def find_fault(check: Check, octets: bytes) -> str | None:
 
 
 def note_fault(octets: bytes, fault: str) -> None:
-    """Leave the octets for whoever started the trial."""
+    """Leave the octets for the process that started the trial."""
     Path("crash-octets").write_bytes(octets)
     print(fault)
 

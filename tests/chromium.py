@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +92,21 @@ class Chromium:
         timeout_seconds: float = 30,
         questions: Mapping[str, str] | None = None,
         until: str = "networkIdle",
+        emulation: Sequence[tuple[str, Mapping[str, Any]]] = (),
     ) -> Page:
         """Load a page in a tab of its own, until the network has been idle for half a second.
 
-        Or until another event of its life, such as ``load``, for a page that goes on listening.
+        Or until another event of its life, such as ``load``, for a page that keeps listening.
         Then ask the page questions: expressions, or promises of a value, one after the other.
+        ``emulation`` are commands of the protocol that make the tab a phone, say, or Chinese.
         """
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable", session)
         self._call("Page.setLifecycleEventsEnabled", session, enabled=True)
+        for method, parameters in emulation:
+            self._call(method, session, **parameters)
         self._events.clear()
         loader = self._call("Page.navigate", session, url=url).get("loaderId")
         page = Page()
@@ -143,7 +147,7 @@ class Chromium:
         return answer["result"]["value"]
 
     def _note(self, page: Page, loader: str | None, until: str) -> bool:
-        """Take note of the events so far; tell whether the page has come to rest."""
+        """Take note of the events so far; return whether the page has come to rest."""
         has_come = False
         for event in self._events:
             method, told = event["method"], event["params"]

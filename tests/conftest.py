@@ -133,7 +133,7 @@ class Server:
         return self.descriptors()
 
     def await_descriptors(self, number: int, timeout_seconds: float = 10) -> int:
-        """Wait until no more than so many descriptors are open; return how many there are then.
+        """Wait until at most ``number`` descriptors are open; return how many there are then.
 
         Each question is a request, answered after what was ready before it.
         """
@@ -143,7 +143,7 @@ class Server:
         return count
 
     def limit_descriptors(self, number: int) -> None:
-        """Let the server open no more than so many descriptors (prlimit(2))."""
+        """Let the server open at most ``number`` descriptors (prlimit(2))."""
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (number, HARD_LIMIT))
 
     def cpu_seconds(self) -> float:
@@ -199,7 +199,7 @@ def rest(seconds: float) -> None:
 
 
 def require_descriptors(number: int) -> None:
-    """Skip the test where the tester may not open so many."""
+    """Skip the test where the tester may not open this many."""
     if HARD_LIMIT != resource.RLIM_INFINITY and number > HARD_LIMIT:
         pytest.skip(f"this machine gives a process {HARD_LIMIT} descriptors, not {number}")
 

@@ -231,7 +231,7 @@ def test_lines_are_written_within_a_second(written: Written) -> None:
     log.close()
 
 
-def test_the_loop_sleeps_until_the_lines_are_due_and_then_for_good(written: Written) -> None:
+def test_the_loop_sleeps_until_the_lines_are_due_and_then_without_end(written: Written) -> None:
     log = written.begin()
     assert log.deadline == math.inf
     note(log)
@@ -311,7 +311,7 @@ def test_closing_gives_descriptors_back(tmp_path: Path) -> None:
     assert set(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_bug_is_told_and_the_log_goes_on(written: Written) -> None:
+def test_a_bug_is_told_and_the_log_continues(written: Written) -> None:
     log = written.begin()
     written.loop.end_fault(log, RuntimeError("a bug"))
     log.on_ready(0)
@@ -337,7 +337,7 @@ def test_a_rotated_log_is_opened_again(written: Written, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("error", [OperatorError("Is a directory"), PermissionError(13, "Denied")])
-def test_a_log_that_cannot_be_opened_again_goes_on(tmp_path: Path, error: Exception) -> None:
+def test_a_log_that_cannot_be_opened_again_stays_in_use(tmp_path: Path, error: Exception) -> None:
     def open_again() -> int:
         raise error
 
@@ -446,7 +446,7 @@ def test_what_waits_is_bounded_and_what_is_dropped_counted(pipe: Pipe) -> None:
     assert len(pipe.reports) == 2
 
 
-def test_nobody_reads_the_pipe_any_more(pipe: Pipe) -> None:
+def test_the_pipe_has_no_reader_any_more(pipe: Pipe) -> None:
     os.close(pipe.reading)
     for _ in range(3):
         pipe.destination.write(make_lines(5))
@@ -552,13 +552,13 @@ def test_a_log_that_cannot_be_had_is_the_operators_mistake(tmp_path: Path, name:
         open_destination(os.path.join(tmp_path, name))
 
 
-def test_a_named_pipe_that_nobody_reads_does_not_stop_the_start(tmp_path: Path) -> None:
+def test_a_named_pipe_without_a_reader_does_not_stop_the_start(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OperatorError, match="fifo"):
         open_destination(str(tmp_path / "fifo"))
 
 
-def test_a_log_is_appended_to_and_not_for_everybody(tmp_path: Path) -> None:
+def test_a_log_is_appended_to_and_not_for_every_user(tmp_path: Path) -> None:
     path = tmp_path / "log"
     for octets in (b"a\n", b"b\n"):
         descriptor = open_destination(str(path))
@@ -622,7 +622,7 @@ def test_the_log_that_the_settings_ask_for(
     os.close(writing)
 
 
-def test_writing_to_stdout_waits_for_nobody_and_whoever_shares_it_may(
+def test_writing_to_stdout_waits_for_no_reader_and_a_process_that_shares_it_may(
     stdout: Callable[[int], None],
 ) -> None:
     reading, writing = os.pipe()

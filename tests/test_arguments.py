@@ -25,11 +25,11 @@ def test_a_quantity_with_a_unit_or_without(kind: Any, value: object, converted: 
 @pytest.mark.parametrize(
     ("kind", "value", "reason"),
     [
-        (OctetsRange(0, 2**20), "much", "'much' is not a size, as 65536, 64k, 256M and 1GiB are"),
+        (OctetsRange(0, 2**20), "much", "'much' is not a size, such as 65536, 64k, 256M or 1GiB"),
         (OctetsRange(0, 2**20), "1.5k", "'1.5k' is not a size"),
         (OctetsRange(0, 2**20), "2M", "2097152 is not in the range"),
         (OctetsRange(0, 2**20), "-1", "-1 is not in the range"),
-        (SecondsRange(1, 3600), "soon", "'soon' is not a duration, as 10, 500ms, 10s and 5m are"),
+        (SecondsRange(1, 3600), "soon", "'soon' is not a duration, such as 10, 500ms, 10s or 5m"),
         (SecondsRange(1, 3600), "2h", "7200.0 is not in the range"),
         (SecondsRange(1, 3600), "nan", "nan is not a number"),
     ],

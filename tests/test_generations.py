@@ -52,7 +52,7 @@ def test_what_is_asked_for_is_made_young_with_its_octets() -> None:
     assert known.get("b", 60) == 2
 
 
-def test_one_that_is_too_large_drives_nobody_out() -> None:
+def test_one_that_is_too_large_drives_no_entry_out() -> None:
     known = make()
     known.put("a", 1, 10)
     known.put("huge", 2, 101)

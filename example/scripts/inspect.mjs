@@ -1,9 +1,17 @@
 // Asks the server for each file in the table again and writes down what came back.
 
-const NONE = "none";
+const SITE = new URL("../", import.meta.url);
+const isChinese = document.documentElement.lang.startsWith("zh");
+const choose = (english, chinese) => (isChinese ? chinese : english);
+const NONE = choose("none", "没有");
+
+/** Where a line may break: behind the marks within a media type, never within its words. */
+function splitWords(words) {
+  return words.split(/(?<=[/+;])/).flatMap((part) => [part, document.createElement("wbr")]);
+}
 
 function report(cell, isRight, words) {
-  cell.textContent = `${isRight ? "\u2713" : "\u2717"} ${words}`;
+  cell.replaceChildren(`${isRight ? "\u2713" : "\u2717"} `, ...splitWords(words));
   cell.className = isRight ? "is-right" : "is-wrong";
 }
 
@@ -17,17 +25,17 @@ async function inspectType(row) {
 }
 
 async function inspectRange(cell) {
-  const response = await fetch("media/evening.webm", {
+  const response = await fetch(new URL("media/evening.webm", SITE), {
     headers: { Range: "bytes=100-199" },
     cache: "no-store",
   });
   const { byteLength } = await response.arrayBuffer();
-  const range = response.headers.get("Content-Range") ?? `${byteLength} octets`;
-  report(cell, response.status === 206 && byteLength === 100, `${response.status}, ${range}`);
+  const range = response.headers.get("Content-Range") ?? `${byteLength} ${choose("octets", "字节")}`;
+  report(cell, response.status === 206 && byteLength === 100, `${response.status}${choose(", ", "，")}${range}`);
 }
 
 async function inspectPrecondition(cell) {
-  const address = "pictures/hero.svg";
+  const address = new URL("pictures/hero.svg", SITE);
   const first = await fetch(address, { method: "HEAD", cache: "no-store" });
   await first.arrayBuffer();
   const tag = first.headers.get("ETag");
@@ -35,11 +43,11 @@ async function inspectPrecondition(cell) {
   const headers = tag === null ? { "If-Modified-Since": date ?? "" } : { "If-None-Match": tag };
   const second = await fetch(address, { headers, cache: "no-store" });
   const { byteLength } = await second.arrayBuffer();
-  report(cell, second.status === 304, `${second.status}, ${byteLength} octets sent`);
+  report(cell, second.status === 304, choose(`${second.status}, ${byteLength} octets sent`, `${second.status}，发送 ${byteLength} 字节`));
 }
 
 async function inspectSniffing(cell) {
-  const response = await fetch("robots.txt", { method: "HEAD", cache: "no-store" });
+  const response = await fetch(new URL("robots.txt", SITE), { method: "HEAD", cache: "no-store" });
   await response.arrayBuffer();
   const word = response.headers.get("X-Content-Type-Options");
   report(cell, word === "nosniff", word ?? NONE);
@@ -47,22 +55,23 @@ async function inspectSniffing(cell) {
 
 async function inspectFont(cell) {
   const faces = await document.fonts.load('1em "Raised Hand"');
-  report(cell, faces.length === 1, faces.length === 1 ? "loaded and drawn" : "not loaded");
+  report(cell, faces.length === 1, faces.length === 1 ? choose("loaded and drawn", "已加载并显示") : choose("not loaded", "没有加载"));
 }
 
 async function inspectModule(cell) {
   const { GUESTS } = await import("./evening.mjs");
-  report(cell, GUESTS === 50, `ran and counted ${GUESTS} guests`);
+  report(cell, GUESTS === 50, choose(`ran and counted ${GUESTS} guests`, `运行了，数出 ${GUESTS} 位客人`));
 }
 
 async function inspectWasm(cell) {
   // Refused unless the answer says application/wasm: WebAssembly Web API, section 4.
-  const { instance } = await WebAssembly.instantiateStreaming(fetch("modules/questions.wasm"));
-  report(cell, true, `50 guests, 1 hungry: ${instance.exports.vain(50, 1)} questions in vain`);
+  const { instance } = await WebAssembly.instantiateStreaming(fetch(new URL("modules/questions.wasm", SITE)));
+  const vain = instance.exports.vain(50, 1);
+  report(cell, true, choose(`50 guests, 1 hungry: ${vain} questions in vain`, `50 位客人，1 位饿了：白问 ${vain} 次`));
 }
 
 async function inspectName(cell) {
-  const response = await fetch("menu/" + encodeURIComponent("五十位客人.txt"), { cache: "no-store" });
+  const response = await fetch(new URL("menu/" + encodeURIComponent("五十位客人.txt"), SITE), { cache: "no-store" });
   const text = await response.text();
   report(cell, response.ok && text.startsWith("五十位客人"), text.split("\n")[0]);
 }

@@ -9,6 +9,11 @@ const REST = { x: CENTRE, y: CENTRE - 8 };
 const WALK_PER_SECOND = 9;
 const STEP_SECONDS = 1;
 
+const isChinese = document.documentElement.lang.startsWith("zh");
+const WORDS = isChinese
+  ? { guest: "客人", hungry: "，饿了", served: "，已上菜", second: "秒", pause: "暂停", goOn: "继续", asking: "挨个询问", waiting: "等待举手" }
+  : { guest: "Guest", hungry: ", hungry", served: ", served", second: "s", pause: "Pause", goOn: "Go on", asking: "Asking in turn", waiting: "Waiting for a hand" };
+
 const prefersStillness = matchMedia("(prefers-reduced-motion: reduce)");
 
 function draw(name, attributes, parent) {
@@ -130,7 +135,7 @@ class Kitchen {
     this.guests.forEach((element, guest) => {
       const isHungry = chef.hungrySince.has(guest);
       const isFed = chef.fed.has(guest);
-      const label = `Guest ${guest + 1}${isHungry ? ", hungry" : isFed ? ", served" : ""}`;
+      const label = `${WORDS.guest} ${guest + 1}${isHungry ? WORDS.hungry : isFed ? WORDS.served : ""}`;
       if (element.getAttribute("aria-label") !== label) {
         element.setAttribute("aria-label", label);
         element.classList.toggle("is-hungry", isHungry);
@@ -142,7 +147,7 @@ class Kitchen {
     this.write("questions", chef.questions);
     this.write("vain", chef.vainQuestions);
     this.write("meals", chef.meals);
-    this.write("wait", `${chef.meanWaitSeconds.toFixed(1)} s`);
+    this.write("wait", `${chef.meanWaitSeconds.toFixed(1)} ${WORDS.second}`);
     this.write("rest", `${Math.round(100 * chef.restShare)} %`);
   }
 
@@ -246,14 +251,16 @@ class Restaurant {
 
   tell() {
     const [asking, waiting] = this.kitchens.map(({ chef }) => chef);
-    this.news.textContent =
-      `Asking in turn: ${asking.questions} questions, ${asking.meals} meals. ` +
-      `Waiting for a hand: ${waiting.questions} questions, ${waiting.meals} meals.`;
+    const tell = (name, chef) =>
+      isChinese
+        ? `${name}：询问 ${chef.questions} 次，送出 ${chef.meals} 道菜。`
+        : `${name}: ${chef.questions} questions, ${chef.meals} meals. `;
+    this.news.textContent = tell(WORDS.asking, asking) + tell(WORDS.waiting, waiting);
   }
 
   open(isOpen) {
     this.isOpen = isOpen;
-    this.toggle.textContent = isOpen ? "Pause" : "Go on";
+    this.toggle.textContent = isOpen ? WORDS.pause : WORDS.goOn;
     this.stop();
     if (!isOpen) {
       this.stop = () => {};

@@ -9,6 +9,9 @@
     return;
   }
 
+  const isChinese = document.documentElement.lang.startsWith("zh");
+  const choose = (english, chinese) => (isChinese ? chinese : english);
+
   function add(name, value) {
     const term = document.createElement("dt");
     const definition = document.createElement("dd");
@@ -23,16 +26,16 @@
       return;
     }
     bill.replaceChildren();
-    add("table", location.host);
+    add(choose("table", "地址"), location.host);
     if (page.nextHopProtocol !== "") {
-      add("spoken", page.nextHopProtocol);
+      add(choose("spoken", "协议"), page.nextHopProtocol);
     }
-    add("this page", page.decodedBodySize.toLocaleString("en") + " octets");
-    add("served in", (page.responseEnd - page.requestStart).toFixed(1) + " ms");
+    add(choose("this page", "本页"), page.decodedBodySize.toLocaleString("en") + choose(" octets", " 字节"));
+    add(choose("served in", "用时"), (page.responseEnd - page.requestStart).toFixed(1) + choose(" ms", " 毫秒"));
     const parts = performance.getEntriesByType("resource");
     const octets = parts.reduce((sum, part) => sum + part.decodedBodySize, page.decodedBodySize);
-    add("side dishes", String(parts.length));
-    add("in all", Math.round(octets / 1024) + " KiB");
+    add(choose("side dishes", "附带"), String(parts.length));
+    add(choose("in all", "合计"), Math.round(octets / 1024) + " KiB");
   }
 
   window.addEventListener("load", function () {

@@ -24,7 +24,7 @@ def check(octets: bytes) -> None:
     end = octets.find(b"\r\n\r\n")
     head = octets[:end] + b"\r\n\r\n" if end >= 0 else octets + b"\r\n\r\n"
     if head.startswith(b"\r\n") or head.find(b"\r\n\r\n") != len(head) - 4:
-        # Empty lines in front are taken away by whoever hands heads out.
+        # Empty lines in front are taken away before heads are handed out.
         return
     if len(head) > LIMITS.head_octets:
         return

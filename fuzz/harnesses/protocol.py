@@ -111,6 +111,6 @@ def _exchange(way: InProcess, parts: list[bytes]) -> tuple[bytes, bool]:
         peer.half_close()
         way.settle(peer)
         assert peer.is_let_go()
-    # Nobody is left, and nothing was reported: every fault of ours is.
+    # No peer is left, and nothing was reported: every fault of ours is.
     way.forget_peers()
     return bytes(peer.received), is_closed

@@ -61,7 +61,7 @@ def lay_ground() -> Ground:
 
 
 def check(octets: bytes) -> None:
-    """Take the octets for a target, for a path, and for names that nobody has looked at."""
+    """Take the octets for a target, for a path, and for names that were not looked at."""
     target = parse_target(octets)
     if target is not None:
         if target.form in {TargetForm.ORIGIN, TargetForm.ABSOLUTE}:

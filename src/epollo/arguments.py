@@ -57,7 +57,7 @@ class OctetsRange(click.IntRange):
         """Return the size in octets; fails where there is none."""
         octets = parse_octets(value) if isinstance(value, str) else None
         if octets is None and isinstance(value, str) and not value.lstrip("-").isdecimal():
-            self.fail(f"{value!r} is not a size, as 65536, 64k, 256M and 1GiB are.", param, ctx)
+            self.fail(f"{value!r} is not a size, such as 65536, 64k, 256M or 1GiB.", param, ctx)
         return int(super().convert(value if octets is None else octets, param, ctx))
 
 
@@ -70,7 +70,7 @@ class SecondsRange(FiniteRange):
         """Return the duration in seconds; fails where there is none."""
         seconds = parse_seconds(value) if isinstance(value, str) else None
         if seconds is None and isinstance(value, str) and not _is_number(value):
-            self.fail(f"{value!r} is not a duration, as 10, 500ms, 10s and 5m are.", param, ctx)
+            self.fail(f"{value!r} is not a duration, such as 10, 500ms, 10s or 5m.", param, ctx)
         return super().convert(value if seconds is None else seconds, param, ctx)
 
 

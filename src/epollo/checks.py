@@ -1,6 +1,6 @@
 """What can be known to be wrong with settings before a socket is opened.
 
-An operator who mistyped a folder is to be told so, also where the port is taken. The order is that of
+If the folder is mistyped, the operator is told so, even if the port is taken too. The order is that of
 `_CHECKS`: what is served, then for which peers, as which user, under which restriction, with which log.
 A check only looks: it gives up no right and leaves nothing open.
 """

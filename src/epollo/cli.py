@@ -17,11 +17,12 @@ from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange
 from epollo.checks import check_settings
 from epollo.errors import OperatorError
 from epollo.linux.systemd import notify_ready, take_passed_descriptors
-from epollo.quantities import format_octets
 from epollo.settings import (
+    GROUPS,
     Option,
     Settings,
     describe_choices,
+    describe_default,
     list_options,
 )
 from epollo.settings_file import SettingsFile, read_settings_file
@@ -44,9 +45,32 @@ class _Choice(click.Choice[str]):
 
 
 class _Command(NearOptions):
-    """A command whose help is one line on stderr where it cannot be printed."""
+    """A command whose help has a section for each group of options.
+
+    If the help cannot be printed, one line on stderr says so.
+    """
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group; those that are no settings last."""
+        options = list_options()
+        rows: dict[str, list[tuple[str, str]]] = {group: [] for group in (*GROUPS, "Other")}
+        for parameter in self.get_params(ctx):
+            if not isinstance(parameter, click.Option):
+                continue
+            record = parameter.get_help_record(ctx)
+            if record is not None and parameter.name in options:
+                option, default = options[parameter.name]
+                shown = describe_default(option, default)
+                ending = f"  [default: {shown}]" if shown else ""
+                rows[option.group].append((record[0], option.manual + ending))
+            elif record is not None:
+                rows["Other"].append(record)
+        for group, records in rows.items():
+            with formatter.section(group):
+                formatter.write_dl(records, col_max=26)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option --help."""
         option = super().get_help_option(ctx)
         if option is not None:
             option.callback = _show_help
@@ -65,7 +89,6 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
             [*option.flags, name],
             is_flag=True,
             default=default,
-            show_default="/" in option.flags[0],
             help=option.manual,
         )
     elif option.unit.startswith("octets"):
@@ -83,8 +106,7 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
         type=kind,
         callback=_refuse_empty,
         default=default,
-        show_default=format_octets(default) if option.unit == "octets" else default != "",
-        metavar=option.unit.upper() or None,
+        metavar=option.unit.replace("octets", "bytes").upper() or None,
         help=option.manual,
     )
 
@@ -93,7 +115,7 @@ def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -
     """Refuse an empty text that was given: an empty variable of a shell script, rather than a wish."""
     source = context.get_parameter_source(option.name or "")
     if value == "" and source is not ParameterSource.DEFAULT:
-        raise click.BadParameter("it is empty.", context, option)
+        raise click.BadParameter("the value is empty.", context, option)
     return value
 
 
@@ -108,9 +130,9 @@ def _resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> Non
         else:
             folders.append(word)
     if len(folders) > 1:
-        raise OperatorError(f"one folder is served at a time, not {' and '.join(folders)}")
+        raise OperatorError(f"only one folder can be served, not {' and '.join(folders)}")
     if len(ports) > 1:
-        raise OperatorError(f"one port is listened on, not {' and '.join(ports)}")
+        raise OperatorError(f"only one port can be given, not {' and '.join(ports)}")
     if ports:
         settings["port"] = int(ports[0])
     if folders:
@@ -167,8 +189,8 @@ def _run(words: tuple[str, ...], **given: Any) -> None:
         worker = _open_worker(settings, listening.sockets)
         if hindrance := find_hindrance(settings):
             report(
-                f"the access log cannot be opened again after a rotation: {hindrance}; with "
-                "--workers 1 it can"
+                f"the access log cannot be opened again after a rotation: {hindrance}; to rotate it, "
+                "use --workers 1"
             )
         _tell_start(settings, listening.sockets, worker.poller_name, worker.sandbox)
         tell_predecessor()
@@ -274,7 +296,10 @@ _COMMAND = _Command(
             expose_value=False,
             callback=_read_file,
             metavar="FILE",
-            help="Read options from a TOML file; what is typed goes before.",
+            help=(
+                "Read options from a TOML file, for example a line port = 80. An option on the command "
+                "line overrides the file."
+            ),
         ),
         click.Option(
             ["--version"],
@@ -282,16 +307,22 @@ _COMMAND = _Command(
             is_eager=True,
             expose_value=False,
             callback=_show_version,
-            help="Print the version.",
+            help="Print the version and exit.",
         ),
     ],
     help=(
-        "Serve the folder PATH, the current one if none is named.\n\n"
-        "Sizes may have a unit (64k, 256M, 1GiB), and so may durations (500ms, 10s, 5m).\n\n"
-        "What python -m http.server understands is understood too: epollo 8000 -d DIR -b ADDRESS.\n\n"
-        "epollo lab measures polling against event notification on this machine (epollo lab --help)."
+        "Serve the folder PATH; without PATH, the current folder. PORT is the same as --port.\n\n"
+        "\b\nExamples:\n"
+        "  epollo                                   serve this folder at http://127.0.0.1:7890/\n"
+        "  epollo /srv/site 8000                    another folder, another port\n"
+        "  epollo /srv/site --host 0.0.0.0          let the whole network connect\n"
+        "  epollo /srv/site --workers auto          one process per processor\n"
+        "  epollo lab --quick                       measure the pollers (epollo lab --help)\n\n"
+        "A size is a number of bytes or has a unit (64k, 256M, 1GiB); a duration is a number of seconds "
+        "or has a unit (500ms, 10s, 5m, 1h).\n\n"
+        "The options of python -m http.server work too: epollo 8000 -d FOLDER -b ADDRESS."
     ),
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90},
 )
 
 
@@ -320,11 +351,11 @@ def main() -> None:
 
 
 def _is_lab_hidden() -> bool:
-    """Tell whether somebody may have meant the lab, and got the folder of that name."""
+    """Return whether the lab may be meant and a folder of that name is served instead."""
     return sys.argv[1:2] == ["lab"]
 
 
 def _find_hint() -> str:
     if _is_lab_hidden():
         return "there is a folder lab, which is served; the lab is python -m epollo.lab"
-    return "epollo --help lists what there is"
+    return "epollo --help lists the options"

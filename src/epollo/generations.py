@@ -46,7 +46,7 @@ class Generations(Generic[Key, Value]):
         return value
 
     def put(self, key: Key, value: Value, octets: int = 0) -> None:
-        """Keep an entry that takes so many octets, unless it alone would fill a generation."""
+        """Keep an entry that takes this many octets, unless it alone would fill a generation."""
         if octets > self._octets_limit:
             return
         if len(self.young) >= self._entries_limit or self._octets + octets > self._octets_limit:

@@ -1,7 +1,7 @@
-"""Every option once: its name, its type, its default and its manual.
+"""Every option once: its name, its type, its default, its group and its manual.
 
-The command line and the manual in the README are made from this table; a test holds the three
-together.
+The command line, its ``--help`` and ``docs/reference.md`` are made from this table; a test compares
+them.
 """
 
 import json
@@ -11,16 +11,31 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from epollo.quantities import format_octets
+
 POLLER_NAMES: Final = ("auto", "busy", "select", "poll", "epoll")
 
 CACHE_CONTROL_WORDS: Final = ("auto", "none")
+
+GROUPS: Final = (
+    "Serving",
+    "Addresses",
+    "Workers",
+    "Logs",
+    "Caching and compression",
+    "Timeouts",
+    "Limits",
+    "Behind a proxy",
+    "For developers",
+)
+"""The sections of ``--help``, in their order."""
 
 MEBIBYTE: Final = 1024 * 1024
 DAY_SECONDS: Final = 86_400
 
 
 def describe_choices(choices: Sequence[str]) -> str:
-    """Return choices for a person; many numbers in a row by the first and the last of them."""
+    """Return choices as text; of more than three numbers, the first and the last."""
     words = [choice for choice in choices if not choice.isdigit()]
     numbers = [choice for choice in choices if choice.isdigit()]
     if len(numbers) > 3:
@@ -30,14 +45,16 @@ def describe_choices(choices: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Option:
-    """How a setting is shown to a person.
+    """How a setting is shown to the operator.
 
-    ``flags`` are what may be typed, the first of them the name; ``unit`` is what a number counts.
-    ``is_cache_control`` is whether a text is one of `CACHE_CONTROL_WORDS` or a value of Cache-Control.
+    ``flags`` are what may be typed, the first of them the name; ``group`` is one of `GROUPS`; ``unit``
+    is what a number counts, or the kind of a text. ``is_cache_control`` is whether a text is one of
+    `CACHE_CONTROL_WORDS` or a value of Cache-Control.
     """
 
     flags: tuple[str, ...]
     manual: str
+    group: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -45,47 +62,68 @@ class Option:
     is_cache_control: bool = False
 
 
-def _option(default: Any, *flags: str, manual: str, **more: Any) -> Any:
-    return field(default=default, metadata={"option": Option(flags, manual, **more)})
+def _option(default: Any, *flags: str, manual: str, group: str, **more: Any) -> Any:
+    return field(default=default, metadata={"option": Option(flags, manual, group, **more)})
 
 
 @dataclass(frozen=True)
 class Settings:
     """What an operator can decide."""
 
-    root: Path = _option(Path(), "-d", "--directory", manual="The folder to serve.")
+    root: Path = _option(
+        Path(),
+        "-d",
+        "--directory",
+        group="Serving",
+        unit="folder",
+        manual="The folder to serve, for example /srv/site.",
+    )
     host: str = _option(
         "127.0.0.1",
         "--host",
         "-b",
         "--bind",
-        manual="The address to listen on; 0.0.0.0 shares with the network.",
+        group="Addresses",
+        unit="address",
+        manual="Listen on this address. 0.0.0.0 lets the whole network connect; ::1 is IPv6.",
     )
     port: int = _option(
         7890,
         "--port",
         "-p",
-        manual="The port to listen on; 0 takes a free one.",
+        group="Addresses",
+        unit="number",
+        manual="Listen on this port. 0 takes any free port; the first lines print it.",
         minimum=0,
         maximum=65535,
     )
     poller: str = _option(
         "auto",
         "--poller",
-        manual="How readiness is learned; auto takes the best that the system has.",
+        group="For developers",
+        manual=(
+            "How epollo waits for sockets. auto takes the best that the system has; busy asks "
+            "every socket in turn, to show what that costs."
+        ),
         choices=POLLER_NAMES,
     )
     unix: str = _option(
         "",
         "--unix",
-        manual="Listen at this path, as a unix-domain socket, instead of on an address.",
+        group="Addresses",
+        unit="path",
+        manual=(
+            "Listen at this path, as a unix-domain socket, instead of on an address, for example "
+            "/run/epollo.sock."
+        ),
     )
     workers: str = _option(
         "0",
         "--workers",
+        group="Workers",
         manual=(
-            "How many processes serve, auto for one per processor that they may use, under a parent "
-            "that replaces them; 0 serves in this very process."
+            "How many processes serve. auto starts one for each processor; 0 serves in this "
+            "process. A parent replaces workers that die."
         ),
         choices=("0", "auto", *map(str, range(1, 257))),
         unit="number",
@@ -93,59 +131,82 @@ class Settings:
     sandbox: str = _option(
         "auto",
         "--sandbox",
+        group="Workers",
         manual=(
-            "Give up every right over files but reading the root (Landlock); auto does with "
-            "--workers, where the kernel can."
+            "Allow the process to read the served folder and no other file (Landlock). auto does "
+            "so with --workers, if the kernel can."
         ),
         choices=("auto", "on", "off"),
     )
     user: str = _option(
         "",
         "--user",
-        manual="Whom a worker becomes that was started as root: USER or USER:GROUP.",
+        group="Workers",
+        unit="user",
+        manual=(
+            "If started as root, serve as this user: USER or USER:GROUP, for example www-data."
+        ),
     )
-    quiet: bool = _option(False, "--quiet", "-q", manual="Print no line for each request.")
+    quiet: bool = _option(
+        False,
+        "--quiet",
+        "-q",
+        group="Logs",
+        manual="Do not print a line for each request.",
+    )
     access_log: str = _option(
         "",
         "--access-log",
+        group="Logs",
         manual=(
-            "Write a line for each request, in batches, to this file; - is stdout, and leaves it to "
-            "the log."
+            "Write a line for each request to this file. - is stdout; the first lines then go to "
+            "stderr."
         ),
         unit="file",
     )
     access_log_format: str = _option(
         "combined",
         "--access-log-format",
-        manual="What such a line looks like; json is an object on each line.",
+        group="Logs",
+        manual=(
+            "The form of a line in the access log. combined is that of nginx and Apache; json is "
+            "one object on each line."
+        ),
         choices=("common", "combined", "json"),
     )
     cache_octets: int = _option(
         256 * MEBIBYTE,
         "--cache-size",
-        manual="How much of the site is kept in memory.",
+        group="Caching and compression",
+        manual="Keep at most this much of the site in memory.",
         minimum=0,
         unit="octets",
     )
     kept_octets_limit: int = _option(
         MEBIBYTE,
         "--keep-size",
-        manual="Files longer than this are read while they are sent, not kept in memory.",
+        group="Caching and compression",
+        manual=("Keep files up to this size in memory. Longer files are read while they are sent."),
         minimum=0,
         unit="octets",
     )
     compress: bool = _option(
         True,
         "--compress/--no-compress",
-        manual="Make br, zstd and gzip codings of text, in the background, once per version.",
+        group="Caching and compression",
+        manual=(
+            "Send text compressed (br, zstd, gzip). It is compressed once per version of a file, "
+            "in the background."
+        ),
     )
     cache_control: str = _option(
         "auto",
         "--cache-control",
+        group="Caching and compression",
         manual=(
-            "What Cache-Control tells browsers of files: with auto, a browser asks each time whether a "
-            "file has changed, but keeps files whose names carry a fingerprint of their content; with "
-            "none, the header is left out; any other VALUE is sent with every file."
+            "What browsers may keep. auto: they ask each time, except for files with a "
+            "fingerprint in the name (app-DRf8L97S.js); none: no Cache-Control header; any other "
+            "value, for example 'public, max-age=600', is sent with every file."
         ),
         unit="value",
         is_cache_control=True,
@@ -153,12 +214,17 @@ class Settings:
     recall: bool = _option(
         True,
         "--recall/--no-recall",
-        manual="Answer a request that is known octet for octet unread.",
+        group="For developers",
+        manual=(
+            "Send a rendered answer again to a request with the same bytes. The answers are the "
+            "same without it, only slower."
+        ),
     )
     grace_seconds: float = _option(
         10.0,
         "--grace",
-        manual="How long a stop waits for answers that are under way.",
+        group="Timeouts",
+        manual="When stopped, wait at most this long for answers that are being sent.",
         minimum=0,
         maximum=DAY_SECONDS,
         unit="seconds",
@@ -166,7 +232,8 @@ class Settings:
     idle_seconds: float = _option(
         75.0,
         "--idle-timeout",
-        manual="How long a connection may stay open between two requests.",
+        group="Timeouts",
+        manual="Close a connection that makes no request for this long.",
         minimum=1,
         maximum=DAY_SECONDS,
         unit="seconds",
@@ -174,7 +241,11 @@ class Settings:
     head_seconds: float = _option(
         10.0,
         "--request-timeout",
-        manual="How long a request may take to arrive; no octet of it extends this.",
+        group="Timeouts",
+        manual=(
+            "Close a connection whose request is not complete after this time, even if bytes "
+            "still arrive."
+        ),
         minimum=1,
         maximum=DAY_SECONDS,
         unit="seconds",
@@ -182,7 +253,8 @@ class Settings:
     send_seconds: float = _option(
         30.0,
         "--send-timeout",
-        manual="How long a peer may take nothing at all of its answer.",
+        group="Timeouts",
+        manual="Close a connection whose client takes nothing of its answer for this long.",
         minimum=1,
         maximum=DAY_SECONDS,
         unit="seconds",
@@ -190,9 +262,10 @@ class Settings:
     slowest_octets_per_second: int = _option(
         256,
         "--min-rate",
+        group="Timeouts",
         manual=(
-            "How slowly a peer may take its answer, averaged over 10 seconds: the slowest links are "
-            "faster, and who trickles holds a connection for nothing; 0 waits for anybody."
+            "Close a connection whose client takes its answer more slowly than this, averaged "
+            "over 10 seconds. 0 sets no limit."
         ),
         minimum=0,
         unit="octets/second",
@@ -200,7 +273,8 @@ class Settings:
     request_line_octets_limit: int = _option(
         8192,
         "--max-request-line",
-        manual="A longer request line is answered 414; browsers make no longer ones.",
+        group="Limits",
+        manual="Answer 414 if the request line is longer. Browsers send no longer ones.",
         minimum=64,
         maximum=MEBIBYTE,
         unit="octets",
@@ -208,7 +282,8 @@ class Settings:
     head_octets_limit: int = _option(
         32 * 1024,
         "--max-head",
-        manual="A longer request head is answered 431; it is all that a peer can have us keep.",
+        group="Limits",
+        manual="Answer 431 if the request line and headers together are longer.",
         minimum=256,
         maximum=MEBIBYTE,
         unit="octets",
@@ -216,7 +291,8 @@ class Settings:
     fields_limit: int = _option(
         100,
         "--max-fields",
-        manual="A request with more fields is answered 431; a browser sends some fifteen.",
+        group="Limits",
+        manual="Answer 431 if a request has more headers. A browser sends about 15.",
         minimum=1,
         maximum=10_000,
         unit="number",
@@ -224,9 +300,10 @@ class Settings:
     content_octets_limit: int = _option(
         64 * 1024,
         "--max-content",
+        group="Limits",
         manual=(
-            "So much content of a request is read past, as there is no use for any; more ends the "
-            "connection."
+            "If a request has more content, close its connection after the answer. Content is read and "
+            "not used."
         ),
         minimum=0,
         unit="octets",
@@ -234,9 +311,11 @@ class Settings:
     connections_limit: int = _option(
         0,
         "--max-connections",
+        group="Limits",
         manual=(
-            "How many connections a worker has open; beyond it the idle ones are closed, and then "
-            "who comes is answered 503. 0 is what the limit of descriptors leaves room for."
+            "How many connections a worker keeps open. At the limit it closes idle ones; if none "
+            "is idle, a new client is answered 503. 0 allows as many as the system has "
+            "descriptors for."
         ),
         minimum=0,
         unit="number",
@@ -244,16 +323,20 @@ class Settings:
     connections_per_address_limit: int = _option(
         0,
         "--max-connections-per-address",
-        manual=("The same for one address; 0 is no limit, since many people may share an address."),
+        group="Limits",
+        manual=(
+            "The same for one address. 0 sets no limit, because many people may share an address."
+        ),
         minimum=0,
         unit="number",
     )
     requests_limit: int = _option(
         0,
         "--max-requests",
+        group="Limits",
         manual=(
-            "How many requests a connection may make, so that long ones come to another worker at "
-            "times; 0 is no limit."
+            "Close a connection after this many requests, so that its client may connect to "
+            "another worker. 0 sets no limit."
         ),
         minimum=0,
         unit="number",
@@ -261,20 +344,33 @@ class Settings:
     has_proxy_protocol: bool = _option(
         False,
         "--proxy-protocol",
+        group="Behind a proxy",
         manual=(
-            "Every connection begins with a header of the PROXY protocol (1 or 2), whose address is "
-            "the one that is logged and limited."
+            "Expect a PROXY header (version 1 or 2) at the start of every connection. Its address"
+            " is logged and limited."
         ),
     )
     proxies: str = _option(
         "127.0.0.0/8,::1",
         "--proxy-from",
+        group="Behind a proxy",
         manual=(
-            "The addresses and networks, with commas between, whose PROXY header is believed; any "
-            "other peer is closed."
+            "Accept PROXY headers from these addresses and networks only, for example "
+            "10.0.0.0/8,::1. A connection from another address is closed."
         ),
         unit="networks",
     )
+
+
+def describe_default(option: Option, default: Any) -> str:
+    """Return a default as the operator writes it; an empty text if there is none."""
+    if isinstance(default, bool):
+        return "on" if default else ""
+    if isinstance(default, Path):
+        return "the current folder"
+    if option.unit.startswith("octets"):
+        return format_octets(default)
+    return f"{default:g}s" if option.unit == "seconds" else str(default)
 
 
 def dump_settings(settings: Settings) -> str:

@@ -40,9 +40,7 @@ def read_settings_file(path: Path) -> SettingsFile:
         if key not in known:
             place = _find_place(path, text, key, is_shown=False)
             near = find_near(key, known)
-            meant = (
-                f"is {' or '.join(near)} meant?" if near else "epollo --help lists what there is"
-            )
+            meant = f"is {' or '.join(near)} meant?" if near else "epollo --help lists the options"
             raise OperatorError(f"{place}: there is no setting {key}; {meant}")
         name, option, default = known[key]
         if name == "workers" and type(value) is int:
@@ -89,11 +87,11 @@ def _find_mistake(value: object, option: Option, default: object) -> str:
     is_quantity = option.unit.partition("/")[0] in {"octets", "seconds"}
     if type(value) not in kinds and not (is_quantity and type(value) is str):
         also = _ALSO[option.unit.partition("/")[0]] if is_quantity else ""
-        return f"is to be {_NAMES_OF_TYPES[kinds[0]]}{also}"
+        return f"must be {_NAMES_OF_TYPES[kinds[0]]}{also}"
     if value == "":
         return "is empty"
     if isinstance(value, str) and "\0" in value:
-        return "has a NUL in it, which no name may have"
+        return "contains a NUL, which no name may have"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What a person sees who starts the server by hand: where it is, and a line for each request."""
+"""What the operator sees in a terminal: where the server is, and a line for each request."""
 
 import io
 import os
@@ -20,8 +20,8 @@ _SHOWN_OCTETS: Final = 200
 class TerminalLog:
     """One line on the terminal for each request: method, target, status, octets, milliseconds.
 
-    Whoever reads them may stop for a while (a pager, Ctrl-S), and printing would wait: then lines are
-    left out, and counted, so that nobody waits for an answer because of them.
+    Their reader may stop for a while (a pager, Ctrl-S), and printing would wait: then lines are left out,
+    and counted, so that no client waits for an answer because of them.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class TerminalLog:
         """Do without: lines are printed at once."""
 
     def reopen(self) -> None:
-        """Go on: a terminal is not rotated."""
+        """Do nothing: a terminal is not rotated."""
 
     def close(self) -> None:
         """Leave the terminal to others; nothing waits to be printed."""
@@ -51,7 +51,7 @@ class TerminalLog:
             self._omitted += 1
             return
         if self._omitted:
-            tell(f"({self._omitted} lines are left out: nobody was reading)")
+            tell(f"({self._omitted} lines are left out: stdout was not read)")
             self._omitted = 0
         milliseconds = max(0.0, time.monotonic() - begun) * 1000
         tell(
@@ -61,7 +61,7 @@ class TerminalLog:
 
 
 def _has_room() -> bool:
-    """Tell whether a line can be printed now: a pipe that is ready takes 4,096 octets (pipe(7))."""
+    """Return whether a line can be printed now: a pipe that is ready takes 4,096 octets (pipe(7))."""
     try:
         return bool(select.select((), (sys.stdout,), (), 0)[1])
     except (OSError, ValueError):
@@ -77,7 +77,7 @@ def _show(octets: bytes) -> str:
 
 
 class _Nowhere:
-    """Where lines go that nobody reads any more; opened early, a sandbox would not let us later."""
+    """Where lines go that have no reader any more; opened early, a sandbox would not let us later."""
 
     descriptor = -1
 
@@ -102,7 +102,7 @@ def open_streams() -> None:
 
 
 def tell(line: str) -> None:
-    """Print one line on stdout; where nobody reads it any more, go on without."""
+    """Print one line on stdout; if stdout has no reader any more, do nothing."""
     try:
         sys.stdout.write(_keep_on_line(line) + "\n")
         sys.stdout.flush()
@@ -113,7 +113,7 @@ def tell(line: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a text on stdout that somebody asked for; whoever has read enough of it may go.
+    """Print a requested text on stdout; its reader may stop before the end.
 
     Raises `OperatorError` where it cannot be written.
     """
@@ -132,7 +132,7 @@ def report(line: str) -> None:
         sys.stderr.write(f"epollo: {_keep_on_line(line)}\n")
         sys.stderr.flush()
     except OSError:
-        # There is nobody left to tell.
+        # stderr has no reader either.
         return
 
 

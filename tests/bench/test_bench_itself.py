@@ -41,7 +41,7 @@ def make_workload(**costs: tuple[float, ...]) -> WorkloadResult:
     return WorkloadResult(title="1 KiB", idle=0, servers=servers)
 
 
-def test_the_table_tells_who_listens_and_which_peer_has_which_socket() -> None:
+def test_the_table_tells_which_server_listens_and_which_peer_has_which_socket() -> None:
     sockets = parse_sockets(TABLE, 8000)
     assert sockets.listening == {501, 502}
     assert sockets.connected == {50000: 601}

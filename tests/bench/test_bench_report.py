@@ -19,7 +19,7 @@ def _comparison() -> Comparison:
             "nginx": make_result("nginx", make_rounds(5.0, 5.1, 5.2, errors=1)),
             "uvicorn": make_result("uvicorn", make_rounds(400.0)),
             "h2o": make_result("h2o", [], wrong="status 404, not 200"),
-            "floor": make_result("least possible in C", make_rounds(3.5)),
+            "floor": make_result("bare loop in C", make_rounds(3.5)),
         },
         idle_10000={
             "epollo": make_result(

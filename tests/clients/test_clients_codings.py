@@ -23,7 +23,7 @@ NUMBER = "globalThis.number = 42;\n"
 
 
 def make_script(octets: int, seed: int = 1) -> bytes:
-    """Return a script that sets ``number``, after so many octets of comments."""
+    """Return a script that sets ``number``, after ``octets`` octets of comments."""
     chance = random.Random(seed)
     words = [chance.randbytes(chance.randrange(1, 7)).hex() for _ in range(2000)]
     lines = []
@@ -119,7 +119,7 @@ def test_curl_reads_large_codings(serve: Serve, site: Path, tmp_path: Path, codi
     accept = ("--header", f"Accept-Encoding: {coding}")
     subprocess.run([*command, "--compressed", *accept, "--output", whole, url], check=True)
     assert whole.read_bytes() == script
-    # What was interrupted goes on, of the coding as it is of a file.
+    # What was interrupted continues, of the coding as it is of a file.
     subprocess.run([*command, *accept, "--output", whole, url], check=True)
     coded = whole.read_bytes()
     part.write_bytes(coded[:1000])

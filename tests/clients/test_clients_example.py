@@ -15,7 +15,7 @@ from chromium import Chromium, find_chromium
 from conftest import Serve, Server
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "example"
-# The large file is made by a script where somebody wants it.
+# A script makes the large file if it is wanted.
 FILES = sorted(
     path for path in EXAMPLE.rglob("*") if path.is_file() and path.stat().st_size < 8 * 1024 * 1024
 )
@@ -67,7 +67,7 @@ def test_curl(server: Server, tmp_path: Path, flags: list[str]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_goes_on_where_it_was_interrupted(server: Server, tmp_path: Path) -> None:
+def test_curl_continues_where_it_was_interrupted(server: Server, tmp_path: Path) -> None:
     path = max(FILES, key=lambda path: path.stat().st_size)
     content = path.read_bytes()
     (tmp_path / "part").write_bytes(content[:1000])

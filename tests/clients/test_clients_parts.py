@@ -127,7 +127,7 @@ def test_curl_and_a_strict_reader(
 
 
 @KEEPS
-def test_a_connection_goes_on_after_many_parts(
+def test_a_connection_stays_open_after_many_parts(
     serve: Serve, site: Path, contents: tuple[bytes, bytes], keep_size: str
 ) -> None:
     """Short parts, long ones and those between them, pipelined."""

@@ -27,7 +27,7 @@ from epollo.site.policy import RELEVANT_FIELDS
 from epollo.site.respond import Site
 from epollo.transports.contract import PLAIN, Kind
 
-# Far more than any exchange here takes: who is not done by then never will be.
+# Far more than any exchange here takes: what is not done by then never will be.
 _BATCHES_LIMIT = 10_000
 
 
@@ -43,7 +43,7 @@ class Peer:
         self.is_reset = False
 
     def receive(self) -> bool:
-        """Take what there is; tell whether there was anything new."""
+        """Take what there is; return whether there was anything new."""
         before = len(self.received), self.is_closed
         while not self.is_closed:
             try:
@@ -69,7 +69,7 @@ class Peer:
         self.socket.shutdown(socket.SHUT_WR)
 
     def is_let_go(self) -> bool:
-        """Tell whether the server has closed its descriptor."""
+        """Return whether the server has closed its descriptor."""
         return self.server.fileno() < 0
 
     def unread_octets(self) -> int:

@@ -225,7 +225,7 @@ def test_a_recalled_file_that_cannot_be_looked_at_is_opened_anew(
 
 
 @pytest.mark.parametrize("times", [1, 3], ids=["alone", "pipelined"])
-def test_a_recalled_file_that_nobody_told_about(
+def test_a_recalled_file_whose_change_was_not_reported(
     tmp_path: Path, clock: HandClock, times: int
 ) -> None:
     """Asked for within the second, after a change that no event told of: answered anew, not cut."""
@@ -485,7 +485,7 @@ def test_a_peer_that_goes_away_within_a_file(harness: InProcess, small_site: Sma
     assert len(harness.service.peers) == 0
 
 
-def test_who_has_taken_all_when_its_pace_is_to_be_looked_at_has_the_rest_answered(
+def test_a_peer_that_has_taken_all_when_its_pace_is_checked_has_the_rest_answered(
     clock: HandClock,
 ) -> None:
     """The deadline of the pace comes in the batch in which more requests are to be answered."""
@@ -662,7 +662,7 @@ def test_what_follows_half_an_empty_line(harness: InProcess) -> None:
     assert statuses(peer) == [200] * 4 + [400]
 
 
-def test_who_waits_behind_half_an_empty_line_is_idle(harness: InProcess) -> None:
+def test_a_peer_that_waits_behind_half_an_empty_line_is_idle(harness: InProcess) -> None:
     peer = harness.connect(GET + b"\r")
     (connection,) = [one for one in harness.loop.handlers() if isinstance(one, Connection)]
     assert connection.is_idle
@@ -801,7 +801,7 @@ def test_lingering_is_bounded(harness: InProcess, clock: HandClock) -> None:
 LAST_BIG_GET = b"GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
-def test_who_has_not_taken_all_of_the_last_answer_may_go_on_sending(
+def test_a_peer_that_has_not_taken_all_of_the_last_answer_may_still_send(
     small_site: SmallSite, clock: HandClock
 ) -> None:
     """What reaches a closed socket resets it, and the rest of the answer with it."""
@@ -821,7 +821,7 @@ def test_who_has_not_taken_all_of_the_last_answer_may_go_on_sending(
         assert peer.is_let_go()
 
 
-def test_who_never_takes_the_last_answer_is_given_up(
+def test_a_peer_that_never_takes_the_last_answer_is_closed(
     small_site: SmallSite, clock: HandClock
 ) -> None:
     with InProcess(small_site, clock=clock, timeouts=TIMEOUTS) as harness:
@@ -833,7 +833,7 @@ def test_who_never_takes_the_last_answer_is_given_up(
         assert peer.is_let_go()
 
 
-def test_a_drained_service_closes_who_is_idle(harness: InProcess) -> None:
+def test_a_drained_service_closes_idle_peers(harness: InProcess) -> None:
     idle, silent = harness.connect(GET), harness.connect()
     harness.service.drain()
     for handler in harness.loop.handlers():
@@ -871,7 +871,7 @@ def test_a_drained_service_finishes_what_is_being_sent(
     assert peer.is_let_go()
 
 
-def test_a_drained_service_finishes_with_who_sent_half_an_empty_line(
+def test_a_drained_service_finishes_with_a_peer_that_sent_half_an_empty_line(
     small_site: SmallSite, clock: HandClock
 ) -> None:
     count = REQUESTS_PER_TURN - 1

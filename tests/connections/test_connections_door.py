@@ -1,4 +1,4 @@
-"""Who is let in: limits in all and by address, and room made by those who are idle."""
+"""Which peers are admitted: limits in all and by address, and room made by idle connections."""
 
 import errno
 import resource
@@ -104,7 +104,7 @@ def test_it_is_told_once_a_minute(harness: InProcess, clock: HandClock) -> None:
     assert len(harness.reports) == 2
 
 
-def test_who_has_been_idle_for_longest_makes_room(harness: InProcess, clock: HandClock) -> None:
+def test_the_connection_idle_for_longest_makes_room(harness: InProcess, clock: HandClock) -> None:
     peers = []
     for _ in range(3):
         peers.append(harness.connect(GET))
@@ -123,7 +123,7 @@ def test_who_has_been_idle_for_longest_makes_room(harness: InProcess, clock: Han
     assert not harness.reports
 
 
-def test_who_makes_room_next_does_so_in_the_same_second(harness: InProcess) -> None:
+def test_the_next_connection_that_makes_room_does_so_in_the_same_second(harness: InProcess) -> None:
     peers = [harness.connect(GET) for _ in range(50)]
     assert [statuses(peer) for peer in peers] == [[200]] * 50
     assert [peer.is_let_go() for peer in peers] == [True] * 47 + [False] * 3
@@ -137,7 +137,7 @@ def test_only_the_idle_make_room(harness: InProcess) -> None:
     assert not any(peer.is_let_go() for peer in busy)
 
 
-def test_who_was_used_since_does_not(harness: InProcess, clock: HandClock) -> None:
+def test_a_connection_used_since_does_not_make_room(harness: InProcess, clock: HandClock) -> None:
     """What was found when room was needed last need not be so any more."""
     peers = [harness.connect(GET) for _ in range(3)]
     clock.turn(2)
@@ -169,7 +169,7 @@ def test_an_idle_peer_that_is_gone_makes_room(harness: InProcess) -> None:
     assert [peer.is_let_go() for peer in peers] == [True, False, False]
 
 
-def test_where_nobody_is_idle_nobody_is_looked_for_twice_in_a_second(
+def test_where_none_is_idle_no_idle_connection_is_looked_for_twice_in_a_second(
     harness: InProcess, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
@@ -228,7 +228,7 @@ class Counting:
         return Response(200, length, (self.content,), basis=PERMANENT)
 
 
-def test_who_wants_one_answer_that_is_known_needs_no_connection(
+def test_a_peer_of_one_known_answer_needs_no_connection(
     clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, log = Counting(100), Log()
@@ -253,7 +253,7 @@ def test_who_wants_one_answer_that_is_known_needs_no_connection(
         assert log.peers == ["192.0.2.1"] + ["192.0.2.2"] * 3
         assert log.heads == [LAST_GET] * 4
         assert log.contents == [100] * 4
-        # Who may ask for more is served as ever, and so is everyone where the answer is not known.
+        # A peer that may ask for more is served as ever, and so is each where the answer is not known.
         assert statuses(harness.connect(received=GET)) == [200]
         assert len(harness.service.peers) == 1
         clock.turn(1)
@@ -264,7 +264,7 @@ def test_who_wants_one_answer_that_is_known_needs_no_connection(
         assert len(harness.service.peers) == 1
 
 
-def test_who_does_not_take_the_only_answer_at_once_gets_the_rest(clock: HandClock) -> None:
+def test_a_peer_that_does_not_take_the_only_answer_at_once_gets_the_rest(clock: HandClock) -> None:
     site, log = Counting(16_000), Log()
     with InProcess(site, clock=clock, log=log) as harness:
         harness.connect(received=LAST_GET)
@@ -278,7 +278,7 @@ def test_who_does_not_take_the_only_answer_at_once_gets_the_rest(clock: HandCloc
         assert not peer.is_reset
         assert log.contents == [16_000] * 2
         assert site.asked == 1
-        # And who takes nothing is not waited for for ever.
+        # And a peer that takes nothing is not waited for for ever.
         peer = harness.connect(received=LAST_GET, buffer_octets=1)
         for _ in range(5):
             clock.turn(20)
@@ -287,7 +287,7 @@ def test_who_does_not_take_the_only_answer_at_once_gets_the_rest(clock: HandCloc
         assert log.contents[2] < 16_000
 
 
-def test_who_cannot_be_waited_for_is_let_go_and_it_is_told(
+def test_a_peer_that_cannot_be_registered_is_closed_and_it_is_told(
     clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def register(*_: int) -> None:
@@ -303,7 +303,7 @@ def test_who_cannot_be_waited_for_is_let_go_and_it_is_told(
         assert "no room to watch" in harness.reports[0]
 
 
-def test_who_is_gone_is_let_go(clock: HandClock) -> None:
+def test_a_peer_that_is_gone_is_closed(clock: HandClock) -> None:
     with InProcess(Counting(100), clock=clock) as harness:
         harness.connect(received=LAST_GET)
         client, server = socket.socketpair()

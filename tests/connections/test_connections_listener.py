@@ -61,7 +61,7 @@ def serve_until_answered(harness: InProcess, peer: socket.socket) -> bytes:
     raise AssertionError("no answer")
 
 
-def test_who_knocks_is_answered(harness: InProcess, listening: socket.socket) -> None:
+def test_a_client_that_connects_is_answered(harness: InProcess, listening: socket.socket) -> None:
     listener = harness.listen(listening)
     with connect(listening) as peer:
         assert serve_until_answered(harness, peer).endswith(b"ok")
@@ -91,7 +91,7 @@ def test_a_crowd_is_let_in_by_bursts_that_double(
             assert counts == [1, 2, 4, 8, 16, BURST, 80 - 31 - BURST]
             for peer in peers:
                 assert peer.recv(65536).endswith(b"ok")
-            # Nobody is lost, and who comes alone is let in alone.
+            # No client is lost, and one that comes alone is accepted alone.
             for peer in peers[:3]:
                 peer.sendall(GET)
                 assert count_accepted(harness) == 0
@@ -104,7 +104,7 @@ def test_a_crowd_is_let_in_by_bursts_that_double(
 def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
     harness: InProcess, listening: socket.socket
 ) -> None:
-    """Who was let in second may know of a change that came after the poller's report."""
+    """The peer that was admitted second may know of a change that came after the poller's report."""
     told: list[str] = []
     harness.service.look_for_changes = lambda: told.append("looked")
 
@@ -124,7 +124,7 @@ def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
         assert told == ["asked"] * 3
         told.clear()
         peers = [open_peers.enter_context(connect(listening)) for _ in range(3)]
-        # A burst of two, after it was found that nobody waits.
+        # A burst of two, after it was found that none waits.
         listener.on_ready(1)
         listener.on_ready(1)
         for peer in peers:
@@ -200,7 +200,7 @@ def test_an_address_in_use(listening: socket.socket) -> None:
         open_listening_socket(*listening.getsockname())
 
 
-def test_nobody_there_after_all(harness: InProcess, listening: socket.socket) -> None:
+def test_no_client_there_after_all(harness: InProcess, listening: socket.socket) -> None:
     listener = harness.listen(listening)
     listener.on_ready(1)
     assert len(harness.service.peers) == 0
@@ -227,7 +227,7 @@ def test_out_of_descriptors(
     listener = harness.listen(listening)
     with connect(listening) as served:
         assert serve_until_answered(harness, served)
-        # In the middle of a request: who is idle would make room.
+        # In the middle of a request: an idle connection would make room.
         served.setblocking(True)
         served.sendall(GET[:10])
         harness.loop.run_batch(0)
@@ -242,7 +242,7 @@ def test_out_of_descriptors(
             assert listener.deadline != math.inf
             served.sendall(GET[10:] + GET[:10])
             assert serve_until_answered(harness, served).endswith(b"ok")
-            # Nobody is accepted, and nothing is tried, until the pause is over.
+            # No client is accepted, and nothing is tried, until the pause is over.
             for _ in range(100):
                 harness.loop.run_batch(0)
             assert len(harness.reports) == 1
@@ -253,7 +253,7 @@ def test_out_of_descriptors(
             assert listener.deadline == math.inf
 
 
-def test_who_is_idle_makes_room_for_who_asks(
+def test_an_idle_connection_makes_room_for_a_new_client(
     harness: InProcess, listening: socket.socket, request: pytest.FixtureRequest
 ) -> None:
     harness.listen(listening)

@@ -17,7 +17,7 @@ def look(pace: Pace, now: float, left_octets: int, octets_per_second: float = 0)
     )
 
 
-def test_who_takes_nothing_is_given_up_when_patience_ends() -> None:
+def test_a_peer_that_takes_nothing_is_given_up_when_patience_ends() -> None:
     pace = Pace(100, 5000)
     assert look(pace, 110, 5000)
     assert look(pace, 120, 5000)

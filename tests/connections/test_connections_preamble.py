@@ -1,4 +1,4 @@
-"""Peers behind a proxy: whom the header names, whoever else is closed, at any split."""
+"""Peers behind a proxy: the header names them, any other peer is closed, at any split."""
 
 import contextlib
 import socket
@@ -137,7 +137,7 @@ def test_without_a_valid_header_a_connection_is_closed(
     listener.close()
 
 
-def test_who_is_not_trusted_is_closed_whatever_it_sends(
+def test_a_proxy_that_is_not_trusted_is_closed_whatever_it_sends(
     harness: InProcess, listening: socket.socket
 ) -> None:
     listener = listen(harness, listening, "192.0.2.0/24,127.0.0.2")

@@ -96,11 +96,26 @@ def test_linters_that_pass_print_nothing(checkout: Checkout) -> None:
 
 
 def test_each_linter_runs(checkout: Checkout) -> None:
-    for name in LINTERS:
+    for name in (*LINTERS, "python"):
         checkout.write_tool(name, f'echo "{name} $*" >>ran')
     assert checkout.run("test").returncode == 0
     ran = (checkout.root / "ran").read_text().splitlines()
-    assert ran == ["ruff format --check .", "ruff check .", "lint-imports --no-logo", "mypy "]
+    assert [line for line in ran if "other_pythons" not in line] == [
+        "ruff format --check .",
+        "ruff check .",
+        "lint-imports --no-logo",
+        "mypy ",
+        "python dev/words.py",
+    ]
+
+
+def test_a_denied_word_fails_the_command(checkout: Checkout) -> None:
+    checkout.write_tool(
+        "python", '[ "$1" != dev/words.py ] || { echo "README.md:1: so many"; exit 1; }'
+    )
+    done = checkout.run("test")
+    assert done.returncode == 1
+    assert "README.md:1: so many" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("status", [1, 2, 5])

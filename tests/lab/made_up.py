@@ -1,4 +1,4 @@
-"""Results that nobody measured, of a shape that is known."""
+"""Results that were not measured, of a shape that is known."""
 
 from collections.abc import Callable, Mapping
 

@@ -95,7 +95,7 @@ def test_being_interrupted_leaves_nothing_behind(number: int) -> None:
 
 
 def _await_children(process: int, number: int) -> list[int]:
-    """Wait until a process has so many children; return them."""
+    """Wait until a process has ``number`` children; return them."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
@@ -150,7 +150,7 @@ def test_what_asks_to_measure_does_not_go_with_what_was(
     assert asked[0] in done.stderr
 
 
-def test_pictures_that_nobody_can_draw_are_noticed_before_anything_is_measured(
+def test_pictures_that_cannot_be_drawn_are_noticed_before_anything_is_measured(
     tmp_path: Path,
 ) -> None:
     done = subprocess.run(

@@ -35,7 +35,7 @@ _NAMES = {
     "pread64": "read",
 }
 _CALL = re.compile(r"(?m)^(?:\d+ +)?(\w+)\(")
-# Not answers to a request: the allocator's, and what a signal to stop and go on brings with it.
+# Not answers to a request: the allocator's, and what a signal to stop and continue brings with it.
 _NOT_COUNTED = {"brk", "mmap", "munmap", "madvise", "restart_syscall"}
 
 
@@ -107,7 +107,9 @@ def _await_stopped(process: int) -> None:
     raise AssertionError("it does not stop")
 
 
-def test_epoll_needs_as_many_calls_whoever_is_there_and_busy_one_for_each(root: Path) -> None:
+def test_epoll_needs_as_many_calls_for_any_number_of_peers_and_busy_one_for_each(
+    root: Path,
+) -> None:
     calls: dict[tuple[str, int], float] = {}
     for poller in ("busy", "epoll"):
         with party(poller, root, counts=True) as one:
@@ -142,10 +144,10 @@ def test_no_module_has_a_name_of_its_own_for_what_is_counted() -> None:
 
 
 @pytest.mark.parametrize("poller", ["select", "poll"])
-def test_a_look_for_changed_files_is_no_try_in_vain(poller: str, root: Path) -> None:
+def test_a_look_for_changed_files_is_no_try_that_found_nothing(poller: str, root: Path) -> None:
     with party(poller, root, counts=True) as one:
         asked = one.order("ask", 0.2, 2)
-    # It reads before each answer, where epoll would tell; nobody was asked in vain.
+    # It reads before each answer, where epoll would tell; no connection was asked without need.
     assert asked["counted"]["read"] > asked["requests"] / 2
     assert asked["counted"]["in_vain"] < asked["requests"] / 10
 

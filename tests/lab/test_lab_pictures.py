@@ -32,7 +32,7 @@ def test_the_figures_say_where_and_when_they_were_measured() -> None:
 
 
 def test_the_figures_show_what_they_are_shown_for() -> None:
-    """Polling grows with those who are silent; beside it epoll does not, up to 10,000."""
+    """Polling grows with the silent connections; beside it epoll does not, up to 10,000."""
     results = parse_json((FOLDER / "results.json").read_text(encoding="utf-8"))
     growths = {poller: results.growth(poller) for poller in results.pollers}
     assert set(growths) == {"busy", "select", "poll", "epoll"}

@@ -108,7 +108,7 @@ def test_damaged_figures_are_named_in_one_line(
 
 
 def test_the_first_form_is_read_as_what_it_meant() -> None:
-    """It had English in it, and the look for changed files among the tries in vain."""
+    """It had English in it, and the look for changed files among the tries that found nothing."""
     told = json.loads(format_json(make_results(walls=(WALL,))))
     del told["form"]
     told["machine"] = {"processor": "one, of many, 4 in use", "kernel": "k", "python": "p"}

@@ -99,7 +99,7 @@ def test_guests_come_and_go_as_ordered(watching: Watching) -> None:
     assert watching.await_event(lambda seen: seen["guests"] == 7)["asking"] == 0
 
 
-def test_epoll_sleeps_while_nobody_asks_and_busy_burns(watching: Watching) -> None:
+def test_epoll_sleeps_while_no_guest_asks_and_busy_burns(watching: Watching) -> None:
     assert watching.order("poller=epoll&guests=50&asking=0") == 204
     asleep = watching.await_event(lambda seen: seen["guests"] == 50 and seen["wakeups"] < 5)
     assert asleep["processor"] < 0.1
@@ -113,7 +113,37 @@ def test_epoll_sleeps_while_nobody_asks_and_busy_burns(watching: Watching) -> No
     assert watching.order("poller=epoll") == 204
 
 
-def test_who_asks_is_served_and_seen(watching: Watching) -> None:
+def test_the_guests_keep_their_places_when_the_poller_changes(watching: Watching) -> None:
+    assert watching.order("poller=epoll&guests=60&asking=0") == 204
+    assert watching.await_event(lambda seen: seen["guests"] == 60)
+    counts = []
+    for poller in ("poll", "select", "epoll"):
+        assert watching.order(f"poller={poller}") == 204
+
+        def has_come(seen: Seen, wanted: str = poller) -> bool:
+            counts.append(seen["guests"])
+            return bool(seen["poller"] == wanted and seen["wakeups"] >= 0)
+
+        watching.await_event(has_come)
+    assert set(counts) == {60}
+
+
+def test_rates_are_those_of_the_last_second_and_do_not_flicker(watching: Watching) -> None:
+    assert watching.order("poller=epoll&guests=30&asking=2") == 204
+    watching.await_event(lambda seen: seen["guests"] == 30 and bool(seen["served"]))
+    rates: list[float] = []
+
+    def have_twelve(seen: Seen) -> bool:
+        rates.append(seen["wakeups"])
+        return len(rates) == 12
+
+    watching.await_event(have_twelve)
+    # Two guests ask once a second: a rate over one tick would be 0, 0, 0, 5, 5.
+    assert all(rate > 0 for rate in rates[6:]), rates
+    assert watching.order("guests=10&asking=1") == 204
+
+
+def test_a_guest_that_asks_is_served_and_seen(watching: Watching) -> None:
     assert watching.order("poller=poll&guests=20&asking=3") == 204
     # An answer may be sent at the end of one event's time and arrive in the next one's.
     assert watching.await_event(
@@ -144,7 +174,7 @@ def test_who_asks_is_served_and_seen(watching: Watching) -> None:
         ("GET", "/nothing?key=KEY", 404),
     ],
 )
-def test_who_has_no_key_or_makes_no_sense_is_refused(
+def test_a_visitor_without_key_or_sense_is_refused(
     watching: Watching, method: str, target: str, status: int
 ) -> None:
     assert watching.ask(method, target.replace("KEY", watching.key))[0] == status

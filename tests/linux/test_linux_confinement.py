@@ -205,7 +205,7 @@ except Exception as error: outcome = str(error)
         ("auto", "no new privileges, but no Landlock here: Function not implemented"),
         (
             "on",
-            "--sandbox on: this kernel has no Landlock for us: Function not implemented",
+            "--sandbox on: this kernel has no usable Landlock: Function not implemented",
         ),
     ],
 )

@@ -55,7 +55,7 @@ def test_what_listens(line: str, listening: list[Listening]) -> None:
         ("127.0.0.1", "::ffff:127.0.0.1"),
     ],
 )
-def test_who_listens_on_a_port(bound: str, wanted: str) -> None:
+def test_the_process_that_listens_on_a_port(bound: str, wanted: str) -> None:
     with socket.create_server((bound, 0)) as one:
         assert describe_port_holder(wanted, one.getsockname()[1]) == WE
 
@@ -73,7 +73,7 @@ def test_of_another_user_only_the_name_is_told(monkeypatch: pytest.MonkeyPatch) 
     assert holder == f"a process of user {holders._name_user(os.getuid())}"
 
 
-def test_who_listens_at_a_path(tmp_path: Path) -> None:
+def test_the_process_that_listens_at_a_path(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(path))

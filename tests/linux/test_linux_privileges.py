@@ -1,4 +1,4 @@
-"""Whom ``--user`` means, and that nobody but root can become anybody."""
+"""The user that ``--user`` means, and that only root can become another user."""
 
 import grp
 import os
@@ -48,18 +48,18 @@ def test_numbers_without_names() -> None:
         ("nobody:", "there is no group (an empty name)"),
         ("nobody:no-such-group", "there is no group no-such-group"),
         ("nobody:4294967295", "there is no group 4294967295"),
-        ("root", "--user is whom root becomes, and cannot be root itself"),
-        ("0:1000", "--user is whom root becomes, and cannot be root itself"),
-        (NO_NAME, f"user {NO_NAME} has no name here: say its group too, --user {NO_NAME}:GROUP"),
+        ("root", "--user is the user that root becomes, and cannot be root itself"),
+        ("0:1000", "--user is the user that root becomes, and cannot be root itself"),
+        (NO_NAME, f"user {NO_NAME} has no name here: name its group too, --user {NO_NAME}:GROUP"),
     ],
 )
-def test_nobody_that_is_known(text: str, line: str) -> None:
+def test_a_user_that_is_not_known(text: str, line: str) -> None:
     with pytest.raises(OperatorError) as caught:
         resolve_identity(text)
     assert str(caught.value) == line
 
 
-def test_only_root_becomes_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_root_becomes_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(OperatorError, match="only root can become user nobody"):
         become(Identity("nobody", 65534, 65534, (65534,)))

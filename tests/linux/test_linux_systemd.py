@@ -28,7 +28,7 @@ from epollo.linux.systemd import (
         ("\u00b2", True, []),
     ],
 )
-def test_descriptors_are_taken_once_by_whom_they_are_for(
+def test_descriptors_are_taken_once_by_the_process_they_are_for(
     monkeypatch: pytest.MonkeyPatch, number: str, is_ours: bool, descriptors: list[int]
 ) -> None:
     monkeypatch.setenv("LISTEN_FDS", number)
@@ -59,7 +59,7 @@ def test_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_abstra
 
 
 @pytest.mark.parametrize("where", ["", "/nowhere/socket"])
-def test_nobody_needs_to_be_there(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def test_no_service_manager_needs_to_be_there(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", where)
     before = len(os.listdir("/proc/self/fd"))
     notify_ready()

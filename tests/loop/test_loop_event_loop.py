@@ -33,7 +33,7 @@ class Guest(Handler):
         self.far.send(b"x")
 
     def on_ready(self, events: int) -> None:
-        # The busy poller calls those as well who did not raise a hand.
+        # The busy poller calls those as well that are not ready.
         if events == READABLE:
             try:
                 self.near.recv(1)
@@ -79,7 +79,7 @@ class Table:
         return guest
 
     def batch(self) -> list[str]:
-        """Turn once; return who was called."""
+        """Turn once; return which handlers were called."""
         self.calls.clear()
         self.loop.run_batch(0)
         return list(self.calls)
@@ -99,7 +99,7 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
     table.loop.close()
 
 
-def test_who_raises_a_hand_is_called(table: Table) -> None:
+def test_a_handler_that_is_ready_is_called(table: Table) -> None:
     quiet, hungry = table.seat("quiet"), table.seat("hungry")
     assert table.batch() == []
     hungry.raise_hand()
@@ -254,7 +254,7 @@ def test_fault_in_a_further_turn_and_at_a_deadline(table: Table) -> None:
     assert table.batch() == ["other"]
 
 
-def test_who_leaves_within_a_batch_is_not_called(table: Table) -> None:
+def test_a_handler_removed_within_a_batch_is_not_called(table: Table) -> None:
     guests = {name: table.seat(name) for name in ("one", "two")}
 
     def leave(other: str) -> None:
@@ -268,7 +268,7 @@ def test_who_leaves_within_a_batch_is_not_called(table: Table) -> None:
     assert len(table.loop.handlers()) == 1
 
 
-def test_who_leaves_and_comes_back_within_a_batch(table: Table) -> None:
+def test_a_handler_removed_and_added_within_a_batch(table: Table) -> None:
     """The number of a descriptor that was closed is given to the next one (open(2))."""
     old = table.seat("old")
 
@@ -369,7 +369,9 @@ def test_another_turn_comes_in_the_next_batch_behind_the_others(table: Table) ->
     assert table.batch() == ["other", "greedy"]
 
 
-def test_who_is_ready_and_asks_again_gets_no_more_turns_with_each_batch(table: Table) -> None:
+def test_a_handler_that_is_ready_and_asks_again_gets_no_more_turns_with_each_batch(
+    table: Table,
+) -> None:
     greedy, other = table.seat("greedy"), table.seat("other")
     greedy.action = lambda: table.loop.call_again(greedy)
     for _ in range(50):
@@ -381,7 +383,7 @@ def test_who_is_ready_and_asks_again_gets_no_more_turns_with_each_batch(table: T
     assert max(counts) <= 2
 
 
-def test_no_waiting_while_somebody_wants_another_turn(table: Table) -> None:
+def test_no_waiting_while_a_handler_wants_another_turn(table: Table) -> None:
     guest = table.seat("guest")
     table.loop.call_again(guest)
     begun = time.monotonic()
@@ -390,7 +392,7 @@ def test_no_waiting_while_somebody_wants_another_turn(table: Table) -> None:
     assert time.monotonic() - begun < 30
 
 
-def test_another_turn_of_who_has_left(table: Table) -> None:
+def test_another_turn_of_a_handler_that_was_removed(table: Table) -> None:
     guest = table.seat("guest")
     table.loop.call_again(guest)
     table.loop.remove(guest.descriptor)
@@ -433,7 +435,7 @@ def test_deadline_that_was_moved_closer(table: Table) -> None:
     assert table.turn(1) == ["guest is due"]
 
 
-def test_deadline_of_who_has_left(table: Table) -> None:
+def test_deadline_of_a_handler_that_was_removed(table: Table) -> None:
     guest = table.seat("guest", table.clock.now + 1)
     table.loop.remove(guest.descriptor)
     assert table.turn(2) == []
@@ -457,7 +459,7 @@ def test_deadline_that_stays_where_it_is_is_due_again_a_second_later(table: Tabl
 
     guest.at_deadline = leave_it
     assert table.turn(1) == ["guest is due"]
-    # The loop may sleep meanwhile: nobody is due at once.
+    # The loop may sleep meanwhile: no handler is due at once.
     assert [table.batch() for _ in range(3)] == [[]] * 3
     assert table.turn(1) == ["guest is due"]
 
@@ -487,7 +489,7 @@ def test_deadlines_of_years_are_no_fault(poller_name: str) -> None:
     table.loop.close()
 
 
-def test_on_second_goes_before_everybody(table: Table) -> None:
+def test_on_second_goes_before_every_handler(table: Table) -> None:
     table.loop.on_second.append(lambda: table.calls.append("second"))
     guest = table.seat("guest")
     guest.raise_hand()
@@ -531,7 +533,7 @@ def test_running_loop_cannot_be_closed(table: Table) -> None:
     table.loop.stop()
 
 
-def test_sleeps_until_somebody_raises_a_hand() -> None:
+def test_sleeps_until_a_descriptor_is_ready() -> None:
     loop = EventLoop(open_poller("epoll"), print)
     calls: list[str] = []
     guest = Guest("guest", calls)

@@ -104,7 +104,7 @@ def test_signals_are_given_back(loop: EventLoop) -> None:
     assert loop.handlers() == []
 
 
-def test_signals_that_nobody_is_to_get_any_more(loop: EventLoop) -> None:
+def test_signals_that_no_handler_is_to_get_any_more(loop: EventLoop) -> None:
     before = signal.getsignal(signal.SIGUSR1)
     wakeup = Wakeup(loop)
     wakeup.on_signal(signal.SIGUSR1, loop.stop)
@@ -125,7 +125,7 @@ def test_a_signal_that_cannot_be_served_ends_the_loop(loop: EventLoop, wakeup: W
         loop.run_batch(0)
 
 
-def test_being_called_in_vain(wakeup: Wakeup) -> None:
+def test_being_called_without_reason(wakeup: Wakeup) -> None:
     wakeup.on_ready(1)
     wakeup.on_deadline()
     assert wakeup.deadline == float("inf")

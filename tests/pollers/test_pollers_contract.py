@@ -37,7 +37,7 @@ def poller(request: pytest.FixtureRequest) -> Iterator[Poller]:
 
 @pytest.fixture(params=ASKING_NAMES)
 def asking_poller(request: pytest.FixtureRequest) -> Iterator[Poller]:
-    """A poller that asks the kernel, and so may say that nobody is ready."""
+    """A poller that asks the kernel, and so may say that nothing is ready."""
     poller = open_poller(request.param)[1]
     yield poller
     poller.close()
@@ -66,18 +66,18 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def test_nobody_is_ready_where_nobody_is_registered(poller: Poller) -> None:
+def test_nothing_is_ready_where_nothing_is_registered(poller: Poller) -> None:
     assert poller.poll(0) == []
 
 
-def test_who_has_octets_to_read_is_readable(poller: Poller, pair: Pair) -> None:
+def test_a_descriptor_with_octets_to_read_is_readable(poller: Poller, pair: Pair) -> None:
     left, right = pair
     poller.register(left.fileno(), READABLE)
     right.send(b"x")
     assert poller.poll(1) == [(left.fileno(), READABLE)]
 
 
-def test_who_has_room_to_write_is_writable(poller: Poller, pair: Pair) -> None:
+def test_a_descriptor_with_room_to_write_is_writable(poller: Poller, pair: Pair) -> None:
     poller.register(pair[0].fileno(), WRITABLE)
     assert poller.poll(1) == [(pair[0].fileno(), WRITABLE)]
 
@@ -161,7 +161,7 @@ def test_no_events_is_for_neither(poller: Poller, pair: Pair) -> None:
     assert poller.poll(0) == []
 
 
-def test_who_is_forgotten_is_not_reported(poller: Poller, pair: Pair) -> None:
+def test_a_descriptor_that_is_unregistered_is_not_reported(poller: Poller, pair: Pair) -> None:
     left, right = pair
     right.send(b"x")
     poller.register(left.fileno(), READABLE | WRITABLE)
@@ -234,7 +234,7 @@ def test_never_empty_before_the_timeout_is_over(
         assert time.monotonic() - begun >= timeout_seconds
 
 
-def test_no_timeout_waits_until_somebody_is_ready(asking_poller: Poller, pair: Pair) -> None:
+def test_no_timeout_waits_until_a_descriptor_is_ready(asking_poller: Poller, pair: Pair) -> None:
     left, right = pair
     asking_poller.register(left.fileno(), READABLE)
     is_waiting = threading.Event()
@@ -250,7 +250,7 @@ def test_no_timeout_waits_until_somebody_is_ready(asking_poller: Poller, pair: P
     sender.join()
 
 
-def test_timeout_ends_early_when_somebody_is_ready(asking_poller: Poller, pair: Pair) -> None:
+def test_timeout_ends_early_when_a_descriptor_is_ready(asking_poller: Poller, pair: Pair) -> None:
     left, right = pair
     asking_poller.register(left.fileno(), READABLE)
     right.send(b"x")

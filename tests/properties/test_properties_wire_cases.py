@@ -172,7 +172,7 @@ def exchange_with_server(server: Server, case: WireCase, parts: list[bytes]) -> 
             for part in parts:
                 peer.sendall(part)
         except ConnectionError:
-            # Who announces the end of the connection and sends on has nobody to read it.
+            # What a client sends after it announced the end of the connection is not read.
             assert case.ending == "closed"
         if case.ending == "open":
             peer.sendall(SENTINEL)

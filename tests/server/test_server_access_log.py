@@ -229,7 +229,7 @@ def test_stdout_holds_nothing_but_the_log(piped: Callable[..., PipedServer]) -> 
     assert json.loads(stdout)["status"] == 400
 
 
-def test_nobody_reads_stdout_any_more(piped: Callable[..., PipedServer]) -> None:
+def test_stdout_has_no_reader_any_more(piped: Callable[..., PipedServer]) -> None:
     server = piped("--access-log-format", "common")
     server.stdout.close()
     for _ in range(3):
@@ -243,7 +243,7 @@ def test_nobody_reads_stdout_any_more(piped: Callable[..., PipedServer]) -> None
     assert len(told) == 2
 
 
-def test_a_reader_that_rests_loses_nothing_and_holds_nobody_up(
+def test_a_reader_that_rests_loses_nothing_and_delays_no_client(
     piped: Callable[..., PipedServer],
 ) -> None:
     """More lines than a pipe holds (64 KiB, pipe(7)), fewer than may wait."""

@@ -234,7 +234,7 @@ def test_what_was_asked_for_cannot_be_printed(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["--help", "--version"])
-def test_nobody_waits_for_what_was_asked_for(word: str) -> None:
+def test_no_reader_takes_what_was_asked_for(word: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb") as stdout:
@@ -452,7 +452,7 @@ def test_nothing_but_the_first_lines_is_printed_when_quiet(start: Start, site: P
     assert process.communicate(timeout=15) == (b"", b"")
 
 
-def test_nobody_reads_the_lines_any_more(start: Start, site: Path) -> None:
+def test_the_lines_have_no_reader_any_more(start: Start, site: Path) -> None:
     process = start("site", "--port", "0")
     link = read_link(process)
     assert process.stdout is not None
@@ -467,7 +467,7 @@ def test_nobody_reads_the_lines_any_more(start: Start, site: Path) -> None:
     assert "stdout" in stderr
 
 
-def test_nobody_reads_the_lines_for_a_while(serve: Serve, site: Path) -> None:
+def test_the_lines_are_not_read_for_a_while(serve: Serve, site: Path) -> None:
     """More lines than a pipe holds (64 KiB, pipe(7)): left out and counted, not waited for."""
     requests = 5000
     server = serve(site)
@@ -484,7 +484,7 @@ def test_nobody_reads_the_lines_for_a_while(serve: Serve, site: Path) -> None:
         lines += 1
         if lines % 500 == 0:
             server.get("/")
-    omitted = re.fullmatch(r"\((\d+) lines are left out: nobody was reading\)\n", line)
+    omitted = re.fullmatch(r"\((\d+) lines are left out: stdout was not read\)\n", line)
     assert omitted is not None
     # The last ones are printed while the first are read.
     while server.read_line().startswith("GET /page.html 200 "):
@@ -611,7 +611,7 @@ def begin_download(server: Server) -> tuple[socket.socket, bytes, bytes]:
 
 
 def await_refusal(server: Server) -> None:
-    """Wait until nobody is let in any more."""
+    """Wait until no client is accepted any more."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
@@ -707,7 +707,7 @@ def test_two_signals_at_once(serve: Serve, site: Path) -> None:
 
 
 def test_a_signal_right_after_the_first_lines_is_not_lost(site: Path) -> None:
-    """Whoever starts the server and waits for its first lines may stop it from then on."""
+    """From the first lines on, a signal stops the server."""
     for _ in range(5):
         with subprocess.Popen(
             [sys.executable, "-m", "epollo", str(site), "--port", "0"],

@@ -114,7 +114,7 @@ def test_root_is_a_file_for_a_while(server: Server, root: Path) -> None:
 
 
 def test_root_comes_and_goes_under_load(server: Server, root: Path) -> None:
-    """Whoever asks meanwhile is told what is there or that nothing is, and is never turned away."""
+    """A client that asks meanwhile is told what is there or that nothing is, and is never refused."""
     seen: Counter[int] = Counter()
     faults: list[str] = []
     is_over = threading.Event()
@@ -156,7 +156,7 @@ def test_root_comes_and_goes_under_load(server: Server, root: Path) -> None:
     assert seen.keys() <= {200, 404}
 
 
-def test_a_download_goes_on_when_its_root_is_gone(server: Server, root: Path) -> None:
+def test_a_download_continues_when_its_root_is_gone(server: Server, root: Path) -> None:
     content = bytes(range(256)) * (LARGE_OCTETS // 256)
     (root / "large.bin").write_bytes(content)
     with server.connect() as peer:
@@ -295,7 +295,7 @@ ROOM = 4
 
 @pytest.fixture
 def full(serve: Serve, root: Path) -> Iterator[tuple[Server, list[socket.socket]]]:
-    """A server that has not one descriptor left, and those who are connected to it."""
+    """A server that has not one descriptor left, and the clients that are connected to it."""
     (root / "kept.bin").write_bytes(bytes(200_000))
     (root / "large.bin").write_bytes(bytes(3 * MEBIBYTE))
     server = serve(root, "--quiet")

@@ -143,7 +143,7 @@ def test_grown(server: Server, large: Path) -> None:
 
 
 def test_replaced(server: Server, large: Path) -> None:
-    """Whoever has begun with the old content gets all of it; the next one gets the new."""
+    """A client that has begun with the old content gets all of it; the next one gets the new."""
     download = Download(server)
     other = NEW[:-MEBIBYTE]
     incoming = large.with_name("incoming")
@@ -259,7 +259,7 @@ def tag_of(head: bytes) -> bytes:
 
 @contextlib.contextmanager
 def appender(path: Path, seconds: float) -> Iterator[None]:
-    """Another process that goes on appending a line to a file."""
+    """Another process that keeps appending a line to a file."""
     script = (
         "import sys, time\n"
         "while True:\n"

@@ -34,7 +34,7 @@ def status(octets: bytes) -> int:
 
 
 def is_open(peer: socket.socket) -> bool:
-    """Tell whether the server has not closed the connection up to now."""
+    """Return whether the server has not closed the connection up to now."""
     peer.setblocking(False)
     try:
         return bool(peer.recv(1, socket.MSG_PEEK))

@@ -91,7 +91,7 @@ class Grounds:
 
 
 def receive_last(peer: socket.socket, answers: int) -> bytes:
-    """Return the content of the last of so many answers."""
+    """Return the content of the last of ``answers`` answers."""
     octets = content = b""
     for _ in range(answers):
         while b"\r\n\r\n" not in octets:

@@ -52,7 +52,7 @@ def server(
     """A server for each poller, one after the other: the busy one would heat the room for all."""
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
         server = serve(root, "--quiet", "--poller", request.param, "--send-timeout", "1")
-        # All who get a file share one descriptor, which stays.
+        # All clients that get a file share one descriptor, which stays.
         for target in (b"/middle.bin", b"/large.bin"):
             server.exchange(b"GET %b HTTP/1.0\r\nRange: bytes=0-0\r\n\r\n" % target)
         yield server
@@ -97,7 +97,7 @@ def test_answers_are_whole_however_slowly_they_are_taken(server: Server, root: P
         assert octets == b""
 
 
-def test_whoever_does_not_read_is_not_read_from(server: Server) -> None:
+def test_a_client_that_does_not_read_is_not_read_from(server: Server) -> None:
     server.get("/middle.bin")
     resident_octets = server.resident_octets()
     requests = REQUEST % b"/middle.bin" * 1000
@@ -113,7 +113,7 @@ def test_whoever_does_not_read_is_not_read_from(server: Server) -> None:
         assert server.get("/")
 
 
-def test_whoever_never_reads_is_given_up(server: Server) -> None:
+def test_a_client_that_never_reads_is_given_up(server: Server) -> None:
     """After --send-timeout, a second here, and not before."""
     descriptors = server.settled_descriptors()
     with narrow_peer(server) as peer:
@@ -128,7 +128,7 @@ def test_whoever_never_reads_is_given_up(server: Server) -> None:
 
 @pytest.mark.parametrize("target", [b"/large.bin", b"/middle.bin"])
 @pytest.mark.parametrize("go_away", [reset, leave, socket.socket.close])
-def test_whoever_goes_away_leaves_nothing_behind(
+def test_a_client_that_goes_away_leaves_nothing_behind(
     server: Server, target: bytes, go_away: Callable[[socket.socket], None]
 ) -> None:
     server.get("/")
@@ -160,7 +160,7 @@ def test_memory_stays_flat(server: Server) -> None:
     assert server.stderr == ""
 
 
-def test_whoever_says_that_it_will_send_no_more_gets_all_answers(
+def test_a_client_that_says_that_it_will_send_no_more_gets_all_answers(
     server: Server, root: Path
 ) -> None:
     descriptors = server.settled_descriptors()
@@ -195,7 +195,7 @@ def test_what_comes_after_the_last_request_does_not_cut_its_answer(
 @pytest.mark.parametrize(
     "octets", [b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGE"]
 )
-def test_whoever_goes_in_the_middle_of_a_request(server: Server, octets: bytes) -> None:
+def test_a_client_that_goes_in_the_middle_of_a_request(server: Server, octets: bytes) -> None:
     descriptors = server.settled_descriptors()
     for go_away in (reset, leave):
         peer = server.connect()
@@ -206,7 +206,7 @@ def test_whoever_goes_in_the_middle_of_a_request(server: Server, octets: bytes) 
     assert server.stderr == ""
 
 
-def test_large_downloads_hold_nobody_up(server: Server) -> None:
+def test_large_downloads_delay_no_client(server: Server) -> None:
     with contextlib.ExitStack() as open_peers:
         downloads = [open_peers.enter_context(narrow_peer(server)) for _ in range(2)]
         downloads += [open_peers.enter_context(server.connect()) for _ in range(2)]
@@ -237,7 +237,7 @@ for _ in range(4):
 """
 
 
-def test_a_download_as_fast_as_it_can_holds_nobody_up(server: Server, root: Path) -> None:
+def test_a_download_as_fast_as_it_can_delays_no_client(server: Server, root: Path) -> None:
     """A child reads without a pause while small requests are answered."""
     with subprocess.Popen(
         [sys.executable, "-c", _DOWNLOAD, str(server.port), str(LARGE_OCTETS)]
@@ -256,15 +256,15 @@ def test_a_download_as_fast_as_it_can_holds_nobody_up(server: Server, root: Path
 
 @pytest.mark.parametrize("poller", POLLER_NAMES)
 def test_out_of_descriptors(serve: Serve, root: Path, poller: str) -> None:
-    """Those who are busy are served; the others are let in when there is room; nothing spins."""
+    """Busy clients are served; the others are accepted when there is room; nothing spins."""
     room = 8
     server = serve(root, "--quiet", "--poller", poller)
     server.get("/")
     server.limit_descriptors(server.settled_descriptors() + room)
     begin = b"GET /"
 
-    def go_on(peer: socket.socket, target: bytes = b"/") -> tuple[bytes, bytes]:
-        """Finish a request that was begun, and begin another: who is idle would make room."""
+    def continue_with(peer: socket.socket, target: bytes = b"/") -> tuple[bytes, bytes]:
+        """Finish a request that was begun, and begin another: an idle one would make room."""
         peer.sendall((REQUEST % target).removeprefix(begin) + begin)
         return receive_head(peer)
 
@@ -279,16 +279,16 @@ def test_out_of_descriptors(serve: Serve, root: Path, poller: str) -> None:
             receive_content(peer, *receive_head(peer))
         before = server.cpu_seconds()
         for peer in served:
-            receive_content(peer, *go_on(peer))
+            receive_content(peer, *continue_with(peer))
         rest(1.5)
         if poller != "busy":
             assert server.cpu_seconds() - before < 0.1
         assert server.stderr.count("\n") == 1, server.stderr
         assert "Too many open files" in server.stderr
         for peer in served:
-            receive_content(peer, *go_on(peer))
+            receive_content(peer, *continue_with(peer))
         # There is no descriptor to open a file with: it is not there *now*.
-        head, content = go_on(served[0], b"/later.html")
+        head, content = continue_with(served[0], b"/later.html")
         receive_content(served[0], head, content)
         assert re.match(rb"HTTP/1.1 (200|503) ", head), head
         for peer in served:
@@ -302,7 +302,7 @@ def test_out_of_descriptors(serve: Serve, root: Path, poller: str) -> None:
 
 
 def test_select_refuses_what_it_cannot_name(serve: Serve, root: Path) -> None:
-    """Descriptors from FD_SETSIZE (1,024) on: refused with a reason, and everyone else is served."""
+    """Descriptors from FD_SETSIZE (1,024) on: refused with a reason, and every other client is served."""
     require_descriptors(1300)
     server = serve(root, "--quiet", "--poller", "select")
     server.limit_descriptors(1300)

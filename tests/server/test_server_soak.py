@@ -51,7 +51,7 @@ def test_customers_can_be_done_without() -> None:
 
 
 @pytest.mark.parametrize("customer", ["unix", "proxy"])
-def test_who_comes_through_another_door_is_served(customer: str) -> None:
+def test_a_client_of_another_door_is_served(customer: str) -> None:
     others = ",".join({"unix", "proxy", "rsync"} - {customer})
     done = soak("--seconds", "6", "--workers", "0", "--without", others)
     # The table has a row of processes: one server for each door.

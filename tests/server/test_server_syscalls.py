@@ -1,6 +1,6 @@
 """What the process asks of the kernel, as strace(1) sees it.
 
-The claims of the project, held against the kernel's own account: asleep while nobody asks for
+The claims of the project, held against the kernel's own account: asleep while no client asks for
 anything, and three calls for a request that is known. And its opposite: the busy server never rests.
 """
 

@@ -156,7 +156,7 @@ def test_a_worker_that_dies_again_and_again_is_replaced_and_costs_only_what_it_h
 
 
 def test_the_others_accept_for_a_worker_that_does_not_come(serve: Serve, site: Path) -> None:
-    """One of two places stays vacant: nobody waits because the kernel dealt him that one."""
+    """One of two places stays vacant: no client waits because the kernel dealt it that one."""
     server = serve(site, "--workers", "2", "--quiet")
     elsewhere = site.with_name("elsewhere")
     site.rename(elsewhere)
@@ -188,7 +188,9 @@ def test_the_next_worker_waits_longer_when_they_die_at_once(serve: Serve, site: 
     assert server.get("/") == INDEX
 
 
-def test_who_waits_to_be_accepted_is_served_by_the_next_worker(serve: Serve, site: Path) -> None:
+def test_a_client_that_waits_to_be_accepted_is_served_by_the_next_worker(
+    serve: Serve, site: Path
+) -> None:
     server = serve(site, "--workers", "1", "--quiet")
     pid = children(server.pid)[0]
     os.kill(pid, signal.SIGSTOP)
@@ -389,7 +391,7 @@ def config(tmp_path: Path) -> Path:
     ("text", "reason"),
     [
         ("workers = 2\ncolour = 'red'\n", "there is no setting colour"),
-        ("workers = 2\nport = 'http'\n", "port is to be a number"),
+        ("workers = 2\nport = 'http'\n", "port must be a number"),
         ("workers = 2\ndirectory = '/nowhere'\n", "there is no folder /nowhere"),
         ("workers = 3\nuser = 'nobody-has-this-name'\n", "nobody-has-this-name"),
         ("workers = 2\nhost = '192.0.2.1'\n", "cannot listen on 192.0.2.1"),
@@ -489,11 +491,11 @@ def test_a_new_program_that_cannot_start_changes_nothing(
     with Load(server.connect, INDEX, clients=2) as load:
         config.write_text("nonsense")
         server.process.send_signal(signal.SIGUSR2)
-        await_line(server, "the other program did not start; this one goes on")
+        await_line(server, "the other program did not start; this one serves on")
         assert children(server.pid) == pids
         config.write_text("workers = 2\nuser = 'nobody-has-this-name'\n")
         server.process.send_signal(signal.SIGUSR2)
-        await_line(server, "the other program did not start; this one goes on", 2)
+        await_line(server, "the other program did not start; this one serves on", 2)
         answered = load.answered
         assert await_true(lambda: load.answered > answered + 20)
     assert load.failures == []
@@ -547,7 +549,7 @@ def test_a_new_program_that_cannot_start_leaves_the_path_alone(
         for number, at in enumerate((at_path, f"unix = '{other}'\n"), 1):
             config.write_text(text + at)
             server.process.send_signal(signal.SIGUSR2)
-            await_line(server, "the other program did not start; this one goes on", number)
+            await_line(server, "the other program did not start; this one serves on", number)
             assert path.is_socket()
             assert not other.exists()
             with socket.socket(socket.AF_UNIX) as peer:

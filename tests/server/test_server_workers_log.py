@@ -1,4 +1,4 @@
-"""SIGUSR1: the access log goes on in another file, which workers cannot open in their sandbox."""
+"""SIGUSR1: the access log continues in another file, which workers cannot open in their sandbox."""
 
 import contextlib
 import os
@@ -73,7 +73,7 @@ def test_a_log_that_cannot_be_begun_anew_is_told_of_at_the_start(
         assert server.stderr.startswith(start)
         assert server.stderr.count("\n") == 1
         server.process.send_signal(signal.SIGUSR1)
-        await_line(server, "the old one goes on")
+        await_line(server, "the old file stays in use")
     else:
         assert server.stderr == ""
         server.process.send_signal(signal.SIGUSR1)
@@ -113,7 +113,7 @@ def test_rotation_and_reloads_under_load_lose_no_line(
 
 
 @pytest.mark.parametrize("words", [(), ("--workers", "1")])
-def test_a_log_that_cannot_be_opened_again_goes_on(
+def test_a_log_that_cannot_be_opened_again_stays_in_use(
     serve: Serve, site: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "logs"
@@ -121,7 +121,7 @@ def test_a_log_that_cannot_be_opened_again_goes_on(
     server = serve(site, "--quiet", "--access-log", str(folder / "access.log"), *words)
     folder.rename(tmp_path / "moved")
     server.process.send_signal(signal.SIGUSR1)
-    await_line(server, "the old one goes on")
+    await_line(server, "the old file stays in use")
     server.get("/")
     assert await_true(lambda: len(lines_of(tmp_path / "moved" / "access.log")) == 1)
 

@@ -34,7 +34,7 @@ def sandbox_line(server: Server) -> str:
     return next((line.strip() for line in server.lines if "sandbox:" in line), "")
 
 
-# A responder that tries what a request names: what an attacker would do who runs code in the worker.
+# A responder that tries what a request names: what an attacker with code in the worker would do.
 _SUBVERTED = """
 import sys
 from epollo.site.respond import Site
@@ -127,7 +127,7 @@ def test_workers_become_the_user_and_the_parent_does_not(serve: Serve, site: Pat
 
 
 @needs_root
-def test_a_user_who_may_not_read_the_root_is_told_of_once(site: Path) -> None:
+def test_a_user_that_may_not_read_the_root_is_told_of_once(site: Path) -> None:
     site.chmod(stat.S_IRWXU)
     assert "cannot read" in refusal(str(site), "--workers", "2", "--port", "0", "--user", "nobody")
 
@@ -169,7 +169,7 @@ def test_a_root_that_is_switched_is_followed_soon_and_loses_nothing(
 
 
 @needs_landlock
-def test_a_root_that_nobody_can_follow_is_told_of_once_each_time(
+def test_a_root_that_no_worker_can_follow_is_told_of_once_each_time(
     serve: Serve, tmp_path: Path
 ) -> None:
     for name in ("one", "two", "three"):
@@ -200,7 +200,7 @@ def test_a_new_root_that_the_user_may_not_read_is_followed_when_it_may(
     link.symlink_to(tmp_path / "one")
     server = serve(link, "--quiet", "--user", "nobody")
     switch(link, tmp_path / "two")
-    await_line(server, "Permission denied; the former one is served on")
+    await_line(server, "Permission denied; the former folder is still served")
     assert server.get("/") == b"one"
     (tmp_path / "two").chmod(0o755)
     assert await_true(lambda: server.get("/") == b"two")
@@ -208,7 +208,7 @@ def test_a_new_root_that_the_user_may_not_read_is_followed_when_it_may(
 
 
 @needs_landlock
-def test_a_root_is_followed_when_nobody_asks(serve: Serve, tmp_path: Path) -> None:
+def test_a_root_is_followed_when_no_client_asks(serve: Serve, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "index.html").write_text(name)

@@ -145,7 +145,7 @@ def test_what_was_passed_to_another_process_is_left_alone(
             assert manager.read() == {"READY": "1"}
             listening.setblocking(False)
             with socket.create_connection(listening.getsockname(), 10):
-                # It waits for us, and for nobody else.
+                # It waits for us, and for no other client.
                 assert await_true(lambda: accepts(listening))
 
 
@@ -214,7 +214,7 @@ def test_it_listens_at_a_path(serve: Serve, site: Path, path: Path, words: tuple
     server = serve(site, "--quiet", "--unix", str(path), *words)
     assert any(str(path) in line for line in server.lines)
     assert get_at(path) == INDEX
-    # Whoever reaches the path may connect, as with an address of this machine.
+    # A process that reaches the path may connect, as with an address of this machine.
     assert path.stat().st_mode & 0o777 == 0o666
     assert "in use" in refusal(str(site), "--unix", str(path), *words)
     assert get_at(path) == INDEX

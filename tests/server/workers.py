@@ -28,7 +28,7 @@ def children(pid: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and was not collected does not."""
+    """Return whether a process runs; one that has ended and was not collected does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -36,7 +36,7 @@ def is_alive(pid: int) -> bool:
 
 
 def await_true(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
-    """Wait until something holds that no event tells of; tell whether it came to hold."""
+    """Wait until something holds that no event tells of; return whether it came to hold."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -46,12 +46,12 @@ def await_true(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS)
 
 
 def await_line(server: Server, text: str, count: int = 1) -> None:
-    """Wait until so many lines on stderr hold a text."""
+    """Wait until ``count`` lines on stderr hold a text."""
     assert await_true(lambda: server.stderr.count(text) >= count), server.stderr
 
 
 def refusal(*words: str) -> str:
-    """Start the command in vain; return its one line."""
+    """Start the command, which refuses; return its one line."""
     result = subprocess.run(
         [sys.executable, "-m", "epollo", *words],
         capture_output=True,

@@ -64,7 +64,7 @@ FORMS = (targets, queries, cookies, field_names, hosts, codings, tags, ranges)
 
 
 def send_flood(server: Server, form: Form, numbers: Iterator[int], count: int) -> None:
-    """Send so many requests, some at a time, and see that each is answered."""
+    """Send ``count`` requests, some at a time, and see that each is answered."""
     with server.connect(60) as peer:
         for _ in range(count // BATCH):
             peer.sendall(b"".join(form(next(numbers)) for _ in range(BATCH)))
@@ -135,7 +135,7 @@ def test_files_are_kept_within_the_size_of_the_cache(tmp_path: Path) -> None:
 
 
 def test_files_that_were_asked_for_a_thousand_times_make_room_for_others(tmp_path: Path) -> None:
-    """Of so many requests only the last few count: the cache would turn as often in search of room."""
+    """Of a thousand requests only the last few count: the cache would turn as often in search of room."""
     for number in range(60):
         (tmp_path / f"{number}.bin").write_bytes(b"%06d" % number * 2000)
     former, between, later = range(20), range(20, 30), range(30, 50)
@@ -220,7 +220,7 @@ def test_a_compressor_that_is_full_takes_nothing(monkeypatch: pytest.MonkeyPatch
 
 
 def test_descriptors_of_content_that_is_kept_are_bounded() -> None:
-    """Beyond so many sealed files content is kept as octets; what is let go of makes room."""
+    """Beyond the limit of sealed files content is kept as octets; what is let go of makes room."""
     gc.collect()
     # Another test's may still be there.
     room = 512 - KeptFile._count
@@ -235,7 +235,7 @@ def test_descriptors_of_content_that_is_kept_are_bounded() -> None:
 
 
 def test_descriptors_of_files_that_are_not_kept_are_bounded(tmp_path: Path) -> None:
-    """Beyond so many files that answers share, each answer opens its own."""
+    """Beyond the limit of files that answers share, each answer opens its own."""
     for number in range(140):
         (tmp_path / f"{number}.bin").write_bytes(b"%d" % number * 3000)
     with Ground(tmp_path, kept_octets_limit=0) as ground:

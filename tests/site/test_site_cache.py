@@ -12,7 +12,7 @@ LIMIT = 1000
 
 
 class Thing:
-    """Something of so many octets."""
+    """Something of a given size."""
 
     def __init__(self, octets: int, name: int = 0) -> None:
         self.octets = octets
@@ -21,7 +21,7 @@ class Thing:
 
 
 def ask(cache: Cache[int, Thing], name: int, octets: int = 10) -> bool:
-    """Ask for a thing as the catalogue does; tell whether it was there."""
+    """Ask for a thing as the catalogue does; return whether it was there."""
     thing = cache.get(name)
     if thing is None:
         cache.put(name, Thing(octets, name))
@@ -58,7 +58,7 @@ def test_one_scan_of_ten_times_the_capacity_leaves_the_hot_ones() -> None:
     assert cache.octets <= LIMIT
 
 
-def test_hot_ones_stay_while_a_scan_goes_on_between_requests_for_them() -> None:
+def test_hot_ones_stay_while_a_scan_runs_between_requests_for_them() -> None:
     cache = make_cache()
     missed = 0
     for number in range(20_000):
@@ -68,7 +68,7 @@ def test_hot_ones_stay_while_a_scan_goes_on_between_requests_for_them() -> None:
     assert missed <= 80
 
 
-def test_who_comes_back_soon_after_it_left_is_kept_at_once() -> None:
+def test_an_entry_that_comes_back_soon_after_it_left_is_kept_at_once() -> None:
     evicted: list[Thing] = []
     cache = make_cache(evicted)
     for name in range(101):
@@ -111,7 +111,7 @@ def test_each_hit_is_one_turn_of_the_main_queue_up_to_the_limit() -> None:
     assert turns[HITS_LIMIT:] == [turns[HITS_LIMIT]] * 3
 
 
-def test_popular_ones_that_nobody_asks_for_any_more_make_room() -> None:
+def test_popular_ones_that_no_request_names_any_more_make_room() -> None:
     cache = make_cache()
     for generation in range(5):
         names = range(generation * 100, generation * 100 + 60)

@@ -72,7 +72,7 @@ class Background:
         )
 
     def tell(self, number: int) -> list[str]:
-        """Return what the first so many calls tell."""
+        """Return what the first ``number`` calls tell."""
         for _ in range(number):
             self._calls.get(timeout=60)()
         return self.told

@@ -38,7 +38,7 @@ while True:
 """
 
 # Numbers that only grow, each a whole file that takes the place of the one before; and for each number,
-# when it had been done, in a file of its own that nobody serves.
+# when it had been done, in a file of its own that is not served.
 _REPLACE = """
 import os, struct, sys
 path, done, octets = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -67,7 +67,7 @@ def writer(script: str, *arguments: object) -> Iterator[subprocess.Popen[bytes]]
 
 
 def is_whole(content: bytes) -> bool:
-    """Tell whether this is all of one version."""
+    """Return whether this is all of one version."""
     found = re.match(rb"(\d{12}) (\d) ", content)
     if found is None:
         return False
@@ -114,7 +114,7 @@ def test_answers_while_a_file_is_rewritten_in_place(
 
 
 def is_prefix(content: bytes) -> bool:
-    """Tell whether this is the start of one version, with nothing of another in it."""
+    """Return whether this is the start of one version, with nothing of another in it."""
     found = re.match(rb"\d{12} (\d) ", content)
     if found is None:
         return len(content) < 15
@@ -162,7 +162,7 @@ def test_download_of_a_file_that_is_rewritten_and_given_its_old_time_is_cut(
                 receive_content(peer, head, content)
 
 
-def test_download_goes_on_where_the_file_is_replaced_deleted_or_renamed(
+def test_download_continues_where_the_file_is_replaced_deleted_or_renamed(
     serve: Serve, tmp_path: Path
 ) -> None:
     path = tmp_path / "large.bin"

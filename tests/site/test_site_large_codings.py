@@ -152,7 +152,7 @@ def test_ranges_of_a_coding(ground: Ground, compressor: WaitingCompressor) -> No
     several = ask(ground, "gzip", {"Range": "bytes=0-9,500-599"})
     assert several.status == 206
     assert whole.content[500:600] in several.content
-    # A download of the file as it is does not go on with a coding of it.
+    # A download of the file as it is does not continue with a coding of it.
     plain = ask(ground, "identity").fields["etag"]
     answer = ask(ground, "gzip", {"Range": "bytes=5-", "If-Range": plain})
     assert (answer.status, answer.content) == (200, whole.content)
@@ -286,7 +286,7 @@ def test_what_is_made_counts_as_kept(tmp_path: Path, compressor: WaitingCompress
         assert 100_000 < held <= ground.catalogue._files.octets
 
 
-def test_a_cache_that_is_too_small_is_not_filled_in_vain(
+def test_a_cache_that_is_too_small_is_not_filled_without_use(
     tmp_path: Path, compressor: WaitingCompressor
 ) -> None:
     (tmp_path / "app.js").write_bytes(CONTENT)
@@ -330,7 +330,7 @@ def _zstd(content: bytes) -> bytes:
     ("suffix", "coded", "reason"),
     [
         (".gz", gzip.compress(CONTENT[:-1]), "does not decode to the file beside it"),
-        (".gz", gzip.compress(CONTENT) * 2, "goes on after its first gzip member"),
+        (".gz", gzip.compress(CONTENT) * 2, "continues after its first gzip member"),
         (".gz", bytes(1_000_000), "is more than twice as long as the file beside it"),
         (".br", zlib.compress(CONTENT), "does not decode to the file beside it"),
         (".zst", b"\x28\xb5\x2f\xfd\x00\x70" + _zstd(CONTENT), "asks for a window of 16 MiB"),

@@ -73,6 +73,6 @@ def test_type_of_name(name: str, value: str, is_compressible: bool) -> None:
     "name",
     [b"", b"html", b"Makefile", b"page.", b"page.unheard", b"page.html.", b"\xff.\xff", b"."],
 )
-def test_what_nobody_knows_is_octets(name: bytes) -> None:
+def test_an_unknown_type_is_octets(name: bytes) -> None:
     assert select_media_type(name) is UNKNOWN
     assert UNKNOWN.value == b"application/octet-stream"

@@ -156,7 +156,7 @@ def test_a_file_that_is_made_anew_and_longer_breaks_a_promise(opened: Opened) ->
     assert not opened.holds()
 
 
-def test_what_was_promised_of_a_file_that_goes_on_growing(opened: Opened) -> None:
+def test_what_was_promised_of_a_file_that_keeps_growing(opened: Opened) -> None:
     for _ in range(200):
         append(opened.path)
         assert opened.holds()

@@ -357,7 +357,7 @@ def test_answers_of_another_second_show_no_other_validators(ground: Ground) -> N
 
 
 def test_what_is_not_kept_in_the_cache_is_not_recalled(tmp_path: Path) -> None:
-    # Nobody watches what was evicted, so nobody would say when it ends.
+    # What was evicted is not watched, so no event would say when it ends.
     page = tmp_path / "page.txt"
     page.write_bytes(b"x" * 1000)
     with Ground(tmp_path, cache_octets=500) as ground:

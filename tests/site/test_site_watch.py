@@ -163,7 +163,7 @@ def test_folders_that_may_not_be_watched_are_reported_once(
     assert len(watched.reports) == 1
 
 
-def test_work_of_others_above_the_root_wakes_nobody(tmp_path: Path) -> None:
+def test_work_of_others_above_the_root_wakes_no_loop(tmp_path: Path) -> None:
     root = tmp_path / "a" / "b" / "root"
     root.mkdir(parents=True)
     (root / "page.txt").write_text("content")

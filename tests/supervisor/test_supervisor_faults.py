@@ -20,7 +20,7 @@ def fail(*_: object) -> None:
 
 @pytest.fixture(autouse=True)
 def signals_given_back() -> Iterator[None]:
-    """A supervisor keeps its signals, for its process ends with it; the tests' goes on."""
+    """A supervisor keeps its signals, for its process ends with it; the tests' does not end."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
     before = {number: signal.getsignal(number) for number in numbers}
     yield

@@ -71,7 +71,7 @@ def test_what_stays_and_what_is_added(opened: list[socket.socket]) -> None:
     opened += more.sockets[2:]
     assert more.sockets[:2] == first.sockets
     assert more.sockets[2].getsockname() == first.sockets[0].getsockname()
-    # Whoever connects before somebody accepts from it would be lost if nobody came.
+    # A client that connects before a worker accepts from it would be lost if no worker came.
     assert not is_listening(more.sockets[2])
     more.close(kept=first)
     assert more.sockets[2].fileno() == -1
@@ -128,7 +128,7 @@ def test_all_or_nothing(tmp_path: Path) -> None:
     first.close()
 
 
-def test_what_somebody_else_opened_is_never_changed() -> None:
+def test_what_another_process_opened_is_never_changed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as passed:
         listening = Listening([passed], None)
         assert change_listening(listening, Settings(port=1, workers="7")) is listening

@@ -44,14 +44,14 @@ def test_sockets_that_share_an_address(count: int) -> None:
         assert len({one.getsockname() for one in sockets}) == 1
         assert all(is_listening(one) for one in sockets)
         _, port = sockets[0].getsockname()
-        # They share it with nobody who comes later.
+        # They share it with no socket that comes later.
         with pytest.raises(OperatorError, match="in use"):
             open_shared_sockets("127.0.0.1", port, 2)
         with pytest.raises(OperatorError, match="in use"):
             open_listening_socket("127.0.0.1", port)
 
 
-def test_a_socket_that_joins_gets_nobody_until_it_listens() -> None:
+def test_a_socket_that_joins_gets_no_peer_until_it_listens() -> None:
     with contextlib.ExitStack() as opened:
         (first,) = (opened.enter_context(one) for one in open_shared_sockets("127.0.0.1", 0, 1))
         (joined,) = (opened.enter_context(one) for one in join_sockets(first, 1))
@@ -141,7 +141,7 @@ def test_a_socket_that_was_left_behind_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backlog", [0, 5])
 def test_a_socket_that_is_listened_on_is_not_replaced(tmp_path: Path, backlog: int) -> None:
-    """Nor is one whose queue is full, which refuses nobody and has everybody wait."""
+    """Nor is one whose queue is full, which refuses no peer and has each one wait."""
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as other, contextlib.ExitStack() as waiting:
         other.bind(str(path))
@@ -179,7 +179,7 @@ def test_the_reasons_at_a_path(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name, reason in (
         ("none/socket", f"there is no folder {tmp_path / 'none'}"),
-        ("file", "what is there is no socket, and is not replaced"),
+        ("file", "the file there is no socket, and is not replaced"),
         ("file/socket", "Not a directory"),
     ):
         path = tmp_path / name

@@ -89,7 +89,7 @@ class BatchedLog(Handler):
         self._destination.write(b"".join(parts))
 
     def reopen(self) -> None:
-        """Go on with another file of the same name, after a rotation."""
+        """Continue with another file of the same name, after a rotation."""
         self.flush()
         self._destination.reopen()
 
@@ -101,7 +101,7 @@ class BatchedLog(Handler):
         self.deadline = self._loop.clock.now + 1 if self._destination.is_unsettled else math.inf
 
     def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
-        """Go on with the next line."""
+        """Continue with the next line."""
         self.deadline = math.inf
 
     def close(self) -> None:

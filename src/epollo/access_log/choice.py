@@ -35,7 +35,7 @@ class TwoLogs:
             log.begin(loop)
 
     def reopen(self) -> None:
-        """Go on with other files of the same names, after a rotation."""
+        """Continue with other files of the same names, after a rotation."""
         for log in self._logs:
             log.reopen()
 
@@ -52,7 +52,7 @@ def open_log(
 ) -> AccessLog | None:
     """Return the log that the settings ask for, if any.
 
-    ``open_again`` returns a descriptor to go on with after a rotation, where the log cannot be opened
+    ``open_again`` returns a descriptor to continue with after a rotation, where the log cannot be opened
     here any more.
     Files are opened now, before rights are given up. Beside a log for programs a person gets lines
     only on a terminal that nothing else is written to. Raises `OperatorError`.

@@ -6,7 +6,7 @@ stays together (write(2)), and so do up to PIPE_BUF octets to a pipe (pipe(7)).
 Decision: lines that a pipe does not take now wait, up to `_WAITING_OCTETS`; what exceeds that, and
 what a disk does not take, is dropped in whole lines and counted. The operator is told when that
 begins, and how much it was when a second has passed without.
-Consequence: nobody waits for an answer because of its line, and a line that was begun is ended before
+Consequence: no client waits for an answer because of its line, and a line that was begun is ended before
 the next one, however late.
 Price: to a pipe, a system call for each 4 KiB.
 """
@@ -30,7 +30,7 @@ _WAITING_OCTETS: Final = 1024 * 1024
 _PARTING_SECONDS: Final = 1.0
 """So long a slow reader is waited for in the end."""
 
-# What visitors did is not for everybody on the machine to read.
+# Not every user of the machine may read what clients requested.
 _MODE: Final = 0o640
 _LINE_END: Final = b"\n"
 
@@ -38,7 +38,7 @@ _LINE_END: Final = b"\n"
 class Destination:
     """Takes lines, and never waits; owns its descriptor.
 
-    ``open_again`` returns a descriptor to go on with after a rotation, and raises `OSError` or
+    ``open_again`` returns a descriptor to continue with after a rotation, and raises `OSError` or
     `OperatorError` where it cannot. ``report`` tells the operator, in one line.
     """
 
@@ -58,7 +58,7 @@ class Destination:
 
     @property
     def is_unsettled(self) -> bool:
-        """Tell whether `settle` should be called in a second, even if nothing is written until then."""
+        """Return whether `settle` should be called in a second, even if nothing is written until then."""
         return bool(self._waiting) or (self._dropped > 0 and self._failure is None)
 
     def write(self, lines: bytes) -> None:
@@ -90,12 +90,14 @@ class Destination:
         self._has_dropped_lately = False
 
     def reopen(self) -> None:
-        """Go on with another file of the same name, after a rotation."""
+        """Continue with another file of the same name, after a rotation."""
         try:
             descriptor = self._open_again()
         except (OSError, OperatorError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            self._report(f"the access log could not be opened again: {reason}; the old one goes on")
+            self._report(
+                f"the access log could not be opened again: {reason}; the old file stays in use"
+            )
         else:
             self.move_to(descriptor)
 
@@ -162,7 +164,7 @@ def _is_file(descriptor: int) -> bool:
 
 
 def _await_room(descriptor: int, seconds: float) -> bool:
-    """Wait until something can be written; False after so many seconds."""
+    """Wait until something can be written; False after this many seconds."""
     if seconds <= 0:
         return False
     poll = select.poll()
@@ -178,7 +180,7 @@ def open_destination(name: str) -> int:
     try:
         if name == STDOUT:
             return _open_stdout()
-        # Without O_NONBLOCK a named pipe that nobody reads would stop the start (fifo(7)).
+        # Without O_NONBLOCK a named pipe without a reader would stop the start (fifo(7)).
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
         return os.open(name, flags, _MODE)
     except OSError as error:
@@ -206,8 +208,8 @@ def _open_stdout() -> int:
     """Return a descriptor that writes to where stdout does.
 
     Whether writing waits is a property of the open file description (fcntl(2)), which is shared with
-    whoever started us, so a pipe or a terminal is opened anew. A file is not: the first lines that were
-    printed would be written over.
+    the process that started us, so a pipe or a terminal is opened anew. A file is not: the first lines
+    that were printed would be written over.
     """
     stdout = sys.stdout.fileno()
     if _is_file(stdout):

@@ -1,1 +1,1 @@
-"""Peers: who accepts them, what is owed to each, and the answers that are recalled for all."""
+"""Peers: how they are accepted, what is owed to each, and the answers that are recalled for all."""

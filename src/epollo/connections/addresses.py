@@ -2,7 +2,7 @@
 
 
 class Addresses:
-    """Counts by address; only those who are in take room."""
+    """Counts by address; only addresses with open connections take room."""
 
     __slots__ = ("_counts", "limit")
 
@@ -24,7 +24,7 @@ class Addresses:
         return True
 
     def leave(self, address: str) -> None:
-        """Count one less of those who were counted."""
+        """Count one connection less."""
         count = self._counts[address] - 1
         if count:
             self._counts[address] = count

@@ -143,6 +143,6 @@ class Door:
         if service.clock.now - self._told >= _REPORT_EVERY_SECONDS:
             self._told = service.clock.now
             service.report(
-                f"turned a peer away with 503: {reason}; "
-                f"such lines come once in {_REPORT_EVERY_SECONDS:.0f} seconds"
+                f"refused a client with 503: {reason}; "
+                f"this line is printed at most once in {_REPORT_EVERY_SECONDS:.0f} seconds"
             )

@@ -31,7 +31,7 @@ from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import Http1, Query, refuse, render_refusal
 
 REQUESTS_PER_TURN: Final = 64
-"""At most so many pipelined requests are answered in one turn."""
+"""The most pipelined requests that are answered in one turn."""
 HIGH_WATER_OCTETS: Final = 256 * 1024
 """A turn ends when it owes the peer more than this."""
 
@@ -114,7 +114,7 @@ class Http1Connection(Connection):
             super().on_deadline()
 
     def owe(self, answer: Answer, head: bytes, octets: bytes, sent_octets: int) -> None:
-        """Go on with a peer that has not taken the whole of its only answer, before it is registered."""
+        """Continue with a peer that has not taken all of its only answer, before it is registered."""
         self._state = FINISHING
         outbox = self._begin_outbox()
         outbox.put(octets, sent_octets)
@@ -213,13 +213,8 @@ class Http1Connection(Connection):
             response = respond_plainly(500, (NO_CACHE_FIELD,))
             may_persist = False
         answer = protocol.render(request, response, may_persist=may_persist)
-        if (
-            recall is None
-            or not protocol.is_whole
-            or response.basis is None
-            or not recall.keep(reduced, answer)
-        ):
-            # Not given again, so it holds nothing of what it was made of while it is sent.
+        if recall is None or not protocol.is_whole or not recall.keep(reduced, answer):
+            # What an answer rests on is not to be kept by one that is given once.
             answer.basis = ENDED
         return answer
 
@@ -257,7 +252,7 @@ class Http1Connection(Connection):
 
 
 def serve(service: Service, arrival: Arrival) -> None:
-    """Serve a peer that was let in: the last stage of a listener."""
+    """Serve a peer that was admitted: the last stage of a listener."""
     if arrival.received and _answer_in_passing(service, arrival):
         return
     connection = Http1Connection(service, arrival)

@@ -30,7 +30,7 @@ from epollo.transports import PLAIN, Kind, Transport
 from epollo.transports.listening import holds_back
 
 BURST: Final = 32
-"""At most so many peers are accepted in one turn of the loop."""
+"""The most peers that are accepted in one turn of the loop."""
 
 # There is no room for another descriptor or its memory (accept(2)).
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))

@@ -24,7 +24,7 @@ An answer with 200 ranges is 200 such parts, each behind its own head. To send t
 costs no more than ``sendfile``.
 """
 
-# sendmsg(2): at most IOV_MAX (1,024) buffers; answers that are pipelined rarely make so many.
+# sendmsg(2): at most IOV_MAX (1,024) buffers; answers that are pipelined rarely make more.
 _BUFFERS: Final = 64
 
 
@@ -71,7 +71,7 @@ class Outbox:
 
         A step is a stretch of one part, or several short parts with the octets between them.
         ``second`` is now, whole seconds since 1970. Of a file that has to be read, no more is read than
-        may wait in the kernel for one of so many ``connections``. Raises `BlockingIOError` where the
+        may wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` where the
         peer takes nothing now, `VersionEndedError` where a file is not what it was, and `OSError` where
         the peer is gone.
         """
@@ -178,7 +178,7 @@ class Outbox:
             self._segments.popleft()
 
     def _read_file(self, part: _FilePart, second: int, octets_limit: int) -> None:
-        """Put a step of a file that somebody may be writing to before the rest of it, as octets.
+        """Put a step of a file that a process may be writing to before the rest of it, as octets.
 
         With ``sendfile`` the network holds the pages of the file itself, and what is written to them
         before they are acknowledged goes out in the place of what was there.

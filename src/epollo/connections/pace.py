@@ -7,7 +7,7 @@ Decision: the pace is looked at when a deadline comes, not when something is sen
 `WINDOW_SECONDS`, and when the peer may have taken nothing for too long. What was owed at one look and
 is neither owed nor unconfirmed at the next, the peer has taken.
 Consequence: a download costs nothing for this, and a trickle cannot put its end off.
-Price: a look is a system call; who stops is found out up to a window late.
+Price: a look is a system call; a peer that stops is noticed up to a window late.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ import termios
 from typing import Final
 
 WINDOW_SECONDS: Final = 10.0
-"""The pace is averaged over so long; the first window is the grace of one who begins slowly."""
+"""The pace is averaged over this time; a peer that begins slowly has the first window as grace."""
 
 
 class Pace:
@@ -40,7 +40,7 @@ class Pace:
     def is_kept(
         self, now: float, left_octets: int, *, patience_seconds: float, octets_per_second: float
     ) -> bool:
-        """Look: tell whether the peer takes enough to be waited for.
+        """Look; return whether the peer takes enough to be waited for.
 
         ``left_octets`` is what it has not taken yet.
         """

@@ -35,7 +35,9 @@ def parse_networks(text: str) -> list[Network]:
         try:
             networks.append(ipaddress.ip_network(word.strip()))
         except ValueError:
-            raise OperatorError(f"{word.strip()!r} is no address and no network (CIDR)") from None
+            raise OperatorError(
+                f"{word.strip()!r} is no address and no network such as 10.0.0.0/8"
+            ) from None
     return networks
 
 

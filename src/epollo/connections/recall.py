@@ -18,6 +18,7 @@ differ each from the last are never seen twice and take no room.
 from typing import Final, TypeAlias
 
 from epollo.generations import Generations
+from epollo.http.message import ENDED
 from epollo.loop import Clock
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
@@ -26,7 +27,7 @@ from epollo.protocols.http1 import HeadReader
 _ENTRIES_LIMIT: Final = 1024 * 1024
 OCTETS_LIMIT: Final = 4 * 1024 * 1024
 _REQUEST_OCTETS_LIMIT: Final = 4096
-_SEEN_LIMIT: Final = 65536
+_SEEN_LIMIT: Final = 16384
 
 # What an entry takes besides its octets: the object, the dictionary's slot, three headers of bytes.
 _ENTRY_OCTETS: Final = 500
@@ -107,9 +108,9 @@ class Recall(Generations[Key, Answer]):
     def keep(self, reduced: bytes, answer: Answer) -> bool:
         """Give this answer again to what is reduced to the same, for as long as its basis stands.
 
-        Return whether it is kept.
+        Return whether it is kept: not without a basis, nor where it is too long.
         """
-        is_kept = self._keep(reduced, answer)
+        is_kept = answer.basis is not ENDED and self._keep(reduced, answer)
         if is_kept:
             answer.basis.hold(answer)
         return is_kept

@@ -40,7 +40,7 @@ class AccessLog(Protocol):
         """Write by this loop from now on."""
 
     def reopen(self) -> None:
-        """Go on with another file of the same name, after a rotation."""
+        """Continue with another file of the same name, after a rotation."""
 
     def close(self) -> None:
         """Write what is not written yet, before the loop is closed."""

@@ -2,7 +2,7 @@
 
 We send IMF-fixdate only, and read the two obsolete forms as well. Names of days and months are
 English whatever the locale is, and are case-sensitive. A date that no calendar has (30 February, a
-day name that contradicts the date, hour 24) is no HTTP-date: whoever reads it ignores its field,
+day name that contradicts the date, hour 24) is no HTTP-date: a recipient ignores its field,
 which costs a longer answer and never a wrong one.
 """
 

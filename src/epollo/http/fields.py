@@ -64,7 +64,7 @@ _PORT_MAX: Final = 65535
 
 
 def is_token(octets: bytes) -> bool:
-    """Tell whether the octets are a token, as field names and methods must be.
+    """Return whether the octets are a token, as field names and methods must be.
 
     RFC 9110 section 5.6.2.
     """
@@ -72,7 +72,7 @@ def is_token(octets: bytes) -> bool:
 
 
 def is_host(octets: bytes) -> bool:
-    """Tell whether the octets are a valid value of Host: ``uri-host [ ":" port ]``.
+    """Return whether the octets are a valid value of Host: ``uri-host [ ":" port ]``.
 
     The empty value is valid: a client sends it where its target has no authority (RFC 9110 section
     7.2). With a port the host may not be empty (RFC 9110 section 4.2.1). A port is at most 65535,

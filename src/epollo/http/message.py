@@ -13,21 +13,21 @@ from epollo.http.target import Target
 
 
 class File(Protocol):
-    """An open file, one version of it; whoever made it knows how to read it and when it changed."""
+    """An open file, one version of it; its maker knows how to read it and when it changed."""
 
     descriptor: int
     """What ``sendfile`` reads from."""
     is_sealed: bool
-    """Whether nobody can ever change it, so that it need not be asked whether somebody did."""
+    """Whether its content can never change, so that it need not be compared."""
     is_settled: bool
-    """Whether nobody had been writing to it for a while when `settle` was asked."""
+    """Whether no process had written to it for a while when `settle` was called."""
 
     @property
     def checked_second(self) -> int:
         """The second (since 1970) for whose rest it need not be asked again whether it `may_send_on`."""
 
     def settle(self) -> bool:
-        """Tell whether nobody has been writing to the file lately, and note that in `is_settled`."""
+        """Return whether no process has written to the file lately, and note that in `is_settled`."""
 
     def may_send_on(self, second: int) -> bool:
         """Return in this second whether the file still has what was announced of it."""

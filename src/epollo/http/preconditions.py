@@ -82,7 +82,7 @@ def evaluate_if_range(
     now_seconds: int,
     date_seconds: int,
 ) -> bool:
-    """Tell whether the Range field beside this If-Range holds (RFC 9110 section 13.1.5).
+    """Return whether the Range field beside this If-Range holds (RFC 9110 section 13.1.5).
 
     An entity tag must match strongly. A date must be Last-Modified exactly, and that must lie at
     least one second before ``date_seconds``, the Date of the answer: a file changed in this very
@@ -128,7 +128,7 @@ def _is_none_match(value: bytes, entity_tag: EntityTag | None) -> bool:
 
 
 def _is_later(last_modified_seconds: int | None, date_seconds: int | None) -> bool:
-    """Tell whether a modification came after a date; never so where one of them is unknown."""
+    """Return whether a modification came after a date; never so where one of them is unknown."""
     return (
         last_modified_seconds is not None
         and date_seconds is not None

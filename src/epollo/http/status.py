@@ -35,12 +35,13 @@ REASONS: Final[dict[int, bytes]] = {
 _PAGE: Final = (
     b'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
     b'<meta name="viewport" content="width=device-width">\n'
+    b'<meta name="color-scheme" content="light dark">\n'
     b"<title>%d %b</title>\n<h1>%d %b</h1>\n"
 )
 
 
 def format_plain_page(status: int) -> bytes:
-    """Return a small page for a person who meets this status."""
+    """Return a small page that shows this status in a browser."""
     reason = REASONS[status]
     return _PAGE % (status, reason, status, reason)
 

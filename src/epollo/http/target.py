@@ -16,7 +16,8 @@ Rules of ``decode_path``:
   is refused, never repaired.
 - Empty segments mean nothing and are dropped, as a file system does, before dot segments are.
 - ``.`` and ``..``, encoded or not, are removed as in RFC 3986 section 5.2.4. Where that lets
-  ``..`` at the root pass, we refuse: browsers remove it themselves, so who sends it wants out.
+  ``..`` at the root pass, we refuse: browsers remove it themselves, so a client that sends it wants to
+  leave the root.
 - The last segment is empty where the path names a folder: after ``/``, ``/.`` and ``/..``.
 """
 

@@ -61,10 +61,10 @@ def parse_entity_tags(value: bytes) -> AnyEntityTag | list[EntityTag] | None:
 
 
 def is_strong_match(a: EntityTag, b: EntityTag) -> bool:
-    """Tell whether both are strong and the same. RFC 9110 section 8.8.3.2."""
+    """Return whether both are strong and the same. RFC 9110 section 8.8.3.2."""
     return a.opaque == b.opaque and not a.is_weak and not b.is_weak
 
 
 def is_weak_match(a: EntityTag, b: EntityTag) -> bool:
-    """Tell whether both are the same, be they weak or not. RFC 9110 section 8.8.3.2."""
+    """Return whether both are the same, be they weak or not. RFC 9110 section 8.8.3.2."""
     return a.opaque == b.opaque

@@ -2,11 +2,11 @@
 
 Colours come from the page (CSS variables, with a fallback for a picture on its own), so that one
 drawing serves light and dark. A line is known by its marker and its name beside it as well as by its
-colour; every chart has a title and a description for those who do not see it.
+colour; every chart has a title and a description for readers that do not see it.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final, TypeAlias
@@ -208,7 +208,21 @@ def draw_bars(caption: Caption, bars: Sequence[Bar], *, is_logarithmic: bool = F
             f"{escape(bar.shown)}</text>"
         )
         y += 24
+    if is_logarithmic:
+        exponents = range(-2, math.floor(math.log10(max(most, 0.1))) + 1)
+        parts = [_draw_scale(left, y, {e: length(10.0**e) for e in exponents}), *parts]
+        y += 22
     return wrap_svg(caption, WIDTH, y + 8, "".join(parts))
+
+
+def _draw_scale(left: float, bottom: float, lengths: Mapping[int, float]) -> str:
+    """Return the lines of a logarithmic axis, each with its power of ten below it."""
+    return "".join(
+        f'<path class="rule" d="M{left + length:.1f} 4V{bottom:.0f}"/>'
+        f'<text class="soft middle" x="{left + length:.1f}" y="{bottom + 18:.0f}">'
+        f"{format_number(10.0**exponent)}</text>"
+        for exponent, length in lengths.items()
+    )
 
 
 def draw_copied(caption: Caption, poller: str, words: dict[str, str]) -> str:

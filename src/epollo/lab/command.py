@@ -58,7 +58,7 @@ def _split_numbers(
     words = value.split(",")
     if not all(word.isascii() and word.isdigit() for word in words):
         raise click.BadParameter(
-            f"{value!r} is not numbers with commas between", context, parameter
+            f"{value!r} is not a list of numbers, such as 0,100,1000", context, parameter
         )
     if any(len(word.lstrip("0")) > 7 or int(word) > IDLE_LIMIT for word in words):
         raise click.BadParameter(
@@ -91,7 +91,7 @@ _FOLDER: Final[Any] = click.Path(file_okay=False, path_type=Path)
 
 
 def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    """Print the help as everything else is printed: nobody may read it, and a disk may be full."""
+    """Print the help as everything else: stdout may have no reader, or a full disk."""
     if is_asked and not context.resilient_parsing:
         _tell_lines(context.get_help())
         context.exit()
@@ -125,13 +125,13 @@ def _tell_lines(text: str) -> None:
     "--idle",
     callback=_split_numbers,
     metavar="NUMBERS",
-    help=f"Numbers of idle connections.  [default: {','.join(map(str, IDLE))}]",
+    help=f"How many idle connections, for example 0,100,1000.  [default: {','.join(map(str, IDLE))}]",
 )
 @click.option(
     "--pollers",
     callback=_split_pollers,
     metavar="NAMES",
-    help=f"Which pollers.  [default: {','.join(POLLERS)}]",
+    help=f"Which pollers to measure, for example busy,epoll.  [default: {','.join(POLLERS)}]",
 )
 @click.option(
     "--seconds",
@@ -139,18 +139,25 @@ def _tell_lines(text: str) -> None:
     help="How long each measurement lasts.  [default: 1]",
 )
 @click.option(
-    "--rounds", type=click.IntRange(1, 100), help="How often each is repeated.  [default: 3]"
+    "--rounds",
+    type=click.IntRange(1, 100),
+    help="How often each measurement is repeated.  [default: 3]",
 )
 @click.option("--quick", is_flag=True, help="One short round with few connections: half a minute.")
 @click.option("--json", "json_file", type=_FILE, help="Write the results to this file.")
-@click.option("--html", "html_file", type=_FILE, help="Write the report as one page.")
+@click.option("--html", "html_file", type=_FILE, help="Write the report as one page for a browser.")
 @click.option("--svg", "svg_folder", type=_FOLDER, help="Write the drawings to this folder.")
-@click.option("--png", "png_folder", type=_FOLDER, help="The same as PNG, drawn by Chromium.")
+@click.option(
+    "--png",
+    "png_folder",
+    type=_FOLDER,
+    help="Write the drawings as PNG to this folder; needs Chromium.",
+)
 @click.option(
     "--from",
     "from_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Measure nothing: report what --json wrote.",
+    help="Measure nothing; report the results that --json wrote.",
 )
 @click.pass_context
 def command(
@@ -173,7 +180,7 @@ def command(
             raise click.UsageError(f"{given[0]} is not for {context.invoked_subcommand}")
         return
     if from_file is not None and (given := _list_given(context, (*asked,))):
-        raise click.UsageError(f"{given[0]} asks to measure, and --from not to")
+        raise click.UsageError(f"{given[0]} cannot be combined with --from, which measures nothing")
     read = None if from_file is None else _read_results(from_file)
     check_targets([one for one in (json_file, html_file) if one], [svg_folder, png_folder])
     if png_folder is not None:
@@ -209,7 +216,7 @@ def check_targets(targets: list[Path], folders: list[Path | None]) -> None:
     """Raise `OperatorError` where something cannot be written, before minutes are spent on it."""
     for path in targets:
         if path.exists():
-            # Not opened: a pipe would have whoever reads it believe that this was all.
+            # Not opened: the reader of a pipe would take this for the whole.
             if not os.access(path, os.W_OK):
                 raise OperatorError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
         else:
@@ -248,7 +255,7 @@ def _measure(
             f"{', '.join(f'{idle:,}' for idle in refused)} connections"
         )
     if not allowed:
-        raise OperatorError("there is no number of connections left to measure with")
+        raise OperatorError("no number of connections is left to measure")
     scope = Scope(
         pollers=pollers,
         idle=tuple(allowed),
@@ -315,14 +322,14 @@ def _write_pngs(results: Results, folder: Path) -> None:
     type=click.IntRange(0, 65535),
     default=7891,
     show_default=True,
-    help="Where the page is shown; 0 takes a free port.",
+    help="The port of the page. 0 takes any free port.",
 )
 @click.option(
     "--poller",
     type=click.Choice(tuple(POLLERS)),
     default="busy",
     show_default=True,
-    help="How the server that is watched begins.",
+    help="The poller that the watched server begins with.",
 )
 def watch_command(port: int, poller: str) -> None:
     """Show a server at work, live, in the browser."""
@@ -341,7 +348,7 @@ def main(arguments: list[str]) -> None:
     try:
         command.main(arguments, prog_name="epollo lab", standalone_mode=False)
     except click.ClickException as mistake:
-        report(f"{mistake.format_message()} (epollo lab --help lists what there is)")
+        report(f"{mistake.format_message()} (epollo lab --help lists the options)")
         sys.exit(2)
     except OperatorError as mistake:
         report(str(mistake))

@@ -2,7 +2,7 @@
 
 The server itself has no line of code that counts. Here, in a process of its own, the poller, the
 sockets and a few functions of ``os`` are wrapped before the ordinary worker is started; each wrapper
-adds one to a number in shared memory (`counters`) and goes on to the call that it stands for.
+adds one to a number in shared memory (`counters`) and then makes the call that it stands for.
 """
 
 import _socket
@@ -90,7 +90,7 @@ def _counted(call: Callable[..., Any], index: int, values: Values) -> Callable[.
 
 
 def _counted_try(call: Callable[..., Any], index: int, values: Values) -> Callable[..., Any]:
-    """Return the same for a call that may find nobody: then one is added to those in vain as well."""
+    """Return the same for a call that may find nothing: then one is added to those calls as well."""
 
     def count_and_call(*arguments: Any, **named: Any) -> Any:
         values[index] += 1
@@ -146,7 +146,7 @@ def count_system_calls(values: Values) -> None:
         POLLERS[name] = POLLERS[name]._replace(open=_opener(name, values))
     for name, system_call in _FUNCTIONS.items():
         setattr(os, name, _counted(getattr(os, name), _INDEX[system_call], values))
-    # Peers are of the first class (`connections.listener`), everybody else's sockets of the second.
+    # Peers are of the first class (`connections.listener`), all other sockets of the second.
     peer_class, plain_class = _socket.socket, socket.socket
     _socket.socket = _counted_class(peer_class, values)  # type: ignore[misc]
     socket.socket = _counted_class(plain_class, values)  # type: ignore[misc]

@@ -31,8 +31,8 @@ NAMES: Final = (
 )
 """What is counted, in the order of the memory.
 
-The first four are no system calls: turns of the loop; descriptors that somebody, kernel or process,
-looked at in them; descriptors that the poller reported as ready; and `TRIES` that found nobody.
+The first four are no system calls: turns of the loop; descriptors that the kernel or the process
+looked at in them; descriptors that the poller reported as ready; and `TRIES` that found nothing.
 """
 
 TRIES: Final = ("recvfrom", "accept4")

@@ -29,7 +29,7 @@ REQUEST: Final = b"GET /dish HTTP/1.1\r\nHost: lab\r\n\r\n"
 _CONNECTIONS_PER_SOURCE: Final = 20_000
 """Connections from one source address, below the 28,232 ephemeral ports of ip(7)."""
 _TOGETHER: Final = 256
-"""So many knock before the first of them is waited for."""
+"""How many connect before the first of them is waited for."""
 _ANSWER_SECONDS: Final = 60.0
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
 """ip(7): choose the port at connect; else each bind looks for a free one, and that takes time."""
@@ -53,7 +53,7 @@ class Guests:
         self._answer_octets = 0
 
     def open(self, total: int) -> dict[str, Any]:
-        """Open connections until so many are idle; each is answered once and then silent.
+        """Open connections until ``total`` are idle; each is answered once and then silent.
 
         Told is how many there are: fewer than asked for where the server turned one away.
         """

@@ -9,7 +9,7 @@ from epollo.lab.charts import DRAWING_STYLE
 from epollo.lab.pictures import COPIED_POLLERS, draw_all, find_shared_idle
 from epollo.lab.results import Results
 from epollo.lab.table import describe_conditions, list_rows, list_verdicts
-from epollo.lab.words import LANGUAGES, say
+from epollo.lab.words import LANGUAGES, WORDS, say
 
 
 def format_page(results: Results) -> str:
@@ -65,15 +65,17 @@ def _format_content(results: Results, language: str) -> str:
     )
     columns, filled = list_rows(results)
     # Two lines of head rather than a column that is wider than its figures.
-    names = [words(f"column.{column}").replace("/", "/<wbr>") for column in columns]
+    keys = [f"column.{column}" for column in columns]
+    keys = [f"{key}.long" if f"{key}.long" in WORDS else key for key in keys]
+    names = [words(key).replace("/", "/<wbr>") for key in keys]
     heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>\n" for row in filled
     )
     return (
         f'<article data-in="{language}" lang="{language}">\n'
-        f"<h1>{words('title')}</h1>\n<p>{words('lead')}</p>\n"
-        f"<h2>{words('verdict')}</h2>\n<dl>{verdicts}</dl>\n"
+        f"<h1>{words('title')}</h1>\n<h2>{words('verdict')}</h2>\n<dl>{verdicts}</dl>\n"
+        f"<p>{words('lead')}</p>\n"
         f"{chart('cost')}"
         f'<h2>{words("copied")}</h2>\n<div class="pair">{mechanisms}</div>\n'
         f"{chart('latency')}{chart('waiting')}{chart('calls')}"

@@ -92,7 +92,7 @@ def draw_latency(results: Results, language: str) -> str:
 
 
 def draw_waiting(results: Results, language: str) -> str:
-    """Draw the processor time that is spent while nobody asks."""
+    """Draw the processor time that is spent while no client asks."""
     idle = find_shared_idle(results)
     bars = []
     for poller in results.pollers:

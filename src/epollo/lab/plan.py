@@ -8,7 +8,7 @@ from typing import Final
 START_SECONDS: Final = 0.8
 """To start a server and its guests."""
 COUNTED_IDLE_LIMIT: Final = 1000
-"""Calls are counted with up to so many idle connections."""
+"""Calls are counted with at most this many idle connections."""
 # What a turn of the loop costs for each idle connection, microseconds: enough for a forecast.
 _TURN_MICROSECONDS: Final = {"busy": 1.0, "select": 0.2, "poll": 0.2, "epoll": 0.0}
 _OPEN_MICROSECONDS: Final = 250.0
@@ -29,7 +29,7 @@ class Scope:
 
     @property
     def waiting_seconds(self) -> float:
-        """How long the server is watched while nobody asks."""
+        """How long the server is watched while no client asks."""
         return self.seconds / 2
 
 
@@ -53,7 +53,7 @@ def list_steps(scope: Scope, course: Course) -> list[int]:
     """Return the numbers of idle connections that a course goes through, ascending.
 
     Counts are exact, and grow as steadily as they do up to `COUNTED_IDLE_LIMIT`; what lies beyond would
-    tell nothing new, and letting so many in takes the busy server minutes while it counts.
+    tell nothing new, and accepting that many takes the busy server minutes while it counts.
     """
     if not course.is_counting:
         return list(scope.idle)
@@ -76,8 +76,8 @@ def plan_courses(scope: Scope) -> list[Course]:
 def forecast_step_seconds(scope: Scope, poller: str, before: int, idle: int) -> float:
     """Return how long it will take to go from one number of idle connections to the next and measure.
 
-    Who is let in costs one turn of the loop, and with these pollers a turn costs something for each who
-    is there already.
+    To accept a connection costs one turn of the loop, and with these pollers a turn costs something for
+    each connection that is open already.
     """
     turns = idle - before
     each = _OPEN_MICROSECONDS + _TURN_MICROSECONDS[poller] * (before + idle) / 2

@@ -25,7 +25,7 @@ class Round:
     p99: float
     worst: float
     waiting_share: float
-    """Processor time per second while nobody asks: 1 is a whole processor."""
+    """Processor time per second while no client asks: 1 is a whole processor."""
     octets_per_connection: float | None
     """Memory of the process per idle connection; None where there are too few to tell."""
 

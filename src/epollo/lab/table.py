@@ -71,7 +71,7 @@ def _format_row(cell: Cell) -> list[str]:
 
 
 def format_table(results: Results, width: int) -> str:
-    """Return the table for a terminal of so many columns, with the verdicts below it."""
+    """Return the table for a terminal of ``width`` columns, with the verdicts below it."""
     columns, rows = list_rows(results)
     by_column = {
         name: [say(f"column.{name}", "en"), *(row[position] for row in rows)]

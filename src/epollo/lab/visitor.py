@@ -1,4 +1,4 @@
-"""The browser of whoever watches: one request on a connection, or a stream of events that goes on.
+"""The browser of a visitor: one request on a connection, or a stream of events without an end.
 
 The server itself answers with what is in files, and ends each answer. Server-sent events (HTML, section
 9.2) never end; so here is a second, small handler beside it, on the same loop and protocol.
@@ -29,11 +29,11 @@ _STREAM: Final = Response(
 
 
 class Host(Protocol):
-    """Who answers visitors."""
+    """What answers visitors."""
 
     loop: EventLoop
     streams: "set[Visitor]"
-    """The visitors who get every event from now on."""
+    """The visitors that get every event from now on."""
 
     def respond(self, request: Request) -> Response | None:
         """Return the answer to a request; None begins a stream of events."""
@@ -43,7 +43,7 @@ class Host(Protocol):
 
 
 class Door(Handler):
-    """The handler of the socket at which visitors knock."""
+    """The handler of the socket at which visitors connect."""
 
     def __init__(self, listening: socket.socket, host: Host) -> None:
         self._socket = listening
@@ -55,7 +55,7 @@ class Door(Handler):
         try:
             peer, _ = self._socket.accept()
         except OSError:
-            # Nobody any more, or no room: who waits is reported again.
+            # The peer left, or there is no room: one that waits is reported again.
             return
         Visitor(peer, self._host)
 
@@ -75,7 +75,7 @@ class Visitor(Handler):
         host.loop.add(peer.fileno(), self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Go on with this visitor."""
+        """Continue with this visitor."""
         if self._outbox:
             self._flush()
             return
@@ -96,7 +96,7 @@ class Visitor(Handler):
         self.close()
 
     def send_event(self, text: str) -> None:
-        """Send one line as an event; who has not taken the last one yet misses this one."""
+        """Send one line as an event; a visitor that has not taken the last one misses this one."""
         if not self._outbox:
             self._send(f"data: {text}\n\n".encode())
 

@@ -2,7 +2,7 @@
 
 Three processes: this one, which shows the page and holds the guests' connections; the server that is
 watched, which counts (`counted`); and one more that only sees to it that the server ends with us. Five
-times a second the server's tally is read, and what it did since is sent to every browser.
+times a second the server's tally is read, and what it did in the last second is sent to every browser.
 """
 
 import json
@@ -13,6 +13,7 @@ import signal
 import socket
 import tempfile
 import time
+from collections import deque
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -36,10 +37,10 @@ from epollo.terminal import format_link, report, tell
 from epollo.transports.listening import open_listening_socket
 
 GUESTS_LIMIT: Final = 900
-"""So many guests fit below select's FD_SETSIZE."""
+"""The most guests that fit below select's FD_SETSIZE."""
 ASKING_LIMIT: Final = 50
-_TICK_SECONDS: Final = 0.2
-_TICKS_BETWEEN_QUESTIONS: Final = 5
+_TICKS_PER_SECOND: Final = 5
+_TICK_SECONDS: Final = 1 / _TICKS_PER_SECOND
 _OPENED_PER_TICK: Final = 100
 
 
@@ -85,16 +86,16 @@ class Guest(Handler):
 
 
 class Watch:
-    """What is watched, and who watches; closed, nothing of it is left."""
+    """What is watched, and the visitors that watch; closed, nothing of it is left."""
 
     def __init__(self, listening: socket.socket, root: Path, poller: str) -> None:
         self.loop = EventLoop(open_poller("auto"), report)
         self.streams: set[Visitor] = set()
         self.guests: dict[int, Guest] = {}
         self.served: set[int] = set()
-        """The guests who got an answer since the last tick."""
+        """The guests that got an answer since the last tick."""
         self.key = secrets.token_urlsafe(12)
-        """Only who was told it may look or order: any page in a browser can reach a local port."""
+        """Only a browser that was given it may look or order: any web page can reach a local port."""
         self._root = root
         self._wanted = 50
         self._asking = 1
@@ -111,7 +112,11 @@ class Watch:
         self._poller = ""
         self._party: Party | None = None
         self._counters: Counters | None = None
-        self._before: tuple[float, float, dict[str, int]] = (0.0, 0.0, {})
+        # Readings of the last second: a rate over one tick would flicker between nothing and five times
+        # what is true.
+        self._readings: deque[tuple[float, float, dict[str, int]]] = deque(
+            maxlen=_TICKS_PER_SECOND + 1
+        )
         self.switch(poller)
 
     def run(self) -> None:
@@ -128,17 +133,21 @@ class Watch:
         report(line)
 
     def switch(self, poller: str) -> None:
-        """Have another server, over another poller; the guests go there."""
+        """Have another server, over another poller; the guests keep their places."""
+        party = Party(poller, self._root, counts=True)
+        seated = sorted(self.guests)
         self._leave()
         self._poller = poller
-        self._party = Party(poller, self._root, counts=True)
-        self._counters = Counters(os.dup(self._party.counters))
-        self._before = self._read_books()
+        self._party = party
+        self._counters = Counters(os.dup(party.counters))
+        self._readings.clear()
+        self._readings.append(self._read_books())
+        self._seat_guests(seated)
 
     def tick(self) -> None:
         """Send round what the server did, seat or see off guests, and let some of them ask.
 
-        In this order: who is asked for now is served in the time that the next event tells of.
+        In this order: the guests that order now are served in the time that the next event tells of.
         """
         assert self._party is not None  # noqa: S101 - for the type checker: closed only at the end
         if self._party.is_over:
@@ -149,10 +158,13 @@ class Watch:
         text = json.dumps(self._observe())
         for visitor in list(self.streams):
             visitor.send_event(text)
-        self._seat_guests()
+        for number in [number for number in self.guests if number >= self._wanted]:
+            self.guests[number].close()
+        missing = [number for number in range(self._wanted) if number not in self.guests]
+        self._seat_guests(missing[:_OPENED_PER_TICK])
         self._ticks += 1
         for number in range(min(self._asking, len(self.guests))):
-            if (number + self._ticks) % _TICKS_BETWEEN_QUESTIONS == 0 and number in self.guests:
+            if (number + self._ticks) % _TICKS_PER_SECOND == 0 and number in self.guests:
                 self.guests[number].ask()
 
     def respond(self, request: Request) -> Response | None:
@@ -170,7 +182,7 @@ class Watch:
         return respond_plainly(404)
 
     def close(self) -> None:
-        """End the server, and see everybody off."""
+        """End the server, and close every connection."""
         self._leave()
         for handler in self.loop.handlers():
             if isinstance(handler, Visitor):
@@ -183,7 +195,7 @@ class Watch:
         self._is_over = True
 
     def _take_order(self, query: dict[str, list[str]]) -> bool:
-        """Do what was asked; tell whether it made sense."""
+        """Do what was ordered; return whether it made sense."""
         for name, (value, *_) in query.items():
             if name == "poller" and value in POLLERS:
                 if value != self._poller:
@@ -205,12 +217,9 @@ class Watch:
             self.report(str(error))
             self._stop()
 
-    def _seat_guests(self) -> None:
+    def _seat_guests(self, numbers: list[int]) -> None:
         assert self._party is not None  # noqa: S101 - for the type checker: closed only at the end
-        for number in [number for number in self.guests if number >= self._wanted]:
-            self.guests[number].close()
-        missing = [number for number in range(self._wanted) if number not in self.guests]
-        for number in missing[:_OPENED_PER_TICK]:
+        for number in numbers:
             try:
                 self.guests[number] = Guest(self, number, self._party.port)
             except OSError as error:
@@ -219,10 +228,10 @@ class Watch:
                 return
 
     def _observe(self) -> dict[str, Any]:
-        """Return what the server did since the last tick, as the page shows it."""
+        """Return what the server did in the last second, as the page shows it."""
         now, cpu, counted = self._read_books()
-        then, cpu_before, counted_before = self._before
-        self._before = (now, cpu, counted)
+        then, cpu_before, counted_before = self._readings[0]
+        self._readings.append((now, cpu, counted))
         seconds = max(now - then, 1e-3)
         did = {name: counted[name] - counted_before[name] for name in counted}
         tries = sum(did[name] for name in TRIES)
@@ -299,6 +308,7 @@ def format_watch_page(key: str) -> bytes:
         other_en=escape(say("language", "en")),
         other_zh=escape(say("language", "zh")),
         plain_title=escape(say("watch.title", "en")),
+        plain_legend=escape(say("watch.legend", "en")),
         **words,
     ).encode()
 

@@ -112,13 +112,12 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "busy.what": (
         (
             "The busy server tries every socket in turn, without end. A turn is one system call per "
-            "connection, whether or not anybody said anything; it never sleeps, so one processor is "
-            "always "
-            "taken."
+            "connection, whether the client said anything or not. It never sleeps, so it takes all the "
+            "processor time that it can get."
         ),
         (
             "忙轮询的服务器挨个尝试每个套接字，永不停歇。每一轮对每个连接都是一次系统调用，"
-            "不论有没有人说话；它从不睡眠，所以总占满一个处理器。"
+            "不论有没有人说话；它从不睡眠，所以会占用它能得到的全部处理器时间。"
         ),
     ),
     "select.what": (
@@ -206,7 +205,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "column.p99": ("p99 µs", "p99 µs"),
     "column.worst": ("worst µs", "最慢 µs"),
     "column.calls": ("calls/request", "调用/请求"),
-    "column.waiting": ("waiting", "等待"),
+    "column.waiting": ("CPU unasked", "无请求 CPU"),
+    "column.waiting.long": ("CPU while no client asks", "没有请求时的 CPU"),
     "column.memory": ("octets/conn.", "字节/连接"),
     "measured": (
         (
@@ -264,7 +264,7 @@ WORDS.update(
         "watch.calls": ("system calls a second", "每秒系统调用"),
         "watch.processor": ("of a processor", "占用处理器"),
         "watch.asleep": (
-            "The chef sleeps until somebody raises a hand.",
+            "The chef sleeps until a guest raises a hand.",
             "厨师睡着，直到有人举手。",
         ),
         "watch.awake": ("The chef walks from guest to guest.", "厨师挨个走到客人面前。"),
@@ -274,6 +274,21 @@ WORDS.update(
             "The server that is watched had ended; another one was started.",
             "被观察的服务器已结束，另一个已启动。",
         ),
+        "watch.own": (
+            "guests, and three descriptors of its own: the listening socket, changed files, signals",
+            "客人，以及服务器自己的三个文件描述符：监听套接字、文件改动、信号",
+        ),
+        "watch.own_ready": ("those that are ready, and no other", "只看已就绪的，其余不看"),
+        "watch.of_processor": (
+            "as much as it gets: other programs want some too",
+            "能得到多少算多少：其他程序也要用",
+        ),
+        "watch.legend": ("What is what", "图例"),
+        "watch.legend_ring": ("looked at", "被查看"),
+        "watch.legend_hand": ("asked, and was served", "点了菜，已送到"),
+        "watch.legend_calm": ("a guest that wants nothing", "不需要什么的客人"),
+        "watch.legend_free": ("a free place", "空位"),
+        "watch.second": ("All figures are those of the last second.", "所有数字都是最近一秒钟的。"),
         "watch.theme": ("Light or dark", "切换明暗"),
     }
 )

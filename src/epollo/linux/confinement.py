@@ -73,7 +73,7 @@ def require_landlock() -> None:
 
 
 def _make_refusal(error: OSError) -> OperatorError:
-    return OperatorError(f"--sandbox on: this kernel has no Landlock for us: {error.strerror}")
+    return OperatorError(f"--sandbox on: this kernel has no usable Landlock: {error.strerror}")
 
 
 def preload() -> None:

@@ -6,7 +6,7 @@ asks for what they do not know: so it is made from a table (landlock(7); the ker
 userspace-api/landlock). One rule is added for each root: read files and folders beneath it.
 
 Three things follow that the rest of the server has to know. Rights are asked for when a file is
-*opened*: descriptors from before go on working, and O_PATH opens, stat(2), readlink(2) and
+*opened*: descriptors from before stay usable, and O_PATH opens, stat(2), readlink(2) and
 inotify_add_watch(2) are not looked at, so a root can still be watched from above. The rule belongs to
 the folder, not to its name: what replaces the root later cannot be read, and takes a new process. And
 only the calling thread is restricted, with the threads and processes that it starts afterwards.

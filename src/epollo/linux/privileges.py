@@ -1,4 +1,4 @@
-"""Whom the process acts as: root becomes somebody else for good; capabilities are let go of."""
+"""The user of the process: root becomes another user permanently; capabilities are dropped."""
 
 import grp
 import os
@@ -32,7 +32,7 @@ class Identity(NamedTuple):
 
 
 def resolve_identity(text: str) -> Identity:
-    """Return whom ``USER`` or ``USER:GROUP`` means, each a name or a number.
+    """Return the identity that ``USER`` or ``USER:GROUP`` means, each a name or a number.
 
     Without a group it is the user's own. Raises `OperatorError` for one that is not known, and for
     root, which would change nothing.
@@ -43,13 +43,15 @@ def resolve_identity(text: str) -> Identity:
     if user is None:
         raise OperatorError(f"there is no user {user_text or '(an empty name)'}")
     if user == 0:
-        raise OperatorError("--user is whom root becomes, and cannot be root itself")
+        raise OperatorError("--user is the user that root becomes, and cannot be root itself")
     if colon:
         group = _find_group(group_text)
     elif entry is not None:
         group = entry.pw_gid
     else:
-        raise OperatorError(f"user {user} has no name here: say its group too, --user {user}:GROUP")
+        raise OperatorError(
+            f"user {user} has no name here: name its group too, --user {user}:GROUP"
+        )
     groups = [group] if entry is None else os.getgrouplist(entry.pw_name, group)
     return Identity(text, user, group, tuple(sorted(set(groups))))
 
@@ -82,13 +84,13 @@ def _parse_id(text: str) -> int | None:
 def require_root(identity: Identity) -> None:
     """Raise `OperatorError` where this process is not root, and so cannot become another user."""
     if os.geteuid() != 0:
-        raise OperatorError(f"only root can become user {identity.name}: leave --user away")
+        raise OperatorError(f"only root can become user {identity.name}: omit --user")
 
 
 def become(identity: Identity) -> None:
-    """Act as somebody else from now on, in every thread, and see to it that there is no way back.
+    """Become another user, in every thread, and make sure that there is no way back.
 
-    Only root can; raises `OperatorError` for everyone else, and where root may not either (a
+    Only root can; raises `OperatorError` for any other user, and where root may not either (a
     container without CAP_SETUID).
     """
     require_root(identity)
@@ -99,12 +101,12 @@ def become(identity: Identity) -> None:
         os.setresuid(identity.user, identity.user, identity.user)
     except OSError as error:
         raise OperatorError(f"cannot become user {identity.name}: {error.strerror}") from None
-    if not _is_for_good(identity):
+    if not _is_permanent(identity):
         raise OperatorError(f"became user {identity.name}, but could be root again")
 
 
-def _is_for_good(identity: Identity) -> bool:
-    """Tell whether the identity is taken on wholly; the way back is not only looked at but tried."""
+def _is_permanent(identity: Identity) -> bool:
+    """Return whether the identity is taken on wholly; the way back is not only looked at but tried."""
     is_whole = (
         os.getresuid() == (identity.user,) * 3
         and os.getresgid() == (identity.group,) * 3

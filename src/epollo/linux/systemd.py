@@ -54,5 +54,5 @@ def _notify(message: str) -> None:
             one.connect("\0" + path[1:] if path.startswith("@") else path)
             one.send(message.encode())
         except OSError:
-            # Nobody is there to be told; what we do is the same.
+            # No service manager listens; nothing else changes.
             return

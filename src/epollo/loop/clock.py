@@ -1,6 +1,6 @@
 """The loop's clock: read once per batch, formatted once per second.
 
-Two times are kept apart (clock_gettime(2)): the monotonic one, for deadlines, which no one can set;
+Two times are kept apart (clock_gettime(2)): the monotonic one, for deadlines, which cannot be set;
 and the wall clock, for Date and for dates in requests, which may jump. The latter is read when the second
 that it showed is over by the former: a jump is followed within a second.
 """
@@ -23,7 +23,7 @@ class Clock(Protocol):
     """`second` as the value of a Date field (RFC 9110 section 6.6.1)."""
 
     def read(self) -> bool:
-        """Read the time anew; tell whether the wall clock shows another second than before."""
+        """Read the time anew; return whether the wall clock shows another second than before."""
 
 
 class SystemClock:
@@ -40,7 +40,7 @@ class SystemClock:
         self.read()
 
     def read(self) -> bool:
-        """Read the time anew; tell whether the wall clock shows another second than before."""
+        """Read the time anew; return whether the wall clock shows another second than before."""
         self.now = now = time.monotonic()
         if now < self._second_ends:
             return False

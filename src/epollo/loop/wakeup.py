@@ -49,7 +49,7 @@ class Wakeup(Handler):
         try:
             self._writing.send(b"\0")
         except OSError:
-            # Full of octets that will wake the loop as well; or closed, and nobody waits for it.
+            # Full of octets that will wake the loop as well; or closed, and no loop waits for it.
             return
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
@@ -69,7 +69,7 @@ class Wakeup(Handler):
         raise EpolloError(f"a signal or a thread could not be served: {fault!r}") from fault
 
     def close(self, *, gives_back: bool = True) -> None:
-        """Give signals back to whom they belonged to; or, where the process ends, to nobody."""
+        """Give signals back to their former handlers, unless the process ends."""
         if self._on_signal:
             signal.set_wakeup_fd(-1)
         if gives_back:

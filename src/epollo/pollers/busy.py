@@ -2,7 +2,7 @@
 
 It asks the kernel nothing and never sleeps. With it the server tries each of its sockets in turn,
 for ever, and each ``recv`` that finds nothing says so. One turn costs a system call per connection,
-whether or not anybody asked for anything: this is what event notification saves.
+whether or not a client sent anything: this is what event notification saves.
 """
 
 import math

@@ -8,7 +8,7 @@ The contract, held by one test suite over all of them:
 * ``poll`` returns pairs of descriptor and events, each descriptor at most once.
 * It may report a descriptor that turns out not to be ready (*spurious readiness*): a handler learns
   the truth from the system call, never from the events.
-* It goes on reporting a descriptor for as long as the condition lasts (*level-triggered*).
+* It reports a descriptor again for as long as the condition lasts (*level-triggered*).
 * ``ERROR`` and ``HANGUP`` need no registration. A poller that cannot tell them apart reports the
   registered events instead, and the next system call tells.
 * It never returns empty before the timeout is over: fractions are rounded up, so that a caller that

@@ -8,7 +8,7 @@ of the representation, never a copy.
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from epollo.http.message import ENDED, PERMANENT, Basis, File, Segment
+from epollo.http.message import ENDED, Basis, File, Segment
 
 JOINED_OCTETS: Final = 16 * 1024
 """Content up to this length is joined with its head when it is sent; longer content is not copied."""
@@ -20,7 +20,7 @@ class Answer:
     """A rendered answer: its fields, what ends its head, short content, and long content as ``rest``.
 
     ``length`` is the octets of the content, ``head_octets`` those before it. The log is told ``method``,
-    ``target`` and ``status``. ``persists`` is whether the connection goes on after it.
+    ``target`` and ``status``. ``persists`` is whether the connection stays open after it.
     ``basis`` is what it rests on; while that stands, the same request has this answer.
     """
 
@@ -52,7 +52,7 @@ class Answer:
         target: bytes,
         length: int,
         head_octets: int,
-        basis: Basis = PERMANENT,
+        basis: Basis = ENDED,
     ) -> None:
         self.status = status
         self.fields = fields

@@ -4,10 +4,10 @@ Facts: most things are asked for once. An order of last use lets one walk over a
 everything that is asked for all the time.
 Decision: S3-FIFO (Yang and others, "FIFO queues are all you need for cache eviction", SOSP 2023).
 What is new stands in a short queue and leaves by its end, unless it was asked for again meanwhile:
-then it moves to the main queue. Whoever left the short queue is remembered by name for a while, and
+then it moves to the main queue. An entry that left the short queue is remembered by name for a while, and
 goes to the main queue at once when it comes back. A hit costs one increment.
 
-The queues are ordered dictionaries: a plain one keeps the places of those who left by its front until
+The queues are ordered dictionaries: a plain one keeps the places of entries that left by its front until
 it grows, and finds the first of 10,000 in 6 microseconds instead of 0.4.
 """
 
@@ -23,7 +23,7 @@ class Entry(Protocol):
     """What can be cached."""
 
     hits: int
-    """How often it was asked for lately, up to `HITS_LIMIT`; raised by whoever hands it out."""
+    """How often it was asked for lately, up to `HITS_LIMIT`; raised by its user."""
     octets: int
     """What it takes of memory."""
 

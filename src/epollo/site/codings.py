@@ -82,7 +82,7 @@ CODINGS: Final = (
 def encode_pieces(
     coding: Coding, level: int, octets: int, pieces: Iterable[bytes]
 ) -> Iterator[bytes]:
-    """Yield the coding of pieces that are so many octets together."""
+    """Yield the coding of pieces that are ``octets`` long together."""
     encoder = coding.encoder(level, octets)
     for piece in pieces:
         if coded := encoder.encode(piece):
@@ -91,5 +91,5 @@ def encode_pieces(
 
 
 def worthwhile_octets(octets: int) -> int:
-    """Return how long a coding of so many octets may be to be kept."""
+    """Return how long a coding of this many octets may be to be kept."""
     return int(octets * _WORTHWHILE_SHARE)

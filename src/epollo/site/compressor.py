@@ -1,4 +1,4 @@
-"""Compression in the background: once per version of a file, never while somebody waits.
+"""Compression in the background: once per version of a file, never while a client waits.
 
 One thread of the lowest priority makes the codings; the libraries let go of the interpreter while
 they work. Every coding of content that is kept is first made quickly and then, when all that was asked

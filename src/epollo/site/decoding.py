@@ -54,7 +54,7 @@ def decode_gzip(coded: Iterable[bytes]) -> Iterator[bytes]:
             if content:
                 yield content
         if rest or member.unused_data:
-            raise UnreadableError("goes on after its first gzip member, where browsers stop")
+            raise UnreadableError("continues after its first gzip member, where browsers stop")
     if not member.eof:
         raise UnreadableError(NOT_DECODED)
 
@@ -70,7 +70,9 @@ def decode_brotli(coded: Iterable[bytes]) -> Iterator[bytes]:
             )
         is_begun = True
         if stream.is_finished():
-            raise UnreadableError("goes on after the end of its brotli stream, where browsers stop")
+            raise UnreadableError(
+                "continues after the end of its brotli stream, where browsers stop"
+            )
         try:
             content: bytes = stream.process(piece, output_buffer_limit=PIECE_OCTETS)
             while content:
@@ -106,7 +108,7 @@ def decode_zstd(coded: Iterable[bytes]) -> Iterator[bytes]:
         raise UnreadableError(NOT_DECODED)
 
 
-_FRAMES: Final = "goes on after its first zstd frame, where some clients stop"
+_FRAMES: Final = "continues after its first zstd frame, where some clients stop"
 
 
 def _check_frame(octets: bytes) -> None:

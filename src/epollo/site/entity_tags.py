@@ -21,7 +21,7 @@ class ContentTagger:
         self._hash = hashlib.blake2b(content, digest_size=_DIGEST_OCTETS)
 
     def add(self, content: bytes | memoryview) -> None:
-        """Go on with the next part."""
+        """Continue with the next part."""
         self._hash.update(content)
 
     def tag(self) -> EntityTag:

@@ -42,7 +42,7 @@ class Codable(Protocol):
 class Sidecar:
     """The name of a sidecar file of a resource that is not kept, and the file where it is used.
 
-    It depends on names by itself: who writes to it does not write to the file beside it.
+    It depends on names by itself: a write to it is no write to the file beside it.
     """
 
     __slots__ = ("edges", "file", "resource")

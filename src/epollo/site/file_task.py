@@ -126,7 +126,7 @@ class FileTask(NamedTuple):
 
 
 def _suppress_what_ends_it() -> contextlib.suppress:
-    """Go on with the next coding where one came to nothing.
+    """Continue with the next coding if one came to nothing.
 
     `AttributeError`: this Python was made without memfd_create. `ZstdError`: the file was cut off.
     """

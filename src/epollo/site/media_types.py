@@ -177,7 +177,7 @@ class MediaType(NamedTuple):
 
 
 UNKNOWN: Final = MediaType(b"application/octet-stream", is_compressible=False)
-"""What no one can say more about (RFC 9110 section 8.3)."""
+"""What nothing more is known about (RFC 9110 section 8.3)."""
 
 _BY_EXTENSION: Final = {
     extension: MediaType(value, is_compressible)

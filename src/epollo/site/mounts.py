@@ -42,7 +42,7 @@ class Mounts(Handler):
             self.on_change()
 
     def on_fault(self, fault: Exception) -> None:
-        """Go on: the next mount is told of all the same."""
+        """Continue: the next mount is reported all the same."""
 
     def close(self) -> None:
         """Look no more."""

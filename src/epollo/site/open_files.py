@@ -87,7 +87,7 @@ class SharedFile(OpenFile):
 class Promises:
     """What is promised of large files, by inode: 256 at the most, the latest asked for.
 
-    A resource ends with each change of a name or a right. What was promised of the file goes on: its
+    A resource ends with each change of a name or a right. What was promised of the file stays: its
     entity tag stays, and with it a download that is resumed after a ``chmod``.
     """
 

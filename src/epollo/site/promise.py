@@ -1,4 +1,4 @@
-"""What an answer from a large file has promised: so many bytes of one content, up to the last of them.
+"""What an answer from a large file has promised: a number of bytes of one content, all of them.
 
 Facts: an answer is under way for as long as its client takes. Meanwhile the file may be renamed,
 replaced, touched or appended to, which leaves what was promised as it is; or be written over, and then
@@ -169,7 +169,7 @@ class Promise:
             return False
         if self.notice.is_touched or status.st_ctime_ns == seen.changed_ns:
             return True
-        # No event told, but who may read it has changed, or its names.
+        # No event told, but its rights have changed, or its names.
         return status.st_mtime_ns == seen.modified_ns and _rights_of(status) != self._rights
 
     def _are_samples_true(self, descriptor: int) -> bool:

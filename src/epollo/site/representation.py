@@ -116,6 +116,10 @@ class Representation:
             answers = self._answers = Answers(fields)
         return answers
 
+    def forget_answers(self) -> None:
+        """Let go of the answers made so far."""
+        self._answers = None
+
     def read(self) -> bytes:
         """Return the content that is kept; no octets where none is."""
         if isinstance(self.content, FileSegment):
@@ -194,6 +198,11 @@ class Edition:
         earlier.representations = {IDENTITY: Representation(None, self.identity.length, tag)}
         earlier.lengths = {IDENTITY: self.identity.length}
         return earlier
+
+    def forget_responses(self) -> None:
+        """Let go of the responses that were made of this edition."""
+        for representation in self.representations.values():
+            representation.forget_answers()
 
     def add_coding(self, coding: bytes, content: bytes) -> None:
         """Add the same content in a coding, in the place of an earlier one of that coding."""

@@ -87,3 +87,6 @@ class Resource(Basis):
             answer = reference()
             if answer is not None:
                 answer.release()
+        if self.edition is not None:
+            # Responses refer to this resource: without them, no collection is needed to free it.
+            self.edition.forget_responses()

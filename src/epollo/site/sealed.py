@@ -1,4 +1,4 @@
-"""Octets in memory as a file without a name that nobody can change any more (memfd_create(2))."""
+"""Octets in memory as a file without a name that no process can change any more (memfd_create(2))."""
 
 import fcntl
 import os

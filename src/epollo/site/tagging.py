@@ -5,7 +5,7 @@ and a client that resumes a download there gets 412 or begins anew. A tag from l
 would be the same for two contents (``rsync --inplace --times``, packers that set one date).
 Decision: a file that is asked for and settled is read once by a thread of the lowest priority, at a
 bounded rate, and gets the tag that its content has everywhere. Until then it has the one from its
-version, which goes on being understood.
+version, which is still understood.
 Price: a second reading of the file, in each worker; a tag that changes once. Files over 16 GiB keep the
 one from their version.
 """

@@ -1,4 +1,4 @@
-"""The parent of workers: it holds the listening sockets, serves no one, and sees to it that they do."""
+"""The parent of workers: it holds the listening sockets, and keeps the workers running that serve."""
 
 from epollo.supervisor.listening_sockets import Listening, open_listening
 from epollo.supervisor.supervisor import Supervisor

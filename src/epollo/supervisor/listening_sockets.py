@@ -89,7 +89,7 @@ def _listen_at_path(asked: Asked) -> Listening:
 
 
 def share_sockets(sockets: list[socket.socket], place: int, places: int) -> list[socket.socket]:
-    """Return the sockets for one of so many places.
+    """Return the sockets for one of ``places`` places.
 
     Where there are enough for one address, each place has its own, so that the kernel shares out the
     connections; of an address with fewer every place has all.
@@ -110,5 +110,5 @@ def count_workers(settings: Settings) -> int:
         return count_processors()
     count = int(settings.workers)
     if not count:
-        raise OperatorError("to serve without workers takes another start of the program")
+        raise OperatorError("a reload cannot switch workers off: stop epollo and start it again")
     return count

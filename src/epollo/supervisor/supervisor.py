@@ -3,8 +3,8 @@
 Everything reaches it as an event: a worker's end through its pidfd, what a worker has to say through a
 socket that both hold, signals through the wakeup. Facts that it rests on:
 
-* A listening socket lives as long as anybody holds it. The parent holds them all, so whoever waits to
-  be accepted waits on, whatever happens to a worker.
+* A listening socket lives as long as a process holds it. The parent holds them all, so a client that
+  waits to be accepted still waits when a worker dies.
 * With SO_REUSEPORT the kernel deals connections out evenly to the sockets of one address (socket(7)).
   Every worker's place has a socket of its own; the worker that takes the place takes the socket.
 
@@ -70,7 +70,7 @@ class Supervisor:
     """The parent.
 
     ``load`` returns the settings as they are now, and raises `OperatorError` where they are wrong.
-    ``inherited`` are listening sockets that somebody else opened. ``on_started`` is called once when
+    ``inherited`` are listening sockets that another process opened. ``on_started`` is called once when
     every worker serves, with the sockets and what a worker tells of itself.
     """
 
@@ -142,7 +142,7 @@ class Supervisor:
             self._cover()
 
     def on_worker_leaving(self, worker: WorkerProcess) -> None:
-        """Replace a worker that somebody else asked to end."""
+        """Replace a worker that another process told to end."""
         if worker in self._serving.workers:
             self._serving.workers.remove(worker)
             self._retire(worker)
@@ -251,7 +251,7 @@ class Supervisor:
         self._restarts.append((time.monotonic() + delay_seconds, worker.place))
 
     def _cover(self) -> None:
-        """Have those who serve accept also where nobody does until the next worker is there."""
+        """Have the workers that serve accept also for an empty place until the next worker serves."""
         serving = [worker for worker in self._serving.workers if worker.is_ready]
         vacant = set(self._serving.places) - {worker.place for worker in serving}
         waiting = [one for place in vacant for one in self._serving.sockets_of(place)]
@@ -281,7 +281,7 @@ class Supervisor:
         return min([self._kill_at, *(instant for instant, _ in self._restarts)]) - time.monotonic()
 
     def _retire_all(self) -> None:
-        """Begin to end: nobody is started or replaced from now on."""
+        """Begin to end: no worker is started or replaced from now on."""
         self._is_ending = True
         self._restarts.clear()
         for generation in (self._serving, self._coming):
@@ -292,7 +292,7 @@ class Supervisor:
             if self._coming.listening is not self._serving.listening:
                 self._coming.listening.close(kept=self._serving.listening)
             self._coming = None
-        # Nobody is to wait for what does not come: connections are refused from now on.
+        # No client shall wait for what does not come: connections are refused from now on.
         listening, self._serving.listening = self._serving.listening, NOWHERE
         listening.close()
 
@@ -327,7 +327,7 @@ class Supervisor:
             count_workers(settings)
             listening = change_listening(self._serving.listening, settings)
         except Exception as error:
-            # A bug in reading what is new must not end those who serve.
+            # A bug in reading what is new must not end the workers that serve.
             self._report(f"nothing was changed: {_explain(error)}")
             notify_ready()
             return
@@ -342,7 +342,7 @@ class Supervisor:
         try:
             descriptor = open_destination(name)
         except Exception as error:
-            self._report(f"{_explain(error)}; the old one goes on")
+            self._report(f"{_explain(error)}; the old file stays in use")
             return
         for worker in [*self._serving.workers, *coming, *self._retiring]:
             worker.tell(REOPEN, [descriptor])
@@ -359,7 +359,7 @@ class Supervisor:
             self._report(f"cannot start another program: {_explain(error)}")
 
     def _on_upgrade_outcome(self, pid: int | None) -> None:
-        """Finish, if another program serves on these sockets; else go on."""
+        """Finish, if another program serves on these sockets; else continue."""
         self._upgrade = None
         if pid is not None:
             self._report(f"process {pid} has taken over; this one finishes")
@@ -368,7 +368,7 @@ class Supervisor:
             self._serving.listening.may_remove_path = False
             self._retire_all()
         elif not self._is_ending:
-            self._report("the other program did not start; this one goes on")
+            self._report("the other program did not start; this one serves on")
             self._end_reload()
 
 

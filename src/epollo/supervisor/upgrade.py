@@ -1,6 +1,6 @@
 """Another program takes the place of this one: the same command line, the same sockets, newer code.
 
-The old program starts the new one and goes on serving. When the new one serves it says so through a
+The old program starts the new one and still serves. When the new one serves it says so through a
 socket that both hold, and the old one finishes; when it ends before, nothing has happened.
 """
 
@@ -72,7 +72,7 @@ class Upgrade(Handler):
         self._loop.remove(self._control.fileno())
         self._control.close()
         if message == _SERVING:
-            # It lives on as nobody's child, which Popen would complain of.
+            # It lives on as the child of no process here, which Popen would complain of.
             self._process.returncode = 0
             self._on_outcome(self._process.pid)
         else:

@@ -30,7 +30,7 @@ _MESSAGE_OCTETS: Final = 65_536
 
 
 class Parent(Protocol):
-    """Who wants to know what becomes of a worker."""
+    """What is told what becomes of a worker."""
 
     loop: EventLoop
 
@@ -41,7 +41,7 @@ class Parent(Protocol):
         """Be told that a worker serves."""
 
     def on_worker_leaving(self, worker: "WorkerProcess") -> None:
-        """Be told that a worker was asked by somebody else to end."""
+        """Be told that another process told a worker to end."""
 
     def on_root_replaced(self, worker: "WorkerProcess") -> None:
         """Be told that another root stands where the root was, which a worker may not read."""
@@ -137,7 +137,7 @@ class WorkerProcess(Handler):
         except OSError:
             message = b""
         if not message:
-            # A hang-up is reported again and again to whoever watches for nothing at all (epoll_ctl(2)).
+            # A hang-up is reported again and again even if no event is watched for (epoll_ctl(2)).
             self._loop.remove(self._control.fileno())
             self._is_heard = False
         elif message.startswith(READY):

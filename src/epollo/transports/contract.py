@@ -15,7 +15,7 @@ class Transport(Protocol):
     """One peer's bytes, in both directions."""
 
     def recv(self, limit: int, flags: int = 0, /) -> bytes:
-        """Return at most so many bytes; none at the end.
+        """Return at most ``limit`` bytes; none at the end.
 
         Raises `BlockingIOError` where nothing is here now, `OSError` where the peer is gone.
         """

@@ -10,7 +10,7 @@ from typing import Any, Final
 from epollo.linux.holders import describe_path_holder, describe_port_holder
 
 _TRIED_PORTS: Final = 20
-"""So many ports after one in use are tried."""
+"""How many ports after one in use are tried."""
 _PORTS_END: Final = 65536
 _PRIVILEGED_END: Final = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _PATH_OCTETS_LIMIT: Final = 107
@@ -90,12 +90,10 @@ def explain_path(error: OSError, path: Path) -> str:
     """Return why a path cannot be listened at."""
     octets = len(os.fsencode(path))
     if octets > _PATH_OCTETS_LIMIT:
-        return (
-            f"the path is too long: {octets} octets, of {_PATH_OCTETS_LIMIT} at the most (unix(7))"
-        )
+        return f"the path is too long: {octets} bytes; at most {_PATH_OCTETS_LIMIT} are allowed (unix(7))"
     if error.errno == errno.EADDRINUSE:
         if not _is_socket(path):
-            return "what is there is no socket, and is not replaced"
+            return "the file there is no socket, and is not replaced"
         holder = describe_path_holder(os.fspath(path))
         return f"it is in use{f' by {holder}' if holder else ''}"
     if error.errno == errno.ENOENT:

@@ -1,4 +1,4 @@
-"""Listening sockets: opened here, or handed over by whoever held them before."""
+"""Listening sockets: opened here, or handed over by the process that held them before."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ BACKLOG: Final = 4096
 """Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn (listen(2))."""
 
 _DEFER_SECONDS: Final = 1
-_EVERYBODY_MAY_CONNECT: Final = 0o666
+_EVERY_USER_MAY_CONNECT: Final = 0o666
 
 
 def open_listening_socket(host: str, port: int) -> socket.socket:
@@ -34,7 +34,7 @@ def open_shared_sockets(host: str, port: int, count: int) -> list[socket.socket]
     """Return sockets that listen on the same address, to which the kernel deals connections evenly.
 
     They share it with each other and with those of `join_sockets` (SO_REUSEPORT, socket(7)), but with
-    no one who was there before. Raises `OperatorError`.
+    no socket that was there before. Raises `OperatorError`.
     """
     with open_listening_socket(host, port) as alone:
         family, address = alone.family, alone.getsockname()
@@ -46,7 +46,7 @@ def join_sockets(present: socket.socket, count: int) -> list[socket.socket]:
     """Return more sockets for the address of one that `open_shared_sockets` opened.
 
     They do not listen yet. Once they do, the kernel deals connections to them, which would be lost if
-    nobody came to accept them: so whoever accepts calls ``listen``.
+    no process accepted them: so the process that accepts calls ``listen``.
     """
     with _explained(*present.getsockname()[:2]):
         return _bind_shared(present.family, present.getsockname(), count)
@@ -97,9 +97,9 @@ def _explained(host: str, port: int) -> Any:
 
 
 def open_unix_socket(path: Path) -> socket.socket:
-    """Return a socket that listens at a path of the file system, for everybody who can reach the path.
+    """Return a socket that listens at a path of the file system, for all that can reach the path.
 
-    A socket that a server left behind there is replaced, one that somebody listens on is not, nor is
+    A socket that a server left behind there is replaced, one that a process listens on is not, nor is
     any other file. Raises `OperatorError`.
     """
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -107,8 +107,8 @@ def open_unix_socket(path: Path) -> socket.socket:
         if _is_left_behind(path):
             path.unlink()
         one.bind(os.fspath(path))
-        # unix(7): connecting takes the right to write, which a umask gives to nobody else.
-        path.chmod(_EVERYBODY_MAY_CONNECT)
+        # unix(7): connecting takes the right to write, which a umask gives to no other user.
+        path.chmod(_EVERY_USER_MAY_CONNECT)
         prepare(one)
         one.listen(BACKLOG)
     except OSError as error:
@@ -120,7 +120,8 @@ def open_unix_socket(path: Path) -> socket.socket:
 class BoundPath(NamedTuple):
     """A path that a socket of ours was bound to, with what tells it from whatever is there later.
 
-    The time is there because the number of an inode is given to the next file once nobody has it open.
+    The time is there because the number of an inode is given to the next file once no process has it
+    open.
     """
 
     path: str
@@ -148,7 +149,7 @@ def identify_path(path: str) -> BoundPath | None:
 
 
 def _is_left_behind(path: Path) -> bool:
-    """Tell whether a socket is there that nobody listens on."""
+    """Return whether a socket is there that no process listens on."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             return False
@@ -167,7 +168,7 @@ def _is_left_behind(path: Path) -> bool:
 
 
 def prepare(listening: socket.socket) -> None:
-    """Set what epollo expects of a listening socket, whoever opened it."""
+    """Set what epollo expects of a listening socket, even if another process opened it."""
     listening.setblocking(False)
     if listening.family == socket.AF_UNIX:
         return
@@ -210,7 +211,7 @@ def adopt(descriptors: Iterable[int]) -> list[socket.socket]:
 
 
 def is_listening(one: socket.socket) -> bool:
-    """Tell whether a socket listens already."""
+    """Return whether a socket listens already."""
     return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 

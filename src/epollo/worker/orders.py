@@ -115,7 +115,7 @@ class Orders(Handler):
         self._control.close()
 
     def take_log_descriptor(self) -> int:
-        """Return the descriptor that the access log is to go on with."""
+        """Return the descriptor that the access log continues with."""
         return self._log_descriptors.pop()
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
@@ -147,6 +147,6 @@ class Orders(Handler):
             worker.stop()
 
     def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
-        """Stop: a worker that cannot be told anything must not go on."""
+        """Stop: a worker that cannot be told anything must not serve."""
         if self._worker is not None:
             self._worker.stop()

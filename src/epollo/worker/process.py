@@ -51,7 +51,7 @@ from epollo.worker.orders import (
 _COLLECTION_THRESHOLD: Final = 50_000
 
 _NO_SUCCESSOR: Final = (
-    "another program can take over only where there are --workers; this one goes on"
+    "another program can take over only where there are --workers; this one serves on"
 )
 
 
@@ -210,7 +210,7 @@ class Worker:
         """Ask for a worker that may read what stands where the root was; else say that there is none."""
         self._say(ROOT_REPLACED)
         if self._supervisor is None and is_news:
-            self._report(f"the folder was replaced: {reason}; the former one is served on")
+            self._report(f"the folder was replaced: {reason}; the former folder is still served")
 
     def _say(self, message: bytes) -> None:
         if self._supervisor is not None:

@@ -86,7 +86,7 @@ class ChunkReader:
                 return Progress.TOO_LARGE, position
 
     def _is_accepted(self, line: bytes) -> bool:
-        """Take one line in; tell whether it may stand where it stands."""
+        """Take one line in; return whether it may stand where it stands."""
         if self._state is _State.DATA_END:
             self._state = _State.SIZE
             return not line

@@ -328,7 +328,7 @@ def _judge_overlong(line: bytes) -> int:
 
 
 def _suits(form: TargetForm, method: bytes) -> bool:
-    """Tell whether a method may come with this form of target (RFC 9112 section 3.2)."""
+    """Return whether a method may come with this form of target (RFC 9112 section 3.2)."""
     if form is TargetForm.AUTHORITY:
         return method == b"CONNECT"
     if form is TargetForm.ASTERISK:
@@ -374,7 +374,7 @@ def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
 
 
 def _persists(minor_version: int, connection: bytes | None) -> bool:
-    """Tell whether the client wants to go on after this answer (RFC 9112 section 9.3)."""
+    """Return whether the connection may persist after this answer (RFC 9112 section 9.3)."""
     if connection is None:
         return minor_version > 0
     options = [option.strip(OWS_OCTETS) for option in connection.lower().split(b",")]

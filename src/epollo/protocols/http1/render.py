@@ -7,14 +7,15 @@ and an end that says whether the connection persists (`Frames`).
 from typing import Final
 
 from epollo.http.caching import NO_CACHE_FIELD
-from epollo.http.message import ENDED, PERMANENT, FieldLine, Request, Response
+from epollo.http.message import ENDED, FieldLine, Request, Response
 from epollo.http.status import REASONS, respond_plainly
 from epollo.http.target import Target
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
 
 _PREFIX: Final = b"HTTP/1.1 %d %b\r\nServer: epollo\r\nDate: %b\r\n"
-_KEPT_OCTETS: Final = 4 * 1024 * 1024
+_KEPT_OCTETS: Final = 1024 * 1024
+_ENTRY_OCTETS: Final = 512
 # With a Date (RFC 9110 section 5.6.7) and without the reason.
 _PREFIX_OCTETS: Final = len(_PREFIX % (200, b"", bytes(29)))
 
@@ -29,7 +30,7 @@ class Frames(dict[Answer, bytes]):
     """Answers as they are sent in one second: head and short content, joined.
 
     To join them takes as long as all other work for an answer that is recalled, so those of this second
-    are kept, up to `_KEPT_OCTETS`: of answers that may be given again.
+    are kept, up to `_KEPT_OCTETS`, but for answers that are given once.
     """
 
     __slots__ = ("_date", "_prefixes", "_room_octets")
@@ -53,8 +54,9 @@ class Frames(dict[Answer, bytes]):
         if prefix is None:
             prefix = self._prefixes[status] = _PREFIX % (status, REASONS[status], self._date)
         octets = b"".join((prefix, answer.fields, answer.end, answer.content))
-        if answer.basis is not ENDED and len(octets) <= self._room_octets:
-            self._room_octets -= len(octets)
+        taken_octets = _ENTRY_OCTETS + len(octets)
+        if taken_octets <= self._room_octets and answer.basis is not ENDED:
+            self._room_octets -= taken_octets
             self[answer] = octets
         return octets
 
@@ -64,7 +66,7 @@ def render_answer(
 ) -> Answer:
     """Return the answer that this response is to this request.
 
-    ``minor_version`` is the client's; ``persists`` is whether the connection goes on.
+    ``minor_version`` is the client's; ``persists`` is whether the connection stays open.
     """
     content, length = response.content, response.length
     if not has_content(request.method, response.status):
@@ -84,7 +86,7 @@ def render_answer(
         target=_show_target(request.target),
         length=length,
         head_octets=_count_head(response.status, fields, end),
-        basis=PERMANENT if response.basis is None else response.basis,
+        basis=ENDED if response.basis is None else response.basis,
     )
 
 
@@ -102,7 +104,6 @@ def render_refusal(refusal: Refusal, fields: tuple[FieldLine, ...] = ()) -> Answ
         target=b"-",
         length=0 if refusal.is_head else response.length,
         head_octets=_count_head(refusal.status, rendered, _END_CLOSED),
-        basis=ENDED,
     )
 
 
@@ -121,7 +122,6 @@ def end_answer(answer: Answer) -> Answer:
         target=answer.target,
         length=answer.length,
         head_octets=_count_head(answer.status, answer.fields, _END_CLOSED),
-        basis=answer.basis,
     )
 
 
