@@ -181,7 +181,7 @@ class Edition:
         return self.representations[IDENTITY]
 
     def tag_anew(self, entity_tag: EntityTag) -> None:
-        """Give content that is not kept another entity tag; the one that it had goes on naming it."""
+        """Give content that is not kept another entity tag; the one that it had still names it."""
         self._earlier_tag = self.identity.entity_tag
         self.add(IDENTITY, Representation(None, self.identity.length, entity_tag))
 

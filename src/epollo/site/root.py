@@ -1,7 +1,7 @@
 """The root: the folder that is served, followed when another folder takes its place.
 
 Facts: a deployment renames a folder, or switches a link that leads to one, and expects the new folder to
-be served. A descriptor goes on naming the former folder.
+be served. A descriptor still names the former folder.
 Decision: the root is a path. What the path leads to is compared with the open folder once a second, and
 when inotify tells of a change of a name above it.
 Price: one ``stat`` in each second that has requests, and one watch for each folder above the root.
