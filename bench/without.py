@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from epollo import cli
-from epollo.site import representation, respond
+from epollo.site import partial, representation
 
 
 def keep_octets() -> None:
@@ -17,7 +17,7 @@ def keep_octets() -> None:
 
 def copy_no_ranges() -> None:
     """Send a short range of such a file by ``sendfile``, too."""
-    respond._COPIED_OCTETS = 0  # type: ignore[misc]
+    partial._COPIED_OCTETS = 0  # type: ignore[misc]
 
 
 TRICKS: dict[str, Callable[[], None]] = {

@@ -1,5 +1,6 @@
 """A site without sockets: requests as values, a clock that tests turn, answers read strictly."""
 
+import contextlib
 import gc
 import os
 import re
@@ -17,6 +18,7 @@ from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_task import FileTask
+from epollo.site.policy import Policy
 from epollo.site.respond import Site
 
 START_SECOND = 4_000_000_000
@@ -116,6 +118,7 @@ class Ground:
         clock: TurnedClock | None = None,
         cache_control: str = "auto",
         compressor: Compressor | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.root = root
         self.clock = TurnedClock() if clock is None else clock
@@ -128,7 +131,9 @@ class Ground:
             kept_octets_limit=kept_octets_limit,
         )
         self.cache_policy = CachePolicy(cache_control, self.reports.append)
-        self.site = Site(self.catalogue, self.clock, compressor, self.cache_policy)
+        self.site = Site(
+            self.catalogue, self.clock, compressor, policy or Policy(self.cache_policy)
+        )
 
     def ask(
         self,
@@ -186,6 +191,21 @@ def count_descriptors() -> int:
     # What an earlier test let go of in a circle would be counted, and closed at any time.
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
+
+
+def list_open_below(folder: Path) -> list[str]:
+    """Return the files and folders below a folder that this process has open.
+
+    A thread of an earlier test may open and close others meanwhile.
+    """
+    gc.collect()
+    below = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            if path.startswith(os.fspath(folder)):
+                below.append(path)
+    return below
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -18,8 +18,8 @@ def test_a_trick_that_is_left_out_is_one_that_epollo_has(name: str) -> None:
     """Each is one attribute, which may be renamed."""
     code = (
         "import sys, without\n"
-        "from epollo.site import representation, respond\n"
-        "def read(): return representation._KEPT_FILES_LIMIT, respond._COPIED_OCTETS\n"
+        "from epollo.site import partial, representation\n"
+        "def read(): return representation._KEPT_FILES_LIMIT, partial._COPIED_OCTETS\n"
         "before = read(); without.TRICKS[sys.argv[1]](); after = read()\n"
         "print(sum(one is not other for one, other in zip(before, after)))\n"
     )

@@ -22,7 +22,10 @@ from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
-from epollo.site.respond import RELEVANT_FIELDS, Site
+from epollo.site.compressor import Compressor
+from epollo.site.policy import RELEVANT_FIELDS
+from epollo.site.respond import Site
+from epollo.transports.contract import PLAIN, Kind
 
 # Far more than any exchange here takes: what is not done by then never will be.
 _BATCHES_LIMIT = 10_000
@@ -167,10 +170,11 @@ class InProcess:
         buffer_octets: int | None = None,
         address: str = "",
         received: bytes = b"",
+        kind: Kind = PLAIN,
     ) -> Peer:
         """Return a peer that has been accepted after it sent its first octets.
 
-        ``received`` are those that were received before it was let in.
+        ``received`` are those that were received before it was let in; ``kind`` is its listener's.
         """
         client, server = socket.socketpair()
         client.setblocking(False)
@@ -181,7 +185,7 @@ class InProcess:
         self._peers.append(peer)
         if first:
             peer.send(first)
-        self.door.admit(Arrival(server, server.fileno(), address, received))
+        self.door.admit(Arrival(server, server.fileno(), address, received, kind=kind))
         return peer
 
     def listen(
@@ -223,7 +227,14 @@ class InProcess:
 class FolderSite:
     """The real site over a folder, as a responder."""
 
-    def __init__(self, root: Path, clock: Clock, *, kept_octets_limit: int = MEBIBYTE) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Clock,
+        compressor: Compressor | None = None,
+        *,
+        kept_octets_limit: int = MEBIBYTE,
+    ) -> None:
         self.reports: list[str] = []
         self.catalogue = Catalogue(
             root,
@@ -232,7 +243,7 @@ class FolderSite:
             cache_octets=64 * MEBIBYTE,
             kept_octets_limit=kept_octets_limit,
         )
-        self.respond = Site(self.catalogue, clock).respond
+        self.respond = Site(self.catalogue, clock, compressor).respond
 
     def __enter__(self) -> "FolderSite":
         return self

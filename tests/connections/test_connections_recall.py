@@ -1,9 +1,13 @@
+import gc
 import os
+import weakref
 from pathlib import Path
+
+import pytest
 
 from connections.in_process import FolderSite, InProcess
 from epollo.connections.recall import Recall
-from epollo.http.message import PERMANENT, Basis, Releasable
+from epollo.http.message import ENDED, PERMANENT, Basis, Releasable, Request, Response
 from epollo.protocols.answer import Answer
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
@@ -32,6 +36,41 @@ def make_answer(
 def held_octets(recall: Recall) -> int:
     answers = [*recall.young.values(), *recall._old.values()]
     return sum(len(answer.fields) for answer in answers)
+
+
+class Made(Basis):
+    """What an answer was made of; it stands for ever."""
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self) -> None:
+        self.checked_second = -1
+
+    def stands(self, second: int) -> bool:  # noqa: ARG002 - as of any basis
+        return True
+
+
+@pytest.mark.parametrize("has_recall", [True, False], ids=["recall", "no recall"])
+def test_an_answer_that_is_not_given_again_holds_nothing(has_recall: bool) -> None:
+    """The names of a long path take many times its octets, and a second has thousands of answers."""
+    made: list[weakref.ref[Made]] = []
+
+    def respond(_: Request) -> Response:
+        basis = Made()
+        made.append(weakref.ref(basis))
+        return Response(200, ((b"Content-Length", b"0"),), basis=basis)
+
+    with InProcess(respond, clock=HandClock(), has_recall=has_recall) as way:
+        peer = way.connect()
+        for path in (b"/" + b"a/" * 2500, b"/short"):
+            peer.send(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+            way.settle(peer)
+            peer.send(b"no request\r\n\r\n" if path == b"/short" else b"")
+            way.settle(peer)
+        gc.collect()
+        assert [one() is None for one in made] == [True, not has_recall]
+        kept = [answer for answer in way.service.frames if answer.basis is ENDED]
+        assert not kept
 
 
 def test_what_was_kept_is_known_until_it_is_forgotten() -> None:

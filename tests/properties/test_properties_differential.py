@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader, Limits
-from epollo.site.respond import RELEVANT_FIELDS
+from epollo.site.policy import RELEVANT_FIELDS
 
 Reading = tuple[bytes, bytes, list[tuple[bytes, bytes]]]
 

@@ -16,7 +16,7 @@ from epollo.protocols.http1.head import (
     HeadReader,
     Limits,
 )
-from epollo.site.respond import RELEVANT_FIELDS
+from epollo.site.policy import RELEVANT_FIELDS
 
 LINE = b"GET /a?b HTTP/1.1\r\n"
 HOST = b"Host: a\r\n"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from epollo.http.message import Request
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader, Http1, Limits, head
-from epollo.site.respond import RELEVANT_FIELDS
+from epollo.site.policy import RELEVANT_FIELDS
 
 LIMITS = Limits(request_line_octets=40, head_octets=200, fields=4, content_octets=30)
 

@@ -36,7 +36,7 @@ class KeptFile:
     Facts: from some 64 KiB on, ``sendfile`` takes two thirds of the time of ``send``, but a file may
     change while it is sent, down to the pages that are under way.
     Decision: what is kept of that length is a file of its own, without a name, and sealed
-    (memfd_create(2)): no one can change it any more.
+    (memfd_create(2)): no process can change it any more.
     Price: a descriptor for each, hence a limit to their number; beyond it content is kept as octets.
     """
 
@@ -64,7 +64,7 @@ class KeptFile:
             KeptFile._count -= 1
 
     def settle(self) -> bool:
-        """Tell that nobody writes to it: it is sealed."""
+        """Return that no process writes to it: it is sealed."""
         return True
 
     def may_send_on(self, second: int) -> bool:  # noqa: ARG002 - as of any file
@@ -79,6 +79,21 @@ class KeptFile:
         """Do nothing: the file is closed when nothing refers to it any more."""
 
 
+class Answers:
+    """The answers 200 and 304 with one representation, each made when it is first asked for.
+
+    They have the ``fields`` that the rules add for a path; paths with other rules may lead to the same
+    file.
+    """
+
+    __slots__ = ("fields", "not_modified", "ok")
+
+    def __init__(self, fields: tuple[object, ...]) -> None:
+        self.fields = fields
+        self.ok: Response | None = None
+        self.not_modified: Response | None = None
+
+
 class Representation:
     """The content of a version in one content coding, with the answers that consist of it.
 
@@ -86,15 +101,24 @@ class Representation:
     the better way to send it; ``length`` is octets.
     """
 
-    __slots__ = ("content", "entity_tag", "length", "not_modified", "ok")
+    __slots__ = ("_answers", "content", "entity_tag", "length")
 
     def __init__(self, content: Segment | None, length: int, entity_tag: EntityTag) -> None:
         self.content = content
         self.length = length
         self.entity_tag = entity_tag
-        self.ok: Response | None = None
-        """The answer 200, made when it is first asked for; and below, the answer 304."""
-        self.not_modified: Response | None = None
+        self._answers: Answers | None = None
+
+    def find_answers(self, fields: tuple[object, ...]) -> Answers:
+        """Return the answers with these fields; those with the fields asked for last are kept."""
+        answers = self._answers
+        if answers is None or (answers.fields is not fields and answers.fields != fields):
+            answers = self._answers = Answers(fields)
+        return answers
+
+    def forget_answers(self) -> None:
+        """Let go of the answers that were made of this."""
+        self._answers = None
 
     def read(self) -> bytes:
         """Return the content that is kept; no octets where none is."""
@@ -157,7 +181,7 @@ class Edition:
         return self.representations[IDENTITY]
 
     def tag_anew(self, entity_tag: EntityTag) -> None:
-        """Give content that is not kept another entity tag; the one that it had goes on naming it."""
+        """Give content that is not kept another entity tag; the one that it had still names it."""
         self._earlier_tag = self.identity.entity_tag
         self.add(IDENTITY, Representation(None, self.identity.length, entity_tag))
 
@@ -178,7 +202,7 @@ class Edition:
     def forget_responses(self) -> None:
         """Let go of the responses that were made of this edition."""
         for representation in self.representations.values():
-            representation.ok = representation.not_modified = None
+            representation.forget_answers()
 
     def add_coding(self, coding: bytes, content: bytes) -> None:
         """Add the same content in a coding, in the place of an earlier one of that coding."""

@@ -64,7 +64,7 @@ class Walk(NamedTuple):
 
 
 def is_hidden(names: tuple[bytes, ...]) -> bool:
-    """Tell whether the path names a dotfile, or something in a dotted folder, other than RFC 8615's."""
+    """Return whether the path names a dotfile, or something in a dotted folder, other than RFC 8615's."""
     if names[0] == WELL_KNOWN:
         names = names[1:]
     # No name holds a slash; and this takes no longer for a thousand names than it must.
@@ -150,7 +150,7 @@ def _explain(error: OSError | ValueError) -> Kind:
         return Kind.FORBIDDEN
     if isinstance(error, OSError) and error.errno in _EXHAUSTED:
         return Kind.UNAVAILABLE
-    # Gone, renamed under our feet, longer than a name may be: nothing to be had here.
+    # Gone, renamed meanwhile, longer than a name may be: nothing stands here.
     return Kind.MISSING
 
 

@@ -1,33 +1,14 @@
 """The descent from a request to a response (RFC 9110): each step decides or hands on.
 
-    method -> target -> resource -> coding -> preconditions -> range -> fields
+    method -> target -> treatment -> resource -> coding -> preconditions -> range -> fields
 
 Each step is a pure function of `epollo.http` or a look-up; what is decided here is only their order.
 """
 
-import hashlib
-import os
-import re
-from typing import Final
+from typing import Final, NamedTuple
 
-from epollo.generations import Generations
-from epollo.http.content_coding import (
-    IDENTITY,
-    CodingPreference,
-    parse_accept_encoding,
-    select_coding,
-)
-from epollo.http.dates import format_date
-from epollo.http.message import (
-    AllOf,
-    Basis,
-    FieldLine,
-    FileSegment,
-    OneSecond,
-    Request,
-    Response,
-    Segment,
-)
+from epollo.http.content_coding import IDENTITY
+from epollo.http.message import AllOf, Basis, FieldLine, FileSegment, Request, Response
 from epollo.http.preconditions import (
     CONDITIONAL_FIELDS,
     Outcome,
@@ -37,55 +18,47 @@ from epollo.http.preconditions import (
 from epollo.http.ranges import (
     UNSATISFIABLE,
     ByteRange,
-    format_content_range,
-    format_multipart,
+    Unsatisfiable,
     parse_range,
     select_partial_fields,
 )
-from epollo.http.status import respond_plainly
-from epollo.http.target import HttpsTarget, TargetForm, decode_path, encode_path
+from epollo.http.target import HttpsTarget, TargetForm
 from epollo.loop import Clock
-from epollo.site.cache_policy import CachePolicy
-from epollo.site.catalogue import NAME_OCTETS, Catalogue, Resource
+from epollo.site.basis import select_basis, select_file_basis
+from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
-from epollo.site.open_files import OpenFile
+from epollo.site.negotiation import Negotiator
+from epollo.site.partial import respond_in_part
+from epollo.site.policy import Policy, Treatment
 from epollo.site.refusals import OPTIONS, Refusals
-from epollo.site.representation import Edition, KeptFile, Representation
-from epollo.site.resolve import Kind, is_hidden
+from epollo.site.representation import Edition, Representation
+from epollo.site.resolve import Kind
+from epollo.site.resource import Resource
+from epollo.site.responses import (
+    describe,
+    redirect,
+    respond_not_found,
+    respond_not_modified,
+    respond_unsatisfiable,
+)
 
-INDEX: Final = b"index.html"
-NOT_FOUND_PAGE: Final = b"404.html"
-
-_NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
 _READING: Final = frozenset((b"GET", b"HEAD"))
-RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {b"accept-encoding", b"authorization", b"range"}
-"""The fields that an answer may depend on."""
 _CONDITIONS: Final = CONDITIONAL_FIELDS - {b"if-range"}
-# What may stand in a query (RFC 3986 section 3.4); all else is encoded before it goes into a Location.
-_NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
-# Below this a coding saves no packet, and its field line costs octets.
-_COMPRESSED_OCTETS_MINIMUM: Final = 256
 _REPLACED_ATTEMPTS: Final = 3
-# So much is sent in one piece with its head, which a system call less pays for; and what is joined with
-# its head may be recalled.
-_COPIED_OCTETS: Final = 16 * 1024
-
-# Conditions of dates: they are read, and compared, by the time of the request (RFC 9110 section 5.6.7).
-_DATED: Final = frozenset((b"if-modified-since", b"if-unmodified-since", b"if-range"))
 
 
-class _Unchanged(Basis):
-    """The content of a file that is not kept, as the basis of an answer: looked at each time."""
+class _Selected(NamedTuple):
+    """What a request selects: the resource, its version as the client knows it, and the coding.
 
-    __slots__ = ("_file",)
+    ``basis`` is what an answer made of content that is kept rests on.
+    """
 
-    def __init__(self, file: OpenFile) -> None:
-        self.checked_second = -1
-        self._file = file
-
-    def stands(self, second: int) -> bool:
-        """Return whether the content is still that of the version."""
-        return self._file.is_unchanged(second)
+    treatment: Treatment
+    resource: Resource
+    edition: Edition
+    coding: bytes
+    representation: Representation
+    basis: Basis | None
 
 
 class Site:
@@ -100,26 +73,17 @@ class Site:
         catalogue: Catalogue,
         clock: Clock,
         compressor: Compressor | None = None,
-        cache_policy: CachePolicy | None = None,
+        policy: Policy | None = None,
         *,
         is_behind_gateway: bool = False,
     ) -> None:
         """With no policy, that of the default settings holds."""
         self._catalogue = catalogue
         self._clock = clock
-        self._compressor = compressor
-        self._cache_policy = cache_policy or CachePolicy()
-        self._error_fields = self._cache_policy.error_fields
-        self._refusals = Refusals(self._error_fields)
+        self._policy = policy or Policy()
+        self._negotiator = Negotiator(catalogue, compressor)
+        self._refusals = Refusals(self._policy.error_fields)
         self._is_behind_gateway = is_behind_gateway
-        # What paths and Accept-Encoding fields mean, for those that were seen lately; some
-        # megabytes at the most.
-        self._names: Generations[bytes, tuple[bytes, ...]] = Generations(
-            entries_limit=4096, octets_limit=512 * 1024
-        )
-        self._preferences: Generations[bytes, CodingPreference] = Generations(
-            entries_limit=512, octets_limit=64 * 1024
-        )
 
     def respond(self, request: Request) -> Response:
         """Return the response to a valid request."""
@@ -130,321 +94,181 @@ class Site:
             return OPTIONS if request.method == b"OPTIONS" else self._refusals.not_allowed
         if target.form is TargetForm.AUTHORITY:
             return self._refusals.bad_request
-        names = self._names.young.get(target.path)
-        if names is None:
-            names = self._resolve(target.path)
-            if names is None:
-                return self._refusals.bad_request
-        if is_hidden(names):
-            return self._respond_not_found()
-        if names[-1]:
+        treatment = self._policy.find(target.path, target.query)
+        if treatment is None:
+            return self._refusals.bad_request
+        absences: tuple[Resource, ...] = ()
+        for names in treatment.candidates:
             resource = self._catalogue.find(names)
-            if resource.kind is Kind.FOLDER:
-                return _redirect((*names, b""), target.query, resource, self._error_fields)
-        else:
-            resource = self._catalogue.find((*names[:-1], INDEX))
-        return self._respond_with(request, resource)
+            if resource.kind is not Kind.MISSING:
+                response = self._respond_with(request, treatment, resource)
+                return _rest_on_absences(response, absences) if absences else response
+            absences = (*absences, resource)
+        return self._respond_not_found(treatment, *absences)
 
-    def _resolve(self, path: bytes) -> tuple[bytes, ...] | None:
-        # A path of short names takes many times its own octets.
-        octets = len(path) + NAME_OCTETS * path.count(b"/")
-        names = self._names.get(path, octets)
-        if names is None:
-            names = decode_path(path)
-            if names is not None:
-                self._names.put(path, names, octets)
-        return names
-
-    def _respond_with(self, request: Request, resource: Resource) -> Response:
+    def _respond_with(self, request: Request, treatment: Treatment, resource: Resource) -> Response:
         """Answer with what stands at the path."""
         if resource.kind is Kind.FORBIDDEN:
             return self._refusals.forbidden
+        if resource.kind is Kind.FOLDER and treatment.folder_names is not None:
+            basis = resource if resource.is_current else None
+            return redirect(
+                treatment.folder_names, request.target.query, self._policy.error_fields, basis
+            )
         for _ in range(_REPLACED_ATTEMPTS):
             if resource.kind is Kind.UNAVAILABLE:
                 break
             if resource.edition is None:
-                return self._respond_not_found(resource)
-            response = self._respond_with_edition(request, resource, resource.edition)
+                return self._respond_not_found(treatment, resource)
+            selected = self._select(request, treatment, resource, resource.edition)
+            response = self._respond_with_selected(request, selected)
             if response is not None:
                 return response
             # A large file was replaced since it was found: what stands there now is the answer.
             resource = self._catalogue.find(resource.names)
         return self._refusals.unavailable
 
-    def _respond_not_found(self, *absences: Resource) -> Response:
+    def _respond_not_found(self, treatment: Treatment, *absences: Resource) -> Response:
         """Answer 404 with the site's own page if it has one; what is not there is the basis."""
-        page = self._catalogue.find((NOT_FOUND_PAGE,))
+        page = self._catalogue.find(treatment.not_found_page)
+        basis = _join(*absences, page)
         edition = page.edition
-        # One that was evicted at once is told of no change.
-        is_known = page.is_current and all(absence.is_current for absence in absences)
-        basis = AllOf(*absences, page) if is_known else None
         if edition is None or edition.identity.content is None:
             return self._refusals.not_found.on(basis)
-        return Response(
-            404,
-            (
-                (b"Content-Type", edition.media_type.value),
-                (b"Content-Length", b"%d" % edition.identity.length),
-                _NO_SNIFF,
-                *self._error_fields,
-            ),
-            (edition.identity.content,),
-            basis=basis,
-        )
+        content = edition.identity.content
+        return respond_not_found(treatment, content, edition, self._policy.error_fields, basis)
 
-    def _respond_with_edition(
-        self, request: Request, resource: Resource, edition: Edition
-    ) -> Response | None:
-        """Select the representation and what of it to send; None where the file is another by now."""
+    def _select(
+        self, request: Request, treatment: Treatment, resource: Resource, edition: Edition
+    ) -> _Selected:
+        """Select the version that the client knows, and the coding of it."""
         if edition.cache_fields is None:
-            edition.cache_fields = self._cache_policy.select_fields(resource.names, edition)
+            self._policy.select_cache_fields(resource.names, edition)
         fields = request.fields
         edition = edition.as_known_to(fields)
-        coding = IDENTITY
+        coding, is_settled = IDENTITY, True
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
-            coding = self._negotiate(fields[b"accept-encoding"], resource, edition)
+            coding, is_settled = self._negotiator.negotiate(
+                fields[b"accept-encoding"], resource, edition
+            )
+        basis = select_basis(fields, resource, edition, self._clock.second) if is_settled else None
         representation = edition.representations[coding]
-        if not self._catalogue.may_send(resource, representation):
+        return _Selected(treatment, resource, edition, coding, representation, basis)
+
+    def _respond_with_selected(self, request: Request, selected: _Selected) -> Response | None:
+        """Answer by the preconditions and ranges; None where the file is another by now."""
+        if not self._catalogue.may_send(selected.resource, selected.representation):
             return None
-        now_seconds = self._clock.second
-        if not _CONDITIONS.isdisjoint(fields):
-            outcome = evaluate_preconditions(
-                request.method,
-                fields,
-                representation.entity_tag,
-                edition.last_modified_seconds,
-                now_seconds,
-            )
-            if outcome is Outcome.NOT_MODIFIED:
-                # That of a file which is not kept depends on more than the catalogue's events tell.
-                is_kept = representation.content is not None
-                basis = self._select_basis(request, resource, edition) if is_kept else None
-                return _respond_not_modified(edition, representation).on(basis)
-            if outcome is Outcome.FAILED:
-                return self._refusals.precondition_failed
-        if b"range" in fields and request.method == b"GET":
-            if_range = fields.get(b"if-range")
-            if if_range is None or evaluate_if_range(
-                if_range,
-                representation.entity_tag,
-                edition.last_modified_seconds,
-                now_seconds,
-                now_seconds,
-            ):
-                ranges = parse_range(fields[b"range"], representation.length)
-                if ranges is UNSATISFIABLE:
-                    return _respond_unsatisfiable(representation, self._error_fields)
-                if ranges is not None:
-                    part = self._respond_in_part(request, resource, edition, coding, ranges)
-                    if part is not None and if_range is not None:
-                        part.fields = select_partial_fields(part.fields)
-                    return part
-        if representation.content is None:
-            return self._respond_from_file(request, resource, edition)
-        basis = self._select_basis(request, resource, edition)
-        if representation.ok is not None:
-            return (
-                representation.ok
-                if representation.ok.basis is basis
-                else representation.ok.on(basis)
-            )
-        response = Response(
-            200,
-            _describe(edition, coding, representation.length, now_seconds),
-            (representation.content,),
-            basis=basis,
+        if not _CONDITIONS.isdisjoint(request.fields):
+            response = self._evaluate_conditions(request, selected)
+            if response is not None:
+                return response
+        if b"range" in request.fields and request.method == b"GET":
+            ranges = self._select_ranges(request, selected)
+            if ranges is UNSATISFIABLE:
+                return respond_unsatisfiable(selected.representation, self._policy.error_fields)
+            if ranges is not None:
+                return self._respond_in_part(request, selected, ranges)
+        return self._respond_with_whole(request, selected)
+
+    def _evaluate_conditions(self, request: Request, selected: _Selected) -> Response | None:
+        """Return the answer 304 or 412 where the preconditions ask for one."""
+        representation = selected.representation
+        outcome = evaluate_preconditions(
+            request.method,
+            request.fields,
+            representation.entity_tag,
+            selected.edition.last_modified_seconds,
+            self._clock.second,
         )
-        if (edition.last_modified_seconds or 0) < now_seconds:
-            representation.ok = response
+        if outcome is Outcome.FAILED:
+            return self._refusals.precondition_failed
+        if outcome is not Outcome.NOT_MODIFIED:
+            return None
+        answers = representation.find_answers(selected.treatment.fields)
+        response = answers.not_modified
+        if response is None:
+            response = respond_not_modified(selected.treatment, selected.edition, representation)
+            answers.not_modified = response
+        # That of a file which is not kept depends on more than the catalogue's events tell.
+        return response.on(selected.basis if representation.content is not None else None)
+
+    def _select_ranges(
+        self, request: Request, selected: _Selected
+    ) -> list[ByteRange] | Unsatisfiable | None:
+        """Return the ranges to send; None for the whole."""
+        fields = request.fields
+        if_range = fields.get(b"if-range")
+        now_seconds = self._clock.second
+        if if_range is not None and not evaluate_if_range(
+            if_range,
+            selected.representation.entity_tag,
+            selected.edition.last_modified_seconds,
+            now_seconds,
+            now_seconds,
+        ):
+            return None
+        return parse_range(fields[b"range"], selected.representation.length)
+
+    def _respond_with_whole(self, request: Request, selected: _Selected) -> Response | None:
+        """Answer 200; None where the file is another by now."""
+        representation, basis = selected.representation, selected.basis
+        if representation.content is None and request.method == b"HEAD":
+            return Response(200, self._describe(selected))
+        if representation.content is None:
+            return self._respond_from_file(selected)
+        answers = representation.find_answers(selected.treatment.fields)
+        if answers.ok is not None:
+            return answers.ok if answers.ok.basis is basis else answers.ok.on(basis)
+        content = (representation.content,)
+        response = Response(200, self._describe(selected), content, basis=basis)
+        if (selected.edition.last_modified_seconds or 0) < self._clock.second:
+            answers.ok = response
         return response
 
-    def _select_basis(self, request: Request, resource: Resource, edition: Edition) -> Basis | None:
-        """Return what an answer that was made of this edition rests on.
-
-        Some depend on the time besides: Last-Modified within the second of a change, and conditions of
-        dates, which an entity tag takes the place of (RFC 9110 section 13.2.2).
-        """
-        if not resource.is_current:
-            return None
-        second = self._clock.second
-        fields = request.fields
-        is_dated = not _DATED.isdisjoint(fields) and (
-            b"if-none-match" not in fields
-            or b"if-range" in fields
-            or b"if-unmodified-since" in fields
-        )
-        if is_dated or (edition.last_modified_seconds or 0) >= second:
-            return AllOf(resource, OneSecond(second))
-        return resource
-
-    def _negotiate(self, accept_encoding: bytes, resource: Resource, edition: Edition) -> bytes:
-        """Return the coding to send now; have the others made for those who ask later."""
-        preference = self._preferences.young.get(accept_encoding)
-        if preference is None:
-            octets = len(accept_encoding)
-            preference = self._preferences.get(accept_encoding, octets)
-            if preference is None:
-                preference = parse_accept_encoding(accept_encoding)
-                self._preferences.put(accept_encoding, preference, octets)
-        if (
-            not resource.is_offered
-            and self._compressor is not None
-            and edition.identity.length >= _COMPRESSED_OCTETS_MINIMUM
-            and any(coding != IDENTITY for coding, _ in preference.weights)
-        ):
-            self._catalogue.offer(resource, self._compressor)
-        # RFC 9110 section 12.5.3: where nothing is acceptable, send it as it is.
-        return select_coding(preference, edition.lengths) or IDENTITY
-
-    def _respond_from_file(
-        self, request: Request, resource: Resource, edition: Edition
-    ) -> Response | None:
-        fields = _describe(edition, IDENTITY, edition.identity.length, self._clock.second)
-        if request.method == b"HEAD":
-            return Response(200, fields)
-        file = self._catalogue.open_file(resource)
+    def _respond_from_file(self, selected: _Selected) -> Response | None:
+        """Answer 200 with a file that is not kept; None where it is another by now."""
+        file = self._catalogue.open_file(selected.resource)
         if file is None:
             return None
         return Response(
             200,
-            fields,
-            (FileSegment(file, 0, edition.identity.length),),
-            basis=self._select_file_basis(request, resource, edition, file),
+            self._describe(selected),
+            (FileSegment(file, 0, selected.representation.length),),
+            basis=select_file_basis(selected.basis, selected.edition, file),
         )
-
-    def _select_file_basis(
-        self, request: Request, resource: Resource, edition: Edition, file: OpenFile
-    ) -> Basis | None:
-        """Return what an answer that is read from a file rests on; no event tells of all changes."""
-        basis = self._select_basis(request, resource, edition)
-        if basis is None or file is not edition.file:
-            return None
-        return AllOf(basis, _Unchanged(file))
 
     def _respond_in_part(
-        self,
-        request: Request,
-        resource: Resource,
-        edition: Edition,
-        coding: bytes,
-        ranges: list[ByteRange],
+        self, request: Request, selected: _Selected, ranges: list[ByteRange]
     ) -> Response | None:
-        """Answer 206 with one range, or with several as multipart/byteranges."""
-        representation = edition.representations[coding]
-        whole = representation.content
-        basis = self._select_basis(request, resource, edition)
-        if whole is None:
-            file = self._catalogue.open_file(resource)
+        """Answer 206; None where the file is another by now."""
+        representation, basis = selected.representation, selected.basis
+        content = representation.content
+        if content is None:
+            file = self._catalogue.open_file(selected.resource)
             if file is None:
                 return None
-            whole = FileSegment(file, 0, representation.length)
-            basis = self._select_file_basis(request, resource, edition, file)
-        if len(ranges) == 1:
-            content = _cut(whole, ranges[0])
-            length = ranges[0].last - ranges[0].first + 1
-            fields = _describe(edition, coding, length, self._clock.second)
-            content_range = format_content_range(ranges[0], representation.length)
-            return Response(
-                206,
-                (*fields, (b"Content-Range", content_range)),
-                (content,),
-                basis=basis,
-            )
-        # Made from a hash of the content, so that the content cannot hold it (RFC 2046 section 5.1.1)
-        # and the same request gets the same octets.
-        boundary = (
-            hashlib.blake2b(representation.entity_tag.opaque, digest_size=15).hexdigest().encode()
-        )
-        parts, closing = format_multipart(
-            ranges, representation.length, edition.media_type.value, boundary
-        )
-        segments: list[Segment] = []
-        for part_head, byte_range in parts:
-            segments += (part_head, _slice(whole, byte_range))
-        response = Response(206, (), (*segments, closing), basis=basis)
-        content_type = b"multipart/byteranges; boundary=%b" % boundary
-        response.fields = (
-            (b"Content-Type", content_type),
-            *_describe(edition, coding, response.length, self._clock.second)[1:],
-        )
-        return response
+            content = FileSegment(file, 0, representation.length)
+            basis = select_file_basis(basis, selected.edition, file)
+        part = respond_in_part(representation, content, ranges, self._describe(selected), basis)
+        if b"if-range" in request.fields:
+            part.fields = select_partial_fields(part.fields)
+        return part
+
+    def _describe(self, selected: _Selected) -> tuple[FieldLine, ...]:
+        """Return the fields of the answer with the whole of what is selected."""
+        return describe(selected.treatment, selected.edition, selected.coding, self._clock.second)
 
 
-def _cut(whole: Segment, byte_range: ByteRange) -> Segment:
-    """Return one range of a content, as octets where that is short and cannot change."""
-    part = _slice(whole, byte_range)
-    if (
-        isinstance(part, FileSegment)
-        and isinstance(part.file, KeptFile)
-        and part.length <= _COPIED_OCTETS
-    ):
-        return os.pread(part.file.descriptor, part.length, part.offset)
-    return part
+def _rest_on_absences(response: Response, absences: tuple[Resource, ...]) -> Response:
+    """Let an answer rest on what is not there at the candidates before, too."""
+    basis, known = response.basis, _join(*absences)
+    return response.on(None if basis is None or known is None else AllOf(known, basis))
 
 
-def _slice(whole: Segment, byte_range: ByteRange) -> Segment:
-    """Return a range of a content; what is in a file is read when it is sent."""
-    first, last = byte_range
-    if isinstance(whole, bytes):
-        return whole[first : last + 1]
-    return FileSegment(whole.file, first, last - first + 1)
+def _join(*resources: Resource) -> Basis | None:
+    """Return the basis of an answer that rests on all of these; None where one has ended.
 
-
-def _describe(
-    edition: Edition, coding: bytes, length: int, now_seconds: int
-) -> tuple[FieldLine, ...]:
-    """Return the fields of an answer with so many octets of a representation; Content-Type first.
-
-    A file may be written to again in the second in which it was, and keep its date. As long as that
-    second lasts the one before it is given out: whoever asks with that date is told of any change, and
-    a date that a client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later
-    than Date (section 8.8.2.1).
+    A resource that was evicted at once is told of no change.
     """
-    seconds = edition.last_modified_seconds
-    date = None if seconds is None else format_date(min(seconds, now_seconds - 1))
-    content_coding = edition.own_coding if coding == IDENTITY else coding
-    return (
-        (b"Content-Type", edition.media_type.value),
-        (b"Content-Length", b"%d" % length),
-        *_validate(edition, edition.representations[coding]),
-        *(((b"Last-Modified", date),) if date is not None else ()),
-        (b"Accept-Ranges", b"bytes"),
-        *(() if content_coding == IDENTITY else ((b"Content-Encoding", content_coding),)),
-        _NO_SNIFF,
-    )
-
-
-def _validate(edition: Edition, representation: Representation) -> tuple[FieldLine, ...]:
-    """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
-    entity_tag = (b"ETag", representation.entity_tag.format())
-    if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
-        return (entity_tag, (b"Vary", b"Accept-Encoding"), *(edition.cache_fields or ()))
-    return (entity_tag, *(edition.cache_fields or ()))
-
-
-def _respond_not_modified(edition: Edition, representation: Representation) -> Response:
-    if representation.not_modified is None:
-        representation.not_modified = Response(304, _validate(edition, representation))
-    return representation.not_modified
-
-
-def _respond_unsatisfiable(
-    representation: Representation, error_fields: tuple[FieldLine, ...]
-) -> Response:
-    """Answer 416 (RFC 9110 section 15.5.17)."""
-    content_range = format_content_range(None, representation.length)
-    return respond_plainly(416, ((b"Content-Range", content_range), *error_fields))
-
-
-def _redirect(
-    names: tuple[bytes, ...],
-    query: bytes | None,
-    folder: Resource,
-    error_fields: tuple[FieldLine, ...],
-) -> Response:
-    """Send the client to a path of this very host: no names make a path that leads to another."""
-    location = encode_path(names)
-    if query is not None:
-        location += b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
-    basis = folder if folder.is_current else None
-    return respond_plainly(301, ((b"Location", location), *error_fields), basis=basis)
+    return AllOf(*resources) if all(one.is_current for one in resources) else None

@@ -260,3 +260,10 @@ class Watch(Handler):
 def has_unwatched(edges: Iterable[Edge]) -> bool:
     """Return whether something may change there of which no event tells."""
     return any(edge.folder == UNWATCHED for edge in edges)
+
+
+def watch_other_names(watch: Watch | None, descriptor: int) -> tuple[Edge, ...]:
+    """Watch a file that has names elsewhere: a write through these is told of the file alone."""
+    if watch is None or os.fstat(descriptor).st_nlink == 1:
+        return ()
+    return (Edge(watch.add_folder(descriptor, Interest.FILE), b""),)

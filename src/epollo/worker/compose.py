@@ -1,5 +1,6 @@
 """What a worker is made of, each part from the settings that concern it."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -14,28 +15,36 @@ from epollo.linux.confinement import confine
 from epollo.loop import EventLoop
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import Settings
+from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
-from epollo.site.respond import RELEVANT_FIELDS
+from epollo.site.policy import Policy
+from epollo.site_settings import SiteSettings, select_sites
 
 
 def open_catalogue(
-    settings: Settings,
+    site: SiteSettings,
+    cache_octets: int,
     loop: EventLoop,
     report: Callable[[str], None],
     on_root_out_of_reach: Callable[[str, bool], None],
 ) -> Catalogue:
-    """Return the resources of the folder to be served.
+    """Return the resources of the folder of a site, kept in memory up to the cache size.
 
     Raises `OperatorError` where it is no folder that can be read.
     """
     return Catalogue(
-        settings.root,
+        site.root,
         loop.clock,
         report,
         on_root_out_of_reach,
-        cache_octets=settings.cache_octets,
-        kept_octets_limit=settings.kept_octets_limit,
+        cache_octets=cache_octets,
+        kept_octets_limit=site.kept_octets_limit,
     )
+
+
+def make_policy(site: SiteSettings, report: Callable[[str], None]) -> Policy:
+    """Return the rules of a site."""
+    return Policy(CachePolicy(site.cache_control, report))
 
 
 def make_service(
@@ -45,12 +54,14 @@ def make_service(
     report: Callable[[str], None],
     log: AccessLog | None,
     *,
+    relevant_fields: frozenset[bytes],
     look_for_changes: Callable[[], None],
     connections_limit: int,
 ) -> Service:
     """Return what all connections share.
 
-    ``connections_limit`` is how many suit the descriptors of this process, for settings without one.
+    ``relevant_fields`` are those that an answer may depend on (`Policy`). ``connections_limit`` is how
+    many suit the descriptors of this process, for settings without one.
     """
     limits = Limits(
         settings.request_line_octets_limit,
@@ -61,7 +72,7 @@ def make_service(
     return Service(
         loop,
         respond,
-        HeadReader(limits, RELEVANT_FIELDS),
+        HeadReader(limits, relevant_fields),
         timeouts=Timeouts(
             head=settings.head_seconds,
             idle=settings.idle_seconds,
@@ -110,12 +121,14 @@ def confine_to(settings: Settings, *, is_replaceable: bool) -> str:
         # A root that is replaced is another folder to the kernel, and no right can be won back; only
         # another worker can follow there.
         sandbox = "off"
-    try:
-        root = os.open(settings.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        # The catalogue says what is wrong with it.
-        return "off"
-    try:
-        return confine([root], sandbox, settings.user or None)
-    finally:
-        os.close(root)
+    with contextlib.ExitStack() as stack:
+        roots = []
+        for site in select_sites(settings):
+            try:
+                root = os.open(site.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError:
+                # The catalogue says what is wrong with it.
+                return "off"
+            stack.callback(os.close, root)
+            roots.append(root)
+        return confine(roots, sandbox, settings.user or None)

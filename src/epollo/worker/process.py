@@ -23,14 +23,20 @@ from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings, load_settings
-from epollo.site.cache_policy import CachePolicy
 from epollo.site.compressor import Compressor
 from epollo.site.mounts import Mounts, open_mounts
 from epollo.site.respond import Site
 from epollo.site.tagging import Tagging
+from epollo.site_settings import select_sites
 from epollo.terminal import open_streams, report
 from epollo.transports.listening import BACKLOG, adopt, is_listening
-from epollo.worker.compose import Entrance, confine_to, make_service, open_catalogue
+from epollo.worker.compose import (
+    Entrance,
+    confine_to,
+    make_policy,
+    make_service,
+    open_catalogue,
+)
 from epollo.worker.orders import (
     LEAVING,
     LEFT_TO_SUPERVISOR,
@@ -80,16 +86,18 @@ class Worker:
         self.poller_name = opened.name
         self.sandbox = confine_to(settings, is_replaceable=supervisor is not None)
         self._loop = EventLoop(opened, report)
-        self._catalogue = open_catalogue(settings, self._loop, report, self._on_root_out_of_reach)
+        (site_settings,) = select_sites(settings)
+        self._catalogue = open_catalogue(
+            site_settings, settings.cache_octets, self._loop, report, self._on_root_out_of_reach
+        )
         self._wakeup = Wakeup(self._loop)
         self._catalogue.tagging = Tagging(self._wakeup.call)
-        self._compressor = Compressor(self._wakeup.call) if settings.compress else None
+        self._compressor = Compressor(self._wakeup.call) if site_settings.compress else None
+        policy = make_policy(site_settings, report)
+        is_behind_gateway = settings.has_proxy_protocol
+        clock = self._loop.clock
         site = Site(
-            self._catalogue,
-            self._loop.clock,
-            self._compressor,
-            CachePolicy(settings.cache_control, report),
-            is_behind_gateway=settings.has_proxy_protocol,
+            self._catalogue, clock, self._compressor, policy, is_behind_gateway=is_behind_gateway
         )
         self._service = make_service(
             settings,
@@ -97,20 +105,15 @@ class Worker:
             site.respond,
             report,
             log,
+            relevant_fields=policy.relevant_fields,
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
         if log is not None:
             log.begin(self._loop)
         self._handle_signals(supervisor)
-        if self._catalogue.watch is not None:
-            self._loop.add_first(self._catalogue.watch.descriptor, self._catalogue.watch)
-            signal_readiness(self._catalogue.watch.descriptor, self._service.note_change)
         self._mounts = mounts
-        if mounts is not None:
-            mounts.on_change = self._catalogue.look_anew
-            if opened.traits.is_ordered:
-                self._loop.add_first(mounts.descriptor, mounts)
+        self._learn_of_changes()
         self._entrance = Entrance(self._service, proxies if settings.has_proxy_protocol else None)
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
@@ -164,6 +167,17 @@ class Worker:
 
     def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
         return [self._entrance.listen(one) for one in listening]
+
+    def _learn_of_changes(self) -> None:
+        """Have the kernel tell of changes of files and mounts before anything else in a batch."""
+        watch, mounts = self._catalogue.watch, self._mounts
+        if watch is not None:
+            self._loop.add_first(watch.descriptor, watch)
+            signal_readiness(watch.descriptor, self._service.note_change)
+        if mounts is not None:
+            mounts.on_change = self._catalogue.look_anew
+            if self._loop.traits.is_ordered:
+                self._loop.add_first(mounts.descriptor, mounts)
 
     def _handle_signals(self, supervisor: Orders | None) -> None:
         """From here on a signal is not lost: it waits for the loop."""

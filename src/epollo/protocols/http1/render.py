@@ -104,6 +104,7 @@ def render_refusal(refusal: Refusal, fields: tuple[FieldLine, ...] = ()) -> Answ
         target=b"-",
         length=0 if refusal.is_head else response.length,
         head_octets=_count_head(refusal.status, rendered, _END_CLOSED),
+        basis=ENDED,
     )
 
 

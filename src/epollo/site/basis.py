@@ -1,0 +1,51 @@
+"""What the answers of a site rest on, and so for how long each may be given again."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from epollo.http.message import AllOf, Basis, OneSecond
+from epollo.site.open_files import OpenFile
+from epollo.site.representation import Edition
+from epollo.site.resource import Resource
+
+# Conditions of dates: they are read, and compared, by the time of the request (RFC 9110 section 5.6.7).
+_DATED: Final = frozenset((b"if-modified-since", b"if-unmodified-since", b"if-range"))
+
+
+class Unchanged(Basis):
+    """The content of a file that is not kept, as the basis of an answer: looked at each time."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: OpenFile) -> None:
+        self.checked_second = -1
+        self._file = file
+
+    def stands(self, second: int) -> bool:
+        """Return whether the content is still that of the version."""
+        return self._file.is_unchanged(second)
+
+
+def select_basis(
+    fields: Mapping[bytes, bytes], resource: Resource, edition: Edition, second: int
+) -> Basis | None:
+    """Return what an answer that was made of an edition in this second rests on; None for nothing.
+
+    Some depend on the time besides: Last-Modified within the second of a change, and conditions of
+    dates, which an entity tag takes the place of (RFC 9110 section 13.2.2).
+    """
+    if not resource.is_current:
+        return None
+    is_dated = not _DATED.isdisjoint(fields) and (
+        b"if-none-match" not in fields or b"if-range" in fields or b"if-unmodified-since" in fields
+    )
+    if is_dated or (edition.last_modified_seconds or 0) >= second:
+        return AllOf(resource, OneSecond(second))
+    return resource
+
+
+def select_file_basis(basis: Basis | None, edition: Edition, file: OpenFile) -> Basis | None:
+    """Return what an answer that is read from a file rests on besides; no event tells of all changes."""
+    if basis is None or file is not edition.file:
+        return None
+    return AllOf(basis, Unchanged(file))

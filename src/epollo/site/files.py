@@ -1,0 +1,54 @@
+"""Large files: opened when they are sent, and only where they are still what was announced of them."""
+
+import os
+
+from epollo.loop import Clock
+from epollo.site.open_files import OpenFile, Promises, SharedFile
+from epollo.site.pieces import FileContent
+from epollo.site.resolve import Edge, Kind, Names
+from epollo.site.resource import Resource
+from epollo.site.root import Root
+from epollo.site.version import version_of
+
+
+class Files:
+    """Opens the files below a root whose content is not kept."""
+
+    def __init__(self, root: Root, promises: Promises, clock: Clock) -> None:
+        self._root = root
+        self._promises = promises
+        self._clock = clock
+
+    def open(self, resource: Resource) -> OpenFile | None:
+        """Open the file of a resource; None where the file is not what it was when it was found."""
+        edition = resource.edition
+        if edition is None:
+            return None
+        if edition.file is not None and edition.file.is_unchanged(self._clock.second):
+            return edition.file
+        found = self._root.walk(resource.names)
+        if edition.promise is not None and found.kind is Kind.FILE:
+            status = os.fstat(found.descriptor)
+            is_same = (status.st_dev, status.st_ino) == edition.version[:2]
+            # A log may have grown since it was found: what is promised of it is there all the same.
+            if is_same and edition.promise.holds(found.descriptor):
+                if not SharedFile.may_have_more():
+                    return OpenFile(found.descriptor, edition.promise)
+                edition.file = SharedFile(found.descriptor, edition.promise)
+                return edition.file
+        if found.descriptor >= 0:
+            os.close(found.descriptor)
+        return None
+
+    def open_content(self, names: Names) -> tuple[FileContent | None, tuple[Edge, ...]]:
+        """Open what stands at a path of names, to be read piece by piece; None where that is no file.
+
+        The edges are what the walk rested on.
+        """
+        found = self._root.walk(names)
+        if found.kind is Kind.FILE:
+            version = version_of(os.fstat(found.descriptor))
+            return FileContent(found.descriptor, version), found.edges
+        if found.descriptor >= 0:
+            os.close(found.descriptor)
+        return None, found.edges

@@ -1,0 +1,89 @@
+"""Codings of content that is kept: asked for once per version, and taken over when they are made."""
+
+import os
+from collections.abc import Callable
+
+from epollo.site.codings import CODINGS, Coding
+from epollo.site.compressor import Compressor, Task
+from epollo.site.file_codings import name_sidecar
+from epollo.site.media_types import UNKNOWN
+from epollo.site.representation import Edition, read_edition
+from epollo.site.resolve import Kind, Names
+from epollo.site.resource import Resource
+from epollo.site.root import Root
+from epollo.site.watch import Watch, watch_other_names
+
+
+class KeptCodings:
+    """The codings of the small files of a catalogue.
+
+    ``grow`` counts octets that are kept for a resource; ``refuse`` tells the operator of a sidecar file
+    that cannot be used, by its suffix and the reason. ``kept_octets_limit`` is how long a sidecar file
+    may be.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        watch: Watch | None,
+        *,
+        grow: Callable[[Names, int], None],
+        refuse: Callable[[Resource, bytes, str], None],
+        kept_octets_limit: int,
+    ) -> None:
+        self._root = root
+        self._watch = watch
+        self._grow = grow
+        self._refuse = refuse
+        self._kept_octets_limit = kept_octets_limit
+
+    def offer(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
+        """Have codings made of the content; the sidecar files are read first."""
+        if not compressor.has_room():
+            # Asked for again with the next request, which shall cost no walk either.
+            return
+        sidecars = {}
+        for coding in CODINGS:
+            coded = self._read_sidecar(resource, coding)
+            if coded is not None:
+                sidecars[coding.name] = coded
+        resource.is_offered = compressor.add(
+            Task(
+                edition.identity.read(),
+                sidecars,
+                lambda: resource.is_current,
+                lambda coding, coded: self._add(resource, coding, coded),
+                lambda suffix, reason: self._refuse(resource, suffix, reason),
+            )
+        )
+
+    def _read_sidecar(self, resource: Resource, coding: Coding) -> bytes | None:
+        """Return what the sidecar file of a coding holds; its coming and going ends the resource."""
+        found = self._root.walk(name_sidecar(resource.names, coding))
+        edges = found.edges
+        if found.kind is Kind.FILE:
+            edges += watch_other_names(self._watch, found.descriptor)
+        resource.edges += tuple(edge for edge in edges if edge not in resource.edges)
+        if self._watch is not None:
+            self._watch.depend(resource)
+        if found.descriptor < 0:
+            return None
+        try:
+            if found.kind is not Kind.FILE:
+                return None
+            sidecar = read_edition(found.descriptor, UNKNOWN, self._kept_octets_limit)
+            return sidecar.identity.read() or None
+        except OSError:
+            return None
+        finally:
+            os.close(found.descriptor)
+
+    def _add(self, resource: Resource, coding: bytes, coded: bytes) -> None:
+        """Add a coding that was made in the background, if the resource is still what it was."""
+        if not resource.is_current or resource.edition is None:
+            return
+        before = resource.edition.lengths.get(coding, 0)
+        resource.edition.add_coding(coding, coded)
+        self._grow(resource.names, len(coded) - before)
+        # A client that takes this coding is to get it from now on.
+        resource.end_answers()

@@ -1,0 +1,57 @@
+"""Which content coding a request gets, and which codings are to be made for the requests to come."""
+
+from typing import Final
+
+from epollo.generations import Generations
+from epollo.http.content_coding import (
+    IDENTITY,
+    CodingPreference,
+    parse_accept_encoding,
+    select_coding,
+)
+from epollo.site.catalogue import Catalogue
+from epollo.site.compressor import Compressor
+from epollo.site.representation import Edition
+from epollo.site.resource import Resource
+
+# Below this a coding saves no packet, and its field line costs octets.
+_COMPRESSED_OCTETS_MINIMUM: Final = 256
+
+
+class Negotiator:
+    """The choice of a coding (RFC 9110 section 12.5.3); without a compressor none is made."""
+
+    def __init__(self, catalogue: Catalogue, compressor: Compressor | None) -> None:
+        self._catalogue = catalogue
+        self._compressor = compressor
+        # What Accept-Encoding fields mean, for those that were seen lately.
+        self._preferences: Generations[bytes, CodingPreference] = Generations(
+            entries_limit=512, octets_limit=64 * 1024
+        )
+
+    def negotiate(
+        self, accept_encoding: bytes, resource: Resource, edition: Edition
+    ) -> tuple[bytes, bool]:
+        """Return the coding to send now, and whether the same request may get it again.
+
+        It may not while other codings were to be asked for and there was no room for them: an answer
+        that is recalled would ask for none.
+        """
+        preference = self._preferences.young.get(accept_encoding)
+        if preference is None:
+            octets = len(accept_encoding)
+            preference = self._preferences.get(accept_encoding, octets)
+            if preference is None:
+                preference = parse_accept_encoding(accept_encoding)
+                self._preferences.put(accept_encoding, preference, octets)
+        is_settled = True
+        if (
+            not resource.is_offered
+            and self._compressor is not None
+            and edition.identity.length >= _COMPRESSED_OCTETS_MINIMUM
+            and any(coding != IDENTITY for coding, _ in preference.weights)
+        ):
+            self._catalogue.offer(resource, self._compressor)
+            is_settled = resource.is_offered
+        # RFC 9110 section 12.5.3: where nothing is acceptable, send it as it is.
+        return select_coding(preference, edition.lengths) or IDENTITY, is_settled

@@ -1,0 +1,92 @@
+"""A resource: what stands at a path of names, for as long as it stands there.
+
+A path where nothing stands has a resource, too: that there is nothing is what an answer 404 rests on.
+"""
+
+import weakref
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from epollo.http.message import Basis, Releasable
+from epollo.site.file_codings import Sidecar
+from epollo.site.representation import Edition
+from epollo.site.resolve import Edge, Kind, Names
+
+# What a resource takes besides content: objects, edges, the dictionaries' slots; and each of its names.
+RESOURCE_OCTETS: Final = 2048
+NAME_OCTETS: Final = 64
+
+_ANSWERS_LOOKED_AT: Final = 8
+
+Confirm: TypeAlias = "Callable[[Resource], bool]"
+"""Returns whether a resource still stands, compared with the file system once a second."""
+
+
+class Resource(Basis):
+    """What stands at a path of names, while it stands there: a basis of the answers made of it."""
+
+    __slots__ = (
+        "_answers",
+        "_confirm",
+        "edges",
+        "edition",
+        "hits",
+        "is_current",
+        "is_offered",
+        "kind",
+        "may_be_ambiguous",
+        "names",
+        "octets",
+        "sidecars",
+    )
+
+    def __init__(
+        self, names: Names, kind: Kind, edges: tuple[Edge, ...], second: int, confirm: Confirm
+    ) -> None:
+        """Begin with what was found in this second (since 1970)."""
+        self._confirm = confirm
+        # Answers that are recalled; an answer that recall has dropped is gone from here as well.
+        self._answers: list[weakref.ref[Releasable]] = []
+        self.names = names
+        self.kind = kind
+        self.edges = edges
+        self.edition: Edition | None = None
+        self.is_current = True
+        self.is_offered = False
+        """Whether codings of it were asked for."""
+        self.may_be_ambiguous = False
+        """Whether another edit may have the same times, and cause no event."""
+        self.checked_second = second
+        self.hits = 0
+        self.octets = RESOURCE_OCTETS + NAME_OCTETS * len(names) + sum(map(len, names))
+        self.sidecars: dict[bytes, Sidecar] = {}
+        """Where the content is not kept: what stands beside it, by name of the coding."""
+
+    def stands(self, second: int) -> bool:  # noqa: ARG002
+        """Return whether this still stands at its path, compared with the file system once a second."""
+        return self._confirm(self)
+
+    def hold(self, answer: Releasable) -> None:
+        """Have an answer that is kept release its content when this ends."""
+        answers = self._answers
+        if len(answers) >= _ANSWERS_LOOKED_AT and len(answers) & (len(answers) - 1) == 0:
+            # At each doubling, so that it costs O(1) for each.
+            self._answers = answers = [one for one in answers if one() is not None]
+        answers.append(weakref.ref(answer))
+
+    def end(self) -> None:
+        """Stand no longer: the path was changed, or this was evicted."""
+        self.is_current = False
+        self.checked_second = -1
+        self.end_answers()
+
+    def end_answers(self) -> None:
+        """Let none of the answers made so far be given again."""
+        answers, self._answers = self._answers, []
+        for reference in answers:
+            answer = reference()
+            if answer is not None:
+                answer.release()
+        if self.edition is not None:
+            # Responses refer to this resource: without them, no collection is needed to free it.
+            self.edition.forget_responses()

@@ -1,0 +1,105 @@
+"""Responses made of an edition: their field lines, and those that have no content of a file.
+
+Each is a pure function. Which edition, which coding and which octets are sent is decided before
+(`respond`).
+"""
+
+import re
+from typing import Final
+
+from epollo.http.content_coding import IDENTITY
+from epollo.http.dates import format_date
+from epollo.http.message import Basis, FieldLine, Response, Segment
+from epollo.http.ranges import format_content_range
+from epollo.http.status import respond_plainly
+from epollo.http.target import encode_path
+from epollo.site.policy import Treatment
+from epollo.site.representation import Edition, Representation
+from epollo.site.resolve import Names
+
+# What may stand in a query (RFC 3986 section 3.4); all else is encoded before it goes into a Location.
+_NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
+
+
+def describe(
+    treatment: Treatment, edition: Edition, coding: bytes, now_seconds: int
+) -> tuple[FieldLine, ...]:
+    """Return the fields of an answer with a whole representation: Content-Type, Content-Length, the rest.
+
+    A file may be written to again in the second in which it was, and keep its date. As long as that
+    second lasts the one before it is given out: a client that asks with that date is told of any change,
+    and a date that a client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later
+    than Date (section 8.8.2.1).
+    """
+    seconds = edition.last_modified_seconds
+    date = None if seconds is None else format_date(min(seconds, now_seconds - 1))
+    content_coding = edition.own_coding if coding == IDENTITY else coding
+    representation = edition.representations[coding]
+    return (
+        (b"Content-Type", edition.media_type.value),
+        (b"Content-Length", b"%d" % representation.length),
+        *_validate(treatment, edition, representation),
+        *(((b"Last-Modified", date),) if date is not None else ()),
+        (b"Accept-Ranges", b"bytes"),
+        *(() if content_coding == IDENTITY else ((b"Content-Encoding", content_coding),)),
+        *treatment.fields.content,
+    )
+
+
+def respond_not_modified(
+    treatment: Treatment, edition: Edition, representation: Representation
+) -> Response:
+    """Return the answer 304 (RFC 9110 section 15.4.5)."""
+    return Response(304, _validate(treatment, edition, representation))
+
+
+def respond_unsatisfiable(
+    representation: Representation, error_fields: tuple[FieldLine, ...]
+) -> Response:
+    """Return the answer 416 (RFC 9110 section 15.5.17)."""
+    content_range = format_content_range(None, representation.length)
+    return respond_plainly(416, ((b"Content-Range", content_range), *error_fields))
+
+
+def respond_not_found(
+    treatment: Treatment,
+    content: Segment,
+    page: Edition,
+    error_fields: tuple[FieldLine, ...],
+    basis: Basis | None,
+) -> Response:
+    """Return the answer 404 with the content of a page of the site."""
+    return Response(
+        404,
+        (
+            (b"Content-Type", page.media_type.value),
+            (b"Content-Length", b"%d" % page.identity.length),
+            *treatment.fields.content,
+            *error_fields,
+        ),
+        (content,),
+        basis=basis,
+    )
+
+
+def redirect(
+    names: Names,
+    query: bytes | None,
+    error_fields: tuple[FieldLine, ...],
+    basis: Basis | None,
+) -> Response:
+    """Send the client to a path of this very host: no names make a path that leads to another."""
+    location = encode_path(names)
+    if query is not None:
+        location += b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
+    return respond_plainly(301, ((b"Location", location), *error_fields), basis=basis)
+
+
+def _validate(
+    treatment: Treatment, edition: Edition, representation: Representation
+) -> tuple[FieldLine, ...]:
+    """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
+    entity_tag = (b"ETag", representation.entity_tag.format())
+    if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
+        return (entity_tag, *treatment.fields.negotiated, *(edition.cache_fields or ()))
+    return (entity_tag, *(edition.cache_fields or ()))
