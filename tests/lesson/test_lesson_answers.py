@@ -131,7 +131,7 @@ def test_step_5_answers_head_with_content_and_step_6_does_not(start: Start) -> N
         format_request("/small", fields="connection:  keep-alive, Close\r\n"),
     ],
 )
-def test_a_client_that_waits_for_the_end_waits_in_vain_for_that_of_step_5(
+def test_a_client_that_waits_for_the_end_never_gets_that_of_step_5(
     start: Start, request_octets: bytes
 ) -> None:
     for number in (5, 6):

@@ -1,4 +1,4 @@
-"""Steps 1 to 4: who is ready, who is slow, what comes in pieces, and what else may happen to a socket.
+"""Steps 1 to 4: what is ready, what is slow, what comes in pieces, and what else may happen to a socket.
 
 Each fault is shown twice: the step before has it, in the way that the head of the step says, and the
 step itself has not.

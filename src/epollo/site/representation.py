@@ -117,7 +117,7 @@ class Representation:
         return answers
 
     def forget_answers(self) -> None:
-        """Let go of the answers made so far."""
+        """Let go of the answers that were made of this."""
         self._answers = None
 
     def read(self) -> bytes:

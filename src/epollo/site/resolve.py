@@ -150,7 +150,7 @@ def _explain(error: OSError | ValueError) -> Kind:
         return Kind.FORBIDDEN
     if isinstance(error, OSError) and error.errno in _EXHAUSTED:
         return Kind.UNAVAILABLE
-    # Gone, renamed under our feet, longer than a name may be: nothing stands here.
+    # Gone, renamed meanwhile, longer than a name may be: nothing stands here.
     return Kind.MISSING
 
 

@@ -28,7 +28,7 @@ def open_catalogue(
     report: Callable[[str], None],
     on_root_out_of_reach: Callable[[str, bool], None],
 ) -> Catalogue:
-    """Return the resources of the folder of a site, with at most ``cache_octets`` in memory.
+    """Return the resources of the folder of a site, kept in memory up to the cache size.
 
     Raises `OperatorError` where it is no folder that can be read.
     """
