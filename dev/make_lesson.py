@@ -45,11 +45,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "changed": ("The lines that changed", "改动的代码"),
     "program": ("The whole program", "完整的程序"),
     "changed.label": ("Changes from {before} to {after}", "从 {before} 到 {after} 的改动"),
-    "try": ("See it fail", "亲手试一试"),
+    "try": ("See it fail", "看它怎样出错"),
     "try.first": ("See it run", "运行起来"),
     "try.how": (
         "Paste this in the checkout’s folder. It starts the server, asks, and ends it.",
-        "在代码目录里粘贴运行。命令会启动服务器、发出请求，再让它退出。",
+        "在项目根目录下粘贴运行。命令会启动服务器、发出请求，再让它退出。",
+    ),
+    "try.silent": (
+        "Paste this in the checkout’s folder. It runs the server for three seconds and prints its share of a processor.",
+        "在项目根目录下粘贴运行。命令让服务器运行三秒，再打印它占用处理器的比例。",
     ),
     "try.before": ("with the step before:", "上一步的程序："),
     "try.after": ("with this step:", "这一步的程序："),
@@ -62,7 +66,7 @@ WORDS: dict[str, tuple[str, str]] = {
             " one run."
         ),
         (
-            "八个客户端不停地请求 1 KiB 的文件，其余连接打开但不说话。{date}，{kernel}，{python}，"
+            "八个客户端不停地请求 1 KiB 的文件，其余连接保持打开，但不发送数据。{date}，{kernel}，{python}，"
             "两个处理器，同时有其他程序在运行；同一次测量中 {rounds} 轮里最好的一轮。"
         ),
     ),
@@ -74,7 +78,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "index.lead": (
         "From a server that polls its list of sockets to one that answers by a look-up, in ten steps. Each"
         " is a whole program of at most 150 lines of Python, and differs from the one before by one idea.",
-        "从挨个轮询套接字的服务器，到用一次查表作出回答的服务器，一共十步。每一步都是一个完整的 Python 程序，"
+        "从挨个轮询套接字的服务器，到用一次查表作出响应的服务器，一共十步。每一步都是一个完整的 Python 程序，"
         "不超过 150 行，只比上一步多一个想法。",
     ),
     "index.how": (
@@ -96,11 +100,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "colophon": (
         "This site is ours from the font to the film and comes with epollo. It asks nothing of any other"
         " machine.",
-        "本站从字体到影片都由我们自己制作，随 epollo 提供，不向任何其他机器请求任何内容。",
+        "本站从字体到视频都由我们自己制作，随 epollo 提供，不向任何其他机器请求任何内容。",
     ),
     "licence": ("MIT License", "MIT 许可证"),
 }
 STOP = {"en": ".", "zh": "。"}
+SPACE = {"en": " ", "zh": ""}  # behind a full stop or a colon
+SILENT = "01_epoll"  # its command asks for nothing
 
 
 def say(key: str, language: str, **values: object) -> str:
@@ -212,7 +218,7 @@ def format_shell(language: str, path: str, title: str, description: str, content
   </main>
   <footer class="colophon">
     <div>
-      <p>{say("colophon", language)} <a href="{up}fonts/LICENSE.txt">{say("licence", language)}</a>{STOP[language]}</p>
+      <p>{say("colophon", language)}{SPACE[language]}<a href="{up}fonts/LICENSE.txt">{say("licence", language)}</a>{STOP[language]}</p>
     </div>
   </footer>
 </body>
@@ -229,10 +235,10 @@ def name_page(program: Path) -> str:
 def format_measured(results: dict[str, Any], language: str, program: str) -> str:
     """Return the figure of what a request costs, with the row of a step marked."""
     note = say("measured.note", language, **results)
-    own = say("measured.own", language)
+    own, space = say("measured.own", language), SPACE[language]
     return f"""    <figure class="card measured">
       {draw(results, "cost", language, program)}
-      <figcaption>{note} {own} <code>.venv/bin/python lesson/measure.py</code></figcaption>
+      <figcaption>{note}{space}{own}{space}<code>.venv/bin/python lesson/measure.py</code></figcaption>
     </figure>"""
 
 
@@ -251,6 +257,8 @@ def format_step(number: int, language: str, results: dict[str, Any]) -> str:
     """Return the page of a step."""
     program, words = PROGRAMS[number], read_words(language)[PROGRAMS[number].stem]
     command = read_commands()[program.stem]["command"]
+    how = say("try.silent" if program.stem == SILENT else "try.how", language)
+    space = SPACE[language]
 
     def head(key: str) -> str:
         return f"    <h2>{say(key, language)}</h2>"
@@ -264,10 +272,10 @@ def format_step(number: int, language: str, results: dict[str, Any]) -> str:
         ]
         tries = [
             head("try"),
-            f"    <p>{words['see']} {say('try.how', language)}</p>",
-            f"    <h3>{say('try.before', language)} <code>{before.name}</code></h3>",
+            f"    <p>{words['see']}{space}{how}</p>",
+            f"    <h3>{say('try.before', language)}{space}<code>{before.name}</code></h3>",
             format_listing(escape(format_command(command, before)), say("try.before", language)),
-            f"    <h3>{say('try.after', language)} <code>{program.name}</code></h3>",
+            f"    <h3>{say('try.after', language)}{space}<code>{program.name}</code></h3>",
             format_listing(escape(format_command(command, program)), say("try.after", language)),
         ]
     else:
@@ -277,7 +285,7 @@ def format_step(number: int, language: str, results: dict[str, Any]) -> str:
         ]
         tries = [
             head("try.first"),
-            f"    <p>{words['see']} {say('try.how', language)}</p>",
+            f"    <p>{words['see']}{space}{how}</p>",
             format_listing(escape(format_command(command, program)), program.name),
         ]
     rooms = "".join(

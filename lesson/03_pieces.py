@@ -2,7 +2,7 @@
 
 What step 2 got wrong: TCP carries bytes, not messages. A request that comes in two packets is two
 wrong requests (the answer is 404, or the server ends because a piece has no target). Two requests in
-one packet get one answer, and the client waits for the second in vain.
+one packet get one answer, and the answer to the second never comes.
 
 Now bytes gather in the client's inbox until CR LF CR LF. Each whole request there is answered, one
 in a turn, and the next one only when nothing is owed. An inbox of 16 KiB without an end closes the

@@ -1,6 +1,6 @@
 """Step 6: HTTP that clients believe.
 
-What step 5 got wrong: its 404 counts letters where Content-Length counts bytes: after one for "/café"
+What step 5 got wrong: its 404 counts letters where Content-Length counts bytes: after one for "/cafés"
 the client reads the next answer a byte too early. HEAD gets content. A client that says HTTP/1.0 or
 "Connection: close" waits for an end that never comes. What a POST brings with it is read as the next
 request. An empty head ends the server, a query is taken for a part of the name, and no answer has a

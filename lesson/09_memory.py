@@ -1,6 +1,6 @@
 """Step 9: the site in memory, and true.
 
-What step 8 got wrong: it asks the disk anew for each request. Now files are read once. The kernel notes
+What step 8 got wrong: it asks the kernel anew for each request. Now files are read once. The kernel notes
 a change in the folder (inotify(7)) before the write returns: the notes are read before each answer, and
 one ends all that was kept. What it costs: a system call a request, memory for 1,000 files of 64 KiB.
 """

@@ -19,7 +19,7 @@ NAMES: Final[dict[str, tuple[str, str]]] = {
     "07_time": ("7 time", "7 时限"),
     "08_files": ("8 files", "8 文件"),
     "09_memory": ("9 memory", "9 内存"),
-    "10_recall": ("10 recall", "10 记住回答"),
+    "10_recall": ("10 recall", "10 记住响应"),
 }
 WORDS: Final[dict[str, tuple[str, str]]] = {
     "cost": ("Processor time of one request", "每次请求的处理器时间"),
