@@ -396,7 +396,7 @@ def config(tmp_path: Path) -> Path:
         ("workers = 3\nuser = 'nobody-has-this-name'\n", "nobody-has-this-name"),
         ("workers = 2\nhost = '192.0.2.1'\n", "cannot listen on 192.0.2.1"),
         ("workers = 2\nunix = '/nowhere/socket'\n", "cannot listen on /nowhere/socket"),
-        ("workers = 0\n", "without workers"),
+        ("workers = 0\n", "cannot switch workers off"),
         ("workers = 2\nworkers = 3\n", "is not TOML"),
     ],
 )

@@ -57,7 +57,7 @@ def test_each_place_has_a_socket_of_every_address(opened: list[socket.socket]) -
 def test_how_many_workers() -> None:
     assert count_workers(Settings(workers="3")) == 3
     assert count_workers(Settings(workers="auto")) == count_processors()
-    with pytest.raises(OperatorError, match="without workers"):
+    with pytest.raises(OperatorError, match="cannot switch workers off"):
         count_workers(Settings(workers="0"))
 
 

@@ -28,10 +28,10 @@ class Files:
             return edition.file
         found = self._root.walk(resource.names)
         if edition.promise is not None and found.kind is Kind.FILE:
-            status = os.fstat(found.descriptor)
-            is_same = (status.st_dev, status.st_ino) == edition.version[:2]
-            # A log may have grown since it was found: what is promised of it is there all the same.
-            if is_same and edition.promise.holds(found.descriptor):
+            version = version_of(os.fstat(found.descriptor))
+            # One that was found just now may have grown since: a log does so faster than it is opened.
+            is_same = version[:2] == edition.version[:2] and edition.file is None
+            if (is_same or version == edition.version) and edition.promise.holds(found.descriptor):
                 if not SharedFile.may_have_more():
                     return OpenFile(found.descriptor, edition.promise)
                 edition.file = SharedFile(found.descriptor, edition.promise)
