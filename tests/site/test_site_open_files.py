@@ -13,8 +13,9 @@ from inotify_simple import INotify
 
 from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
+from epollo.site.resolve import walk
 from epollo.site.watch import Dependent, Watch
-from site_grounds import replace
+from site_grounds import Ground, replace
 
 OCTETS = 200_000
 OLD = os.urandom(OCTETS)
@@ -256,3 +257,20 @@ def test_nothing_is_watched_when_nothing_rests_on_it(opened: Opened) -> None:
     append(opened.path)
     assert not select.select([opened.watch.descriptor], [], [], 0)[0]
     opened.reopen()
+
+
+def test_a_log_that_grows_faster_than_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(OLD)
+
+    def append_and_walk(*arguments: object) -> object:
+        append(log)
+        return walk(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("epollo.site.catalogue.walk", append_and_walk)
+    with Ground(tmp_path, kept_octets_limit=1000) as ground:
+        content = ground.get("/log")
+        assert content == OLD + b"a line\n"
+        assert ground.get("/log") == OLD + b"a line\n" * 3

@@ -78,6 +78,7 @@ def test_vary_on_what_can_be_compressed_only(ground: Ground) -> None:
         ({"If-None-Match": '"another"'}, 200),
         ({"If-None-Match": '"another"', "If-Modified-Since": LATER}, 200),
         ({"If-Modified-Since": DATE}, 304),
+        # A file that was rolled back has an earlier date, and another content.
         ({"If-Modified-Since": LATER}, 200),
         ({"If-Modified-Since": EARLIER}, 200),
         ({"If-Modified-Since": "Thu Jan  1 00:16:40 1970"}, 304),
