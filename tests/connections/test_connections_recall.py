@@ -228,3 +228,28 @@ def test_an_answer_that_ends_in_the_middle_of_a_turn_is_sent_whole(tmp_path: Pat
         harness.settle(peer)
         contents = [answer.content for answer in read_answers(bytes(peer.received))]
         assert contents == [b"old", b"old", b"newer"]
+
+
+def test_an_answer_that_ends_while_it_is_looked_at_is_not_given() -> None:
+    """A look at a large file reads events, of which one may end the resource."""
+    recall, answer = Recall(HandClock()), make_answer()
+
+    class Ending(Standing):
+        def stands(self, second: int) -> bool:
+            if self.held:
+                self.held[0].release()
+            return super().stands(second)
+
+    answer.basis = basis = Ending()
+    assert recall.keep(b"reduced", answer)
+    basis.checked_second = 0
+    assert recall.find(b"reduced") is None
+
+
+def test_an_answer_whose_basis_has_ended_is_not_kept() -> None:
+    recall, answer, basis = Recall(HandClock()), make_answer(), Standing()
+    basis.is_standing = False
+    answer.basis = basis
+    assert not recall.keep(b"reduced", answer)
+    assert basis.held == []
+    assert answer.content == b"answer"

@@ -18,7 +18,6 @@ differ each from the last are never seen twice and take no room.
 from typing import Final, TypeAlias
 
 from epollo.generations import Generations
-from epollo.http.message import ENDED
 from epollo.loop import Clock
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
@@ -48,9 +47,13 @@ class Recall(Generations[Key, Answer]):
         self._seen: set[int] = set()
 
     def is_true(self, answer: Answer) -> bool:
-        """Return whether an answer may be given again now."""
+        """Return whether an answer may be given again now.
+
+        A look at one part of what it rests on may find that another part has ended.
+        """
         second = self._clock.second
-        return answer.basis.checked_second == second or answer.basis.stands(second)
+        basis = answer.basis
+        return (basis.checked_second == second or basis.stands(second)) and answer.basis is basis
 
     def find(self, key: Key) -> Answer | None:
         """Return the answer that is known by a key and may be given again."""
@@ -108,9 +111,9 @@ class Recall(Generations[Key, Answer]):
     def keep(self, reduced: bytes, answer: Answer) -> bool:
         """Give this answer again to what is reduced to the same, for as long as its basis stands.
 
-        Return whether it is kept: not without a basis, nor where it is too long.
+        Return whether it is kept: not where its basis has ended by now, nor where it is too long.
         """
-        is_kept = answer.basis is not ENDED and self._keep(reduced, answer)
+        is_kept = self.is_true(answer) and self._keep(reduced, answer)
         if is_kept:
             answer.basis.hold(answer)
         return is_kept
