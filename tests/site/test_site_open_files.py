@@ -269,7 +269,7 @@ def test_a_log_that_grows_faster_than_it_is_opened(
         append(log)
         return walk(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("epollo.site.catalogue.walk", append_and_walk)
+    monkeypatch.setattr("epollo.site.root.walk", append_and_walk)
     with Ground(tmp_path, kept_octets_limit=1000) as ground:
         content = ground.get("/log")
         assert content == OLD + b"a line\n"
