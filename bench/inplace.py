@@ -1,7 +1,8 @@
 """Files that rsync writes in place, with their old times, and clients that must not get two versions.
 
 While rsync writes, what stands in the file is its new beginning and its old end; an answer may be that,
-or be cut. What no answer may be is an old beginning and a new end: that was in the file at no time.
+or be cut, or be refused for a second where each look at the file finds another write. What no answer may
+be is an old beginning and a new end: that was in the file at no time.
 """
 
 import hashlib
@@ -163,14 +164,18 @@ class SyncedClient:
             except (IncompleteRead, ConnectionError):
                 is_cut = True
             content = b"".join(parts)
-            is_cut |= len(content) < LENGTHS[name]
+            is_cut |= answer.status == 200 and len(content) < LENGTHS[name]
             self._check(name, answer, None if is_cut else content, sent)
 
     def _check(self, name: str, answer: HTTPResponse, content: bytes | None, sent: float) -> None:
         """Check an answer, whose content is None where it was cut."""
         whole, written = self._files.possible(name, sent, time.monotonic())
         self.count.statuses[answer.status] += 1
-        if answer.status != 200:
+        if answer.status == 503 and answer.headers["Retry-After"] == "1" and content is not None:
+            self.count.answers["synced-refused"] += 1
+            if not written:
+                self._say(name, "refused, although nothing was written")
+        elif answer.status != 200:
             self._say(name, f"status {answer.status}")
         elif content is None:
             self.count.answers["synced-cut"] += 1
