@@ -100,6 +100,7 @@ class ToyConnection(Connection):
         if isinstance(request, Refusal):
             return self._protocol.refuse(request)
         response = self._service.respond(request)
+        assert isinstance(response, Response)
         return self._protocol.render(request, response, may_persist=True)
 
 

@@ -38,11 +38,13 @@ class State(IntEnum):
     """Part of a request is here; its deadline stands, and no further octet moves it."""
     BEHIND = 4
     """More requests may be complete than one turn could answer."""
-    FINISHING = 5
+    WAITING = 5
+    """The answer to a request waits for a result (`Later`); nothing is read meanwhile."""
+    FINISHING = 6
     """To be closed as soon as the peer has taken what it is owed."""
-    LINGERING = 6
+    LINGERING = 7
     """The last answer was sent; what the peer still sends is thrown away for a while."""
-    CLOSED = 7
+    CLOSED = 8
 
 
 # Plain numbers: an attribute of an enumeration costs more than the comparison.
@@ -51,9 +53,13 @@ IDLE: Final = int(State.IDLE)
 BETWEEN: Final = int(State.BETWEEN)
 RECEIVING: Final = int(State.RECEIVING)
 BEHIND: Final = int(State.BEHIND)
+WAITING: Final = int(State.WAITING)
 FINISHING: Final = int(State.FINISHING)
 LINGERING: Final = int(State.LINGERING)
 CLOSED: Final = int(State.CLOSED)
+
+_NOTHING: Final = -1
+"""What a connection is watched for that is registered for the end of it alone."""
 
 
 class Connection(Peer):
@@ -294,12 +300,19 @@ class Connection(Peer):
             self._set_deadline(self._service.timeouts.head)
             self._watch(READABLE)
             self._service.loop.call_again(self)
+        elif self._state == WAITING:
+            self._await_result()
         elif self._state == FINISHING:
             self._finish(count_unconfirmed_octets(self.descriptor) if is_long else 0)
         elif self._state == RECEIVING:
             self._set_deadline(self._service.timeouts.head)
         else:
             self._set_deadline(self._service.timeouts.idle)
+
+    def _await_result(self) -> None:
+        """Wait for the result that an answer needs, and read nothing from the peer meanwhile."""
+        self._set_deadline(self._service.timeouts.send)
+        self._watch(_NOTHING)
 
     def _finish(self, unconfirmed_octets: int = 0) -> None:
         """Close; but if the peer may still be sending, let it first read the last answer.
@@ -344,11 +357,12 @@ class Connection(Peer):
         self.deadline = deadline
 
     def _watch(self, events: int) -> None:
+        mask = max(0, events)
         if not self._events:
             # A socket that lives longer than one turn. Until here MSG_DONTWAIT has done the same for
             # each call, and a peer that is answered and closed at once saves the system call.
             self._transport.setblocking(False)
-            self._service.loop.add(self.descriptor, self, events)
+            self._service.loop.add(self.descriptor, self, mask)
         elif self._events != events:
-            self._service.loop.modify(self.descriptor, events)
+            self._service.loop.modify(self.descriptor, mask)
         self._events = events

@@ -7,7 +7,7 @@ gets another turn in the next batch, after all others.
 import contextlib
 from _socket import MSG_DONTWAIT
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from epollo.connections.connection import (
     BEHIND,
@@ -17,15 +17,16 @@ from epollo.connections.connection import (
     LINGERING,
     RECEIVE_OCTETS,
     RECEIVING,
+    WAITING,
     Connection,
 )
 from epollo.connections.door import Arrival
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.http.caching import NO_CACHE_FIELD
-from epollo.http.message import ENDED, Segment
+from epollo.http.message import ENDED, Later, Request, Response, Segment
 from epollo.http.status import respond_plainly
-from epollo.loop import READABLE
+from epollo.loop import ERROR, HANGUP, READABLE
 from epollo.protocols.answer import Answer, Exchange
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import Http1, Query, refuse, render_refusal
@@ -36,10 +37,19 @@ HIGH_WATER_OCTETS: Final = 256 * 1024
 """A turn ends when it owes the peer more than this."""
 
 
+class _Waiting(NamedTuple):
+    """A request that was read, and whose response is not there yet."""
+
+    later: Later
+    request: Request
+    head: bytes
+    reduced: bytes
+
+
 class Http1Connection(Connection):
     """A connection that speaks HTTP/1."""
 
-    __slots__ = ("_protocol", "_recall")
+    __slots__ = ("_protocol", "_recall", "_waiting")
 
     def __init__(self, service: Service, arrival: Arrival) -> None:
         super().__init__(service, arrival)
@@ -47,14 +57,15 @@ class Http1Connection(Connection):
         self._protocol: Http1 | None = None
         # Where to look for octets that are one whole request.
         self._recall = service.recalls_at_once[arrival.kind.scheme]
+        self._waiting: _Waiting | None = None
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Receive once, and answer: from recall where these very octets are known."""
         if self._outbox is not None:
             self._flush(self._outbox)
             return
-        if self._state == BEHIND:
-            self._take_turn(is_current=False)
+        if BEHIND <= self._state <= WAITING:
+            self._continue(events)
             return
         try:
             octets = received or self._transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
@@ -91,6 +102,13 @@ class Http1Connection(Connection):
         elif self._state == LINGERING:
             return
         self._take_in(octets, is_current, reduced)
+
+    def _continue(self, events: int) -> None:
+        """Answer what is here already, and see whether a peer that waits for a result is gone."""
+        if self._state == BEHIND:
+            self._take_turn(is_current=False)
+        elif events & (ERROR | HANGUP):
+            self.close()
 
     def _take_in(self, octets: bytes, is_current: bool, reduced: bytes) -> None:
         """Hand octets that are not recalled whole to the protocol, and take a turn."""
@@ -171,6 +189,8 @@ class Http1Connection(Connection):
                 head = query if isinstance(query, bytes) else query.head
             reduced = b""
             if answer is None:
+                if self._waiting is not None:
+                    break
                 continue
             if service.capacity.requests:
                 answer = protocol.conclude(answer)
@@ -180,11 +200,15 @@ class Http1Connection(Connection):
             owed_octets += answer.length
             if not answer.persists:
                 break
+        if self._waiting is not None:
+            self._state = WAITING
         if exchanges:
             self._give(segments, exchanges)
+        elif self._waiting is not None:
+            self._await_result()
 
     def _answer(self, protocol: Http1, query: Query, reduced: bytes) -> Answer | None:
-        """Return the answer to a query; None where content is to come first."""
+        """Return the answer to a query; None where content is to come first, or a result."""
         service = self._service
         recall = service.recalls[self.kind.scheme]
         if isinstance(query, bytes) and not reduced:
@@ -205,18 +229,82 @@ class Http1Connection(Connection):
             return None
         if isinstance(request, Refusal):
             return protocol.refuse(request)
+        head = query if isinstance(query, bytes) else query.head
+        return self._conclude(protocol, request, head, reduced)
+
+    def _conclude(
+        self,
+        protocol: Http1,
+        request: Request,
+        head: bytes,
+        reduced: bytes,
+        later: Later | None = None,
+    ) -> Answer | None:
+        """Return the answer to a request; None where a result has to be waited for.
+
+        ``later`` is what was waited for.
+        """
+        service = self._service
         may_persist = not service.is_draining
         try:
-            response = service.respond(request)
+            response: Response | Later = (
+                service.respond(request) if later is None else later.conclude()
+            )
+            while isinstance(response, Later):
+                response.begin(self.address or "")
+                if not response.is_done:
+                    response.on_done = self._on_result
+                    self._waiting = _Waiting(response, request, head, reduced)
+                    return None
+                response = response.conclude()
         except Exception as fault:
             service.report(describe_fault(fault))
             response = respond_plainly(500, (NO_CACHE_FIELD,))
             may_persist = False
         answer = protocol.render(request, response, may_persist=may_persist)
+        recall = service.recalls[self.kind.scheme]
         if recall is None or not protocol.is_whole or not recall.keep(reduced, answer):
             # What an answer rests on is not to be kept by one that is given once.
             answer.basis = ENDED
         return answer
+
+    def _on_result(self) -> None:
+        """Answer the request that has waited, unless the answers before it are not taken yet."""
+        if self._outbox is None:
+            try:
+                self._take_result()
+            except Exception as fault:
+                # The call comes from the end of a task, which must not end with this connection.
+                self._service.loop.end_fault(self, fault)
+
+    def _await_result(self) -> None:
+        waiting = self._waiting
+        if waiting is not None and waiting.later.is_done:
+            self._take_result()
+        else:
+            super()._await_result()
+
+    def _take_result(self) -> None:
+        """Answer the request that has waited."""
+        protocol, waiting = self._protocol, self._waiting
+        assert protocol is not None and waiting is not None  # noqa: S101, PT018 - it was read
+        self._waiting = None
+        later, request, head, reduced = waiting
+        answer = self._conclude(protocol, request, head, reduced, later)
+        if answer is None:
+            self._await_result()
+            return
+        if self._service.capacity.requests:
+            answer = protocol.conclude(answer)
+        self._state = BEHIND
+        self._give((self._service.frames[answer], *answer.rest), ((head, answer),))
+
+    def close(self) -> None:
+        """Leave nothing behind, nor anything waited for."""
+        if self._waiting is not None:
+            self._waiting.later.abandon()
+            self._waiting = None
+        super().close()
 
     def _await_more(self, protocol: Http1, before: int) -> None:
         """Note that the peer has to move next, and by when.

@@ -6,15 +6,15 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from epollo.connections.addresses import Addresses
 from epollo.connections.recall import Recall
-from epollo.http.message import FieldLine, Request, Response
+from epollo.http.message import FieldLine, Later, Request, Response
 from epollo.loop import EventLoop, Handler
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import Frames, HeadReader
 
 _RETRY_AFTER_SECONDS: Final = 5
 
-Responder: TypeAlias = Callable[[Request], Response]
-"""The site, as a connection sees it."""
+Responder: TypeAlias = Callable[[Request], Response | Later]
+"""The site, as a connection sees it; a connection waits for what comes later."""
 
 
 def _do_nothing() -> None:
@@ -127,6 +127,7 @@ class Service:
         look_for_changes: Callable[[], None] = _do_nothing,
         log: AccessLog | None = None,
         has_recall: bool = True,
+        needs_addresses: bool = False,
         capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
     ) -> None:
         self.loop = loop
@@ -158,7 +159,9 @@ class Service:
         """Everything that serves a peer now, in the order of arrival."""
         self.capacity = capacity
         self.addresses = Addresses(capacity.per_address) if capacity.per_address else None
-        self.keeps_addresses = self.addresses is not None or (log is not None and log.names_peers)
+        self.keeps_addresses = (
+            needs_addresses or self.addresses is not None or (log is not None and log.names_peers)
+        )
         """Whether anything needs to know the address of a connection."""
         self.retry_fields: tuple[FieldLine, ...] = ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS),)
         """What an answer 503 says besides."""

@@ -5,7 +5,7 @@ case. Field lines of one name are combined with ``", "`` in their order (RFC 911
 field section is a plain dictionary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -191,3 +191,42 @@ class Response:
         other = Response(self.status, self.fields, self.content, basis=basis)
         other.rendered = self.rendered
         return other
+
+
+class Later:
+    """A response that has to wait for a result: of a thread, of another process, of more turns.
+
+    ``begin`` is told the address of the client, and sees to it that `finish` is called in the loop's
+    thread. ``conclude`` then makes the response of what stands at that moment, or has the client wait
+    for something else. The address decides on the waiting alone: an answer is recalled for all.
+    """
+
+    __slots__ = ("_begin", "conclude", "is_done", "is_wanted", "on_done")
+
+    def __init__(
+        self,
+        begin: Callable[["Later", str], None],
+        conclude: Callable[[], "Response | Later"],
+    ) -> None:
+        self._begin = begin
+        self.conclude: Callable[[], Response | Later] = conclude
+        self.on_done: Callable[[], None] | None = None
+        """Called by `finish`."""
+        self.is_done = False
+        self.is_wanted = True
+        """Whether the client still waits."""
+
+    def begin(self, address: str) -> None:
+        """Begin to wait on behalf of an address, empty where it has none; it may be done at once."""
+        self._begin(self, address)
+
+    def finish(self) -> None:
+        """Note that the result is there."""
+        self.is_done = True
+        if self.on_done is not None:
+            self.on_done()
+
+    def abandon(self) -> None:
+        """Note that the client is gone."""
+        self.is_wanted = False
+        self.on_done = None
