@@ -151,6 +151,10 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def busy_seconds(self) -> float:
+        """Return the processor time of the first thread of the server so far, to the nanosecond."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def runnable_seconds(self) -> float:
         """Return for how long the server has run or waited for a processor so far.
 

@@ -202,3 +202,87 @@ def test_root_given_as_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
         (root / "page.txt").write_text(content)
         assert ground.get("/page.txt") == content.encode()
     ground.close()
+
+
+class Storm:
+    """Two files whose content is written to in turn, so that the kernel joins no two events of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = [
+            os.open(folder / name, os.O_WRONLY | os.O_CREAT) for name in ("one.log", "other.log")
+        ]
+
+    def rage(self, changes: int) -> None:
+        for _ in range(changes // 2):
+            for file in self._files:
+                os.pwrite(file, b"x", 0)
+
+    def close(self) -> None:
+        for file in self._files:
+            os.close(file)
+
+
+@pytest.fixture
+def storm(tmp_path: Path) -> Iterator[Storm]:
+    storm = Storm(tmp_path)
+    yield storm
+    storm.close()
+
+
+def test_a_turn_ends_while_changes_continue(
+    watched: Watched, storm: Storm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    watched.depend(tmp_path, b"file")
+    real_read = os.read
+    turns: list[int] = []
+
+    def read(descriptor: int, limit: int) -> bytes:
+        octets = real_read(descriptor, limit)
+        if descriptor == watched.watch.descriptor:
+            turns.append(len(octets))
+            assert len(turns) < 10, "a storm keeps this turn"
+            storm.rage(6000)
+        return octets
+
+    monkeypatch.setattr(os, "read", read)
+    storm.rage(6000)
+    watched.drain()
+    assert turns
+
+
+def test_more_changes_than_a_turn_reads_end_everything(
+    watched: Watched, storm: Storm, tmp_path: Path
+) -> None:
+    rest = watched.depend(tmp_path, b"file")
+    storm.rage(100)
+    assert watched.drain() == []
+    storm.rage(12_000)
+    (tmp_path / "file").touch()
+    assert None in watched.drain()
+    assert not watched.is_ready()
+    (tmp_path / "file").touch()
+    assert watched.drain() == [rest]
+
+
+def test_folder_that_went_unseen_is_watched_anew(
+    watched: Watched, storm: Storm, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    watched.depend(tmp_path, b"file")
+    lost = watched.depend(folder, b"file")
+    key = os.stat(folder).st_ino
+    storm.rage(12_000)
+    folder.rmdir()
+    assert None in watched.drain()
+    for number in range(100):
+        # A file system may give the number of an inode again at once.
+        folder = tmp_path / f"folder{number}"
+        folder.mkdir()
+        if os.stat(folder).st_ino == key:
+            break
+    again = watched.depend(folder, b"file")
+    (folder / "file").touch()
+    ended = watched.drain()
+    assert again in ended
+    assert lost not in ended

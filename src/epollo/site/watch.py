@@ -6,17 +6,22 @@ found. So a write, a replacement, a rename of a folder above, a link that is swi
 appears where there was none, are all the same case.
 
 The price is one watch per folder in use, one wake-up per batch of changes, and nothing per request.
+Changes may come faster than they are read, from a log that is written in the folder: a turn reads those
+that were there when it began, and of more than `_TURN_OCTETS` it learns only that there were changes.
 Where a folder cannot be watched, or events were lost, the check by ``stat`` (`catalogue`) remains.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from enum import Enum
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Final, Protocol
 
-from inotify_simple import flags, parse_events
+from inotify_simple import flags
 
-from epollo.linux.inotify import INotify
+from epollo.linux.inotify import INotify, list_events
 from epollo.loop import Handler
 from epollo.site.resolve import Edge
 
@@ -42,7 +47,8 @@ _MASK_SELF: Final = flags.MOVE_SELF | flags.ONLYDIR
 _MASK_FILE: Final = (
     flags.ATTRIB | flags.CLOSE_WRITE | flags.DELETE_SELF | flags.MODIFY | flags.MOVE_SELF
 )
-_READ_OCTETS: Final = 256 * 1024
+_TURN_OCTETS: Final = 256 * 1024
+"""Events of one turn, some eight thousand of them; more are not told apart, as if they were lost."""
 
 
 class Interest(Enum):
@@ -204,28 +210,41 @@ class Watch(Handler):
                     continue
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Read every change that is there, and end what depended on it."""
-        while True:
-            try:
-                octets = os.read(self.descriptor, _READ_OCTETS)
-            except BlockingIOError:
-                return
-            for number, mask, _, name in parse_events(octets):
-                if mask & flags.Q_OVERFLOW:
-                    self._note_loss()
-                    continue
-                folder = self._folders.get(number)
-                if folder is None:
-                    continue
-                if mask & flags.IGNORED:
-                    self._drop(number)
-                if name:
-                    self._end(folder.dependents.get(os.fsencode(name), ()), mask)
-                else:
-                    for dependents in list(folder.dependents.values()):
-                        self._end(dependents, mask)
-            if len(octets) < _READ_OCTETS // 2:
-                return
+        """Read every change that is here when this is called, and end what depended on it."""
+        try:
+            octets = os.read(self.descriptor, _TURN_OCTETS)
+        except BlockingIOError:
+            return
+        if len(octets) > _TURN_OCTETS // 2 and self._pass_over():
+            self._note_loss()
+            return
+        for number, mask, name in list_events(octets):
+            if mask & flags.Q_OVERFLOW:
+                self._note_loss()
+                continue
+            folder = self._folders.get(number)
+            if folder is None:
+                continue
+            if mask & flags.IGNORED:
+                self._drop(number)
+            if name:
+                dependents = folder.dependents.get(name)
+                if dependents:
+                    self._end(dependents, mask)
+            else:
+                for each in list(folder.dependents.values()):
+                    self._end(each, mask)
+
+    def _pass_over(self) -> bool:
+        """Read what more is here now, without a look at it; return whether there was anything.
+
+        What comes meanwhile is left to the next turn, so that a storm does not keep this one.
+        """
+        octets_left = int.from_bytes(ioctl(self.descriptor, FIONREAD, bytes(4)), sys.byteorder)
+        has_more = octets_left > 0
+        while octets_left > 0:
+            octets_left -= len(os.read(self.descriptor, _TURN_OCTETS))
+        return has_more
 
     def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
         """End everything: after a bug nothing is known to be current."""
@@ -249,7 +268,8 @@ class Watch(Handler):
                 self._on_end(dependent, is_written=bool(mask & flags.MODIFY))
 
     def _note_loss(self) -> None:
-        """Trust nothing to be current: events were lost."""
+        """Trust nothing to be current: events were lost, those of folders that are gone among them."""
+        self._by_key.clear()
         for folder in self._folders.values():
             for dependent in folder.dependents.get(b"", ()):
                 if isinstance(dependent, Notice):
