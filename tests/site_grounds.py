@@ -20,6 +20,7 @@ from epollo.site.compressor import Compressor, Task
 from epollo.site.file_task import FileTask
 from epollo.site.policy import Policy
 from epollo.site.respond import Site
+from epollo.site.rulebook import FixedPolicy, PolicySource, Rulebook
 
 START_SECOND = 4_000_000_000
 """Later than anything that a test writes, unless it says otherwise."""
@@ -131,9 +132,19 @@ class Ground:
             kept_octets_limit=kept_octets_limit,
         )
         self.cache_policy = CachePolicy(cache_control, self.reports.append)
-        self.site = Site(
-            self.catalogue, self.clock, compressor, policy or Policy(self.cache_policy)
-        )
+        policies: PolicySource
+        if policy is None:
+            policies = Rulebook(
+                self.catalogue,
+                self.clock,
+                lambda rules: Policy(self.cache_policy, rules),
+                self.reports.append,
+                os.fspath(root),
+            )
+        else:
+            policies = FixedPolicy(policy, self.clock)
+        self.policies = policies
+        self.site = Site(self.catalogue, self.clock, compressor, policies)
 
     def ask(
         self,

@@ -384,3 +384,22 @@ def test_where_an_answer_may_depend_on_cookies_they_stand_in_the_key() -> None:
     assert reader.part_at_cookie(one) is None
     assert reader.reduce(one) == one
     assert reader.reduce(other) == other
+
+
+def test_other_fields_are_relied_on() -> None:
+    """What was left out is kept from then on, and the other way round."""
+    reader = HeadReader(Limits(), frozenset((b"range",)))
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nRange: b\r\nOrigin: c\r\nCookie: d\r\n\r\n"
+    with_range = b"GET / HTTP/1.1\r\nHost: a\r\nRange: b\r\n\r\n"
+    with_others = b"GET / HTTP/1.1\r\nHost: a\r\nOrigin: c\r\nCookie: d\r\n\r\n"
+    for _ in range(3):
+        # Lines are recollected when they come again.
+        assert reader.reduce(head) == with_range
+    assert not reader.rely_on(frozenset((b"range",)))
+    assert reader.part_at_cookie(head) is not None
+    assert reader.rely_on(frozenset((b"origin", b"cookie")))
+    assert reader.part_at_cookie(head) is None
+    for _ in range(3):
+        assert reader.reduce(head) == with_others
+    assert reader.rely_on(frozenset((b"range",)))
+    assert reader.reduce(head) == with_range

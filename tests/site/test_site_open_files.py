@@ -265,9 +265,9 @@ def test_a_log_that_grows_faster_than_it_is_opened(
     log = tmp_path / "log"
     log.write_bytes(OLD)
 
-    def append_and_walk(*arguments: object) -> object:
+    def append_and_walk(*arguments: object, **options: object) -> object:
         append(log)
-        return walk(*arguments)  # type: ignore[arg-type]
+        return walk(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("epollo.site.root.walk", append_and_walk)
     with Ground(tmp_path, kept_octets_limit=1000) as ground:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from epollo.http.message import Basis
-from epollo.site.policy import INDEX, NOT_FOUND_PAGE, Policy, Treatment
+from epollo.site.candidates import INDEX, NOT_FOUND_PAGE
+from epollo.site.policy import Policy
 from epollo.site.resolve import Names
+from epollo.site.treatment import Treatment
 from site_grounds import Ground, replace
 
 
@@ -69,10 +71,12 @@ def test_treatments_are_bounded() -> None:
 class Rules(Policy):
     """Rules that are to come: several candidates, another page, fields of a path, queries."""
 
-    is_query_relevant = True
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_query_relevant = True
 
-    def treat(self, names: Names, query: bytes | None) -> Treatment:
-        treatment = super().treat(names, query)
+    def treat(self, names: Names, query: bytes | None, host: bytes = b"") -> Treatment:
+        treatment = super().treat(names, query, host)
         if not treatment.candidates:
             return treatment
         last = names[-1] + b".html"

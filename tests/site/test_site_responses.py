@@ -9,15 +9,16 @@ from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
 from epollo.http.message import PERMANENT
 from epollo.site.media_types import MediaType, select_media_type
-from epollo.site.policy import Policy, Treatment
+from epollo.site.policy import Policy
 from epollo.site.representation import Edition, read_edition
 from epollo.site.responses import (
     describe,
     redirect,
-    respond_not_found,
     respond_not_modified,
     respond_unsatisfiable,
+    respond_with_page,
 )
+from epollo.site.treatment import Treatment
 
 SECOND = 2_000_000_000
 ERROR_FIELDS = ((b"Cache-Control", b"no-cache"),)
@@ -108,7 +109,7 @@ def test_an_answer_416_says_how_long_the_content_is(tmp_path: Path) -> None:
 
 def test_an_answer_404_has_the_content_of_the_page(tmp_path: Path, treatment: Treatment) -> None:
     page = make_edition(tmp_path)
-    response = respond_not_found(treatment, b"content", page, ERROR_FIELDS, PERMANENT)
+    response = respond_with_page(404, page, b"content", ERROR_FIELDS, PERMANENT)
     assert (response.status, response.content) == (404, (b"content",))
     assert {b"ETag", b"Last-Modified"}.isdisjoint(dict(response.fields))
     assert dict(response.fields)[b"X-Content-Type-Options"] == b"nosniff"

@@ -184,6 +184,12 @@ class Service:
         """
         self.is_report_instant = False
 
+    def rely_on(self, relevant_fields: frozenset[bytes]) -> None:
+        """Let answers depend on these fields of a request from now on, and on no others."""
+        if self.reader.rely_on(relevant_fields):
+            # What was reduced to the same octets may have another answer now.
+            self.forget()
+
     def forget(self) -> None:
         """Recall nothing of what was answered so far."""
         for recall in self.recalls.values():

@@ -159,6 +159,16 @@ class Request:
     fields: Mapping[bytes, bytes]
 
 
+def select_host(request: Request) -> bytes:
+    """Return the host that a request is for, in lower case and without a port (RFC 9110 section 7.2)."""
+    host = request.target.authority or request.fields.get(b"host", b"")
+    if not host.endswith(b"]"):
+        name, colon, port = host.rpartition(b":")
+        if colon and b"]" not in port:
+            host = name
+    return host.lower()
+
+
 class Response:
     """What the site answers; shared by all requests that get the same answer.
 

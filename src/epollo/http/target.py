@@ -134,7 +134,7 @@ def decode_path(path: bytes) -> tuple[bytes, ...] | None:
     segments: list[bytes] = []
     is_folder = True
     for raw_segment in raw_segments:
-        segment = _decode_segment(raw_segment)
+        segment = decode_segment(raw_segment)
         if segment is None:
             return None
         is_folder = segment in {b"", b".", b".."}
@@ -158,13 +158,13 @@ def encode_path(segments: Iterable[bytes]) -> bytes:
     """
     names = list(segments)
     is_folder = not names or not names[-1]
-    encoded = [_encode_segment(name) for name in names if name]
+    encoded = [encode_segment(name) for name in names if name]
     if is_folder:
         encoded.append(b"")
     return b"/" + b"/".join(encoded)
 
 
-def _decode_segment(segment: bytes) -> bytes | None:
+def decode_segment(segment: bytes) -> bytes | None:
     """Return a segment percent-decoded, None where that is an error."""
     if b"%" not in segment:
         return segment
@@ -178,6 +178,6 @@ def _decode_segment(segment: bytes) -> bytes | None:
     return b"".join(decoded)
 
 
-def _encode_segment(segment: bytes) -> bytes:
+def encode_segment(segment: bytes) -> bytes:
     """Return a segment percent-encoded."""
     return b"".join([_ENCODED[octet] for octet in segment])

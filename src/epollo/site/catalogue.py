@@ -30,9 +30,16 @@ from epollo.site.tagging import Tagging
 from epollo.site.version import Version, version_of
 from epollo.site.watch import Dependent, Watch, has_unwatched, watch_other_names
 
+RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
+"""The length up to which a rule file is read."""
+
 _COARSEST_TICK_SECONDS: Final = 2
 _ABSENCES_OCTETS_LIMIT: Final = 1024 * RESOURCE_OCTETS
 """What is not there is remembered too, but never at the expense of what is."""
+
+
+def _do_nothing() -> None:
+    """Do nothing: no rules depend on what is here."""
 
 
 class Catalogue:
@@ -60,6 +67,9 @@ class Catalogue:
         self._root = Root(root, self._end_all, on_root_out_of_reach)
         self._files: Cache[Names, Resource] = Cache(cache_octets, self._end)
         self._absences: Cache[Names, Resource] = Cache(_ABSENCES_OCTETS_LIMIT, self._end)
+        self._rule_files: dict[Names, Resource] = {}
+        self.on_rules_doubted: Callable[[], None] = _do_nothing
+        """Called when a rule file may be another: at an event, and when all is to be looked at anew."""
         self.watch = self._open_watch(report)
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
@@ -92,6 +102,23 @@ class Catalogue:
         self._root.follow(self._clock.second)
         return self._look_up(names)
 
+    def find_rule_file(self, names: Names) -> Resource:
+        """Return what stands at the path of a rule file.
+
+        It is never evicted, and its names are hidden from every other look-up. From the first call on
+        `on_rules_doubted` tells of its end.
+        """
+        resource = self._rule_files.get(names)
+        if resource is not None and self.confirm(resource):
+            return resource
+        self._root.follow(self._clock.second)
+        return self._look_up(names, is_rule_file=True)
+
+    def end_answers(self) -> None:
+        """Let none of the answers made so far be given again, whatever they rest on."""
+        for resource in self._list_resources():
+            resource.end_answers()
+
     def confirm(self, resource: Resource) -> bool:
         """Return whether what was found still stands; once a second it is looked at again."""
         second = self._clock.second
@@ -113,6 +140,7 @@ class Catalogue:
         self._root.look_anew()
         for resource in self._list_resources():
             resource.checked_second = 0
+        self.on_rules_doubted()
 
     def open_file(self, resource: Resource) -> OpenFile | None:
         """Open the file of a resource whose content is not kept; None where it has ended."""
@@ -165,13 +193,13 @@ class Catalogue:
             report(f"no inotify here ({error}); changes are seen within a second")
             return None
 
-    def _look_up(self, names: Names) -> Resource:
-        found = self._root.walk(names)
+    def _look_up(self, names: Names, *, is_rule_file: bool = False) -> Resource:
+        found = self._root.walk(names, is_rule_file=is_rule_file)
         resource = Resource(names, found.kind, found.edges, self._clock.second, self._confirm)
         try:
             if found.kind is Kind.FILE:
                 resource.edges += watch_other_names(self.watch, found.descriptor)
-                self._read(resource, found.descriptor)
+                self._read(resource, found.descriptor, is_rule_file=is_rule_file)
                 resource.may_be_ambiguous = self._may_be_ambiguous(resource.edition, found.edges)
         except OSError:
             # A file that cannot be read through: a disk that fails, a network that is gone.
@@ -185,15 +213,19 @@ class Catalogue:
             return resource
         if self.watch is not None:
             self.watch.depend(resource)
-        self._cache_of(resource).put(names, resource)
+        if is_rule_file:
+            self._rule_files[names] = resource
+        else:
+            self._cache_of(resource).put(names, resource)
         return resource
 
-    def _read(self, resource: Resource, descriptor: int) -> None:
+    def _read(self, resource: Resource, descriptor: int, *, is_rule_file: bool) -> None:
         """Compile the version of a file that is open. Raises `OSError`."""
+        kept_octets_limit = RULE_FILE_OCTETS_LIMIT if is_rule_file else self._kept_octets_limit
         edition = resource.edition = read_edition(
             descriptor,
             select_media_type(resource.names[-1]),
-            self._kept_octets_limit,
+            kept_octets_limit,
             self._promises.find,
         )
         if edition.promise is not None:
@@ -258,7 +290,11 @@ class Catalogue:
         return self._absences if resource.edition is None else self._files
 
     def _list_resources(self) -> list[Resource]:
-        return [*self._files.entries(), *self._absences.entries()]
+        return [
+            *self._files.entries(),
+            *self._absences.entries(),
+            *self._rule_files.values(),
+        ]
 
     def _on_end(self, dependent: Dependent | None, *, is_written: bool = False) -> None:
         """Take out what has ended, everything with None, and let nothing of it be recalled.
@@ -275,7 +311,11 @@ class Catalogue:
             if isinstance(dependent.resource, Resource):
                 self._on_end(dependent.resource)
         elif isinstance(dependent, Resource) and dependent.is_current:
-            self._cache_of(dependent).remove(dependent.names)
+            if self._rule_files.get(dependent.names) is dependent:
+                del self._rule_files[dependent.names]
+                self.on_rules_doubted()
+            else:
+                self._cache_of(dependent).remove(dependent.names)
             self._end(dependent, is_written=is_written)
 
     def _end_all(self) -> None:

@@ -9,80 +9,76 @@ Consequence: a request that is not recalled pays one look-up for all rules toget
 Price: what is recollected of paths is bounded to some megabytes.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.generations import Generations
-from epollo.http.message import FieldLine
+from epollo.http.message import PERMANENT, Basis, FieldLine
 from epollo.http.preconditions import CONDITIONAL_FIELDS
 from epollo.http.target import decode_path
 from epollo.site.cache_policy import CachePolicy
+from epollo.site.candidates import NOT_FOUND_PAGE, list_candidates
+from epollo.site.refusals import Refusals
 from epollo.site.representation import Edition
-from epollo.site.resolve import Names, is_hidden
+from epollo.site.resolve import Names
 from epollo.site.resource import NAME_OCTETS
-
-INDEX: Final = b"index.html"
-NOT_FOUND_PAGE: Final = (b"404.html",)
+from epollo.site.rules.fields import PLAIN_FIELDS, PathFields, merge_fields
+from epollo.site.rules.index import RuleIndex
+from epollo.site.rules.pattern import match_pattern
+from epollo.site.rules.redirection import Redirect, Rewrite, follow_rule
+from epollo.site.rules.rule import Rules
+from epollo.site.treatment import Treatment
 
 RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {b"accept-encoding", b"authorization", b"range"}
 """The fields that an answer may depend on."""
 
-_NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
-_VARY: Final = (b"Vary", b"Accept-Encoding")
 _TREATMENTS_LIMIT: Final = 4096
 _TREATMENTS_OCTETS_LIMIT: Final = 512 * 1024
-
-
-class PathFields(NamedTuple):
-    """The field lines that the rules add to answers.
-
-    ``content`` are those of each answer with content of a file, ``negotiated`` of each answer that
-    another request may get in another coding. Errors and redirects have those of the policy.
-    """
-
-    content: tuple[FieldLine, ...]
-    negotiated: tuple[FieldLine, ...]
-
-
-class Treatment(NamedTuple):
-    """What the rules say of a path.
-
-    A resource is looked for at the ``candidates`` in their order: the first that stands is the answer.
-    A hidden path has no candidates. Where a folder stands, a client is redirected to ``folder_names``;
-    None where a folder is not found. ``not_found_page`` is where the content of an answer 404 is looked
-    for.
-    """
-
-    candidates: tuple[Names, ...]
-    folder_names: Names | None
-    not_found_page: Names
-    fields: PathFields
+_FIELDS_LIMIT: Final = 1024
+_REFUSALS_LIMIT: Final = 64
 
 
 class Policy:
-    """The rules of a site, as its operator decided; without a cache policy, those of the defaults."""
+    """The rules of a site, as its operator and the site itself decided.
 
-    relevant_fields: frozenset[bytes] = RELEVANT_FIELDS
-    """The fields that an answer may depend on: a protocol leaves out all others.
-
-    What is recalled is known by these fields alone, so a rule that reads another field adds it here.
+    Without a cache policy, those of the default settings.
     """
-    is_query_relevant: bool = False
-    """Whether a rule looks at queries, so that each query of a path has a treatment of its own."""
 
-    def __init__(self, cache_policy: CachePolicy | None = None) -> None:
+    def __init__(self, cache_policy: CachePolicy | None = None, rules: Rules = Rules()) -> None:  # noqa: B008 - it is immutable
         self._cache_policy = cache_policy or CachePolicy()
+        self.relevant_fields: frozenset[bytes] = RELEVANT_FIELDS
+        """The fields that an answer may depend on: a protocol leaves out all others.
+
+        What is recalled is known by these fields alone, so a rule that reads another field adds it here.
+        """
+        self.is_query_relevant: bool = any(rule.query for rule in rules.redirects)
+        """Whether a rule looks at queries, so that each query of a path has a treatment of its own."""
         self.error_fields = self._cache_policy.error_fields
         """Field lines of each error and redirect."""
-        self._fields = PathFields((_NO_SNIFF,), (_VARY,))
+        self.basis: Basis = PERMANENT
+        """What an answer rests on that is made of the rules alone."""
+        self._rules = rules
+        self._headers = RuleIndex([rule.pattern for rule in rules.headers])
+        self._redirects = RuleIndex([rule.pattern for rule in rules.redirects])
+        self.is_host_relevant = self._headers.has_hosts or self._redirects.has_hosts
+        """Whether a rule looks at the host, so that each host has treatments of its own."""
+        self._refusals: dict[tuple[FieldLine, ...], Refusals] = {}
+        # Of the rules that are about a path, where these capture nothing that they use.
+        self._fields: dict[tuple[int, ...], PathFields] = {(): PLAIN_FIELDS}
         self._treatments: Generations[bytes, Treatment] = Generations(
             entries_limit=_TREATMENTS_LIMIT, octets_limit=_TREATMENTS_OCTETS_LIMIT
         )
 
-    def find(self, path: bytes, query: bytes | None) -> Treatment | None:
-        """Return the treatment of a path as it stands in a request; None where that is no path."""
+    def find(self, path: bytes, query: bytes | None, host: bytes = b"") -> Treatment | None:
+        """Return the treatment of a path as it stands in a request; None where that is no path.
+
+        ``host`` is in lower case and without a port.
+        """
         key = path
         if self.is_query_relevant and query is not None:
             key = b"%b?%b" % (path, query)
+        if self.is_host_relevant:
+            # No host has a slash in it.
+            key = host + key
         treatment = self._treatments.young.get(key)
         if treatment is None:
             # A path of short names takes many times its own octets.
@@ -92,30 +88,64 @@ class Policy:
                 names = decode_path(path)
                 if names is None:
                     return None
-                treatment = self.treat(names, query)
+                treatment = self.treat(names, query, host)
                 self._treatments.put(key, treatment, octets)
         return treatment
 
-    def treat(self, names: Names, query: bytes | None) -> Treatment:  # noqa: ARG002
+    def treat(self, names: Names, query: bytes | None, host: bytes = b"") -> Treatment:
         """Return what the rules say of a path of names; the last name is empty where it ends in a slash.
 
         The outcome depends on nothing else.
         """
+        fields = self._select_fields(names, host)
         candidates: tuple[Names, ...] = ()
         folder_names = None
-        if is_hidden(names):
-            pass
-        elif names[-1]:
-            candidates = (names,)
-            folder_names = (*names, b"")
-        else:
-            candidates = ((*names[:-1], INDEX),)
-        return Treatment(
-            candidates,
-            folder_names,
-            NOT_FOUND_PAGE,
-            self._fields,
+        otherwise, is_forced = self._select_redirect(names, query, host)
+        if not is_forced:
+            candidates = list_candidates(names)
+            folder_names = (*names, b"") if candidates and names[-1] else None
+        return Treatment(candidates, folder_names, NOT_FOUND_PAGE, fields, otherwise)
+
+    def select_refusals(self, fields: PathFields = PLAIN_FIELDS) -> Refusals:
+        """Return the answers without a file for a path that has these fields."""
+        refusals = self._refusals.get(fields.refusal)
+        if refusals is None:
+            if len(self._refusals) >= _REFUSALS_LIMIT:
+                self._refusals.clear()
+            refusals = Refusals((*fields.refusal, *self.error_fields))
+            self._refusals[fields.refusal] = refusals
+        return refusals
+
+    def _select_fields(self, names: Names, host: bytes) -> PathFields:
+        """Return the fields of the answers of a path."""
+        if not self._rules.headers:
+            return PLAIN_FIELDS
+        key = tuple(self._headers.find(host, names))
+        fields = self._fields.get(key)
+        if fields is not None:
+            return fields
+        rules = [self._rules.headers[number] for number in key]
+        fields = merge_fields(
+            (rule, match_pattern(rule.pattern, host, names) or {}) for rule in rules
         )
+        if not any(rule.uses_captures for rule in rules):
+            if len(self._fields) >= _FIELDS_LIMIT:
+                self._fields.clear()
+            self._fields[key] = fields
+        return fields
+
+    def _select_redirect(
+        self, names: Names, query: bytes | None, host: bytes
+    ) -> tuple[Redirect | Rewrite | None, bool]:
+        """Return what the first redirect rule of a path says, and whether it goes before files."""
+        if not self._rules.redirects:
+            return None, False
+        for number in self._redirects.find(host, names):
+            rule = self._rules.redirects[number]
+            outcome = follow_rule(rule, host, names, query)
+            if outcome is not None:
+                return outcome, rule.is_forced
+        return None, False
 
     def select_cache_fields(self, names: Names, edition: Edition) -> tuple[FieldLine, ...]:
         """Return the field lines about caching of this version of the file at a path of names."""

@@ -19,6 +19,8 @@ Names: TypeAlias = tuple[bytes, ...]
 """A decoded path."""
 
 WELL_KNOWN: Final = b".well-known"
+RULE_FILES: Final = (b"_headers", b"_redirects")
+"""The names of files in the root that hold rules of the site; they are never served."""
 
 LINKS_LIMIT: Final = 40
 """As many links as the kernel itself would follow (path_resolution(7))."""
@@ -64,19 +66,26 @@ class Walk(NamedTuple):
 
 
 def is_hidden(names: tuple[bytes, ...]) -> bool:
-    """Return whether the path names a dotfile, or something in a dotted folder, other than RFC 8615's."""
+    """Return whether the path names a dotfile, or something in a dotted folder, other than RFC 8615's.
+
+    The rule files of the root are hidden as well.
+    """
     if names[0] == WELL_KNOWN:
         names = names[1:]
+    elif names[0] in RULE_FILES:
+        return True
     # No name holds a slash; and this takes no longer for a thousand names than it must.
     return b"/." in b"/" + b"/".join(names)
 
 
 def _is_hidden_name(name: bytes, *, is_at_root: bool) -> bool:
-    """Return whether a link that leads to or through this name leads to a dotfile, as in `is_hidden`.
+    """Return whether a link that leads to or through this name leads to a hidden file, as in `is_hidden`.
 
     Volumes of a cluster are made of names with two dots: ``page -> ..data/page``, ``..data ->
     ..2026_11_26``. Folders and links of such names are passed through, files are not.
     """
+    if is_at_root and name in RULE_FILES:
+        return True
     return (
         name.startswith(b".")
         and not name.startswith(b"..")
@@ -85,18 +94,26 @@ def _is_hidden_name(name: bytes, *, is_at_root: bool) -> bool:
 
 
 def walk(
-    root: int, root_path: bytes, names: tuple[bytes, ...], on_folder: Callable[[int], int]
+    root: int,
+    root_path: bytes,
+    names: tuple[bytes, ...],
+    on_folder: Callable[[int], int],
+    *,
+    is_rule_file: bool = False,
 ) -> Walk:
     """Walk from the root down the names.
 
     ``root`` is a descriptor of the root, ``root_path`` its real path: an absolute link that points
     below it is followed. ``on_folder`` is called with the descriptor of each folder before a name is
-    looked up in it, and returns the number that edges know it by.
+    looked up in it, and returns the number that edges know it by. ``is_rule_file`` is whether rule files
+    are not hidden from this walk.
     """
     folders = [root]
     edges: list[Edge] = []
     try:
-        kind, descriptor = _descend(folders, root_path, deque(names), edges, on_folder)
+        kind, descriptor = _descend(
+            folders, root_path, deque(names), edges, on_folder, is_rule_file=is_rule_file
+        )
     finally:
         for folder in folders[1:]:
             os.close(folder)
@@ -109,6 +126,8 @@ def _descend(
     names: deque[bytes],
     edges: list[Edge],
     on_folder: Callable[[int], int],
+    *,
+    is_rule_file: bool,
 ) -> tuple[Kind, int]:
     links = 0
     while names:
@@ -122,7 +141,7 @@ def _descend(
             continue
         folder = folders[-1]
         edges.append(Edge(on_folder(folder), name))
-        if _is_hidden_name(name, is_at_root=len(folders) == 1):
+        if _is_hidden_name(name, is_at_root=len(folders) == 1 and not is_rule_file):
             return Kind.MISSING, -1
         try:
             mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode

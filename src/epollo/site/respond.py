@@ -8,7 +8,15 @@ Each step is a pure function of `epollo.http` or a look-up; what is decided here
 from typing import Final, NamedTuple
 
 from epollo.http.content_coding import IDENTITY
-from epollo.http.message import AllOf, Basis, FieldLine, FileSegment, Request, Response
+from epollo.http.message import (
+    AllOf,
+    Basis,
+    FieldLine,
+    FileSegment,
+    Request,
+    Response,
+    select_host,
+)
 from epollo.http.preconditions import (
     CONDITIONAL_FIELDS,
     Outcome,
@@ -29,18 +37,22 @@ from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.negotiation import Negotiator
 from epollo.site.partial import respond_in_part
-from epollo.site.policy import Policy, Treatment
-from epollo.site.refusals import OPTIONS, Refusals
+from epollo.site.policy import Policy
+from epollo.site.refusals import OPTIONS
 from epollo.site.representation import Edition, Representation
 from epollo.site.resolve import Kind
 from epollo.site.resource import Resource
 from epollo.site.responses import (
     describe,
     redirect,
-    respond_not_found,
+    redirect_by_rule,
     respond_not_modified,
     respond_unsatisfiable,
+    respond_with_page,
 )
+from epollo.site.rulebook import FixedPolicy, PolicySource
+from epollo.site.rules.redirection import Redirect, Rewrite
+from epollo.site.treatment import Treatment
 
 _READING: Final = frozenset((b"GET", b"HEAD"))
 _CONDITIONS: Final = CONDITIONAL_FIELDS - {b"if-range"}
@@ -73,48 +85,78 @@ class Site:
         catalogue: Catalogue,
         clock: Clock,
         compressor: Compressor | None = None,
-        policy: Policy | None = None,
+        policies: PolicySource | None = None,
         *,
         is_behind_gateway: bool = False,
     ) -> None:
-        """With no policy, that of the default settings holds."""
+        """Without a source of policies, that of the default settings holds."""
         self._catalogue = catalogue
         self._clock = clock
-        self._policy = policy or Policy()
+        self._policies = policies or FixedPolicy(Policy(), clock)
         self._negotiator = Negotiator(catalogue, compressor)
-        self._refusals = Refusals(self._policy.error_fields)
         self._is_behind_gateway = is_behind_gateway
 
     def respond(self, request: Request) -> Response:
         """Return the response to a valid request."""
         target = request.target
+        policies = self._policies
+        if policies.checked_second != self._clock.second:
+            policies.follow()
+        policy = policies.policy
         if isinstance(target, HttpsTarget) and not self._is_behind_gateway:
-            return self._refusals.misdirected
+            return policy.select_refusals().misdirected
         if request.method not in _READING:
-            return OPTIONS if request.method == b"OPTIONS" else self._refusals.not_allowed
+            is_options = request.method == b"OPTIONS"
+            return OPTIONS if is_options else policy.select_refusals().not_allowed
         if target.form is TargetForm.AUTHORITY:
-            return self._refusals.bad_request
-        treatment = self._policy.find(target.path, target.query)
+            return policy.select_refusals().bad_request
+        host = select_host(request) if policy.is_host_relevant else b""
+        treatment = policy.find(target.path, target.query, host)
         if treatment is None:
-            return self._refusals.bad_request
+            return policy.select_refusals().bad_request
         absences: tuple[Resource, ...] = ()
         for names in treatment.candidates:
             resource = self._catalogue.find(names)
             if resource.kind is not Kind.MISSING:
                 response = self._respond_with(request, treatment, resource)
-                return _rest_on_absences(response, absences) if absences else response
+                return _rest_on_absences(response, absences)
+            absences = (*absences, resource)
+        if treatment.otherwise is not None:
+            return self._respond_otherwise(request, treatment, treatment.otherwise, absences)
+        return self._respond_not_found(treatment, *absences)
+
+    def _respond_otherwise(
+        self,
+        request: Request,
+        treatment: Treatment,
+        otherwise: Redirect | Rewrite,
+        absences: tuple[Resource, ...],
+    ) -> Response:
+        """Answer by the rule of a path at which nothing stands, or that goes before what stands there."""
+        policy = self._policies.policy
+        if isinstance(otherwise, Redirect):
+            fields = (*treatment.fields.refusal, *policy.error_fields)
+            response = redirect_by_rule(otherwise, request.target.query, fields)
+            return _rest_on_absences(response.on(policy.basis), absences)
+        for names in otherwise.candidates:
+            resource = self._catalogue.find(names)
+            if resource.edition is not None:
+                if otherwise.status == 200:
+                    response = self._respond_with(request, treatment, resource)
+                else:
+                    response = self._respond_with_page(treatment, resource, otherwise.status)
+                return _rest_on_absences(response, absences)
             absences = (*absences, resource)
         return self._respond_not_found(treatment, *absences)
 
     def _respond_with(self, request: Request, treatment: Treatment, resource: Resource) -> Response:
         """Answer with what stands at the path."""
         if resource.kind is Kind.FORBIDDEN:
-            return self._refusals.forbidden
+            return self._policies.policy.select_refusals(treatment.fields).forbidden
         if resource.kind is Kind.FOLDER and treatment.folder_names is not None:
             basis = resource if resource.is_current else None
-            return redirect(
-                treatment.folder_names, request.target.query, self._policy.error_fields, basis
-            )
+            fields = (*treatment.fields.refusal, *self._policies.policy.error_fields)
+            return redirect(treatment.folder_names, request.target.query, fields, basis)
         for _ in range(_REPLACED_ATTEMPTS):
             if resource.kind is Kind.UNAVAILABLE:
                 break
@@ -126,24 +168,29 @@ class Site:
                 return response
             # A large file was replaced since it was found: what stands there now is the answer.
             resource = self._catalogue.find(resource.names)
-        return self._refusals.unavailable
+        return self._policies.policy.select_refusals(treatment.fields).unavailable
 
     def _respond_not_found(self, treatment: Treatment, *absences: Resource) -> Response:
         """Answer 404 with the site's own page if it has one; what is not there is the basis."""
         page = self._catalogue.find(treatment.not_found_page)
-        basis = _join(*absences, page)
+        return _rest_on_absences(self._respond_with_page(treatment, page, 404), absences)
+
+    def _respond_with_page(self, treatment: Treatment, page: Resource, status: int) -> Response:
+        """Answer an error with the content of a page if it is there; else in plain words."""
+        basis = page if page.is_current else None
         edition = page.edition
+        policy = self._policies.policy
         if edition is None or edition.identity.content is None:
-            return self._refusals.not_found.on(basis)
-        content = edition.identity.content
-        return respond_not_found(treatment, content, edition, self._policy.error_fields, basis)
+            return policy.select_refusals(treatment.fields).select(status).on(basis)
+        fields = (*treatment.fields.refusal, *policy.error_fields)
+        return respond_with_page(status, edition, edition.identity.content, fields, basis)
 
     def _select(
         self, request: Request, treatment: Treatment, resource: Resource, edition: Edition
     ) -> _Selected:
         """Select the version that the client knows, and the coding of it."""
         if edition.cache_fields is None:
-            self._policy.select_cache_fields(resource.names, edition)
+            self._policies.policy.select_cache_fields(resource.names, edition)
         fields = request.fields
         edition = edition.as_known_to(fields)
         coding, is_settled = IDENTITY, True
@@ -166,7 +213,10 @@ class Site:
         if b"range" in request.fields and request.method == b"GET":
             ranges = self._select_ranges(request, selected)
             if ranges is UNSATISFIABLE:
-                return respond_unsatisfiable(selected.representation, self._policy.error_fields)
+                return respond_unsatisfiable(
+                    selected.representation,
+                    (*selected.treatment.fields.refusal, *self._policies.policy.error_fields),
+                )
             if ranges is not None:
                 return self._respond_in_part(request, selected, ranges)
         return self._respond_with_whole(request, selected)
@@ -182,7 +232,8 @@ class Site:
             self._clock.second,
         )
         if outcome is Outcome.FAILED:
-            return self._refusals.precondition_failed
+            policy = self._policies.policy
+            return policy.select_refusals(selected.treatment.fields).precondition_failed
         if outcome is not Outcome.NOT_MODIFIED:
             return None
         answers = representation.find_answers(selected.treatment.fields)
@@ -262,6 +313,8 @@ class Site:
 
 def _rest_on_absences(response: Response, absences: tuple[Resource, ...]) -> Response:
     """Let an answer rest on what is not there at the candidates before, too."""
+    if not absences:
+        return response
     basis, known = response.basis, _join(*absences)
     return response.on(None if basis is None or known is None else AllOf(known, basis))
 

@@ -13,9 +13,11 @@ from epollo.http.message import Basis, FieldLine, Response, Segment
 from epollo.http.ranges import format_content_range
 from epollo.http.status import respond_plainly
 from epollo.http.target import encode_path
-from epollo.site.policy import Treatment
 from epollo.site.representation import Edition, Representation
 from epollo.site.resolve import Names
+from epollo.site.rules.fields import NO_SNIFF
+from epollo.site.rules.redirection import Redirect
+from epollo.site.treatment import Treatment
 
 # What may stand in a query (RFC 3986 section 3.4); all else is encoded before it goes into a Location.
 _NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
@@ -36,7 +38,7 @@ def describe(
     content_coding = edition.own_coding if coding == IDENTITY else coding
     representation = edition.representations[coding]
     return (
-        (b"Content-Type", edition.media_type.value),
+        (b"Content-Type", treatment.fields.content_type or edition.media_type.value),
         (b"Content-Length", b"%d" % representation.length),
         *_validate(treatment, edition, representation),
         *(((b"Last-Modified", date),) if date is not None else ()),
@@ -50,7 +52,9 @@ def respond_not_modified(
     treatment: Treatment, edition: Edition, representation: Representation
 ) -> Response:
     """Return the answer 304 (RFC 9110 section 15.4.5)."""
-    return Response(304, _validate(treatment, edition, representation))
+    return Response(
+        304, (*_validate(treatment, edition, representation), *treatment.fields.not_modified)
+    )
 
 
 def respond_unsatisfiable(
@@ -61,21 +65,21 @@ def respond_unsatisfiable(
     return respond_plainly(416, ((b"Content-Range", content_range), *error_fields))
 
 
-def respond_not_found(
-    treatment: Treatment,
-    content: Segment,
+def respond_with_page(
+    status: int,
     page: Edition,
-    error_fields: tuple[FieldLine, ...],
+    content: Segment,
+    fields: tuple[FieldLine, ...],
     basis: Basis | None,
 ) -> Response:
-    """Return the answer 404 with the content of a page of the site."""
+    """Return the answer to an error with the content of a page of the site."""
     return Response(
-        404,
+        status,
         (
             (b"Content-Type", page.media_type.value),
             (b"Content-Length", b"%d" % page.identity.length),
-            *treatment.fields.content,
-            *error_fields,
+            NO_SNIFF,
+            *fields,
         ),
         (content,),
         basis=basis,
@@ -89,10 +93,31 @@ def redirect(
     basis: Basis | None,
 ) -> Response:
     """Send the client to a path of this very host: no names make a path that leads to another."""
-    location = encode_path(names)
-    if query is not None:
-        location += b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
+    location = encode_path(names) + _format_query(query)
     return respond_plainly(301, ((b"Location", location), *error_fields), basis=basis)
+
+
+def redirect_by_rule(
+    rule: Redirect, query: bytes | None, fields: tuple[FieldLine, ...]
+) -> Response:
+    """Send the client where a rule says, with what is handed on of the query."""
+    location = rule.location
+    if rule.dropped is not None and query is not None:
+        if rule.dropped:
+            kept = [
+                part for part in query.split(b"&") if part.partition(b"=")[0] not in rule.dropped
+            ]
+            query = b"&".join(kept) or None
+        before, mark, fragment = location.partition(b"#")
+        location = before + _format_query(query) + mark + fragment
+    return respond_plainly(rule.status, ((b"Location", location), *fields))
+
+
+def _format_query(query: bytes | None) -> bytes:
+    """Return a query as Location shows it, with its question mark."""
+    if query is None:
+        return b""
+    return b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
 
 
 def _validate(
@@ -100,6 +125,8 @@ def _validate(
 ) -> tuple[FieldLine, ...]:
     """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
     entity_tag = (b"ETag", representation.entity_tag.format())
+    fields = treatment.fields
+    cache = edition.cache_fields or () if fields.cache is None else fields.cache
     if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
-        return (entity_tag, *treatment.fields.negotiated, *(edition.cache_fields or ()))
-    return (entity_tag, *(edition.cache_fields or ()))
+        return (entity_tag, *fields.negotiated, *cache)
+    return (entity_tag, *fields.fixed, *cache)

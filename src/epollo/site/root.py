@@ -63,9 +63,15 @@ class Root:
         self._watch = watch
         self._watch_names()
 
-    def walk(self, names: Names) -> Walk:
+    def walk(self, names: Names, *, is_rule_file: bool = False) -> Walk:
         """Walk from the root down a path of names (`resolve.walk`); each folder on the way is watched."""
-        return walk(self.descriptor, self._real_path, names, self._number_folder)
+        return walk(
+            self.descriptor,
+            self._real_path,
+            names,
+            self._number_folder,
+            is_rule_file=is_rule_file,
+        )
 
     def stat(self, names: Names) -> os.stat_result:
         """Return what stands at a path of names by the file system alone: links are followed anywhere.

@@ -141,6 +141,7 @@ class Watch(Handler):
         "_report",
         "_was_exhausted",
         "descriptor",
+        "on_read",
     )
 
     def __init__(self, on_end: OnEnd, report: Callable[[str], None]) -> None:
@@ -149,6 +150,8 @@ class Watch(Handler):
         self.descriptor: int = self._inotify.fileno()
         self._on_end = on_end
         self._report = report
+        self.on_read: Callable[[], None] | None = None
+        """Called when the changes that were there have been read."""
         self._folders: dict[int, _Folder] = {}
         self._by_key: dict[tuple[int, int], int] = {}
         self._was_exhausted = False
@@ -217,7 +220,13 @@ class Watch(Handler):
             return
         if len(octets) > _TURN_OCTETS // 2 and self._pass_over():
             self._note_loss()
-            return
+        else:
+            self._note(octets)
+        if self.on_read is not None:
+            self.on_read()
+
+    def _note(self, octets: bytes) -> None:
+        """End what depended on the changes that were read."""
         for number, mask, name in list_events(octets):
             if mask & flags.Q_OVERFLOW:
                 self._note_loss()

@@ -18,6 +18,7 @@ from epollo.settings import Settings
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.catalogue import Catalogue
 from epollo.site.policy import Policy
+from epollo.site.rulebook import Rulebook
 from epollo.site_settings import SiteSettings, select_sites
 
 
@@ -42,9 +43,18 @@ def open_catalogue(
     )
 
 
-def make_policy(site: SiteSettings, report: Callable[[str], None]) -> Policy:
-    """Return the rules of a site."""
-    return Policy(CachePolicy(site.cache_control, report))
+def open_rulebook(
+    site: SiteSettings, catalogue: Catalogue, loop: EventLoop, report: Callable[[str], None]
+) -> Rulebook:
+    """Return the rules of a site: those of its settings, and those that it has in files."""
+    cache_policy = CachePolicy(site.cache_control, report)
+    return Rulebook(
+        catalogue,
+        loop.clock,
+        lambda rules: Policy(cache_policy, rules),
+        report,
+        os.fspath(site.root),
+    )
 
 
 def make_service(

@@ -26,6 +26,7 @@ from epollo.settings import Settings, load_settings
 from epollo.site.compressor import Compressor
 from epollo.site.mounts import Mounts, open_mounts
 from epollo.site.respond import Site
+from epollo.site.rulebook import Rulebook
 from epollo.site.tagging import Tagging
 from epollo.site_settings import select_sites
 from epollo.terminal import open_streams, report
@@ -33,9 +34,9 @@ from epollo.transports.listening import BACKLOG, adopt, is_listening
 from epollo.worker.compose import (
     Entrance,
     confine_to,
-    make_policy,
     make_service,
     open_catalogue,
+    open_rulebook,
 )
 from epollo.worker.orders import (
     LEAVING,
@@ -93,11 +94,11 @@ class Worker:
         self._wakeup = Wakeup(self._loop)
         self._catalogue.tagging = Tagging(self._wakeup.call)
         self._compressor = Compressor(self._wakeup.call) if site_settings.compress else None
-        policy = make_policy(site_settings, report)
+        rulebook = open_rulebook(site_settings, self._catalogue, self._loop, report)
         is_behind_gateway = settings.has_proxy_protocol
         clock = self._loop.clock
         site = Site(
-            self._catalogue, clock, self._compressor, policy, is_behind_gateway=is_behind_gateway
+            self._catalogue, clock, self._compressor, rulebook, is_behind_gateway=is_behind_gateway
         )
         self._service = make_service(
             settings,
@@ -105,10 +106,11 @@ class Worker:
             site.respond,
             report,
             log,
-            relevant_fields=policy.relevant_fields,
+            relevant_fields=rulebook.policy.relevant_fields,
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
+        self._follow_rules(rulebook)
         if log is not None:
             log.begin(self._loop)
         self._handle_signals(supervisor)
@@ -178,6 +180,13 @@ class Worker:
             mounts.on_change = self._catalogue.look_anew
             if self._loop.traits.is_ordered:
                 self._loop.add_first(mounts.descriptor, mounts)
+
+    def _follow_rules(self, rulebook: Rulebook) -> None:
+        """Have requests reduced and answered by the rules that are in force."""
+        service = self._service
+        rulebook.on_change.append(lambda policy: service.rely_on(policy.relevant_fields))
+        # Before a request is reduced: what it is reduced to depends on the rules.
+        self._loop.on_second.append(rulebook.follow)
 
     def _handle_signals(self, supervisor: Orders | None) -> None:
         """From here on a signal is not lost: it waits for the loop."""

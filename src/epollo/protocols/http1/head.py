@@ -125,14 +125,28 @@ class HeadReader:
 
     def __init__(self, limits: Limits, relevant_fields: frozenset[bytes]) -> None:
         self.limits = limits
-        self._relevant = FRAMING_FIELDS | relevant_fields
-        # Whether an answer may depend on cookies: then the octets around one do not decide on it.
-        self._has_cookies = b"cookie" in self._relevant
+        self._relevant: frozenset[bytes] = frozenset()
         # At most 1,024 lines and 256 KiB twice over: a mebibyte for each with what dictionaries take.
         self._request_lines: Generations[bytes, RequestLine] = _recollect_lines()
         self._lines: Generations[bytes, FieldLine] = _recollect_lines()
         self._ignored_lines: Generations[bytes, bool] = _recollect_lines()
         self._seen: set[int] = set()
+        self.rely_on(relevant_fields)
+
+    def rely_on(self, relevant_fields: frozenset[bytes]) -> bool:
+        """Let answers depend on these fields from now on; return whether they are others.
+
+        No head that was reduced before may be read afterwards.
+        """
+        relevant = FRAMING_FIELDS | relevant_fields
+        is_other = relevant != self._relevant
+        if is_other:
+            self._relevant = relevant
+            # Whether an answer may depend on cookies: then the octets around one do not decide on it.
+            self._has_cookies = b"cookie" in relevant
+            self._ignored_lines.clear()
+            self._lines.clear()
+        return is_other
 
     def reduce(self, octets: bytes) -> bytes | Refusal:
         """Judge the lines of a complete head; return it without those that have no say.

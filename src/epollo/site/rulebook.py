@@ -1,0 +1,213 @@
+"""The rulebook: the policy that is in force, made anew when a rule file changes.
+
+Facts: ``_headers`` and ``_redirects`` are files of the site, and are edited while it is served.
+Decision: what stands at their paths is a resource like any other, watched and compared once a second.
+When it ends, so do all answers that were made under its rules, and before the next request is answered
+the files are read again.
+Consequence: an edit is in the next answer, and each answer is of one version of the rules.
+Price: an edit ends all answers that are recalled.
+
+A file with a mistake in it does not take the place of one without: its last good rules stay in force.
+Where there are none, at the start, the lines that can be read are.
+"""
+
+import weakref
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from epollo.http.message import Basis, Releasable
+from epollo.loop import Clock
+from epollo.site.catalogue import RULE_FILE_OCTETS_LIMIT, Catalogue
+from epollo.site.policy import Policy
+from epollo.site.resolve import RULE_FILES, Kind
+from epollo.site.resource import Resource
+from epollo.site.rules.headers_file import parse_headers
+from epollo.site.rules.redirects_file import parse_redirects
+from epollo.site.rules.rule import HeaderRule, Mistake, Parsed, RedirectRule, Rules
+
+_REPORTED_LIMIT: Final = 20
+"""The most mistakes of one file that the operator is told at once."""
+
+
+class InForce(Basis):
+    """That a policy is in force: a basis of answers that are made of rules alone.
+
+    ``confirm`` looks at the rule files, and ends this where they have changed.
+    """
+
+    __slots__ = ("_answers", "_confirm", "is_current")
+
+    def __init__(self, confirm: Callable[[], None]) -> None:
+        self.checked_second = -1
+        self.is_current = True
+        self._confirm = confirm
+        self._answers: weakref.WeakSet[Releasable] = weakref.WeakSet()
+
+    def stands(self, second: int) -> bool:
+        """Return whether the policy is in force, compared with the file system once a second."""
+        if self.is_current and self.checked_second != second:
+            self._confirm()
+        if self.is_current:
+            self.checked_second = second
+        return self.is_current
+
+    def hold(self, answer: Releasable) -> None:
+        """Have an answer that is kept release its content when this ends."""
+        self._answers.add(answer)
+
+    def end(self) -> None:
+        """Be in force no longer."""
+        self.is_current = False
+        self.checked_second = -1
+        for answer in list(self._answers):
+            answer.release()
+        self._answers.clear()
+
+
+class PolicySource(Protocol):
+    """Where a site asks for its policy."""
+
+    policy: Policy
+    """The policy that is in force, if ``checked_second`` is this second."""
+    checked_second: int
+
+    def follow(self) -> None:
+        """Bring the policy up to date."""
+
+
+class FixedPolicy:
+    """A policy that is never replaced."""
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        self.policy = policy
+        self.checked_second = -1
+        self._clock = clock
+
+    def follow(self) -> None:
+        """Bring the policy up to date: it is."""
+        self.checked_second = self._clock.second
+
+
+class Rulebook:
+    """The policy of a site; ``make_policy`` makes one of the rules that the site has.
+
+    ``shown`` is the name of the root in messages.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        clock: Clock,
+        make_policy: Callable[[Rules], Policy],
+        report: Callable[[str], None],
+        shown: str,
+    ) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._make_policy = make_policy
+        self._report = report
+        self._shown = shown
+        self._rules = Rules()
+        self._files: dict[bytes, Resource | None] = dict.fromkeys(RULE_FILES)
+        self._contents: dict[bytes, object] = dict.fromkeys(RULE_FILES)
+        self.checked_second = -1
+        """The second in which the policy was found to be that of the files; -1 where it may not be."""
+        self.on_change: list[Callable[[Policy], None]] = []
+        """Called with the policy that comes into force."""
+        self._in_force = InForce(self.follow)
+        self.policy = self._put_in_force()
+        catalogue.on_rules_doubted = self._doubt
+        if catalogue.watch is not None:
+            catalogue.watch.on_read = self._on_changes
+        self.follow()
+
+    def follow(self) -> None:
+        """Bring the policy up to date with the rule files."""
+        self.checked_second = self._clock.second
+        is_changed = False
+        for name in RULE_FILES:
+            resource = self._catalogue.find_rule_file((name,))
+            if resource is not self._files[name] and resource.kind is not Kind.UNAVAILABLE:
+                is_changed |= self._read(name, resource)
+                self._files[name] = resource
+        if is_changed:
+            self._end()
+            self.policy = self._put_in_force()
+            for call in self.on_change:
+                call(self.policy)
+
+    def _doubt(self) -> None:
+        """Give no answer again until it is known whether the rules are the same."""
+        self.checked_second = -1
+        self._end()
+        self._in_force = InForce(self.follow)
+        self.policy.basis = self._in_force
+
+    def _end(self) -> None:
+        self._in_force.end()
+        self._catalogue.end_answers()
+
+    def _on_changes(self) -> None:
+        if self.checked_second < 0:
+            self.follow()
+
+    def _put_in_force(self) -> Policy:
+        policy = self._make_policy(self._rules)
+        self._in_force = InForce(self.follow)
+        policy.basis = self._in_force
+        return policy
+
+    def _read(self, name: bytes, resource: Resource) -> bool:
+        """Take in what stands at the path of a rule file; return whether the rules are others now."""
+        content, reason = _read_content(resource)
+        if self._contents[name] == (content, reason):
+            return False
+        self._contents[name] = (content, reason)
+        place = f"{self._shown}/{name.decode()}"
+        if reason:
+            self._report(f"{place}: {reason}; the rules stay as they were")
+            return False
+        rules = self._rules
+        if name == RULE_FILES[0]:
+            headers = parse_headers(content)
+            if self._is_accepted(place, headers, has_rules=bool(rules.headers)):
+                self._rules = rules._replace(headers=headers.rules)
+        else:
+            redirects = parse_redirects(content)
+            if self._is_accepted(place, redirects, has_rules=bool(rules.redirects)):
+                self._rules = rules._replace(redirects=redirects.rules)
+        return self._rules != rules
+
+    def _is_accepted(
+        self, place: str, parsed: Parsed[HeaderRule] | Parsed[RedirectRule], *, has_rules: bool
+    ) -> bool:
+        """Tell the operator of the mistakes in a file; return whether its rules come into force."""
+        is_kept = has_rules and any(not one.is_left_out for one in parsed.mistakes)
+        for line in describe_mistakes(place, parsed.mistakes, is_kept=is_kept):
+            self._report(line)
+        return not is_kept
+
+
+def describe_mistakes(place: str, mistakes: tuple[Mistake, ...], *, is_kept: bool) -> list[str]:
+    """Return a line for each mistake of a file; ``is_kept`` is whether its former rules stay in force."""
+    lines = [
+        f"{place}:{one.line}: {one.reason}" + ("" if is_kept else "; this line is left out")
+        for one in mistakes[:_REPORTED_LIMIT]
+    ]
+    if len(mistakes) > _REPORTED_LIMIT:
+        lines.append(f"{place}: {len(mistakes) - _REPORTED_LIMIT} more such lines")
+    if is_kept:
+        lines.append(f"{place}: its former rules stay in force until it has no such line")
+    return lines
+
+
+def _read_content(resource: Resource) -> tuple[bytes, str]:
+    """Return what a rule file says, and why it cannot be read; nothing where it is not there."""
+    edition = resource.edition
+    if edition is not None:
+        if edition.identity.content is not None:
+            return edition.identity.read(), ""
+        return b"", f"it is longer than {RULE_FILE_OCTETS_LIMIT // 1024 // 1024} MiB"
+    if resource.kind is Kind.FORBIDDEN:
+        return b"", "it cannot be read"
+    return b"", ""

@@ -1,0 +1,120 @@
+"""The fields that the rules give to the answers of a path, merged in the order of the rules."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from epollo.http.message import FieldLine
+from epollo.site.rules.pattern import Captures, substitute
+from epollo.site.rules.rule import HeaderRule
+
+NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
+_ACCEPT_ENCODING: Final = b"Accept-Encoding"
+_VARY: Final = (b"Vary", _ACCEPT_ENCODING)
+
+_SINGLETONS: Final = frozenset(
+    (
+        b"access-control-allow-credentials",
+        b"access-control-allow-origin",
+        b"access-control-max-age",
+        b"content-disposition",
+        b"content-location",
+        b"content-type",
+        b"cross-origin-embedder-policy",
+        b"cross-origin-opener-policy",
+        b"cross-origin-resource-policy",
+        b"expires",
+        b"referrer-policy",
+        b"refresh",
+        b"retry-after",
+        b"service-worker-allowed",
+        b"sourcemap",
+        b"strict-transport-security",
+        b"x-content-type-options",
+        b"x-frame-options",
+        b"x-xss-protection",
+    )
+)
+"""Fields that are no lists: two values joined mean nothing, so the later one counts."""
+
+_OF_FILE: Final = frozenset(
+    (
+        b"cache-control",
+        b"cdn-cache-control",
+        b"content-disposition",
+        b"content-language",
+        b"content-location",
+        b"content-type",
+        b"expires",
+        b"pragma",
+        b"refresh",
+        b"sourcemap",
+        b"surrogate-control",
+    )
+)
+"""Fields that are about the file at a path, and that no error or redirect inherits."""
+
+
+class PathFields(NamedTuple):
+    """The field lines that the rules add to the answers of a path.
+
+    ``content`` are those of each answer with content of a file, ``negotiated`` of each answer that
+    another request may get in another coding, ``fixed`` of each of the others; ``not_modified`` are
+    those of each answer 304 besides, ``refusal`` of errors and redirects besides those of the policy.
+    ``content_type`` and ``cache`` take the place of what is known of the file; None where the rules are
+    silent.
+    """
+
+    content: tuple[FieldLine, ...]
+    negotiated: tuple[FieldLine, ...]
+    fixed: tuple[FieldLine, ...] = ()
+    not_modified: tuple[FieldLine, ...] = ()
+    refusal: tuple[FieldLine, ...] = ()
+    content_type: bytes | None = None
+    cache: tuple[FieldLine, ...] | None = None
+
+
+PLAIN_FIELDS: Final = PathFields((NO_SNIFF,), (_VARY,))
+"""The fields of a path that no rule is about."""
+
+
+def merge_fields(rules: Iterable[tuple[HeaderRule, Captures]]) -> PathFields:
+    """Return the fields that rules give to a path which they match, in their order.
+
+    A rule first removes what rules before it set, and then sets its own. A field that is set twice is
+    joined to a list (RFC 9110 section 5.3), but for those that are no lists, of which the later counts.
+    """
+    lines: dict[bytes, list[FieldLine]] = {}
+    removed: set[bytes] = set()
+    for rule, captures in rules:
+        for name in rule.removed:
+            lines.pop(name, None)
+            removed.add(name)
+        for name, value in rule.fields:
+            _add(lines, name, substitute(value, captures))
+            removed.discard(name.lower())
+    content_type = lines.pop(b"content-type", None)
+    cache = lines.pop(b"cache-control", () if b"cache-control" in removed else None)
+    vary = tuple(lines.pop(b"vary", ()))
+    sniff = () if b"x-content-type-options" in lines.keys() | removed else (NO_SNIFF,)
+    others = tuple(line for same in lines.values() for line in same)
+    kept = tuple(line for line in others if line[0].lower() not in _OF_FILE)
+    return PathFields(
+        content=(*sniff, *others),
+        negotiated=tuple((name, b"%b, %b" % (_ACCEPT_ENCODING, value)) for name, value in vary)
+        or (_VARY,),
+        fixed=vary,
+        not_modified=others,
+        refusal=(*kept, *vary),
+        content_type=content_type[0][1] if content_type else None,
+        cache=None if cache is None else tuple(cache),
+    )
+
+
+def _add(lines: dict[bytes, list[FieldLine]], name: bytes, value: bytes) -> None:
+    known = lines.setdefault(name.lower(), [])
+    if not known or name.lower() == b"set-cookie":
+        known.append((name, value))
+    elif name.lower() in _SINGLETONS:
+        known[:] = [(name, value)]
+    else:
+        known[:] = [(known[0][0], b"%b, %b" % (known[0][1], value))]

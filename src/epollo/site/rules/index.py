@@ -1,0 +1,122 @@
+"""Patterns compiled: all that match a host and a path, at the price of the path and not of their number.
+
+Facts: a site may have ten thousand rules, and a path matches a handful of them.
+Decision: patterns stand in a tree by their segments. A node knows its literal children by name, the
+segments with a placeholder by what stands around it, and splats by what stands before and after them;
+the lengths of these are few, so that each length costs one look-up.
+Price: a tree for each host that patterns name.
+"""
+
+from collections.abc import Sequence
+
+from epollo.site.resolve import Names
+from epollo.site.rules.pattern import Pattern, Piece, match_pieces
+
+
+class _Node:
+    """What may follow the same segments."""
+
+    __slots__ = ("ends", "literals", "pieces", "splats")
+
+    def __init__(self) -> None:
+        self.literals: dict[bytes, _Node] = {}
+        # By the lengths of head and tail, then by these themselves.
+        self.pieces: dict[tuple[int, int], dict[tuple[bytes, bytes], _Node]] = {}
+        self.splats: dict[tuple[int, int], dict[tuple[bytes, bytes], list[int]]] = {}
+        self.ends: list[int] = []
+
+    def add(self, segment: bytes | Piece) -> "_Node":
+        """Return the node behind a segment."""
+        if isinstance(segment, bytes):
+            return self.literals.setdefault(segment, _Node())
+        head, _, tail = segment
+        known = self.pieces.setdefault((len(head), len(tail)), {})
+        return known.setdefault((head, tail), _Node())
+
+    def find_next(self, name: bytes, found: "list[_Node]") -> None:
+        """Append the nodes behind a segment of this name."""
+        literal = self.literals.get(name)
+        if literal is not None:
+            found.append(literal)
+        octets = len(name)
+        for (head, tail), known in self.pieces.items():
+            if octets > head + tail:
+                node = known.get((name[:head], name[octets - tail :]))
+                if node is not None:
+                    found.append(node)
+
+    def find_splats(self, rest: bytes, found: list[int]) -> None:
+        """Append the patterns whose splat matches the rest of a path."""
+        octets = len(rest)
+        for (head, tail), known in self.splats.items():
+            if octets >= head + tail:
+                found += known.get((rest[:head], rest[octets - tail :]), ())
+
+
+class RuleIndex:
+    """Patterns by their numbers, which are their places in the order of the rules."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._anywhere = _Node()
+        self._hosts: dict[Names, _Node] = {}
+        self._host_patterns: dict[tuple[bytes | Piece, ...], _Node] = {}
+        for number, pattern in enumerate(patterns):
+            self._add(number, pattern)
+
+    @property
+    def has_hosts(self) -> bool:
+        """Whether a pattern names a host."""
+        return bool(self._hosts or self._host_patterns)
+
+    def find(self, host: bytes, names: Names) -> list[int]:
+        """Return the numbers of the patterns that match a host, in lower case, and a path; ascending."""
+        path = names[:-1] if names[-1] == b"" else names
+        found: list[int] = []
+        _collect(self._anywhere, path, found)
+        if self.has_hosts:
+            labels = tuple(host.split(b"."))
+            node = self._hosts.get(labels)
+            if node is not None:
+                _collect(node, path, found)
+            for pieces, node in self._host_patterns.items():
+                if match_pieces(pieces, labels, {}):
+                    _collect(node, path, found)
+        found.sort()
+        return found
+
+    def _add(self, number: int, pattern: Pattern) -> None:
+        node = self._find_root(pattern.host)
+        for segment in pattern.segments:
+            node = node.add(segment)
+        if pattern.splat is None:
+            node.ends.append(number)
+        else:
+            head, tail = pattern.splat
+            known = node.splats.setdefault((len(head), len(tail)), {})
+            known.setdefault((head, tail), []).append(number)
+
+    def _find_root(self, host: tuple[bytes | Piece, ...] | None) -> _Node:
+        if host is None:
+            return self._anywhere
+        if all(isinstance(label, bytes) for label in host):
+            return self._hosts.setdefault(host, _Node())  # type: ignore[arg-type]
+        return self._host_patterns.setdefault(host, _Node())
+
+
+def _collect(root: _Node, path: Names, found: list[int]) -> None:
+    nodes = [root]
+    for depth, name in enumerate(path):
+        rest = None
+        behind: list[_Node] = []
+        for node in nodes:
+            if node.splats:
+                if rest is None:
+                    rest = b"/".join(path[depth:])
+                node.find_splats(rest, found)
+            node.find_next(name, behind)
+        if not behind:
+            return
+        nodes = behind
+    for node in nodes:
+        found += node.ends
+        node.find_splats(b"", found)

@@ -1,0 +1,164 @@
+"""``_redirects``: lines that say where a path leads, ``from [query] to [status][!]``.
+
+The format is that of Netlify and of Cloudflare Pages; where they differ, `docs/rules.md` says which of
+the two this follows.
+"""
+
+import re
+from typing import Final
+
+from epollo.http.target import decode_path
+from epollo.site.rules.pattern import (
+    Pattern,
+    PatternError,
+    find_uncaptured,
+    match_pattern,
+    parse_pattern,
+)
+from epollo.site.rules.rule import (
+    REDIRECTS,
+    REWRITES,
+    Mistake,
+    Parameter,
+    Parsed,
+    RedirectRule,
+    split_lines,
+)
+
+_URL: Final = re.compile(rb"https?://[^/?#]", re.IGNORECASE)
+_STATUS: Final = re.compile(rb"([0-9]{3})(!?)")
+# What may stand in a URL (RFC 3986); all else is to be percent-encoded, which we do.
+_NOT_IN_URL: Final = re.compile(rb"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
+_CONDITIONS: Final = {
+    b"country": "epollo does not know in which country a client is",
+    b"language": "rules by language are not supported",
+    b"role": "epollo knows no roles",
+    b"cookie": "rules by cookie are not supported",
+    b"sign": "epollo asks no other server, so there is nothing to sign",
+    b"signed": "epollo asks no other server, so there is nothing to sign",
+}
+
+
+class _MistakeError(ValueError):
+    def __init__(self, reason: str, *, is_left_out: bool = False) -> None:
+        super().__init__(reason)
+        self.is_left_out = is_left_out
+
+
+def parse_redirects(octets: bytes) -> Parsed[RedirectRule]:
+    """Return the rules of ``_redirects``, and what is wrong there."""
+    rules: list[RedirectRule] = []
+    mistakes: list[Mistake] = []
+    for number, line in split_lines(octets):
+        try:
+            rules.append(_parse_line(line, number))
+        except _MistakeError as mistake:
+            mistakes.append(Mistake(number, str(mistake), mistake.is_left_out))
+        except PatternError as error:
+            mistakes.append(Mistake(number, str(error)))
+    return Parsed(tuple(rules), tuple(mistakes))
+
+
+def _parse_line(line: bytes, number: int) -> RedirectRule:
+    words = line.split()
+    for index, word in enumerate(words):
+        if word.startswith(b"#"):
+            words = words[:index]
+            break
+    source, *others = words
+    pattern = parse_pattern(source)
+    place = next((at for at, word in enumerate(others) if _is_target(word)), None)
+    if place is None:
+        raise _MistakeError("no target follows the path: one begins with /, http:// or https://")
+    target = _NOT_IN_URL.sub(lambda found: b"%%%02X" % found[0][0], others[place])
+    query = tuple(map(_parse_parameter, others[:place]))
+    status, is_forced = 301, False
+    rest = others[place + 1 :]
+    if rest and b"=" not in rest[0]:
+        status, is_forced = _parse_status(rest.pop(0))
+    _refuse_conditions(rest)
+    rule = RedirectRule(pattern, query, target, status, is_forced, number)
+    _judge(rule)
+    return rule
+
+
+def _is_target(word: bytes) -> bool:
+    return word.startswith(b"/") or _URL.match(word) is not None
+
+
+def _parse_parameter(word: bytes) -> Parameter:
+    name, equals, value = word.partition(b"=")
+    if not name or not equals:
+        raise _MistakeError(f"{_show(word)} is no parameter of a query: one is name=value")
+    if value.startswith(b":"):
+        return Parameter(name, value[1:], is_captured=True)
+    return Parameter(name, value, is_captured=False)
+
+
+def _parse_status(word: bytes) -> tuple[int, bool]:
+    found = _STATUS.fullmatch(word)
+    if found is None:
+        raise _MistakeError(f"{_show(word)} is no status: one has three digits, and perhaps a !")
+    status = int(found[1])
+    if status not in REDIRECTS | REWRITES:
+        known = ", ".join(map(str, sorted(REDIRECTS | REWRITES)))
+        raise _MistakeError(f"the status {status} cannot be had: {known} can", is_left_out=True)
+    return status, bool(found[2])
+
+
+def _refuse_conditions(words: list[bytes]) -> None:
+    for word in words:
+        name, equals, _ = word.partition(b"=")
+        reason = _CONDITIONS.get(name.lower())
+        if not equals or reason is None:
+            raise _MistakeError(f"what {_show(word)} means here is not known")
+        raise _MistakeError(f"{_show(word)}: {reason}", is_left_out=True)
+
+
+def _judge(rule: RedirectRule) -> None:
+    """Raise what is wrong with a rule as a whole."""
+    target, pattern = rule.target, rule.pattern
+    if target.startswith((b"//", b"/\\", b"/%5C")):
+        raise _MistakeError(
+            "a target with two slashes in front leads to another host: write https://"
+        )
+    names = [one.value for one in rule.query if one.is_captured]
+    captured = pattern.captured | frozenset(names)
+    if len(captured) != len(pattern.captured) + len(names):
+        raise _MistakeError("a placeholder has the name of another")
+    lost = find_uncaptured(target, captured)
+    if lost:
+        raise _MistakeError(f"nothing captures :{_show(lost)}")
+    is_elsewhere = _URL.match(target) is not None
+    if rule.status in REWRITES and is_elsewhere:
+        raise _MistakeError(
+            f"epollo asks no other server: {rule.status} needs a path of this site",
+            is_left_out=True,
+        )
+    path = re.split(rb"[?#]", target, maxsplit=1)[0]
+    if is_elsewhere or captured:
+        return
+    found = decode_path(path)
+    if found is None:
+        raise _MistakeError("the target is no valid path")
+    if (
+        rule.status in REDIRECTS
+        and not query_of(target)
+        and not rule.query
+        and _is_same(pattern, found)
+    ):
+        raise _MistakeError("the path leads to itself (a slash at its end makes no difference)")
+
+
+def _is_same(pattern: Pattern, names: tuple[bytes, ...]) -> bool:
+    return pattern.host is None and match_pattern(pattern, b"", names) is not None
+
+
+def query_of(target: bytes) -> bytes:
+    """Return the query of a target with its question mark; nothing where it has none."""
+    path, mark, rest = target.partition(b"#")[0].partition(b"?")
+    return mark + rest if path else b""
+
+
+def _show(word: bytes) -> str:
+    return word.decode("utf-8", "replace")

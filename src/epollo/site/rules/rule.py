@@ -1,0 +1,95 @@
+"""Rules as data: what a line of ``_headers`` or ``_redirects`` says, and where it stands."""
+
+from collections.abc import Iterator
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from epollo.http.message import FieldLine
+from epollo.site.rules.pattern import Pattern
+
+REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+"""The statuses by which a client is sent elsewhere (RFC 9110 section 15.4)."""
+REWRITES: Final = frozenset((200, 404, 410))
+"""The statuses with which another file of the site is sent."""
+
+
+class Mistake(NamedTuple):
+    """What is wrong in a rule file; ``line`` counts from 1.
+
+    ``is_left_out`` is whether the line can be read, but is not what a static server can do: it alone is
+    left out.
+    """
+
+    line: int
+    reason: str
+    is_left_out: bool = False
+
+
+class HeaderRule(NamedTuple):
+    """Fields of the answers to some paths.
+
+    ``removed`` are names, in lower case, of fields that rules before have set and that are left out.
+    """
+
+    pattern: Pattern
+    fields: tuple[FieldLine, ...]
+    removed: tuple[bytes, ...]
+    line: int
+
+    @property
+    def uses_captures(self) -> bool:
+        """Whether a value may have something in it that the pattern captured."""
+        names = self.pattern.captured
+        return any(b":" + name in value for _, value in self.fields for name in names)
+
+
+class RedirectRule(NamedTuple):
+    """Where some paths lead: to a URL, or with a status of `REWRITES` to another file of the site.
+
+    ``query`` are the parameters that a request has to have: with a value each, or with the name by which
+    the value is captured (``is_captured``). ``target`` is a path or a URL with captures to be put in.
+    ``is_forced`` is whether the rule goes before a file that stands at the path.
+    """
+
+    pattern: Pattern
+    query: tuple["Parameter", ...]
+    target: bytes
+    status: int
+    is_forced: bool
+    line: int
+
+
+class Parameter(NamedTuple):
+    """A parameter of a query that a rule asks for; ``value`` is a name where it is captured."""
+
+    name: bytes
+    value: bytes
+    is_captured: bool
+
+
+class Rules(NamedTuple):
+    """The rules of a site, in their order."""
+
+    headers: tuple[HeaderRule, ...] = ()
+    redirects: tuple[RedirectRule, ...] = ()
+
+
+Rule = TypeVar("Rule")
+
+
+class Parsed(NamedTuple, Generic[Rule]):
+    """What a rule file says, and what is wrong with the rest of it."""
+
+    rules: tuple[Rule, ...]
+    mistakes: tuple[Mistake, ...]
+
+
+def split_lines(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    """Return the lines that say something with their numbers, without the white space around them.
+
+    A comment is a line that begins with ``#``.
+    """
+    lines = octets.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        stripped = line.strip()
+        if stripped and not stripped.startswith(b"#"):
+            yield number, stripped
