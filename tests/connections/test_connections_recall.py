@@ -9,10 +9,18 @@ from connections.in_process import FolderSite, InProcess
 from epollo.connections.recall import Recall
 from epollo.http.message import ENDED, PERMANENT, Basis, Releasable, Request, Response
 from epollo.protocols.answer import Answer
+from epollo.protocols.http1 import Frames, HeadReader, Limits
+from epollo.site.policy import RELEVANT_FIELDS
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
 MEBIBYTE = 1024 * 1024
+READER = HeadReader(Limits(), RELEVANT_FIELDS)
+PLAIN = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def with_cookie(value: bytes) -> bytes:
+    return b"GET / HTTP/1.1\r\nUser-Agent: x\r\nHost: a\r\nCookie: %b\r\n\r\n" % value
 
 
 def make_answer(
@@ -34,8 +42,7 @@ def make_answer(
 
 
 def held_octets(recall: Recall) -> int:
-    answers = [*recall.young.values(), *recall._old.values()]
-    return sum(len(answer.fields) for answer in answers)
+    return sum(len(answer.fields) for answer in recall.known.values())
 
 
 class Made(Basis):
@@ -82,44 +89,42 @@ def test_what_was_kept_is_known_until_it_is_forgotten() -> None:
     assert recall.find(b"request") is None
 
 
+def ask(recall: Recall, octets: bytes) -> Answer | None:
+    """Look octets up as a connection does."""
+    return recall.known.get(octets) or recall.find_whole(octets, READER)[0]
+
+
 def test_exact_octets_get_their_own_entry_when_they_come_again() -> None:
     recall, answer = Recall(HandClock()), make_answer()
-    recall.keep(b"reduced", answer)
-    assert recall.find_reduced(b"reduced", b"exact") is answer
-    assert recall.find(b"exact") is None
-    assert recall.find_reduced(b"reduced", b"exact") is answer
-    assert recall.find(b"exact") is answer
+    recall.keep(PLAIN, answer)
+    for count in (1, 2, 2):
+        assert ask(recall, PLAIN) is answer
+        assert ask(recall, with_cookie(b"a")) is answer
+        assert len(recall) == count
+    assert recall._others.get(with_cookie(b"a")) is answer
 
 
 def test_octets_that_differ_every_time_take_no_room() -> None:
     recall, answer = Recall(HandClock()), make_answer()
-    recall.keep(b"reduced", answer)
+    recall.keep(PLAIN, answer)
     for number in range(100_000):
-        assert recall.find_reduced(b"reduced", b"exact %d" % number) is answer
+        assert ask(recall, with_cookie(b"%d" % number)) is answer
     assert len(recall) == 1
     assert len(recall._seen) <= 16384
 
 
-def test_parts_around_a_cookie_get_their_own_entry_when_they_come_again() -> None:
+def test_octets_that_ask_for_something_else_or_are_no_head_are_not_known() -> None:
     recall, answer = Recall(HandClock()), make_answer()
-    recall.keep(b"reduced", answer)
-    parts = (b"before", b"after")
-    for number in range(2):
-        assert recall.find(parts) is None
-        assert recall.find_reduced(b"reduced", b"exact %d" % number, parts) is answer
-    assert recall.find(parts) is answer
-    assert recall.find(b"beforeafter") is None
-    assert len(recall) == 2
-    recall._keep((b"x" * 4000, b"x" * 97), answer)
-    assert len(recall) == 2
-
-
-def test_a_key_leads_to_its_answer_without_an_entry_for_itself() -> None:
-    recall, answer = Recall(HandClock()), make_answer()
-    recall.keep(b"reduced", answer)
-    for _ in range(3):
-        assert recall.find_reduced(b"reduced", *recall.young) is answer
-    assert recall._octets == 500 + len(b"reduced") + len(answer.fields) + len(answer.target)
+    recall.keep(PLAIN, answer)
+    for octets in (
+        *(with_cookie(b"a")[:-2], with_cookie(b"a") + b"X: y\r\n", b"\r\n" + with_cookie(b"a")),
+        *(PLAIN * 2, PLAIN + b"\r\n", PLAIN[:-2] + b"Cookie: \x00\r\n\r\n"),
+        PLAIN[:-2] + b"X: 1\r\n" * 101 + b"\r\n",
+        PLAIN[:-2] + b"X: " + b"1" * 32 * 1024 + b"\r\n\r\n",
+    ):
+        assert recall.find_whole(octets, READER) == (None, b"")
+    other = PLAIN[:-2] + b"Range: bytes=0-1\r\n\r\n"
+    assert recall.find_whole(other, READER) == (None, other)
 
 
 def test_long_requests_are_not_kept() -> None:
@@ -139,15 +144,77 @@ def test_a_long_part_is_not_kept() -> None:
     assert recall.find(b"whole") is not None
 
 
-def test_a_flood_is_bounded_in_entries_and_octets() -> None:
-    recall = Recall(HandClock())
-    for number in range(20_000):
+def test_a_flood_is_bounded_in_octets() -> None:
+    recall = Recall(HandClock(), 4 * MEBIBYTE)
+    for number in range(2000):
         recall.keep(b"request %d" % number, make_answer(bytes(16 * 1024)))
-    assert held_octets(recall) <= 2 * 4 * MEBIBYTE
+        assert recall.octets == sum(one.kept_octets for one in recall.known.values())
+    assert 3 * MEBIBYTE < held_octets(recall) <= 4 * MEBIBYTE
+    recall.clear()
+    assert len(recall) == recall.octets == 0
+
+
+def test_a_flood_drives_out_nothing_that_is_in_use() -> None:
+    recall, frames = Recall(HandClock(), MEBIBYTE), Frames(b"date")
+    in_use = [b"used %d" % number for number in range(400)]
+
+    def give(key: bytes) -> bool:
+        answer = recall.find(key)
+        is_known = answer is not None
+        if answer is None:
+            answer = make_answer(bytes(500))
+            recall.keep(key, answer)
+        frames.begin(b"date")
+        assert frames[answer]
+        return is_known
+
+    for _ in range(3):
+        for key in in_use:
+            give(key)
+    for number in range(20_000):
+        assert not give(b"junk %d" % number)
+        assert give(in_use[number % len(in_use)])
+    assert len(recall.known) > 400
+
+
+def test_what_is_no_longer_in_use_makes_room() -> None:
+    recall, frames = Recall(HandClock(), MEBIBYTE), Frames(b"date")
+    for turn in range(4):
+        for _ in range(4):
+            for number in range(600):
+                key = b"%d of %d" % (number, turn)
+                answer = recall.find(key)
+                if answer is None:
+                    answer = make_answer(bytes(500))
+                    recall.keep(key, answer)
+                frames.begin(b"date")
+                assert frames[answer]
+        assert all(recall.find(b"%d of %d" % (number, turn)) for number in range(600))
+
+
+def test_an_answer_takes_the_place_of_one_that_has_ended() -> None:
+    recall = Recall(HandClock(), MEBIBYTE)
+    for size in (10, 1000, 100):
+        for number in range(3):
+            answer, basis = make_answer(bytes(size)), Standing()
+            answer.basis = basis
+            assert recall.keep(b"%d" % number, answer)
+            answer.release()
+            assert recall.find(b"%d" % number) is None
+        assert len(recall.known) == 3
+        assert recall.octets == sum(one.kept_octets for one in recall.known.values())
+        assert recall._short_octets == recall.octets
+    assert len(recall._short) == 3
+
+
+def test_one_that_would_fill_the_short_queue_is_not_kept() -> None:
+    recall = Recall(HandClock(), MEBIBYTE)
+    assert not recall.keep(b"long", make_answer(bytes(MEBIBYTE // 8)))
+    assert len(recall) == 0
 
 
 def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
-    recall = Recall(HandClock())
+    recall = Recall(HandClock(), 4 * MEBIBYTE)
     requests = [b"request %d" % number for number in range(1000)]
     for _ in range(5):
         for request in requests:
@@ -155,7 +222,7 @@ def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
                 recall.keep(request, make_answer(bytes(16 * 1024)))
         for request in requests:
             recall.find(request)
-    assert held_octets(recall) <= 2 * 4 * MEBIBYTE
+    assert held_octets(recall) <= 4 * MEBIBYTE
 
 
 class Standing(Basis):
@@ -192,18 +259,19 @@ def test_an_answer_is_given_again_while_its_basis_stands() -> None:
     assert basis.looks == 2
     basis.is_standing, basis.checked_second = False, -1
     assert recall.find(b"reduced") is None
-    assert len(recall) == 0
 
 
 def test_a_basis_that_ends_takes_the_content_of_its_answers_along() -> None:
     recall, basis, answer = Recall(HandClock()), Standing(), make_answer(b"", (b"content",))
     answer.basis = basis
-    recall.keep(b"reduced", answer)
-    assert recall.find_reduced(b"reduced", b"exact") is answer
+    recall.keep(PLAIN, answer)
+    for _ in range(3):
+        assert ask(recall, with_cookie(b"a")) is answer
     assert basis.held == [answer]
     basis.held[0].release()
     assert answer.content == b""
-    assert recall.find(b"reduced") is None
+    assert recall.find(PLAIN) is None
+    assert ask(recall, with_cookie(b"a")) is None
 
 
 def test_an_answer_that_ends_in_the_middle_of_a_turn_is_sent_whole(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Http1Connection(Connection):
         if self._state <= IDLE:
             recall = self._recall
             if recall is not None:
-                answer = recall.young.get(octets)
+                answer = recall.known.get(octets)
                 if answer is None:
                     answer, reduced = recall.find_whole(octets, service.reader)
                 if answer is not None and (
@@ -213,17 +213,18 @@ class Http1Connection(Connection):
         recall = service.recalls[self.kind.scheme]
         if isinstance(query, bytes) and not reduced:
             if recall is not None:
-                known = recall.young.get(query)
+                known = recall.known.get(query)
                 if known is None or known.basis.checked_second != service.clock.second:
                     known = recall.find(query)
+                    if known is None:
+                        known, reduced = recall.find_whole(query, service.reader)
                 if known is not None:
                     return known
-            outcome = protocol.reduce(query)
-            if isinstance(outcome, Refusal):
-                return protocol.refuse(outcome)
-            reduced = outcome
-            if recall is not None and (answer := recall.find_reduced(reduced, query)) is not None:
-                return answer
+            if not reduced:
+                outcome = protocol.reduce(query)
+                if isinstance(outcome, Refusal):
+                    return protocol.refuse(outcome)
+                reduced = outcome
         request = protocol.read(query, reduced)
         if request is None:
             return None
@@ -373,7 +374,7 @@ def _answer_in_passing(service: Service, arrival: Arrival) -> bool:
     received = arrival.received
     if recall is None or service.is_draining or service.addresses is not None:
         return False
-    answer = recall.young.get(received)
+    answer = recall.known.get(received)
     if answer is None or answer.persists or answer.rest or not recall.is_true(answer):
         return False
     octets = service.frames[answer]

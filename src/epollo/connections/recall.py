@@ -1,50 +1,89 @@
 """Recall: what asked for an answer, to the rendered answer, without parsing.
 
 Facts: the answer to a request is a pure function of the scheme, of the octets of its head that an answer
-may depend on, and of the state of the site.
+may depend on, and of the state of the site. Most of what is asked for once is never asked for again.
 Decision: an answer is kept with its *basis*, what it was made of, and given again for as long as that
 stands. The basis is looked at at the hit, which costs a comparison where it was found to stand in this
 second already. Nothing in an answer tells the time (`protocols.answer`), so no clock ends it, nor does
-a change of anything else.
-Consequence: what may be given again, and for how long, is decided here and nowhere else.
-Price: an answer whose basis has ended takes its place, without its content, until its generation goes.
+a change of anything else. Bounded in octets, by S3-FIFO (Yang and others, "FIFO queues are all you need
+for cache eviction", SOSP 2023): what is new stands in a short queue and is dropped at its end, unless it
+was asked for again meanwhile.
+Consequence: what may be given again, and for how long, is decided here and nowhere else. Names that a
+scanner tries, and queries of which each is another, pass through the short queue and drive out nothing
+that is in use.
+Price: an answer whose basis has ended takes its place, without its content, until its turn comes.
 
 There is one recall for each scheme. An answer is known by the reduced octets of its request
-(`HeadReader.reduce`), which all clients that want the same thing share. Octets as they came, and what
-stands around a cookie in them, get an entry of their own when they come a second time: requests that
-differ each from the last are never seen twice and take no room.
+(`HeadReader.reduce`), which all clients that want the same thing share. Octets as they came get an entry
+of their own when they come a second time, which saves the reduction.
 """
 
-from typing import Final, TypeAlias
+from collections import deque
+from typing import Final
 
 from epollo.generations import Generations
+from epollo.http.message import ENDED
 from epollo.loop import Clock
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader
 
-_ENTRIES_LIMIT: Final = 1024 * 1024
-OCTETS_LIMIT: Final = 4 * 1024 * 1024
+OCTETS_LIMIT: Final = 32 * 1024 * 1024
 _REQUEST_OCTETS_LIMIT: Final = 4096
-_SEEN_LIMIT: Final = 16384
+_FINGERPRINTS_LIMIT: Final = 16384
+# The short queue, and the octets as they came, take one part of this number.
+_SHORT_SHARE: Final = 10
+_OTHERS_SHARE: Final = 16
+_SPARED_LIMIT: Final = 32
+"""The most answers that are looked at, for one that is new, to find one that is not in use."""
 
-# What an entry takes besides its octets: the object, the dictionary's slot, three headers of bytes.
-_ENTRY_OCTETS: Final = 500
+# What an entry takes besides its octets: the object, its basis and what holds it, three headers of bytes,
+# the places in a dictionary and a queue; of octets as they came, the latter only.
+_ENTRY_OCTETS: Final = 600
+_OTHER_OCTETS: Final = 150
+_WHOLE: Final = frozenset((200, 404))
 _HEAD_END: Final = b"\r\n\r\n"
 
-Key: TypeAlias = bytes | tuple[bytes, bytes]
-"""Octets of a request, or the two parts of them that stand around a cookie (`part_at_cookie`)."""
 
+class Recall:
+    """The answers of one scheme; ``octets_limit`` bounds what they take of memory."""
 
-class Recall(Generations[Key, Answer]):
-    """The answers of one scheme, bounded to two generations of ``octets_limit`` each."""
-
-    __slots__ = ("_clock", "_seen")
+    __slots__ = (
+        "_clock",
+        "_dropped",
+        "_limit",
+        "_main",
+        "_others",
+        "_seen",
+        "_short",
+        "_short_octets",
+        "known",
+        "octets",
+    )
 
     def __init__(self, clock: Clock, octets_limit: int = OCTETS_LIMIT) -> None:
-        super().__init__(entries_limit=_ENTRIES_LIMIT, octets_limit=octets_limit)
         self._clock = clock
+        self._limit = octets_limit - octets_limit // _OTHERS_SHARE * 2
+        self.known: dict[bytes, Answer] = {}
+        """Answers by the reduced octets, for a look-up at the price of a dictionary; not written to.
+
+        Whether one may be given again `is_true` has to say.
+        """
+        self.octets = 0
+        """What the answers that are known take."""
+        # Each key stands in one of the queues.
+        self._short: deque[bytes] = deque()
+        self._main: deque[bytes] = deque()
+        self._short_octets = 0
+        # Fingerprints of what the short queue dropped: what comes again is of the main one.
+        self._dropped: set[int] = set()
+        self._others: Generations[bytes, Answer] = Generations(
+            entries_limit=octets_limit, octets_limit=octets_limit // _OTHERS_SHARE
+        )
         self._seen: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.known) + len(self._others)
 
     def is_true(self, answer: Answer) -> bool:
         """Return whether an answer may be given again now.
@@ -55,80 +94,118 @@ class Recall(Generations[Key, Answer]):
         basis = answer.basis
         return (basis.checked_second == second or basis.stands(second)) and answer.basis is basis
 
-    def find(self, key: Key) -> Answer | None:
-        """Return the answer that is known by a key and may be given again."""
-        answer = self.young.get(key)
-        if answer is None:
-            answer = self._old.pop(key, None)
-            if answer is None:
-                return None
-            if self.is_true(answer):
-                self._keep(key, answer)
-                return answer
-        elif self.is_true(answer):
-            return answer
-        else:
-            del self.young[key]
-        return None
-
-    def find_reduced(self, reduced: bytes, *others: Key) -> Answer | None:
-        """Return the answer to a reduced head; have the other keys lead to it when they come again."""
-        answer = self.find(reduced)
-        if answer is not None:
-            for other in others:
-                if other == reduced:
-                    continue
-                fingerprint = hash(other)
-                if fingerprint in self._seen:
-                    self._keep(other, answer)
-                else:
-                    if len(self._seen) >= _SEEN_LIMIT:
-                        self._seen.clear()
-                    self._seen.add(fingerprint)
-        return answer
+    def find(self, reduced: bytes) -> Answer | None:
+        """Return the answer to a reduced head, if it may be given again."""
+        answer = self.known.get(reduced)
+        return answer if answer is not None and self.is_true(answer) else None
 
     def find_whole(self, octets: bytes, reader: HeadReader) -> tuple[Answer | None, bytes]:
         """Return the answer to octets that ask in other words for what is known.
 
         Where there is none, and the octets are one whole head, return what it was reduced to.
         """
-        if octets in self._old:
-            return self.find(octets), b""
-        if len(octets) > reader.limits.head_octets:
-            return None, b""
-        parts = reader.part_at_cookie(octets)
-        if parts is not None and (answer := self.find(parts)) is not None:
-            # Known parts are those of one whole head, and a cookie between them leaves it one.
+        answer = self._others.young.get(octets)
+        if answer is None:
+            answer = self._others.get(octets, _OTHER_OCTETS + len(octets))
+        if answer is not None and self.is_true(answer):
+            return answer, b""
+        left = reader.strip(octets)
+        # What is left is known only where it is a head, and then the octets are one (`strip`).
+        answer = self.known.get(left)
+        if answer is not None and self.is_true(answer):
+            if left is not octets:
+                self._note(octets, answer)
             return answer, b""
         if octets.find(_HEAD_END) != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
             return None, b""
-        reduced = reader.reduce(octets)
-        if isinstance(reduced, Refusal):
-            return None, b""
-        others: tuple[Key, ...] = (octets,) if parts is None else (octets, parts)
-        return self.find_reduced(reduced, *others), reduced
+        reduced = reader.judge(octets, left)
+        return None, b"" if isinstance(reduced, Refusal) else reduced
 
     def keep(self, reduced: bytes, answer: Answer) -> bool:
         """Give this answer again to what is reduced to the same, for as long as its basis stands.
 
         Return whether it is kept: not where its basis has ended by now, nor where it is too long.
         """
-        is_kept = self.is_true(answer) and self._keep(reduced, answer)
-        if is_kept:
-            answer.basis.hold(answer)
-        return is_kept
-
-    def _keep(self, key: Key, answer: Answer) -> bool:
-        """Keep an entry; return whether it is not too long.
-
-        Content is the representation's own and is not counted here; a part of it (206) is a copy, and
-        is kept only where it is short.
-        """
-        is_copy = answer.status == 206 and any(isinstance(one, bytes) for one in answer.rest)
-        octets = len(key) if isinstance(key, bytes) else sum(map(len, key))
-        if octets > _REQUEST_OCTETS_LIMIT or is_copy:
+        if not self.is_true(answer):
             return False
-        copied_octets = len(answer.content) if answer.status == 206 else 0
-        octets += len(answer.target) + len(answer.fields) + copied_octets
-        self.put(key, answer, _ENTRY_OCTETS + octets)
+        octets = _measure(reduced, answer)
+        # A long part of a content would be held by its entry alone.
+        is_copy = answer.status == 206 and any(isinstance(one, bytes) for one in answer.rest)
+        if is_copy or len(reduced) > _REQUEST_OCTETS_LIMIT or octets > self._limit // _SHORT_SHARE:
+            return False
+        answer.kept_octets = octets
+        self._put(reduced, answer)
+        answer.basis.hold(answer)
         return True
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for kept in (self.known, self._short, self._main, self._dropped, self._others, self._seen):
+            kept.clear()
+        self.octets = self._short_octets = 0
+
+    def _note(self, octets: bytes, answer: Answer) -> None:
+        """Have octets that come for the second time lead to their answer without a reduction."""
+        fingerprint = hash(octets)
+        if fingerprint not in self._seen:
+            _remember(self._seen, fingerprint)
+        elif len(octets) <= _REQUEST_OCTETS_LIMIT:
+            self._others.put(octets, answer, _OTHER_OCTETS + len(octets))
+
+    def _put(self, key: bytes, answer: Answer) -> None:
+        former = self.known.get(key)
+        self.known[key] = answer
+        self.octets += answer.kept_octets
+        if former is not None:
+            # Its basis has ended: the place in the queue is that of what is asked for.
+            self.octets -= former.kept_octets
+            answer.uses, answer.is_established = former.uses, former.is_established
+            if not answer.is_established:
+                self._short_octets += answer.kept_octets - former.kept_octets
+        elif hash(key) in self._dropped:
+            answer.is_established = True
+            self._main.append(key)
+        else:
+            self._short.append(key)
+            self._short_octets += answer.kept_octets
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._short_octets > self._limit // _SHORT_SHARE:
+            key = self._short.popleft()
+            answer = self.known[key]
+            self._short_octets -= answer.kept_octets
+            # The first use is the one that it was made for.
+            if self.octets <= self._limit or (answer.uses > 1 and answer.basis is not ENDED):
+                answer.uses = 0
+                answer.is_established = True
+                self._main.append(key)
+            else:
+                _remember(self._dropped, hash(key))
+                self._drop(key, answer)
+        spared = 0
+        while self.octets > self._limit:
+            key = self._main.popleft()
+            answer = self.known[key]
+            if answer.uses and spared < _SPARED_LIMIT and answer.basis is not ENDED:
+                answer.uses = 0
+                spared += 1
+                self._main.append(key)
+            else:
+                self._drop(key, answer)
+
+    def _drop(self, key: bytes, answer: Answer) -> None:
+        del self.known[key]
+        self.octets -= answer.kept_octets
+
+
+def _measure(key: bytes, answer: Answer) -> int:
+    """Return what an entry takes. The content of 200 and 404 is the representation's own."""
+    own_octets = 0 if answer.status in _WHOLE else len(answer.content)
+    return _ENTRY_OCTETS + len(key) + len(answer.target) + len(answer.fields) + own_octets
+
+
+def _remember(fingerprints: set[int], fingerprint: int) -> None:
+    if len(fingerprints) >= _FINGERPRINTS_LIMIT:
+        fingerprints.clear()
+    fingerprints.add(fingerprint)

@@ -32,12 +32,15 @@ class Answer:
         "fields",
         "file",
         "head_octets",
+        "is_established",
+        "kept_octets",
         "length",
         "method",
         "persists",
         "rest",
         "status",
         "target",
+        "uses",
     )
 
     def __init__(
@@ -75,6 +78,12 @@ class Answer:
         self.length = length
         self.head_octets = head_octets
         self.basis = basis
+        self.kept_octets = 0
+        """What recall counts for it."""
+        self.uses = 0
+        """In how many seconds it was sent lately, at least."""
+        self.is_established = False
+        """Whether recall knows it to be asked for again and again."""
 
     def release(self) -> None:
         """Let go of the content: what the answer rests on has ended, and it is not given again."""

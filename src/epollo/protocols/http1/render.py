@@ -30,7 +30,8 @@ class Frames(dict[Answer, bytes]):
     """Answers as they are sent in one second: head and short content, joined.
 
     To join them takes as long as all other work for an answer that is recalled, so those of this second
-    are kept, up to `_KEPT_OCTETS`, but for answers that are given once.
+    are kept, up to `_KEPT_OCTETS`, but for answers that are given once. That an answer is in use is noted
+    where it is joined, so that one which is kept here costs nothing more.
     """
 
     __slots__ = ("_date", "_prefixes", "_room_octets")
@@ -49,6 +50,7 @@ class Frames(dict[Answer, bytes]):
         self._room_octets = _KEPT_OCTETS
 
     def __missing__(self, answer: Answer) -> bytes:
+        answer.uses += 1
         status = answer.status
         prefix = self._prefixes.get(status)
         if prefix is None:
