@@ -146,8 +146,11 @@ def nginx_configuration(order: Order) -> str:
     if buffers:
         number, size = buffers.partition("=")[2].split(":")
         options.append(f"output_buffers {number} {size};")
-    if "open_file_cache" in chosen:
-        options += ["open_file_cache max=1000 inactive=600s;", "open_file_cache_valid 60s;"]
+    if cached := next((word for word in chosen if word.startswith("open_file_cache")), ""):
+        files = cached.partition("=")[2] or "1000"
+        options += [f"open_file_cache max={files} inactive=600s;", "open_file_cache_valid 60s;"]
+    if "gzip_static" in chosen:
+        options.append("gzip_static on;")
     if order.is_compressing:
         options.append("gzip on;")
     deferred = " deferred" if "deferred" in chosen else ""

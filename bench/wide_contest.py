@@ -1,0 +1,390 @@
+"""One row of the wide benchmark: its servers started, taught, warmed, driven in turn and judged."""
+
+import itertools
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Final, Protocol, TypedDict
+
+from contest import say
+from measure import cpu_seconds, pinned, process_tree, pss_octets
+from replay import Asked, Played, Replay, Trace, compose_get, refuse_wrong, write_trace
+from servers import HOST, Order, Plan, Server, ServerFailedError, choose_port, running
+from sites import TEXT_ENDINGS, Sites
+from traces import Known, Learned
+from wire import Fields, WrongAnswerError, ask, check_answer
+from workloads import WORKLOADS
+
+HERE: Final = Path(__file__).resolve().parent
+SAMPLE: Final = 16
+"""How many targets are compared with their files, before and after."""
+CODINGS_SECONDS: Final = 90.0
+"""How long a server may take until its codings are finished."""
+WARM_SECONDS: Final = 60.0
+SETTLED_LOOKS: Final = 3
+_COPIES: Final = itertools.count()
+
+Measured = dict[str, float]
+"""Figures of one round by name: ``cpu`` (microseconds per request), ``p50``, ``p99``, ``most``
+(microseconds), ``per_second``, ``pss`` (MiB), ``lost`` (requests without an answer), and those of a row's
+own."""
+
+
+class EntrantResult(TypedDict):
+    """One entrant of a row; ``wrong`` says why it does not count, empty where it does."""
+
+    title: str
+    variant: str
+    search: dict[str, float]
+    command: list[str]
+    configuration: str
+    wrong: str
+    rounds: list[Measured]
+
+
+@dataclass
+class Ground:
+    """What stays the same over a run."""
+
+    scratch: Path
+    sites: Sites
+    program: Path
+    rounds: int
+    seconds: float
+    python: str
+    peers: Path | None
+    server_processor: int | None
+    load_processor: int | None
+    is_quick: bool
+    best_variants: dict[tuple[str, str], tuple[str, dict[str, float]]] = field(default_factory=dict)
+
+    def without_places(self, text: str) -> str:
+        """Return a command or configuration without the paths of this machine."""
+        places = [(str(self.scratch), "SCRATCH"), (str(HERE.parent), "."), (self.python, "python")]
+        if self.peers is not None:
+            places.insert(0, (str(self.peers), "PEERS"))
+        for place, name in places:
+            text = text.replace(place, name)
+        return text
+
+
+class Entrant(Protocol):
+    """What takes part in a row: it is measured once in each round."""
+
+    result: EntrantResult
+
+    def measure(self, number: int) -> Measured:
+        """Measure round ``number``, from 0 on; raise WrongAnswerError or ServerFailedError."""
+        ...
+
+    def finish(self) -> None:
+        """Ask once more after the last round; raise WrongAnswerError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What else happens to a server while it is measured.
+
+    ``change`` is a way of ``changes.py``, ``target`` the file, ``rate`` how often in a second; without a
+    change, ``connections`` download the target all the time.
+    """
+
+    target: str
+    change: str = ""
+    rate: float = 0
+    connections: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of load, and what must come back.
+
+    - ``rate`` is in requests per second, 0 for a closed loop; ``figure`` is what is judged.
+    - ``is_cold``: each round asks for ``part`` files that were never asked for.
+    - ``is_restarted``: each round has a server that was just started.
+    - ``learned`` are the targets for which each server is asked beforehand with ``codings``, until all
+      texts are coded; ``coded_site`` is the site of servers that make no codings of their own.
+    - ``unit_octets``: answers are counted by their octets, each this long, because large ones are under
+      way when the time is over.
+    - ``best`` names rows that share a search for the best of nginx, if there are no ``variants``.
+    - ``checked`` are targets that are compared with their files; ``files`` is how many the site needs.
+    """
+
+    name: str
+    title: str
+    compose: Callable[[Learned], Trace]
+    site: str = "tiny"
+    best: str = "tiny"
+    connections: int = 64
+    rate: float = 0
+    figure: str = "cpu"
+    servers: tuple[str, ...] = ("epollo", "nginx")
+    options: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
+    codings: Fields = ()
+    coded_site: str = ""
+    is_cold: bool = False
+    part: int = 3_000
+    is_restarted: bool = False
+    is_own_site: bool = False
+    is_urgent: bool = False
+    unit_octets: int = 0
+    beside: Beside | None = None
+    bar: float | None = None
+    checked: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    files: int = 0
+    is_quick: bool = False
+
+
+def nginx_variants(row: Row, is_quick: bool) -> list[str]:
+    """Return the configurations of nginx to choose the best of."""
+    if row.variants:
+        return list(row.variants)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    # Every file in its cache takes a descriptor.
+    cache = f"open_file_cache={max(1_000, min(200_000, hard - 5_000))}"
+    ways: tuple[str, ...] = ("", "sendfile", "sendfile tcp_nopush", "output_buffers=1:128k")
+    caches: tuple[str, ...] = ("", cache)
+    if is_quick:
+        ways, caches = (("sendfile",) if row.site == "large" else ("",)), (cache,)
+    static = "gzip_static" if row.coded_site else ""
+    return [
+        " ".join(filter(None, choice)) or "plain"
+        for choice in itertools.product(ways, caches, [static])
+    ]
+
+
+class Loaded:
+    """A running server under one row, and all that it takes to measure it."""
+
+    def __init__(self, ground: Ground, server: Server, row: Row, variant: str):
+        self.ground, self.server, self.row, self.variant = ground, server, row, variant
+        copy = f"{server.name}-{next(_COPIES)}" if row.is_own_site else ""
+        site = row.coded_site if server.name != "epollo" and row.coded_site else row.site
+        self.site = ground.sites.find(site, copy)
+        self._stack = ExitStack()
+        self.plan: Plan
+        self._trace = ground.scratch / f"{row.name}-{server.name}.trace"
+        self.learned: dict[str, Known] = {}
+        try:
+            self._start()
+            if row.learned:
+                self.learned = learn(self.address, row.learned, row.codings)
+            self.check()
+            write_trace(row.compose(self.learned), self._trace)
+            if not row.is_cold and not row.is_restarted:
+                self.play({"each": None, "seconds": WARM_SECONDS})
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        order = Order(
+            site=self.site, scratch=self.ground.scratch, port=choose_port(), workload=WORKLOADS[0],
+            answer_octets=0, variant=self.variant, python=self.ground.python, peers=self.ground.peers,
+        )  # fmt: skip
+        plan = self.server.plan(order)
+        if self.server.name == "epollo":
+            plan = Plan([*plan.command, *self.row.options], plan.configuration, plan.environment)
+        self.plan, self.address = plan, (HOST, order.port)
+        self._process = self._stack.enter_context(
+            running(plan, order, self.ground.server_processor)
+        )
+
+    def close(self) -> None:
+        """End the server."""
+        self._stack.close()
+
+    def check(self) -> None:
+        """Compare some answers with the files; raise WrongAnswerError where one differs."""
+        row = self.row
+        checked = random.Random(3).sample(row.checked, min(SAMPLE, len(row.checked)))
+        for target in checked:
+            content = (self.site / target[1:]).read_bytes()
+            (answer,) = ask(self.address, compose_get(target))
+            check_answer(answer, 200, content, "")
+            if row.codings and target.endswith(TEXT_ENDINGS):
+                (answer,) = ask(self.address, compose_get(target, (("Accept-Encoding", "gzip"),)))
+                if answer.fields.get("content-encoding"):
+                    check_answer(answer, 200, content, "gzip")
+
+    def play(self, options: dict[str, float | None]) -> Played:
+        """Drive the server once; raise WrongAnswerError where an answer is another than expected."""
+        row, ground = self.row, self.ground
+        if row.unit_octets:
+            options = options | {"cut": None}
+        if row.is_urgent:
+            options = options | {"urgent": None}
+        replay = Replay(
+            ground.program, self.address[1], row.connections, self._trace, options,
+            processor=ground.load_processor,
+        )  # fmt: skip
+        played = replay.wait()
+        if not row.unit_octets:
+            refuse_wrong(played)
+        return played
+
+    def _options(self, number: int, seconds: float) -> dict[str, float | None]:
+        """Return the bounds of a round; ``number`` is -1 for a first one that does not count."""
+        row = self.row
+        options: dict[str, float | None] = {"rate": row.rate} if row.rate else {}
+        if row.is_cold:
+            return options | {"first": (number + 1) * row.part, "requests": row.part, "seconds": 60}
+        return options | {"seconds": seconds, "first": (number + 1) * 1_009}
+
+    def measure(self, number: int, seconds: float) -> Measured:
+        """Drive the server for this long and see what it cost."""
+        if self.row.is_restarted:
+            self._stack.close()
+            self._stack = ExitStack()
+            self._start()
+        processes = process_tree(self._process)
+        with self._beside(seconds):
+            before = cpu_seconds(processes)
+            played = self.play(self._options(number, seconds))
+            used = cpu_seconds(set(processes) | set(process_tree(self._process))) - before
+        answers: float = played.answers
+        if self.row.unit_octets:
+            answers = played.octets / self.row.unit_octets
+        if not answers:
+            raise ServerFailedError("it answered nothing under load")
+        return {
+            "cpu": used / answers * 1e6,
+            "p50": played.p50,
+            "p99": played.p99,
+            "most": played.most,
+            "per_second": answers / played.seconds,
+            "pss": pss_octets(process_tree(self._process)) / (1 << 20),
+            "lost": played.lost + played.unanswered * (not self.row.unit_octets),
+        }
+
+    @contextmanager
+    def _beside(self, seconds: float) -> Iterator[None]:
+        beside, ground = self.row.beside, self.ground
+        if beside is None:
+            yield
+        elif beside.change:
+            path = str(self.site / beside.target[1:])
+            words = [beside.change, path, str(beside.rate), str(seconds + 1)]
+            with pinned(ground.load_processor):
+                changes = subprocess.Popen(
+                    [sys.executable, str(HERE / "changes.py"), *words], stdout=subprocess.DEVNULL
+                )
+            try:
+                time.sleep(0.2)
+                yield
+            finally:
+                changes.kill()
+                changes.wait()
+        else:
+            trace = ground.scratch / f"beside-{self.address[1]}.trace"
+            write_trace(Trace([Asked(compose_get(beside.target))], [0]), trace)
+            options: dict[str, float | None] = {"seconds": seconds + 1, "cut": None}
+            downloads = Replay(
+                ground.program, self.address[1], beside.connections, trace, options,
+                processor=ground.load_processor,
+            )  # fmt: skip
+            try:
+                time.sleep(0.2)
+                yield
+            finally:
+                downloads.stop()
+
+
+def learn(address: tuple[str, int], targets: Sequence[str], codings: Fields) -> dict[str, Known]:
+    """Ask for every target until all texts are coded and nothing differs from the look before."""
+    deadline = time.monotonic() + CODINGS_SECONDS
+    seen: list[dict[str, Known]] = []
+    while time.monotonic() < deadline:
+        learned, is_coded = {}, True
+        for first in range(0, len(targets), 20):
+            part = targets[first : first + 20]
+            heads = b"".join(compose_get(target, codings) for target in part)
+            for target, answer in zip(part, ask(address, heads, len(part)), strict=True):
+                is_text = target.endswith(TEXT_ENDINGS)
+                is_coded &= not is_text or "content-encoding" in answer.fields
+                known = Known(answer.status, len(answer.content), answer.fields.get("etag", ""))
+                learned[target] = known
+        seen = [*seen, learned][-SETTLED_LOOKS:]
+        if is_coded and len(seen) == SETTLED_LOOKS and all(look == learned for look in seen):
+            return learned
+        time.sleep(0.3)
+    if seen and all(look == seen[-1] for look in seen):
+        return seen[-1]
+    raise WrongAnswerError(f"after {CODINGS_SECONDS:.0f} seconds its answers still change")
+
+
+def choose_variant(ground: Ground, server: Server, row: Row) -> tuple[str, dict[str, float]]:
+    """Try nginx's configurations for a second each, the best three once more; the median decides."""
+    if server.name != "nginx":
+        return "", {}
+    key = (server.name, row.name if row.variants else row.best)
+    if key in ground.best_variants:
+        return ground.best_variants[key]
+    variants = nginx_variants(row, ground.is_quick)
+    tried: dict[str, list[float]] = {}
+
+    def try_each(chosen: list[str]) -> None:
+        for variant in chosen:
+            loaded = Loaded(ground, server, row, variant)
+            try:
+                tried.setdefault(variant, []).append(loaded.measure(-1, 1.0)[row.figure])
+            finally:
+                loaded.close()
+
+    if len(variants) > 1:
+        try_each(variants)
+        for _ in range(0 if ground.is_quick else 2):
+            try_each(sorted(tried, key=lambda name: median(tried[name]))[:3])
+    search = {name: median(figures) for name, figures in tried.items()}
+    most = max(map(len, tried.values()), default=0)
+    best = min(
+        (name for name in variants if len(tried.get(name, [])) == most),
+        key=lambda name: search.get(name, 0.0),
+    )
+    if len(variants) > 1:
+        say(f"  nginx: {best}, of {len(variants)} configurations")
+    ground.best_variants[key] = (best, search)
+    return best, search
+
+
+class LoadEntrant:
+    """One server in a row of load."""
+
+    def __init__(self, ground: Ground, server: Server, row: Row, stack: ExitStack):
+        self._ground, self._row = ground, row
+        self.result = EntrantResult(
+            title=server.title,
+            variant="",
+            search={},
+            command=[],
+            configuration="",
+            wrong="",
+            rounds=[],
+        )
+        variant, search = choose_variant(ground, server, row)
+        self._loaded = Loaded(ground, server, row, variant)
+        stack.callback(self._loaded.close)
+        self.result["variant"], self.result["search"] = variant, search
+        plan = self._loaded.plan
+        self.result["command"] = [ground.without_places(word) for word in plan.command]
+        self.result["configuration"] = ground.without_places(plan.configuration)
+        if not row.is_restarted:
+            self._loaded.measure(-1, 1.0)
+
+    def measure(self, number: int) -> Measured:
+        """Measure one round."""
+        return self._loaded.measure(number, self._ground.seconds)
+
+    def finish(self) -> None:
+        """Ask once more: what was right before the load must be right after it."""
+        self._loaded.check()

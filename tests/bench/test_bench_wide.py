@@ -1,0 +1,145 @@
+"""The wide benchmark, as far as it needs no load: sites, traces, ratios and bars."""
+
+import resource
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sites import PAGES, TINY_OCTETS, Sites, crawled_target, tiny_target
+from traces import (
+    Known,
+    arena_targets,
+    compose_arena,
+    compose_cold,
+    compose_docs,
+    compose_missing,
+    compose_ranges,
+    compose_tiny,
+    compose_zipf,
+    docs_targets,
+)
+from wide_contest import EntrantResult, nginx_variants
+from wide_report import RowResult, figure_of, judge, ratio_of
+from wide_rows import ROWS
+
+
+def _target(octets: bytes) -> str:
+    return octets.split()[1].decode()
+
+
+def test_each_file_that_a_trace_wants_stands_with_the_length_that_it_expects(
+    tmp_path: Path,
+) -> None:
+    sites = Sites(tmp_path, 150)
+    tiny = sites.find("tiny")
+    for asked in compose_tiny(150).asked:
+        assert (tiny / _target(asked.octets)[1:]).stat().st_size == asked.content_octets
+    assert (sites.find("crawled") / crawled_target(149)[1:]).stat().st_size == TINY_OCTETS
+    assert not (tiny / tiny_target(150)[1:]).exists()
+    for asked in compose_missing(150).asked:
+        path = tiny / _target(asked.octets)[1:]
+        assert path.parent.is_dir()
+        assert not path.exists()
+    arena = sites.find("arena")
+    assert len(arena_targets()) == 20
+    assert all((arena / target[1:]).is_file() for target in arena_targets())
+
+
+def test_the_documentation_has_what_its_readers_want(tmp_path: Path) -> None:
+    sites = Sites(tmp_path, 0)
+    plain, coded = sites.find("docs"), sites.find("docs-coded")
+    learned = {
+        target: Known(200, (plain / target[1:]).stat().st_size, '"tag"')
+        for target in docs_targets()
+    }
+    assert not list(plain.rglob("*.gz"))
+    assert len(list(coded.rglob("*.html.gz"))) == PAGES
+    asked = compose_docs(learned).asked
+    statuses = [one.status for one in asked]
+    share = {status: statuses.count(status) / len(asked) for status in set(statuses)}
+    assert 0.5 < share[304] < 0.7
+    assert 0.03 < share[404] < 0.07
+    assert 0.01 < share[206] < 0.03
+    for one in asked:
+        path = plain / _target(one.octets)[1:]
+        assert path.is_file() == (one.status != 404)
+        assert (b"If-None-Match" in one.octets) == (one.status == 304)
+    heads = {one.octets.split(b"Cookie")[0] for one in asked}
+    assert len(heads) > 0.95 * len(asked)
+
+
+def test_what_is_learned_is_what_is_expected() -> None:
+    learned = {target: Known(200, 7 + n, "") for n, target in enumerate(arena_targets())}
+    assert [one.content_octets for one in compose_arena(learned).asked] == [
+        7 + n for n in range(20)
+    ]
+
+
+def test_zipf_asks_for_few_files_often_and_for_most_of_them_rarely() -> None:
+    flat, steep = (
+        Counter(compose_zipf(10_000, exponent).order).most_common() for exponent in (0.9, 1.1)
+    )
+    assert flat[0][1] < steep[0][1]
+    assert len(steep) < len(flat) <= 10_000
+
+
+def test_no_range_and_no_cold_file_is_asked_for_twice() -> None:
+    for trace in (compose_ranges(2_000), compose_cold(2_000)):
+        assert len({one.octets for one in trace.asked}) == len(set(trace.order)) == 2_000
+
+
+def test_a_site_is_written_once_and_a_copy_is_another(tmp_path: Path) -> None:
+    sites = Sites(tmp_path, 1)
+    assert sites.find("tiny") == sites.find("tiny")
+    assert sites.find("tiny", "a") != sites.find("tiny")
+
+
+def test_every_row_names_a_site_and_nginx_is_tried_in_every_way() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    docs = next(row for row in ROWS if row.name == "docs")
+    variants = nginx_variants(docs, is_quick=False)
+    assert len(variants) == 8
+    assert all("gzip_static" in variant for variant in variants)
+    assert len(nginx_variants(docs, is_quick=True)) == 1
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    cached = [int(v.partition("open_file_cache=")[2].split()[0]) for v in variants if "cache" in v]
+    assert all(number <= max(1_000, hard) for number in cached)
+
+
+def _row(ours: list[float], theirs: list[float], bar: float | None, wrong: str = "") -> RowResult:
+    def entrant(costs: list[float], wrong: str) -> EntrantResult:
+        return EntrantResult(
+            title="x", variant="", search={}, command=[], configuration="", wrong=wrong,
+            rounds=[{"cpu": cost} for cost in costs],
+        )  # fmt: skip
+
+    entrants = {"epollo": entrant(ours, ""), "nginx": entrant(theirs, wrong)}
+    return RowResult(title="x", figure="cpu", bar=bar, files=0, entrants=entrants)
+
+
+@pytest.mark.parametrize(
+    ("ours", "bar", "said"),
+    [
+        ([9.0, 9.5, 9.9], 1.0, "yes"),
+        ([9.0, 9.5, 12.0], 1.0, "yes, narrowly"),
+        ([11.0, 12.0, 13.0], 1.0, "no"),
+        ([9.0, 12.0, 13.0], 1.0, "no, narrowly"),
+        ([9.0], None, ""),
+    ],
+)
+def test_the_median_of_the_ratios_decides(ours: list[float], bar: float | None, said: str) -> None:
+    assert judge(_row(ours, [10.0] * len(ours), bar)) == said
+
+
+def test_a_ratio_is_taken_within_a_round() -> None:
+    ratio = ratio_of(_row([10.0, 40.0, 10.0], [10.0, 40.0, 5.0], 1.0))
+    assert ratio is not None
+    assert (ratio.median, ratio.most) == (1.0, 2.0)
+
+
+def test_an_entrant_that_answers_wrongly_is_no_measure() -> None:
+    row = _row([9.0], [10.0], 1.0, wrong="status 404, not 200")
+    assert judge(row) == "not measured"
+    assert figure_of(row, "nginx") is None
+    assert figure_of(row, "epollo") is not None
