@@ -16,7 +16,7 @@ from epollo.access_log import STDOUT, find_hindrance, open_log
 from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
 from epollo.checks import check_settings
 from epollo.errors import OperatorError
-from epollo.linux.systemd import notify_ready, take_passed_descriptors
+from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors
 from epollo.settings import (
     GROUPS,
     Option,
@@ -28,7 +28,7 @@ from epollo.settings import (
 from epollo.settings_file import SettingsFile, read_settings_file
 from epollo.site.mounts import open_mounts
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
-from epollo.terminal import describe_start, open_streams, print_text, report, tell
+from epollo.terminal import describe_places, describe_start, open_streams, print_text, report, tell
 from epollo.transports.listening import (
     adopt,
     describe_address,
@@ -186,13 +186,16 @@ def _run(words: tuple[str, ...], **given: Any) -> None:
         return
     listening = inherited or open_listening(settings)
     try:
+        # A sandbox lets the worker make no sockets any more.
+        places = _find_places(listening.sockets)
+        keep_manager()
         worker = _open_worker(settings, listening.sockets)
         if hindrance := find_hindrance(settings):
             report(
                 f"the access log cannot be opened again after a rotation: {hindrance}; to rotate it, "
                 "use --workers 1"
             )
-        _tell_start(settings, listening.sockets, worker.poller_name, worker.sandbox)
+        _tell_start(settings, places, worker.poller_name, worker.sandbox)
         tell_predecessor()
         notify_ready()
         worker.run()
@@ -226,11 +229,12 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
     return settings
 
 
-def _tell_start(
-    settings: Settings, sockets: list[socket.socket], poller_name: str, sandbox: str
-) -> None:
-    addresses = list(dict.fromkeys(describe_address(one) for one in sockets))
-    for line in describe_start(settings.root, addresses, poller_name, sandbox):
+def _find_places(sockets: list[socket.socket]) -> list[str]:
+    return describe_places(list(dict.fromkeys(describe_address(one) for one in sockets)))
+
+
+def _tell_start(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> None:
+    for line in describe_start(settings.root, places, poller_name, sandbox):
         # A log on stdout is for programs, and has stdout for itself.
         (report if settings.access_log == STDOUT else tell)(line)
 
@@ -250,7 +254,7 @@ def _supervise(
 
     def on_started(settings: Settings, sockets: list[socket.socket], description: str) -> None:
         poller_name, _, sandbox = description.partition("\n")
-        _tell_start(settings, sockets, poller_name, sandbox)
+        _tell_start(settings, _find_places(sockets), poller_name, sandbox)
         tell_predecessor()
 
     try:

@@ -133,8 +133,9 @@ class Settings:
         "--sandbox",
         group="Workers",
         manual=(
-            "Allow the process to read the served folder and no other file (Landlock). auto does "
-            "so with --workers, if the kernel can."
+            "Allow the process to read the served folder and no other file (Landlock), and to make no "
+            "sockets, programs or processes (seccomp). auto does so with --workers, as far as the "
+            "kernel can."
         ),
         choices=("auto", "on", "off"),
     )

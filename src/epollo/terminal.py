@@ -146,11 +146,18 @@ def _keep_on_line(text: str) -> str:
     )
 
 
-def describe_start(
-    root: Path, addresses: list[tuple[str, int] | str], poller_name: str, sandbox: str
-) -> list[str]:
-    """Return the first lines: what is served and where, and how to stop it."""
-    lines = [f"epollo serves {os.path.realpath(root)}"]
+def describe_start(root: Path, places: list[str], poller_name: str, sandbox: str) -> list[str]:
+    """Return the first lines: what is served and where (`describe_places`), and how to stop it."""
+    lines = [f"epollo serves {os.path.realpath(root)}", *places, f"  poller:  {poller_name}"]
+    if sandbox != "off":
+        lines.append(f"  sandbox: {sandbox}")
+    lines.append("  stop it with Ctrl-C")
+    return lines
+
+
+def describe_places(addresses: list[tuple[str, int] | str]) -> list[str]:
+    """Return the lines that say where the server is reached."""
+    lines = []
     for address in addresses:
         if isinstance(address, str):
             lines.append(f"  at:      {address}")
@@ -163,10 +170,6 @@ def describe_start(
                 lines.append(f"  others:  {format_link(reachable, port)}")
         else:
             lines.append(f"  at:      {format_link(host, port)}")
-    lines.append(f"  poller:  {poller_name}")
-    if sandbox != "off":
-        lines.append(f"  sandbox: {sandbox}")
-    lines.append("  stop it with Ctrl-C")
     return lines
 
 
@@ -182,10 +185,10 @@ def find_reachable_address() -> str | None:
 
     The kernel tells which address it would send from; connecting a datagram socket sends nothing.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             # An address of the range that is reserved for documentation (RFC 5737).
             probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None

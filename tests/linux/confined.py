@@ -11,14 +11,17 @@ from epollo.linux.landlock import find_abi
 
 _PRELUDE = """
 import json, os, shutil, signal, socket, subprocess, sys, threading, time
-from epollo.linux.confinement import confine
+from epollo.linux.confinement import confine, filter_calls
 given = json.loads(sys.argv[1])
 ROOT, OUTSIDE, PORT = given["root"], given["outside"], given["port"]
 outcomes = {}
 root = os.open(ROOT, os.O_PATH | os.O_DIRECTORY)
 log = open(OUTSIDE + "/log", "a")
+exec(given["before"])
 if given["sandbox"]:
     outcomes["in force"] = confine([root], given["sandbox"], given["user"])
+    if given["filters"]:
+        outcomes["in force"] += "; " + filter_calls(given["sandbox"])
 for name, source in given["attempts"].items():
     try:
         outcome = "done"
@@ -49,10 +52,13 @@ def attempt(
     sandbox: str | None = "on",
     user: str | None = None,
     port: int = 0,
+    before: str = "",
+    filters: bool = False,
 ) -> dict[str, str]:
     """Return what became of each attempt: ``done``, what it set ``outcome`` to, or an exception's name.
 
-    With None as sandbox nothing is given up, which shows what else an attempt might fail for.
+    With None as sandbox nothing is given up, which shows what else an attempt might fail for. ``before``
+    is executed before anything is given up; ``filters`` is whether system calls are, too.
     """
     given: dict[str, Any] = {
         "root": str(root),
@@ -61,6 +67,8 @@ def attempt(
         "sandbox": sandbox,
         "user": user,
         "attempts": attempts,
+        "before": before,
+        "filters": filters,
     }
     finished = subprocess.run(
         [sys.executable, "-c", _PRELUDE, json.dumps(given)],

@@ -46,12 +46,12 @@ root = Path(sys.argv[1])
 with open_listening_socket("127.0.0.1", 0) as listening:
     open_poller("auto")[1].close()
     descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY)
-    line = confine([descriptor], "on")
+    confine([descriptor], "on")
     os.close(descriptor)
     sys.addaudithook(audit)
     # The modules are there, and importing them again reads nothing.
-    worker = Worker(Settings(root=root), [listening], report, TerminalLog())
-    tell(json.dumps([listening.getsockname()[1], line]))
+    worker = Worker(Settings(root=root, sandbox="on"), [listening], report, TerminalLog())
+    tell(json.dumps([listening.getsockname()[1], worker.sandbox]))
     worker.run()
 """
 
@@ -117,6 +117,7 @@ def status_of(head: bytes) -> int:
 
 def test_serves(server: ConfinedServer, site: Path) -> None:
     assert "Landlock" in server.in_force
+    assert "seccomp" in server.in_force
     assert "no inotify" not in server.stderr
     for target, path in (
         ("/", "index.html"),

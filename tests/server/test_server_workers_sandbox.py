@@ -1,16 +1,19 @@
 """What a worker that the command started may do, and how it follows a root that is replaced."""
 
 import os
+import pty
 import pwd
 import re
 import signal
+import socket
 import stat
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from conftest import Serve, Server, rest
+from conftest import COMMAND, STOP_SECONDS, Serve, Server, receive_all, rest
 from linux.confined import ABI
 from server.workers import Load, await_line, await_true, children, refusal
 
@@ -106,6 +109,55 @@ def test_a_worker_that_replaces_another_is_confined_too(
     server.process.send_signal(signal.SIGHUP)
     await_line(server, "new workers serve")
     assert witness(server, "/etc/passwd") == "PermissionError"
+
+
+_OPENED = re.compile(r"^flags:\s+0(\d+)$", re.MULTILINE)
+
+
+def access_of(pid: int, descriptor: int) -> int:
+    """Return how a process opened a descriptor: O_RDONLY, O_WRONLY or O_RDWR (proc_pid_fdinfo(5))."""
+    found = _OPENED.search(Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text())
+    assert found is not None
+    return int(found[1], 8) & os.O_ACCMODE
+
+
+def test_a_worker_has_nothing_of_the_operator_s_terminal(site: Path) -> None:
+    """It cannot read what is typed, nor type (TIOCSTI is for the session of a terminal, ioctl_tty(2))."""
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, str(site), "--port", "0", "--workers", "1", "--sandbox", "off"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=os.environ | {"EPOLLO_TEST_SECRET": "secret"},
+        start_new_session=True,
+    )
+    os.close(terminal)
+    try:
+        shown = b""
+        while b"Ctrl-C" not in shown:
+            shown += os.read(master, 4096)
+        (worker,) = children(process.pid)
+        name = os.readlink(f"/proc/{process.pid}/fd/1")
+        assert name.startswith("/dev/pts/")
+        assert os.getsid(worker) == worker
+        assert os.readlink(f"/proc/{worker}/fd/0").startswith("pipe:")
+        for descriptor in os.listdir(f"/proc/{worker}/fd"):
+            if os.readlink(f"/proc/{worker}/fd/{descriptor}") == name:
+                assert access_of(worker, int(descriptor)) == os.O_WRONLY
+        assert access_of(worker, 1) == access_of(worker, 2) == os.O_WRONLY
+        assert b"secret" not in Path(f"/proc/{worker}/environ").read_bytes()
+        # What it has to say is still seen.
+        port = int(re.findall(rb":(\d+)/", shown)[0])
+        with socket.create_connection(("127.0.0.1", port), 10) as peer:
+            peer.sendall(b"GET /page.html HTTP/1.0\r\n\r\n")
+            receive_all(peer)
+        while b"GET /page.html 200" not in shown:
+            shown += os.read(master, 4096)
+    finally:
+        process.terminate()
+        assert process.wait(STOP_SECONDS) == 0
+        os.close(master)
 
 
 @needs_root
@@ -218,4 +270,5 @@ def test_a_root_is_followed_when_no_client_asks(serve: Serve, tmp_path: Path) ->
     switch(link, tmp_path / "two")
     await_line(server, "the root was replaced; new workers take over")
     await_line(server, "new workers serve")
-    assert server.get("/") == b"two"
+    # The old one accepts until the parent has told it to finish.
+    assert await_true(lambda: server.get("/") == b"two")

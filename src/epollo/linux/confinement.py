@@ -2,6 +2,7 @@
 
 After `confine`, whatever runs in this process, ours or not, can read the files beneath the root and use
 the descriptors that are open; it can write, make, remove and execute no file, and read no other.
+After `filter_calls` it makes no system calls but those of `system_calls`.
 The interpreter is no exception: what it would read from its own folders later is read before.
 """
 
@@ -16,6 +17,8 @@ from epollo.errors import OperatorError
 from epollo.linux.landlock import describe_handled, find_abi, restrict_to_reading
 from epollo.linux.libc import load_library, set_no_new_privileges
 from epollo.linux.privileges import become, drop_capabilities, resolve_identity
+from epollo.linux.seccomp import compile_filter, install_filter
+from epollo.linux.system_calls import find_architecture, select_worker_calls
 
 _LATE_MODULES: Final = (
     # Wanted by the interpreter itself, to show an exception or a warning.
@@ -62,6 +65,30 @@ def confine(roots: Sequence[int], sandbox: str, user: str | None = None) -> str:
         for root in roots:
             _require_readable(root, user)
     return "; ".join(parts)
+
+
+def filter_calls(sandbox: str) -> str:
+    """Give up every system call that serving does not take; return, for a person, what is in force.
+
+    ``sandbox`` is as for `confine`, which comes first: the kernel wants to know that no program gains
+    privileges. To be called last of all, when nothing more is to be made, bound or listened on.
+
+    Raises `OperatorError` where ``on`` asks for what this kernel does not have.
+    """
+    if sandbox == "off":
+        return ""
+    try:
+        architecture = find_architecture()
+        if architecture is None:
+            raise OSError(0, f"no table of calls for {os.uname().machine}")
+        install_filter(compile_filter(select_worker_calls(os.getpid()), architecture), architecture)
+    except OSError as error:
+        if sandbox == "on":
+            raise OperatorError(
+                f"--sandbox on: system calls cannot be filtered (seccomp): {error.strerror}"
+            ) from None
+        return f"no filter of system calls here: {error.strerror}"
+    return "no new sockets, programs or processes (seccomp)"
 
 
 def require_landlock() -> None:

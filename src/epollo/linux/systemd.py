@@ -1,5 +1,6 @@
 """What a service manager (systemd) hands over and wants to be told: sd_listen_fds(3), sd_notify(3)."""
 
+import contextlib
 import os
 import socket
 import time
@@ -43,16 +44,37 @@ def notify_successor(process: int) -> None:
     _notify(f"MAINPID={process}")
 
 
+class _Manager:
+    """The way to the service manager, where it is kept: a sandbox would not let us open it later."""
+
+    descriptor = -1
+
+
+def keep_manager() -> None:
+    """Connect to the service manager now, for a process that may make no sockets later."""
+    _Manager.descriptor = _connect()
+
+
 def _notify(message: str) -> None:
-    path = os.environ.get("NOTIFY_SOCKET", "")
-    if not path:
+    descriptor = _connect() if _Manager.descriptor < 0 else _Manager.descriptor
+    if descriptor < 0:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
-        one.setblocking(False)
-        try:
-            # A leading @ stands for the NUL of the abstract name space (unix(7)).
-            one.connect("\0" + path[1:] if path.startswith("@") else path)
-            one.send(message.encode())
-        except OSError:
-            # No service manager listens; nothing else changes.
-            return
+    # It is gone, or does not read; nothing else changes.
+    with contextlib.suppress(OSError):
+        os.write(descriptor, message.encode())
+    if descriptor != _Manager.descriptor:
+        os.close(descriptor)
+
+
+def _connect() -> int:
+    """Return the descriptor of a socket to the service manager; -1 where there is none."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    # A leading @ stands for the NUL of the abstract name space (unix(7)).
+    address = "\0" + path[1:] if path.startswith("@") else path
+    with contextlib.suppress(OSError):
+        if path:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
+                one.setblocking(False)
+                one.connect(address)
+                return one.detach()
+    return -1

@@ -106,7 +106,7 @@ class Compressor:
 
     def _work(self) -> None:
         # Linux has a priority for each thread (setpriority(2), BUGS).
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
+        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)
         while True:
             with self._condition:
                 while not (self._is_closed or self._has_tasks()):

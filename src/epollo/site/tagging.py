@@ -85,7 +85,7 @@ class Tagging:
 
     def _work(self) -> None:
         # Linux has a priority for each thread (setpriority(2), BUGS).
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
+        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)
         while (task := self._take()) is not None:
             descriptor, octets = task
             tag = self._read(descriptor, octets)

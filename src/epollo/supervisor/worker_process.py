@@ -15,6 +15,11 @@ from typing import Final, Protocol
 
 from epollo.loop import EventLoop, Handler
 from epollo.settings import Settings, dump_settings
+from epollo.supervisor.surroundings import (
+    open_end_of_file,
+    open_for_writing,
+    select_environment,
+)
 from epollo.worker.orders import (
     DESCRIPTORS_LIMIT,
     LEAVING,
@@ -74,24 +79,31 @@ class WorkerProcess(Handler):
                 "sockets": descriptors,
                 "settings": dump_settings(settings),
             }
-            first = -1
+            opened: list[int] = []
             # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_SUPERVISOR)
             try:
-                first = write_orders(order)
+                opened.append(first := write_orders(order))
+                opened.append(stdin := open_end_of_file())
+                opened.append(stdout := open_for_writing(1))
+                opened.append(stderr := open_for_writing(2))
                 # -P: the current folder may be the one that is served, which is no place for modules.
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "epollo.worker"],
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
                     pass_fds=(theirs.fileno(), first, *descriptors),
-                    env={**os.environ, ORDERS_VARIABLE: str(first)},
+                    env={**select_environment(os.environ), ORDERS_VARIABLE: str(first)},
+                    start_new_session=True,
                 )
             except OSError:
                 self._control.close()
                 raise
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                if first >= 0:
-                    os.close(first)
+                for descriptor in opened:
+                    os.close(descriptor)
         self._control.setblocking(False)
         try:
             self._exit = _Exit(self, os.pidfd_open(self._process.pid))

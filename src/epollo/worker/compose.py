@@ -124,13 +124,17 @@ class Entrance:
         )
 
 
-def confine_to(settings: Settings, *, is_replaceable: bool) -> str:
-    """Give up what serving does not need; return, for a person, what is in force."""
-    sandbox = settings.sandbox
-    if sandbox == "auto" and not is_replaceable:
+def select_sandbox(settings: Settings, *, is_replaceable: bool) -> str:
+    """Return which sandbox a worker gets: ``on``, ``off`` or ``auto``."""
+    if settings.sandbox == "auto" and not is_replaceable:
         # A root that is replaced is another folder to the kernel, and no right can be won back; only
         # another worker can follow there.
-        sandbox = "off"
+        return "off"
+    return settings.sandbox
+
+
+def confine_to(settings: Settings, sandbox: str) -> str:
+    """Give up rights that serving does not need; return, for a person, what is in force."""
     with contextlib.ExitStack() as stack:
         roots = []
         for site in select_sites(settings):

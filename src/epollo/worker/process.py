@@ -18,6 +18,7 @@ from epollo.connections.listener import Listener
 from epollo.connections.preamble import parse_networks
 from epollo.connections.service import AccessLog
 from epollo.errors import OperatorError
+from epollo.linux.confinement import filter_calls
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
@@ -37,6 +38,7 @@ from epollo.worker.compose import (
     make_service,
     open_catalogue,
     open_rulebook,
+    select_sandbox,
 )
 from epollo.worker.orders import (
     LEAVING,
@@ -85,7 +87,8 @@ class Worker:
         self._idle_until = math.inf
         opened = open_poller(settings.poller)
         self.poller_name = opened.name
-        self.sandbox = confine_to(settings, is_replaceable=supervisor is not None)
+        sandbox = select_sandbox(settings, is_replaceable=supervisor is not None)
+        in_force = [confine_to(settings, sandbox)]
         self._loop = EventLoop(opened, report)
         (site_settings,) = select_sites(settings)
         self._catalogue = open_catalogue(
@@ -119,6 +122,12 @@ class Worker:
         self._entrance = Entrance(self._service, proxies if settings.has_proxy_protocol else None)
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
+        for one in listening:
+            if not is_listening(one):
+                one.listen(BACKLOG)
+        # Last: from here on nothing is opened for writing, bound, connected or listened on.
+        in_force.append(filter_calls(sandbox))
+        self.sandbox = "; ".join(filter(None, in_force))
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGHUP; then finish what is under way, within the grace."""
@@ -285,9 +294,6 @@ def main() -> None:
         listening = adopt(orders["sockets"])
         log = open_log(settings, report, supervisor.take_log_descriptor)
         worker = Worker(settings, listening, report, log, supervisor, mounts=open_mounts())
-        for one in listening:
-            if not is_listening(one):
-                one.listen(BACKLOG)
     except OperatorError as mistake:
         supervisor.give_up(str(mistake))
     except OSError as error:

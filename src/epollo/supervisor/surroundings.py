@@ -1,0 +1,56 @@
+"""What a worker gets of the world around its parent: little of the environment, and output to write to.
+
+A terminal types what a process in its session tells it to (TIOCSTI, ioctl_tty(2)) and gives what is typed
+to each that reads, also through a descriptor that was opened for output: a shell opens one for all three.
+So a worker stands in a session of its own, reads from nothing, and writes through descriptors that can do
+nothing else.
+"""
+
+import fcntl
+import os
+import stat
+from collections.abc import Mapping
+from typing import Final
+
+_NAMES: Final = frozenset(("LANG", "LANGUAGE", "TZ", "TZDIR", "LOCPATH", "LD_LIBRARY_PATH"))
+"""What the C library and the interpreter go by: how names of files are written, what time it is, where
+libraries are."""
+_BEGINNINGS: Final = ("LC_", "PYTHON", "MALLOC_", "GLIBC_")
+
+
+def select_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that an interpreter needs to start; no other is a worker's business."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _NAMES or name.startswith(_BEGINNINGS)
+    }
+
+
+def open_for_writing(descriptor: int) -> int:
+    """Return another descriptor to where this one writes, which cannot be read from.
+
+    The caller closes it. A file that several processes write to at one position, and what cannot be
+    opened anew, a socket or the terminal of another user, is duplicated as it is. Raises `OSError` where
+    there is no descriptor.
+    """
+    access = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    if access & os.O_ACCMODE == os.O_RDWR and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        try:
+            return os.open(
+                f"/proc/self/fd/{descriptor}",
+                os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC,
+            )
+        except OSError:
+            pass
+    return os.dup(descriptor)
+
+
+def open_end_of_file() -> int:
+    """Return a descriptor of which nothing can be read, without a device that may be missing.
+
+    The caller closes it. Raises `OSError` where there is no descriptor.
+    """
+    reading, writing = os.pipe()
+    os.close(writing)
+    return reading
