@@ -140,3 +140,30 @@ def test_a_known_request_takes_three_calls(
         others = [name for name in others if name != "read"]
         assert calls.count("read") <= requests + 5
     assert len(others) < requests / 10, others
+
+
+def test_a_file_that_was_never_asked_for_takes_as_few_calls_as_can_be(
+    serve: Serve, site: Path, trace_path: Path
+) -> None:
+    """Open, look, read and close, where something in its folder was asked for; no more, nor a watch."""
+    files = 100
+    (site / "folder" / "deep").mkdir(parents=True)
+    for number in range(files + 1):
+        (site / "folder" / "deep" / f"{number}.html").write_bytes(b"%04d" % number * 1024)
+    server = serve(site, "--quiet", "--poller", "epoll")
+    with server.connect() as peer:
+        server.get(f"/folder/deep/{files}.html", peer=peer)
+        trace = Trace(server, trace_path)
+        for number in range(files):
+            content = server.get(f"/folder/deep/{number}.html", peer=peer)
+            assert content == b"%04d" % number * 1024
+        calls = trace.stop()
+    assert calls.count("openat") == files
+    assert calls.count("close") == files
+    # The folder is compared with its path once a second, and so is the root.
+    looks = sum(calls.count(name) for name in ("fstat", "newfstatat", "stat", "statx"))
+    assert files <= looks < files * 1.2
+    assert calls.count("read") == files
+    assert "inotify_add_watch" not in calls
+    expected = 4 * files + 3 * files
+    assert expected <= len(calls) < expected * 1.1, calls

@@ -353,7 +353,9 @@ def test_path_longer_than_the_kernel_takes(ground: Ground, root: Path) -> None:
 
 
 def test_files_change_into_others_while_nothing_is_left_open(ground: Ground, root: Path) -> None:
+    # The folders are kept open.
     ground.get("/page.txt")
+    ground.get("/folder/deep/page.txt")
     before = count_descriptors()
     for target in ("/page.txt", "/folder", "/nothing", "/folder/deep/page.txt", "/folder/x/y"):
         for _ in range(20):

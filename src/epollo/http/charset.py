@@ -25,22 +25,21 @@ _LABELS: Final = frozenset(
     )
 )
 _LABEL: Final = rb"[\"']?[\t\n\f\r ]*([^\"'\t\n\f\r />;?]+)"
+# Of a head in lower case: to search for a name in any case is twenty times dearer than to search for it.
 _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-_META: Final = re.compile(rb"<meta(?=[\t\n\f\r /])([^>]*)", re.IGNORECASE)
-_META_CONTENT: Final = re.compile(
-    rb"content[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"[^\"]*\"|'[^']*')", re.IGNORECASE
-)
-_META_CHARSET: Final = re.compile(
-    rb"[\t\n\f\r /;\"']charset[\t\n\f\r ]*=[\t\n\f\r ]*" + _LABEL, re.IGNORECASE
-)
+_META: Final = re.compile(rb"<meta(?=[\t\n\f\r /])([^>]*)")
+_META_CONTENT: Final = re.compile(rb"content[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"[^\"]*\"|'[^']*')")
+_META_CHARSET: Final = re.compile(rb"[\t\n\f\r /;\"']charset[\t\n\f\r ]*=[\t\n\f\r ]*" + _LABEL)
 _XML: Final = re.compile(
-    rb"(?:\xef\xbb\xbf)?<\?xml[\t\n\r ][^>]*?encoding[\t\n\r ]*=[\t\n\r ]*" + _LABEL, re.IGNORECASE
+    rb"(?:\xef\xbb\xbf)?<\?xml[\t\n\r ][^>]*?encoding[\t\n\r ]*=[\t\n\r ]*" + _LABEL
 )
 _CSS: Final = re.compile(rb'@charset "([^"]*)";')
 
 # Octets of text that is no UTF-8 although it could be: NUL is in UTF-16, ESC $ begins the double-octet
 # sets of ISO 2022 (RFC 1468), which are made of ASCII.
-_FOREIGN: Final = re.compile(rb"\0|\x1b\$")
+_NUL: Final = b"\0"
+_ESCAPE: Final = b"\x1b"
+_DOUBLE_OCTET_SET: Final = _ESCAPE + b"$"
 
 
 def find_declared_charset(media_type: bytes, head: bytes) -> bytes | None:
@@ -52,18 +51,21 @@ def find_declared_charset(media_type: bytes, head: bytes) -> bytes | None:
     found = None
     if media_type == b"text/html":
         # XHTML that is sent as HTML may have both; browsers look at either.
-        found = _XML.match(head) or _find_meta(_COMMENT.sub(b"", head))
+        head = head.lower()
+        found = _XML.match(head) or _find_meta(head)
     elif media_type.endswith((b"/xml", b"+xml")):
-        found = _XML.match(head)
+        found = _XML.match(head.lower())
     elif media_type == b"text/css":
         found = _CSS.match(head)
     return None if found is None else found[1].strip().lower()
 
 
 def _find_meta(head: bytes) -> re.Match[bytes] | None:
-    for element in _META.finditer(head):
+    if b"charset" not in head:
+        return None
+    for element in _META.finditer(_COMMENT.sub(b"", head)):
         attributes = element[1]
-        if b"http-equiv" not in attributes.lower():
+        if b"http-equiv" not in attributes:
             # What a description says of charsets is none.
             attributes = _META_CONTENT.sub(b"", attributes)
         found = _META_CHARSET.search(attributes)
@@ -77,7 +79,7 @@ def is_announced_as_utf8(media_type: bytes, pieces: Iterable[bytes]) -> bool:
 
     ``media_type`` has no parameters; the first piece holds the declaration.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder = None
     is_first = True
     tail = b""
     for piece in pieces:
@@ -86,15 +88,22 @@ def is_announced_as_utf8(media_type: bytes, pieces: Iterable[bytes]) -> bool:
             declared = find_declared_charset(media_type, piece)
             if declared is not None and declared not in _LABELS:
                 return False
-        if _FOREIGN.search(tail + piece[:1]) or _FOREIGN.search(piece):
+        if _NUL in piece or (_ESCAPE in piece and _DOUBLE_OCTET_SET in piece):
+            return False
+        if tail == _ESCAPE and piece.startswith(b"$"):
             return False
         tail = piece[-1:]
         try:
-            decoder.decode(piece)
+            if decoder is not None:
+                decoder.decode(piece)
+            elif not piece.isascii():
+                decoder = codecs.getincrementaldecoder("utf-8")()
+                decoder.decode(piece)
         except UnicodeDecodeError:
             return False
     try:
-        decoder.decode(b"", final=True)
+        if decoder is not None:
+            decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True

@@ -18,12 +18,13 @@ from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.compressor import Compressor
 from epollo.site.file_codings import FileCodings, Sidecar
 from epollo.site.files import Files
+from epollo.site.folders import Folder, Folders
 from epollo.site.kept_codings import KeptCodings
 from epollo.site.media_types import select_media_type
 from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
-from epollo.site.representation import Edition, Representation, read_edition
-from epollo.site.resolve import Edge, Kind, Names
+from epollo.site.representation import Edition, Representation, read_edition, read_watched
+from epollo.site.resolve import FILE_FLAGS, RULE_FILES, Edge, Kind, Names, Walk
 from epollo.site.resource import RESOURCE_OCTETS, Resource
 from epollo.site.root import Root, do_nothing
 from epollo.site.tagging import Tagging
@@ -73,6 +74,7 @@ class Catalogue:
         self.watch = self._open_watch(report)
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
+        self._folders = Folders(self._root, self._on_end)
         self.tagging: Tagging | None = None
         """Makes entity tags from the content of large files, where there is a thread for it."""
         self._file_codings = FileCodings(
@@ -93,6 +95,7 @@ class Catalogue:
         )
         if self.watch is not None:
             self._root.begin_watch(self.watch)
+            self._folders.begin_watch(self.watch)
 
     def find(self, names: Names) -> Resource:
         """Return what stands at a path of names, none of which is empty, ``.`` or ``..``."""
@@ -112,7 +115,8 @@ class Catalogue:
         if resource is not None and self.confirm(resource):
             return resource
         self._root.follow(self._clock.second)
-        return self._look_up(names, is_rule_file=True)
+        walk = self._root.walk(names, is_rule_file=True)
+        return self._take_over(names, walk, is_rule_file=True)
 
     def end_answers(self) -> None:
         """Let none of the answers made so far be given again, whatever they rest on."""
@@ -138,6 +142,7 @@ class Catalogue:
     def look_anew(self) -> None:
         """Have everything compared with the file system before it is handed out again."""
         self._root.look_anew()
+        self._folders.look_anew()
         for resource in self._list_resources():
             resource.checked_second = 0
         self.on_rules_doubted()
@@ -181,6 +186,7 @@ class Catalogue:
         if self.tagging is not None:
             self.tagging.close()
         self._promises.clear()
+        self._folders.close()
         self._root.close()
 
     def _open_watch(self, report: Callable[[str], None]) -> Watch | None:
@@ -193,8 +199,47 @@ class Catalogue:
             report(f"no inotify here ({error}); changes are seen within a second")
             return None
 
-    def _look_up(self, names: Names, *, is_rule_file: bool = False) -> Resource:
-        found = self._root.walk(names, is_rule_file=is_rule_file)
+    def _look_up(self, names: Names) -> Resource:
+        folder = self._folders.find(names[:-1], self._clock.second)
+        if isinstance(folder, Walk):
+            return self._take_over(names, folder)
+        resource = None if folder is None else self._look_up_in(folder, names)
+        return resource or self._take_over(names, self._root.walk(names))
+
+    def _look_up_in(self, folder: Folder, names: Names) -> Resource | None:
+        """Look for a name in a folder that is open; None where that takes a walk."""
+        name = names[-1]
+        if name.startswith(b".") or name in RULE_FILES:
+            return None
+        try:
+            descriptor = os.open(name, FILE_FLAGS, dir_fd=folder.descriptor)
+        except (OSError, ValueError) as error:
+            if not isinstance(error, FileNotFoundError):
+                # A link, a right that lacks, or no such name: the walk tells them apart.
+                return None
+            edition = None
+        else:
+            try:
+                media_type = select_media_type(name)
+                edition = read_watched(descriptor, media_type, self._kept_octets_limit)
+            except OSError:
+                edition = None
+            finally:
+                os.close(descriptor)
+            if edition is None:
+                return None
+        kind = Kind.MISSING if edition is None else Kind.FILE
+        edges = (Edge(folder.number, name),)
+        resource = Resource(names, kind, edges, self._clock.second, self._confirm)
+        if edition is not None:
+            self._hold(resource, edition)
+        resource.folder = folder
+        folder.members[name] = resource
+        self._cache_of(resource).put(names, resource)
+        return resource
+
+    def _take_over(self, names: Names, found: Walk, *, is_rule_file: bool = False) -> Resource:
+        """Return the resource that a walk has led to."""
         resource = Resource(names, found.kind, found.edges, self._clock.second, self._confirm)
         try:
             if found.kind is Kind.FILE:
@@ -222,7 +267,7 @@ class Catalogue:
     def _read(self, resource: Resource, descriptor: int, *, is_rule_file: bool) -> None:
         """Compile the version of a file that is open. Raises `OSError`."""
         kept_octets_limit = RULE_FILE_OCTETS_LIMIT if is_rule_file else self._kept_octets_limit
-        edition = resource.edition = read_edition(
+        edition = read_edition(
             descriptor,
             select_media_type(resource.names[-1]),
             kept_octets_limit,
@@ -230,6 +275,11 @@ class Catalogue:
         )
         if edition.promise is not None:
             resource.edges += edition.promise.notice.edges
+        self._hold(resource, edition)
+
+    def _hold(self, resource: Resource, edition: Edition) -> None:
+        """Let a version of a file be what stands at a path."""
+        resource.edition = edition
         # RFC 9110 section 8.8.2.1: a Last-Modified later than Date must not be sent.
         if edition.last_modified_seconds is not None:
             edition.last_modified_seconds = min(edition.last_modified_seconds, self._clock.second)
@@ -305,6 +355,8 @@ class Catalogue:
             self._root.on_change()
         if dependent is None:
             self._end_all()
+        elif isinstance(dependent, Folder):
+            self._end_folder(dependent)
         elif isinstance(dependent, Sidecar):
             if is_written:
                 dependent.note_write()
@@ -321,6 +373,15 @@ class Catalogue:
     def _end_all(self) -> None:
         for resource in self._list_resources():
             self._on_end(resource)
+        for folder in self._folders.entries():
+            self._on_end(folder)
+
+    def _end_folder(self, folder: Folder) -> None:
+        """End what was found in a folder that has ended."""
+        if folder.is_current:
+            self._folders.end(folder)
+            for member in list(folder.members.values()):
+                self._on_end(member)
 
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""
@@ -328,5 +389,8 @@ class Catalogue:
         if is_written and resource.edition is not None and resource.edition.promise is not None:
             resource.edition.promise.note_write()
         self._file_codings.forget(resource)
-        if self.watch is not None:
+        folder = resource.folder
+        if folder is not None and folder.members.get(resource.names[-1]) is resource:
+            self._folders.leave(folder, resource.names[-1])
+        if self.watch is not None and (folder is None or len(resource.edges) > 1):
             self.watch.forget(resource)

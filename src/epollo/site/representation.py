@@ -9,6 +9,7 @@ the one from its content when that has been read in the background (`tagging`).
 import copy
 import errno
 import os
+import stat
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -265,6 +266,25 @@ def read_edition(
     # octets that are sent are of one reading, and of no more than the version has.
     content = content[: version.octets]
     return Edition(version, *inspect(media_type, content[:HEAD_OCTETS], content), content)
+
+
+def read_watched(descriptor: int, media_type: MediaType, kept_octets_limit: int) -> Edition | None:
+    """Read the file that is open with one look at it; None where one does not suffice.
+
+    For a file of whose changes an event tells, by the only name that it has: one that is written to while
+    it is read has the version from before, which is compared with the file in the next second, and it
+    ends with the event. Raises `OSError`.
+    """
+    status = os.fstat(descriptor)
+    octets = status.st_size
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or octets > kept_octets_limit:
+        return None
+    content = os.read(descriptor, octets + 1)
+    if len(content) != octets:
+        return None
+    return Edition(
+        version_of(status), *inspect(media_type, content[:HEAD_OCTETS], content), content
+    )
 
 
 def _read(descriptor: int, octets: int) -> bytes:

@@ -26,7 +26,7 @@ LINKS_LIMIT: Final = 40
 """As many links as the kernel itself would follow (path_resolution(7))."""
 _FOLDER_FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO that took the place of the file must not wait for a writer.
-_FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Kind(Enum):
@@ -174,7 +174,7 @@ def _explain(error: OSError | ValueError) -> Kind:
 
 
 def _open_file(name: bytes, folder: int) -> tuple[Kind, int]:
-    descriptor = os.open(name, _FILE_FLAGS, dir_fd=folder)
+    descriptor = os.open(name, FILE_FLAGS, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         return Kind.MISSING, -1

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from epollo.http.message import Basis, Releasable
 from epollo.site.file_codings import Sidecar
+from epollo.site.folders import Folder
 from epollo.site.representation import Edition
 from epollo.site.resolve import Edge, Kind, Names
 
@@ -30,6 +31,7 @@ class Resource(Basis):
         "_confirm",
         "edges",
         "edition",
+        "folder",
         "hits",
         "is_current",
         "is_offered",
@@ -51,6 +53,8 @@ class Resource(Basis):
         self.kind = kind
         self.edges = edges
         self.edition: Edition | None = None
+        self.folder: Folder | None = None
+        """The folder that this was found in, where its edges are but its own name there."""
         self.is_current = True
         self.is_offered = False
         """Whether codings of it were asked for."""

@@ -80,6 +80,11 @@ class Root:
         """
         return os.stat(b"/".join((self._path, *names)))
 
+    @property
+    def device(self) -> int:
+        """The device that the root is on (``st_dev``, stat(2))."""
+        return self._key[0]
+
     def follow(self, second: int) -> None:
         """Look once a second at what the path leads to."""
         if self.checked_second != second:

@@ -13,7 +13,7 @@ Where a folder cannot be watched, or events were lost, the check by ``stat`` (`c
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from fcntl import ioctl
 from termios import FIONREAD
@@ -122,12 +122,14 @@ class OnEnd(Protocol):
 
 
 class _Folder:
-    __slots__ = ("dependents", "key", "mask")
+    __slots__ = ("dependents", "key", "mask", "members")
 
     def __init__(self, key: tuple[int, int]) -> None:
         self.key = key
         self.mask = 0
         self.dependents: dict[bytes, set[Dependent]] = {}
+        # By name, one for each path that leads here.
+        self.members: list[Mapping[bytes, Dependent]] = []
 
 
 class Watch(Handler):
@@ -193,6 +195,19 @@ class Watch(Handler):
             if folder is not None:
                 folder.dependents.setdefault(name, set()).add(dependent)
 
+    def depend_members(self, number: int, members: Mapping[bytes, Dependent]) -> None:
+        """Call ``on_end`` with the member whose name in a folder changes, now or in the future.
+
+        Of a change of the folder itself members are not told: some dependent has to be.
+        """
+        self._folders[number].members.append(members)
+
+    def forget_members(self, number: int, members: Mapping[bytes, Dependent]) -> None:
+        """Tell these members of no more changes; to be called before their folder is forgotten."""
+        folder = self._folders.get(number)
+        if folder is not None:
+            folder.members = [one for one in folder.members if one is not members]
+
     def forget(self, dependent: Dependent) -> None:
         """Forget a dependent, and stop watching folders that nothing depends on."""
         for number, name in dependent.edges:
@@ -240,6 +255,10 @@ class Watch(Handler):
                 dependents = folder.dependents.get(name)
                 if dependents:
                     self._end(dependents, mask)
+                for members in folder.members:
+                    member = members.get(name)
+                    if member is not None:
+                        self._end((member,), mask)
             else:
                 for each in list(folder.dependents.values()):
                     self._end(each, mask)
