@@ -78,7 +78,7 @@ class Server:
         for octets in self.process.stdout:
             line = octets.decode()
             self.lines.append(line)
-            found = re.search(r"http://\S+?:(\d+)/", line)
+            found = re.search(r"https?://\S+?:(\d+)/", line)
             if found:
                 port = int(found[1])
             if "Ctrl-C" in line:

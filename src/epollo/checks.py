@@ -16,6 +16,7 @@ from epollo.linux.confinement import require_landlock
 from epollo.linux.privileges import require_root, resolve_identity
 from epollo.settings import Settings
 from epollo.site.folder import open_root
+from epollo.transports.pairs import read_pairs
 
 
 def check_settings(settings: Settings) -> None:
@@ -51,10 +52,25 @@ def _check_access_log(settings: Settings) -> None:
         check_destination(settings.access_log)
 
 
+def _check_certificates(settings: Settings) -> None:
+    certificates, keys = settings.tls_certificates, settings.tls_keys
+    if len(certificates) != len(keys):
+        raise OperatorError(
+            f"each --tls-cert needs a --tls-key, in the same order: {len(certificates)} and "
+            f"{len(keys)} were given"
+        )
+    if certificates:
+        # Here alone: a server without TLS needs nothing of the library.
+        from epollo.transports.certificates import Certificates  # noqa: PLC0415
+
+        Certificates(read_pairs(certificates, keys))
+
+
 _CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("root", _check_root),
     ("proxies", _check_proxies),
     ("user", _check_user),
     ("sandbox", _check_sandbox),
     ("access_log", _check_access_log),
+    ("tls_certificates", _check_certificates),
 )

@@ -34,6 +34,7 @@ from epollo.transports.listening import (
     describe_address,
     is_listening,
 )
+from epollo.transports.pairs import read_pairs
 from epollo.worker.process import Worker
 
 
@@ -101,9 +102,12 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
         kind = FiniteRange(option.minimum, option.maximum)
     elif isinstance(default, Path):
         kind = click.Path()
+    elif isinstance(default, tuple):
+        kind = str
     return click.Option(
         [*option.flags, name],
         type=kind,
+        multiple=isinstance(default, tuple),
         callback=_refuse_empty,
         default=default,
         metavar=option.unit.replace("octets", "bytes").upper() or None,
@@ -114,7 +118,9 @@ def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
 def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -> Any:
     """Refuse an empty text that was given: an empty variable of a shell script, rather than a wish."""
     source = context.get_parameter_source(option.name or "")
-    if value == "" and source is not ParameterSource.DEFAULT:
+    if (value == "" or (isinstance(value, tuple) and "" in value)) and (
+        source is not ParameterSource.DEFAULT
+    ):
         raise click.BadParameter("the value is empty.", context, option)
     return value
 
@@ -171,7 +177,8 @@ def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> 
     for name, value in file.values.items():
         parameter = parameters[name]
         try:
-            parameter.type.convert(value, parameter, context)
+            for one in value if isinstance(value, list) else [value]:
+                parameter.type.convert(one, parameter, context)
         except click.BadParameter as mistake:
             raise OperatorError(f"{file.find_place(name)}: {mistake.message}") from None
     context.default_map = file.values
@@ -187,7 +194,7 @@ def _run(words: tuple[str, ...], **given: Any) -> None:
     listening = inherited or open_listening(settings)
     try:
         # A sandbox lets the worker make no sockets any more.
-        places = _find_places(listening.sockets)
+        places = _find_places(settings, listening.sockets)
         keep_manager()
         worker = _open_worker(settings, listening.sockets)
         if hindrance := find_hindrance(settings):
@@ -229,8 +236,9 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
     return settings
 
 
-def _find_places(sockets: list[socket.socket]) -> list[str]:
-    return describe_places(list(dict.fromkeys(describe_address(one) for one in sockets)))
+def _find_places(settings: Settings, sockets: list[socket.socket]) -> list[str]:
+    addresses = list(dict.fromkeys(describe_address(one) for one in sockets))
+    return describe_places(addresses, "https" if settings.tls_certificates else "http")
 
 
 def _tell_start(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> None:
@@ -254,7 +262,7 @@ def _supervise(
 
     def on_started(settings: Settings, sockets: list[socket.socket], description: str) -> None:
         poller_name, _, sandbox = description.partition("\n")
-        _tell_start(settings, _find_places(sockets), poller_name, sandbox)
+        _tell_start(settings, _find_places(settings, sockets), poller_name, sandbox)
         tell_predecessor()
 
     try:
@@ -277,7 +285,17 @@ def _read_again() -> Settings:
 def _open_worker(settings: Settings, listening: list[socket.socket]) -> Worker:
     """Return a worker; what the system refuses it is told in one line."""
     try:
-        return Worker(settings, listening, report, open_log(settings, report), mounts=open_mounts())
+        pairs = read_pairs(settings.tls_certificates, settings.tls_keys)
+        worker = Worker(
+            settings,
+            listening,
+            report,
+            open_log(settings, report),
+            mounts=open_mounts(),
+            certificates=pairs,
+        )
+        worker.watch_certificates()
+        return worker
     except OSError as error:
         raise _make_refusal(settings, error) from error
 

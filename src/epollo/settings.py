@@ -20,6 +20,7 @@ CACHE_CONTROL_WORDS: Final = ("auto", "none")
 GROUPS: Final = (
     "Serving",
     "Addresses",
+    "TLS",
     "Workers",
     "Logs",
     "Caching and compression",
@@ -116,6 +117,24 @@ class Settings:
             "Listen at this path, as a unix-domain socket, instead of on an address, for example "
             "/run/epollo.sock."
         ),
+    )
+    tls_certificates: tuple[str, ...] = _option(
+        (),
+        "--tls-cert",
+        group="TLS",
+        unit="file",
+        manual=(
+            "Speak https with the certificate of this file: PEM, the chain behind it. Each "
+            "certificate needs a --tls-key. May be given several times: the name that a client "
+            "asks for selects one. A file that changes is in use at the next handshake."
+        ),
+    )
+    tls_keys: tuple[str, ...] = _option(
+        (),
+        "--tls-key",
+        group="TLS",
+        unit="file",
+        manual="The private key of the certificate, as PEM and not encrypted.",
     )
     workers: str = _option(
         "0",
@@ -369,6 +388,8 @@ def describe_default(option: Option, default: Any) -> str:
         return "on" if default else ""
     if isinstance(default, Path):
         return "the current folder"
+    if isinstance(default, tuple):
+        return ", ".join(default)
     if option.unit.startswith("octets"):
         return format_octets(default)
     return f"{default:g}s" if option.unit == "seconds" else str(default)
@@ -385,6 +406,8 @@ def load_settings(text: str) -> Settings:
     for one in fields(Settings):
         if isinstance(one.default, Path) and values[one.name] is not None:
             values[one.name] = Path(values[one.name])
+        elif isinstance(one.default, tuple):
+            values[one.name] = tuple(values[one.name])
     return Settings(**values)
 
 

@@ -45,6 +45,8 @@ def read_settings_file(path: Path) -> SettingsFile:
         name, option, default = known[key]
         if name == "workers" and type(value) is int:
             value = str(value)  # noqa: PLW2901 - a number in the file, a word on the command line
+        if isinstance(default, tuple) and isinstance(value, str):
+            value = [value]  # noqa: PLW2901 - one of what may be several
         if reason := _find_mistake(value, option, default):
             raise OperatorError(f"{_find_place(path, text, key, is_shown=False)}: {key} {reason}")
         settings[name] = value
@@ -83,6 +85,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 def _find_mistake(value: object, option: Option, default: object) -> str:
     """Return what is wrong with the type of a value; nothing where it is right."""
+    if isinstance(default, tuple):
+        return _find_mistake_in_list(value)
     kinds: tuple[type, ...] = _KINDS.get(type(default), (str,))
     is_quantity = option.unit.partition("/")[0] in {"octets", "seconds"}
     if type(value) not in kinds and not (is_quantity and type(value) is str):
@@ -95,6 +99,14 @@ def _find_mistake(value: object, option: Option, default: object) -> str:
     return ""
 
 
+def _find_mistake_in_list(value: object) -> str:
+    """Return what is wrong with a list of texts; nothing where it is right."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return 'must be a list of texts, such as ["one", "two"], or one text'
+    return next((mistake for one in value if (mistake := _find_mistake(one, _TEXT, ""))), "")
+
+
+_TEXT: Final = Option((), "", "")
 _KINDS: Final[dict[type, tuple[type, ...]]] = {bool: (bool,), int: (int,), float: (float, int)}
 _NAMES_OF_TYPES: Final[dict[type, str]] = {
     bool: "true or false",

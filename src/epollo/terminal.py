@@ -155,7 +155,9 @@ def describe_start(root: Path, places: list[str], poller_name: str, sandbox: str
     return lines
 
 
-def describe_places(addresses: list[tuple[str, int] | str]) -> list[str]:
+def describe_places(
+    addresses: list[tuple[str, int] | str], scheme: str = "http"
+) -> list[str]:
     """Return the lines that say where the server is reached."""
     lines = []
     for address in addresses:
@@ -164,20 +166,20 @@ def describe_places(addresses: list[tuple[str, int] | str]) -> list[str]:
             continue
         host, port = address
         if host in {"0.0.0.0", "::"}:
-            lines.append(f"  here:    {format_link('localhost', port)}")
+            lines.append(f"  here:    {format_link('localhost', port, scheme)}")
             reachable = find_reachable_address()
             if reachable is not None:
-                lines.append(f"  others:  {format_link(reachable, port)}")
+                lines.append(f"  others:  {format_link(reachable, port, scheme)}")
         else:
-            lines.append(f"  at:      {format_link(host, port)}")
+            lines.append(f"  at:      {format_link(host, port, scheme)}")
     return lines
 
 
-def format_link(host: str, port: int) -> str:
+def format_link(host: str, port: int, scheme: str = "http") -> str:
     """Return a link that terminals make clickable."""
     if ":" in host:
         host = f"[{host}]"
-    return f"http://{host}:{port}/"
+    return f"{scheme}://{host}:{port}/"
 
 
 def find_reachable_address() -> str | None:

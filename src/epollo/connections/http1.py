@@ -230,6 +230,7 @@ class Http1Connection(Connection):
             return None
         if isinstance(request, Refusal):
             return protocol.refuse(request)
+        request.scheme = self.kind.scheme
         head = query if isinstance(query, bytes) else query.head
         return self._conclude(protocol, request, head, reduced)
 

@@ -151,12 +151,13 @@ class AllOf(Basis):
 class Request:
     """A request whose head was received and found to be valid.
 
-    ``fields`` has a name once, in lower case.
+    ``fields`` has a name once, in lower case. ``scheme`` is that of the connection.
     """
 
     method: bytes
     target: Target
     fields: Mapping[bytes, bytes]
+    scheme: bytes = b"http"
 
 
 def select_host(request: Request) -> bytes:

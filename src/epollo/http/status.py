@@ -44,17 +44,28 @@ _PAGE: Final = (
 )
 
 
-def format_plain_page(status: int) -> bytes:
-    """Return a small page that shows this status in a browser."""
+_LINK: Final = b'<p><a href="%b">%b</a>\n'
+
+
+def format_plain_page(status: int, link: bytes = b"") -> bytes:
+    """Return a small page that shows this status in a browser, with a link to where it goes on.
+
+    The link has no octet that means something in HTML.
+    """
     reason = REASONS[status]
-    return _PAGE % (status, reason, status, reason)
+    page = _PAGE % (status, reason, status, reason)
+    return page + _LINK % (link, link) if link else page
 
 
 def respond_plainly(
-    status: int, fields: tuple[FieldLine, ...] = (), *, basis: Basis | None = None
+    status: int,
+    fields: tuple[FieldLine, ...] = (),
+    *,
+    basis: Basis | None = None,
+    link: bytes = b"",
 ) -> Response:
     """Return a response with the small plain page as its content."""
-    page = format_plain_page(status)
+    page = format_plain_page(status, link)
     return Response(
         status,
         (

@@ -5,6 +5,7 @@ import os
 from typing import Final
 
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
@@ -38,6 +39,14 @@ def set_no_new_privileges() -> None:
     Threads that it starts inherit this, and nothing takes it back. Raises `OSError`.
     """
     call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def forbid_dumps() -> None:
+    """Let neither a core dump nor another process of this user have the memory of this process.
+
+    PR_SET_DUMPABLE, prctl(2). It holds until the next program is executed. Raises `OSError`.
+    """
+    call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def load_library(name: str) -> bool:

@@ -103,7 +103,8 @@ class Site:
         if policies.checked_second != self._clock.second:
             policies.follow()
         policy = policies.policy
-        if isinstance(target, HttpsTarget) and not self._is_behind_gateway:
+        is_secured = self._is_behind_gateway or request.scheme == b"https"
+        if isinstance(target, HttpsTarget) and not is_secured:
             return policy.select_refusals().misdirected
         if request.method not in _READING:
             is_options = request.method == b"OPTIONS"

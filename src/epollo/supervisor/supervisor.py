@@ -17,11 +17,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from epollo.access_log import open_destination
 from epollo.errors import OperatorError, describe_fault
+from epollo.linux.libc import forbid_dumps
 from epollo.linux.systemd import (
     notify_ready,
     notify_reloading,
@@ -40,7 +41,20 @@ from epollo.supervisor.listening_sockets import (
 )
 from epollo.supervisor.upgrade import Upgrade
 from epollo.supervisor.worker_process import WorkerProcess, describe_exit
-from epollo.worker.orders import COVER, DRAIN, REOPEN, STOP, STOP_AT_ONCE
+from epollo.transports.pairs import Pair
+from epollo.worker.orders import (
+    CERTIFICATES,
+    COVER,
+    DRAIN,
+    REOPEN,
+    STOP,
+    STOP_AT_ONCE,
+    dump_pairs,
+    write_orders,
+)
+
+if TYPE_CHECKING:
+    from epollo.transports.certificate_files import CertificateFiles
 
 _SOUND_SECONDS: Final = 1.0
 """A worker that served for less died of what may end the next one too."""
@@ -60,10 +74,41 @@ class _Generation:
         self.listening = listening
         self.workers: list[WorkerProcess] = []
         self.places = range(count_workers(settings))
+        self.certificates: CertificateFiles | None = None
 
     def sockets_of(self, place: int) -> list[socket.socket]:
         """Return the sockets of one place."""
         return share_sockets(self.listening.sockets, place, len(self.places))
+
+    def open_certificates(self, loop: EventLoop, report: Callable[[str], None]) -> None:
+        """Read the certificates, and have the workers use what is written there later.
+
+        Raises `OperatorError` where they are not right.
+        """
+        if self.settings.tls_certificates:
+            # Here alone: a server without TLS needs nothing of the library.
+            from epollo.transports.certificate_files import CertificateFiles  # noqa: PLC0415
+
+            forbid_dumps()
+            self.certificates = CertificateFiles(
+                self.settings.tls_certificates,
+                self.settings.tls_keys,
+                loop,
+                report,
+                self._use_certificates,
+            )
+
+    def close_certificates(self) -> None:
+        """Read no more of them."""
+        if self.certificates is not None:
+            self.certificates.close()
+            self.certificates = None
+
+    def _use_certificates(self, pairs: Sequence[Pair]) -> None:
+        descriptor = write_orders(dump_pairs(pairs))
+        for worker in self.workers:
+            worker.tell(CERTIFICATES, [descriptor])
+        os.close(descriptor)
 
 
 class Supervisor:
@@ -176,6 +221,7 @@ class Supervisor:
         """Start a generation."""
         coming = self._coming = _Generation(settings, listening)
         try:
+            coming.open_certificates(self.loop, self._report)
             for place in coming.places:
                 coming.workers.append(self._start(coming, place))
         except Exception as error:
@@ -183,13 +229,21 @@ class Supervisor:
             self._abandon(f"cannot start a worker: {_explain(error)}")
 
     def _start(self, generation: _Generation, place: int) -> WorkerProcess:
-        return WorkerProcess(self, place, generation.settings, generation.sockets_of(place))
+        certificates = generation.certificates
+        return WorkerProcess(
+            self,
+            place,
+            generation.settings,
+            generation.sockets_of(place),
+            () if certificates is None else certificates.pairs,
+        )
 
     def _take_over(self, coming: _Generation) -> None:
         """Let the generation that was coming serve, and the one before finish."""
         former, self._serving, self._coming = self._serving, coming, None
         self._restarts.clear()
         self._delays.clear()
+        former.close_certificates()
         for worker in former.workers:
             self._retire(worker)
         if self._is_started:
@@ -209,6 +263,7 @@ class Supervisor:
         coming, self._coming = self._coming, None
         if coming is None:
             return
+        coming.close_certificates()
         for worker in coming.workers:
             self._retire(worker)
         if coming.listening is not self._serving.listening:
@@ -285,8 +340,10 @@ class Supervisor:
         self._is_ending = True
         self._restarts.clear()
         for generation in (self._serving, self._coming):
-            for worker in [] if generation is None else generation.workers:
-                self._retire(worker)
+            if generation is not None:
+                generation.close_certificates()
+                for worker in generation.workers:
+                    self._retire(worker)
         self._serving.workers.clear()
         if self._coming is not None:
             if self._coming.listening is not self._serving.listening:

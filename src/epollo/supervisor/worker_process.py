@@ -20,6 +20,7 @@ from epollo.supervisor.surroundings import (
     open_for_writing,
     select_environment,
 )
+from epollo.transports.pairs import Pair
 from epollo.worker.orders import (
     DESCRIPTORS_LIMIT,
     LEAVING,
@@ -28,6 +29,7 @@ from epollo.worker.orders import (
     ORDERS_VARIABLE,
     READY,
     ROOT_REPLACED,
+    dump_pairs,
     write_orders,
 )
 
@@ -59,7 +61,12 @@ class WorkerProcess(Handler):
     """The handler of the socket to a worker; the end of the process is handled by `_Exit`."""
 
     def __init__(
-        self, parent: Parent, place: int, settings: Settings, sockets: list[socket.socket]
+        self,
+        parent: Parent,
+        place: int,
+        settings: Settings,
+        sockets: list[socket.socket],
+        certificates: Sequence[Pair] = (),
     ) -> None:
         """Raise `OSError` where the system has no room for another process."""
         self._parent = parent
@@ -78,6 +85,7 @@ class WorkerProcess(Handler):
                 "control": theirs.fileno(),
                 "sockets": descriptors,
                 "settings": dump_settings(settings),
+                "certificates": dump_pairs(certificates),
             }
             opened: list[int] = []
             # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.

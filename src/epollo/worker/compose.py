@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from epollo.connections import http1
 from epollo.connections.door import Door, Stage
@@ -20,6 +21,10 @@ from epollo.site.catalogue import Catalogue
 from epollo.site.policy import Policy
 from epollo.site.rulebook import Rulebook
 from epollo.site_settings import SiteSettings, select_sites
+
+if TYPE_CHECKING:
+    # A server without TLS needs nothing of the library.
+    from epollo.connections.handshakes import Handshakes
 
 
 def open_catalogue(
@@ -102,12 +107,25 @@ def make_service(
 
 
 class Entrance:
-    """How peers come in: the stages that a listener's arrivals pass, composed once."""
+    """How peers come in: the stages that a listener's arrivals pass, composed once.
 
-    def __init__(self, service: Service, proxies: list[Network] | None) -> None:
-        """Compose them; ``proxies`` are those that are trusted, None where no proxy is in front."""
+    ``proxies`` are those that are trusted, None where no proxy is in front. ``handshakes`` make the stage
+    of TLS behind the door, None where the listener speaks plain HTTP.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        proxies: list[Network] | None,
+        handshakes: "Callable[[Stage], Handshakes] | None" = None,
+    ) -> None:
         self._service = service
-        self._door = Door(service, partial(http1.serve, service), partial(http1.turn_away, service))
+        serve: Stage = partial(http1.serve, service)
+        turn_away: Stage = partial(http1.turn_away, service)
+        if handshakes is not None:
+            stage = handshakes(serve)
+            serve, turn_away = stage.begin, stage.turn_away
+        self._door = Door(service, serve, turn_away)
         self._begin: Stage = self._door.admit
         self._needs_addresses = proxies is not None
         if proxies is not None:

@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from epollo.loop import EventLoop, Handler
 from epollo.transports.listening import adopt
+from epollo.transports.pairs import Pair
 
 ORDERS_VARIABLE: Final = "EPOLLO_WORKER"
 """The variable that names the descriptor of a worker's first orders: settings, and its sockets."""
@@ -33,6 +34,8 @@ COVER: Final = b"cover"
 """With descriptors: the sockets, besides its own, on which no worker accepts at the moment."""
 REOPEN: Final = b"reopen"
 """With a descriptor: the access log from now on."""
+CERTIFICATES: Final = b"certificates"
+"""With a descriptor, as `write_orders` returns one: the pairs from the next handshake on."""
 DESCRIPTORS_LIMIT: Final = 253
 """The most that one message passes (SCM_RIGHTS, unix(7))."""
 
@@ -43,7 +46,7 @@ LEFT_TO_SUPERVISOR: Final = frozenset(
 the supervisor says what they mean. They are blocked from before the worker is started on."""
 
 
-def write_orders(orders: dict[str, Any]) -> int:
+def write_orders(orders: Any) -> int:
     """Return a descriptor that the first orders can be read from; the caller closes it.
 
     Raises `OSError` where the system has no descriptor or no memory.
@@ -66,6 +69,22 @@ def read_orders() -> dict[str, Any]:
     return orders
 
 
+def dump_pairs(pairs: Sequence[Pair]) -> list[list[str]]:
+    """Return pairs as part of orders."""
+    return [
+        [pair.certificate.decode("latin-1"), pair.key.decode("latin-1"), pair.place]
+        for pair in pairs
+    ]
+
+
+def load_pairs(dumped: list[list[str]]) -> list[Pair]:
+    """Return the pairs that `dump_pairs` wrote."""
+    return [
+        Pair(certificate.encode("latin-1"), key.encode("latin-1"), place)
+        for certificate, key, place in dumped
+    ]
+
+
 class Ordered(Protocol):
     """What follows orders."""
 
@@ -83,6 +102,9 @@ class Ordered(Protocol):
 
     def reopen_log(self) -> None:
         """Write the access log to another file of the same name."""
+
+    def use_certificates(self, pairs: Sequence[Pair], /) -> None:
+        """Use these certificates from the next handshake on."""
 
 
 class Orders(Handler):
@@ -142,6 +164,12 @@ class Orders(Handler):
                 os.set_inheritable(descriptor, False)
                 self._log_descriptors.append(descriptor)
                 worker.reopen_log()
+        elif message == CERTIFICATES:
+            for descriptor in descriptors:
+                # Its offset is shared with all workers that have it (open(2)).
+                octets = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+                os.close(descriptor)
+                worker.use_certificates(load_pairs(json.loads(octets)))
         elif not message:
             self._loop.remove(self._control.fileno())
             worker.stop()

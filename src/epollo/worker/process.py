@@ -10,7 +10,7 @@ import math
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from epollo.access_log import open_log
 from epollo.connections.door import claim_descriptors
@@ -19,6 +19,7 @@ from epollo.connections.preamble import parse_networks
 from epollo.connections.service import AccessLog
 from epollo.errors import OperatorError
 from epollo.linux.confinement import filter_calls
+from epollo.linux.libc import forbid_dumps
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
@@ -32,6 +33,7 @@ from epollo.site.tagging import Tagging
 from epollo.site_settings import select_sites
 from epollo.terminal import open_streams, report
 from epollo.transports.listening import BACKLOG, adopt, is_listening
+from epollo.transports.pairs import Pair
 from epollo.worker.compose import (
     Entrance,
     confine_to,
@@ -46,8 +48,13 @@ from epollo.worker.orders import (
     READY,
     ROOT_REPLACED,
     Orders,
+    load_pairs,
     read_orders,
 )
+
+if TYPE_CHECKING:
+    # A server without TLS needs nothing of the library.
+    from epollo.transports.certificate_files import CertificateFiles
 
 # Requests leave nothing behind that only a collection could find; the default of 700 objects has one
 # run several times for each batch of requests that are new.
@@ -75,14 +82,21 @@ class Worker:
         supervisor: Orders | None = None,
         *,
         mounts: Mounts | None = None,
+        certificates: Sequence[Pair] = (),
     ) -> None:
         """Raise `OperatorError` where the settings ask for what cannot be had."""
         # Looked at in any case: what is wrong there is to be known before it is needed.
         proxies = parse_networks(settings.proxies)
         connections_limit = claim_descriptors()
+        if certificates:
+            # A module cannot be read in the sandbox; a server without TLS does without the library.
+            from epollo.worker.secure import Secure  # noqa: PLC0415
+
+            forbid_dumps()
         self._settings = settings
         self._report = report
         self._supervisor = supervisor
+        self._certificate_files: CertificateFiles | None = None
         self._drained_by = math.inf
         self._idle_until = math.inf
         opened = open_poller(settings.poller)
@@ -119,7 +133,14 @@ class Worker:
         self._handle_signals(supervisor)
         self._mounts = mounts
         self._learn_of_changes()
-        self._entrance = Entrance(self._service, proxies if settings.has_proxy_protocol else None)
+        self._secure: Secure | None = None
+        if certificates:
+            self._secure = Secure(self._service, certificates, self._wakeup.call)
+        self._entrance = Entrance(
+            self._service,
+            proxies if settings.has_proxy_protocol else None,
+            None if self._secure is None else self._secure.make_stage,
+        )
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
         for one in listening:
@@ -175,6 +196,25 @@ class Worker:
         """Write the access log to another file of the same name from now on."""
         if self._service.log is not None:
             self._service.log.reopen()
+
+    def use_certificates(self, pairs: Sequence[Pair]) -> None:
+        """Use these certificates from the next handshake on."""
+        if self._secure is not None:
+            self._secure.use(pairs)
+
+    def watch_certificates(self) -> None:
+        """Use what is written to the files of the certificates, where no parent reads them."""
+        settings = self._settings
+        if settings.tls_certificates:
+            from epollo.transports.certificate_files import CertificateFiles  # noqa: PLC0415
+
+            self._certificate_files = CertificateFiles(
+                settings.tls_certificates,
+                settings.tls_keys,
+                self._loop,
+                self._report,
+                self.use_certificates,
+            )
 
     def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
         return [self._entrance.listen(one) for one in listening]
@@ -262,6 +302,10 @@ class Worker:
             self._compressor.close()
         if self._service.log is not None:
             self._service.log.close()
+        if self._secure is not None:
+            self._secure.close()
+        if self._certificate_files is not None:
+            self._certificate_files.close()
         self._wakeup.close(gives_back=False)
         self._loop.close()
         self._catalogue.close()
@@ -293,7 +337,15 @@ def main() -> None:
     try:
         listening = adopt(orders["sockets"])
         log = open_log(settings, report, supervisor.take_log_descriptor)
-        worker = Worker(settings, listening, report, log, supervisor, mounts=open_mounts())
+        worker = Worker(
+            settings,
+            listening,
+            report,
+            log,
+            supervisor,
+            mounts=open_mounts(),
+            certificates=load_pairs(orders["certificates"]),
+        )
     except OperatorError as mistake:
         supervisor.give_up(str(mistake))
     except OSError as error:

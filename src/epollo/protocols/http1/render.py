@@ -92,9 +92,14 @@ def render_answer(
     )
 
 
-def render_refusal(refusal: Refusal, fields: tuple[FieldLine, ...] = ()) -> Answer:
-    """Return the last answer to a peer whose octets make no request, with more ``fields``."""
-    response = respond_plainly(refusal.status, (NO_CACHE_FIELD, *fields))
+def render_refusal(
+    refusal: Refusal, fields: tuple[FieldLine, ...] = (), *, link: bytes = b""
+) -> Answer:
+    """Return the last answer to a peer whose octets make no request.
+
+    With more ``fields``, and with a ``link`` to where what the client wants is to be had.
+    """
+    response = respond_plainly(refusal.status, (NO_CACHE_FIELD, *fields), link=link)
     rendered = render_fields(response)
     return Answer(
         refusal.status,

@@ -1,0 +1,314 @@
+"""The stage of TLS: a handshake, and then the connection goes on over the session.
+
+Facts: the first flight of a server (key exchange, signature) takes some 300 microseconds and lets go of
+the interpreter; done by the loop, 200 handshakes a second make the slowest tenth of plain requests wait
+three times as long. The flights after it take little.
+Decision: the ClientHello is read by the loop (`epollo.protocols.tls`), which refuses what cannot be
+served; the first flight is made by a thread; the rest by the loop.
+Price: a hand-over each way, some 15 % more processor time for each handshake.
+
+A handshake has the time of a request's head for all of it, and counts as a connection from its begin, so
+that those which are silent or slow are bounded in number as well, and by address.
+"""
+
+import contextlib
+import math
+import ssl
+import threading
+from _socket import MSG_DONTWAIT
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeAlias
+
+from epollo.connections.door import Arrival, Stage
+from epollo.connections.service import Peer, Service
+from epollo.loop import READABLE
+from epollo.protocols.http1 import refuse, render_refusal
+from epollo.protocols.tls import (
+    Alert,
+    MalformedHelloError,
+    find_link,
+    format_alert,
+    parse_client_hello,
+)
+from epollo.transports.certificates import PROTOCOLS, Certificates
+from epollo.transports.session import Session
+from epollo.transports.tls import TLS, TlsTransport
+
+_RECEIVE_OCTETS: Final = 32 * 1024
+
+CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
+"""Has the thread of the loop make a call."""
+
+
+class Flights:
+    """A thread that makes the first flights of handshakes, started when the first is asked for."""
+
+    def __init__(self, call_in_loop: CallInLoop) -> None:
+        self._call_in_loop = call_in_loop
+        self._queue: deque[tuple[Session, bytes, Callable[[bool, bytes], None]]] = deque()
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
+        """Go on with a session.
+
+        In the loop ``done`` is called with whether that succeeded, and with what to send.
+        """
+        with self._condition:
+            self._queue.append((session, octets, done))
+            self._condition.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="handshakes", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:
+                # The system has no room for a thread: the loop makes the flight.
+                self._thread = None
+                self._make(*self._queue.pop(), _call_at_once)
+
+    def close(self) -> None:
+        """Make no more."""
+        with self._condition:
+            self._is_closed = True
+            self._condition.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                while not (self._queue or self._is_closed):
+                    self._condition.wait()
+                if self._is_closed:
+                    return
+                task = self._queue.popleft()
+            self._make(*task, self._call_in_loop)
+
+    def _make(
+        self,
+        session: Session,
+        octets: bytes,
+        done: Callable[[bool, bytes], None],
+        call: CallInLoop,
+    ) -> None:
+        try:
+            session.shake_hands(octets)
+            is_right = True
+        except ssl.SSLError:
+            is_right = False
+        call(partial(done, is_right, session.take()))
+
+
+def _call_at_once(call: Callable[[], None]) -> None:
+    call()
+
+
+class Handshakes:
+    """The stage of arrivals that speak TLS; ``then`` takes those on whose handshake is complete."""
+
+    def __init__(
+        self, service: Service, certificates: Certificates, flights: Flights, then: Stage
+    ) -> None:
+        self.service = service
+        self.certificates = certificates
+        """Those that the next handshake uses; may be replaced at any time."""
+        self.flights = flights
+        self.then = then
+
+    def begin(self, arrival: Arrival) -> None:
+        """Wait for a ClientHello."""
+        handshake = Handshake(self, arrival)
+        try:
+            handshake.on_accepted()
+        except Exception as fault:
+            self.service.loop.end_fault(handshake, fault)
+
+    def turn_away(self, arrival: Arrival) -> None:
+        """Close: what an answer 503 would say cannot be said before a handshake."""
+        refuse_at_once(arrival, format_alert(Alert.INTERNAL_ERROR))
+
+
+def refuse_at_once(arrival: Arrival, octets: bytes) -> None:
+    """Send last octets, without waiting for anything, and close."""
+    # A socket that is closed with octets unread resets the connection (RFC 9112 section 9.6).
+    with contextlib.suppress(OSError):
+        arrival.transport.recv(_RECEIVE_OCTETS, MSG_DONTWAIT)
+    with contextlib.suppress(OSError):
+        arrival.transport.send(octets, MSG_DONTWAIT)
+    arrival.transport.close()
+
+
+class Handshake(Peer):
+    """The handler of an accepted socket until its handshake is complete."""
+
+    __slots__ = (
+        "_arrival",
+        "_is_open",
+        "_is_registered",
+        "_octets",
+        "_session",
+        "_stage",
+        "deadline",
+    )
+
+    def __init__(self, stage: Handshakes, arrival: Arrival) -> None:
+        self._stage = stage
+        self._arrival = arrival
+        # What came of the ClientHello; empty once there is a session.
+        self._octets = arrival.received
+        self._session: Session | None = None
+        self._is_open = True
+        self._is_registered = False
+        self.deadline: float = math.inf
+        stage.service.peers[self] = None
+
+    def on_accepted(self) -> None:
+        """Take what is here; watch for the rest."""
+        self.deadline = self._stage.service.clock.now + self._stage.service.timeouts.head
+        self._arrival.transport.setblocking(False)
+        if self._octets:
+            self._read_hello()
+        else:
+            self.on_ready(READABLE)
+        if self._is_open and self._session is None:
+            self._watch()
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Take what the client sent."""
+        try:
+            octets = self._arrival.transport.recv(_RECEIVE_OCTETS, MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            octets = b""
+        if not octets:
+            self.close()
+        elif self._session is None:
+            self._octets += octets
+            self._read_hello()
+        else:
+            self._go_on(self._session, octets)
+
+    def on_deadline(self) -> None:
+        """Give up: the time of a request's head is the time of a handshake too."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._let_go():
+            self._leave()
+            self._arrival.transport.close()
+
+    def _leave(self) -> None:
+        """Count one connection of this address less."""
+        addresses = self._stage.service.addresses
+        if addresses is not None and self._arrival.address:
+            addresses.leave(self._arrival.address)
+
+    def _watch(self) -> None:
+        self._stage.service.loop.add(self._arrival.descriptor, self, READABLE)
+        self._is_registered = True
+
+    def _unwatch(self) -> None:
+        if self._is_registered:
+            self._is_registered = False
+            deadline = self.deadline
+            self._stage.service.loop.remove(self._arrival.descriptor)
+            self.deadline = deadline
+
+    def _let_go(self) -> bool:
+        """Forget the socket; return whether it was this stage's until now."""
+        if not self._is_open:
+            return False
+        self._is_open = False
+        self._unwatch()
+        self.deadline = math.inf
+        self._stage.service.peers.pop(self, None)
+        return True
+
+    def _refuse(self, octets: bytes) -> None:
+        """Send last octets and close."""
+        if self._let_go():
+            self._leave()
+            refuse_at_once(self._arrival, octets)
+
+    def _read_hello(self) -> None:
+        """Begin a session by a ClientHello that is whole; refuse what cannot become one."""
+        try:
+            hello = parse_client_hello(self._octets)
+        except MalformedHelloError:
+            self._refuse_hello()
+            return
+        if hello is None:
+            return
+        if hello.protocols and not set(hello.protocols).intersection(PROTOCOLS):
+            self._refuse(format_alert(Alert.NO_APPLICATION_PROTOCOL))
+            return
+        context = self._stage.certificates.find(hello.server_name)
+        if context is None:
+            self._refuse(format_alert(Alert.UNRECOGNIZED_NAME))
+            return
+        self._session = Session(context)
+        octets, self._octets = self._octets, b""
+        # Nothing is to be received meanwhile, and a hang-up would be reported again and again.
+        self._unwatch()
+        self._stage.service.loop.note_deadline(self, self.deadline)
+        self._stage.flights.make(self._session, octets, self._on_flight)
+
+    def _refuse_hello(self) -> None:
+        """Refuse what is no ClientHello: plain HTTP by an answer that leads to https."""
+        link = find_link(self._octets)
+        if link is None:
+            self._refuse(format_alert(Alert.DECODE_ERROR))
+            return
+        answer = render_refusal(refuse(400, self._octets), link=link)
+        head = self._stage.service.frames[answer]
+        self._refuse(b"".join((head, *(one for one in answer.rest if isinstance(one, bytes)))))
+
+    def _on_flight(self, is_right: bool, octets: bytes) -> None:
+        """Send the first flight, and wait for what the client says to it."""
+        if not self._is_open:
+            return
+        if not is_right:
+            self._refuse(octets)
+            return
+        if not self._send(octets):
+            self.close()
+            return
+        self._watch()
+
+    def _go_on(self, session: Session, octets: bytes) -> None:
+        """Take the client's last flight; hand the connection on when the handshake is complete."""
+        try:
+            is_complete = session.shake_hands(octets)
+            plain = session.receive(b"") if is_complete else b""
+        except ssl.SSLError:
+            self._refuse(session.take())
+            return
+        owed = session.take()
+        if not is_complete:
+            if owed and not self._send(owed):
+                self.close()
+            return
+        # Behind a request tickets go out with its answer; a client of TLS 1.2 waits for what is owed.
+        if owed and not plain:
+            if not self._send(owed):
+                self.close()
+                return
+            owed = b""
+        self._let_go()
+        transport = TlsTransport(self._arrival.transport, session, owed)
+        service = self._stage.service
+        if plain:
+            service.look_for_changes()
+        self._stage.then(
+            self._arrival._replace(transport=transport, received=plain, is_reported=False, kind=TLS)
+        )
+
+    def _send(self, octets: bytes) -> bool:
+        """Send a flight; return whether the peer took it: an empty send buffer takes more than one."""
+        try:
+            return self._arrival.transport.send(octets, MSG_DONTWAIT) == len(octets)
+        except OSError:
+            return False

@@ -1,0 +1,18 @@
+"""TLS as far as the server reads it itself: what a client says first, and how it is refused."""
+
+from epollo.protocols.tls.alerts import Alert, format_alert
+from epollo.protocols.tls.client_hello import (
+    ClientHello,
+    MalformedHelloError,
+    parse_client_hello,
+)
+from epollo.protocols.tls.plain_http import find_link
+
+__all__ = [
+    "Alert",
+    "ClientHello",
+    "MalformedHelloError",
+    "find_link",
+    "format_alert",
+    "parse_client_hello",
+]

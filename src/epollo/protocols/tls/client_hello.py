@@ -1,0 +1,153 @@
+"""The ClientHello: which server a client asks for, and which protocols it speaks, before any session.
+
+A TLS library tells of the name only in the middle of a handshake, and Python's goes on where no
+application protocol is shared. So epollo reads the first message itself, decides, and hands the same
+bytes to the library, which judges all the rest of it.
+"""
+
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class
+from typing import Final, NamedTuple
+
+_LIMIT_OCTETS: Final = 64 * 1024
+"""No client needs more: key shares of hybrid key exchange take some 1,200 octets."""
+_RECORD_OCTETS_LIMIT: Final = 16 * 1024
+"""RFC 8446 section 5.1."""
+_HANDSHAKE_RECORD: Final = 22
+_CLIENT_HELLO: Final = 1
+_SERVER_NAME: Final = 0
+_HOST_NAME: Final = 0
+_ALPN: Final = 16
+_MAJOR_VERSION: Final = 3
+_RECORD_HEAD: Final = 5
+_MESSAGE_HEAD: Final = 4
+_VERSION_AND_RANDOM: Final = 2 + 32
+
+_read_two: Final = Struct(">H").unpack_from
+_read_pair: Final = Struct(">HH").unpack_from
+
+
+class MalformedHelloError(Exception):
+    """What a client sent is no ClientHello."""
+
+
+class ClientHello(NamedTuple):
+    """What a client says first.
+
+    ``server_name`` is in lower case without a final dot, empty where the client names none (RFC 6066
+    section 3). ``protocols`` are those of ALPN (RFC 7301), in the order of the client; none where it
+    does not use ALPN.
+    """
+
+    server_name: bytes
+    protocols: tuple[bytes, ...]
+
+
+def parse_client_hello(octets: bytes) -> ClientHello | None:
+    """Return what a client says in these octets from the begin of its connection; None for "not yet".
+
+    Raises `MalformedHelloError` as soon as they cannot become a ClientHello. What does not matter here
+    (versions, suites, other extensions) is left to the TLS library.
+    """
+    message = _join_records(octets)
+    if message is None:
+        return None
+    return _parse_message(message)
+
+
+def _join_records(octets: bytes) -> bytes | None:
+    """Return the message of a ClientHello without the records that it comes in; None for "not yet"."""
+    message = b""
+    offset = 0
+    while True:
+        head = octets[offset : offset + _RECORD_HEAD]
+        _require(head[:1] in {b"", b"\x16"} and head[1:2] in {b"", b"\x03"})
+        if len(head) < _RECORD_HEAD:
+            return None
+        (length,) = _read_two(head, 3)
+        # An empty record is no part of a message (RFC 8446 section 5.1).
+        _require(0 < length <= _RECORD_OCTETS_LIMIT)
+        part = octets[offset + _RECORD_HEAD : offset + _RECORD_HEAD + length]
+        message += part
+        _require(message[:1] in {b"", b"\x01"})
+        if len(message) >= _MESSAGE_HEAD:
+            total = _MESSAGE_HEAD + int.from_bytes(message[1:_MESSAGE_HEAD], "big")
+            _require(total <= _LIMIT_OCTETS)
+            if len(message) >= total:
+                return message[:total]
+        if len(part) < length:
+            return None
+        offset += _RECORD_HEAD + length
+
+
+def _parse_message(message: bytes) -> ClientHello:
+    """Read a whole message (RFC 8446 section 4.1.2)."""
+    try:
+        offset = _MESSAGE_HEAD + _VERSION_AND_RANDOM
+        offset += 1 + message[offset]  # legacy_session_id
+        offset += 2 + _read_two(message, offset)[0]  # cipher_suites
+        offset += 1 + message[offset]  # legacy_compression_methods
+        if offset == len(message):
+            # TLS 1.2 knows a ClientHello without extensions (RFC 5246 section 7.4.1.2).
+            return ClientHello(b"", ())
+        _require(offset + 2 + _read_two(message, offset)[0] == len(message))
+        found = _find_extensions(message, offset + 2)
+    except (IndexError, StructError):
+        raise MalformedHelloError from None
+    names, protocols = found.get(_SERVER_NAME), found.get(_ALPN)
+    return ClientHello(
+        b"" if names is None else _parse_server_name(names),
+        () if protocols is None else _parse_protocols(protocols),
+    )
+
+
+def _find_extensions(message: bytes, offset: int) -> dict[int, bytes]:
+    """Return the extensions from an offset to the end of a message, by their types."""
+    found: dict[int, bytes] = {}
+    while offset < len(message):
+        kind, length = _read_pair(message, offset)
+        begin = offset + 4
+        offset = begin + length
+        # RFC 8446 section 4.2: no more than one of each type.
+        _require(offset <= len(message) and kind not in found)
+        found[kind] = message[begin:offset]
+    return found
+
+
+def _parse_server_name(extension: bytes) -> bytes:
+    """Return the host name of a list of names (RFC 6066 section 3)."""
+    names = _take_list(extension)
+    found = b""
+    while names:
+        kind = names[0]
+        length = int.from_bytes(names[1:3], "big")
+        name = names[3 : 3 + length]
+        _require(0 < length == len(name) and not (kind == _HOST_NAME and found))
+        if kind == _HOST_NAME:
+            found = name
+        names = names[3 + length :]
+    return found.lower().removesuffix(b".")
+
+
+def _parse_protocols(extension: bytes) -> tuple[bytes, ...]:
+    """Return the names of a list of protocols (RFC 7301 section 3.1)."""
+    listed = _take_list(extension)
+    names = []
+    while listed:
+        length = listed[0]
+        name = listed[1 : 1 + length]
+        _require(0 < length == len(name))
+        names.append(name)
+        listed = listed[1 + length :]
+    return tuple(names)
+
+
+def _take_list(extension: bytes) -> bytes:
+    """Return what an extension has behind the length of its only part, which is not empty."""
+    _require(len(extension) > 2 and int.from_bytes(extension[:2], "big") == len(extension) - 2)
+    return extension[2:]
+
+
+def _require(is_right: bool) -> None:
+    if not is_right:
+        raise MalformedHelloError

@@ -1,0 +1,179 @@
+"""Certificates and keys: read, checked, and found by the name that a client asks for.
+
+A pair is read as octets and reaches the library by a file without a name: a process in a sandbox cannot
+open the path, and the key of another user is read by the parent alone. What is wrong with a pair is found
+before it is used, by a handshake in memory, in which a client that trusts nothing but the certificate
+itself verifies it.
+"""
+
+import os
+import re
+import ssl
+from collections.abc import Sequence
+from typing import Final
+
+from epollo.errors import OperatorError
+from epollo.transports.pairs import Pair
+
+PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
+"""What is spoken over TLS, by the names of ALPN (RFC 7301 section 6)."""
+# Mozilla's intermediate profile, version 5.7, for TLS 1.2; those of TLS 1.3 are always on.
+_SUITES: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_EXPIRED: Final = 10
+_NOT_YET_VALID: Final = 9
+"""X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID (x509_vfy.h)."""
+_FLIGHTS_LIMIT: Final = 8
+_PARTIAL_CHAIN: Final = 0x80000
+"""X509_V_FLAG_PARTIAL_CHAIN: a certificate that is trusted need not be one of an authority."""
+_SELF_SIGNED_END: Final = re.compile(rb"-----END CERTIFICATE-----")
+
+
+class Certificates:
+    """All certificates of a listener: the context of each name, and that of no name."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        """Raise `OperatorError` where one of the pairs is not right."""
+        self._by_name: dict[bytes, ssl.SSLContext] = {}
+        by_names: dict[tuple[str, ...], ssl.SSLContext] = {}
+        for pair in pairs:
+            context = make_context(pair)
+            names = find_names(pair, context)
+            present = by_names.setdefault(names, context)
+            if present is not context:
+                # The same names with another kind of key: the library offers what the client can use.
+                load_pair(present, pair)
+            for name in names:
+                self._by_name.setdefault(name.encode(), present)
+        self.default = next(iter(by_names.values()))
+
+    def find(self, server_name: bytes) -> ssl.SSLContext | None:
+        """Return the context for a name that a client asks for; None where no certificate has it.
+
+        A client that names none, because it knows the server by an address (RFC 6066 section 3), gets
+        the first certificate. A wildcard stands for one label (RFC 9525 section 6.3).
+        """
+        if not server_name:
+            return self.default
+        found = self._by_name.get(server_name)
+        if found is None:
+            found = self._by_name.get(b"*." + server_name.partition(b".")[2])
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """All names that the certificates have."""
+        return [name.decode() for name in self._by_name]
+
+
+def make_context(pair: Pair) -> ssl.SSLContext:
+    """Return a context of the server's side. Raises `OperatorError` where the pair is not right."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_SUITES)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # The client's order: one without hardware for AES prefers ChaCha20.
+    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.set_alpn_protocols([name.decode() for name in PROTOCOLS])
+    load_pair(context, pair)
+    return context
+
+
+def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
+    """Have a context use a pair. Raises `OperatorError` where it is not right."""
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(pair.key + b"\n" + pair.certificate)
+        path = f"/proc/self/fd/{descriptor}"
+        context.load_cert_chain(path, password=_refuse_password)
+    except _PasswordWantedError:
+        raise OperatorError(
+            f"cannot use the certificate {pair.place}: its key is encrypted; epollo needs it in the clear"
+        ) from None
+    except (ssl.SSLError, OSError) as error:
+        raise OperatorError(
+            f"cannot use the certificate {pair.place}: {_explain(error, pair)}"
+        ) from None
+    finally:
+        os.ftruncate(descriptor, 0)
+        os.close(descriptor)
+
+
+class _PasswordWantedError(Exception):
+    """A key is encrypted."""
+
+
+def _refuse_password() -> str:
+    raise _PasswordWantedError
+
+
+def _explain(error: OSError, pair: Pair) -> str:
+    """Return in a few words what OpenSSL has against a pair."""
+    reason = getattr(error, "reason", None) or ""
+    if reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"} and all(
+        b"-----BEGIN " in octets for octets in (pair.certificate, pair.key)
+    ):
+        return "the key is not that of the certificate"
+    if b"-----BEGIN CERTIFICATE-----" not in pair.certificate:
+        return "it has no certificate as PEM (-----BEGIN CERTIFICATE-----)"
+    if b"PRIVATE KEY-----" not in pair.key:
+        return "the key file has no key as PEM (-----BEGIN PRIVATE KEY-----)"
+    return reason.replace("_", " ").lower() or str(error.strerror or error)
+
+
+def find_names(pair: Pair, context: ssl.SSLContext) -> tuple[str, ...]:
+    """Return the names of a certificate, sorted; addresses as text.
+
+    Raises `OperatorError` where a client would not accept it by its dates or its purpose.
+    """
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
+    end = _SELF_SIGNED_END.search(pair.certificate)
+    first = pair.certificate[: end.end()] if end else pair.certificate
+    client.load_verify_locations(
+        cadata=first[first.index(b"-----BEGIN") :].decode("ascii", "replace")
+    )
+    try:
+        found = _verify_in_memory(client, context)
+    except ssl.SSLCertVerificationError as error:
+        raise OperatorError(f"the certificate {pair.place} {_describe_refusal(error)}") from None
+    names = {
+        value.lower().removesuffix(".")
+        for kind, value in found.get("subjectAltName", ())
+        if kind in {"DNS", "IP Address"}
+    }
+    return tuple(sorted(names))
+
+
+def _describe_refusal(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code == _EXPIRED:
+        return "has expired"
+    if error.verify_code == _NOT_YET_VALID:
+        return "is not valid yet; is the clock of this machine right?"
+    return f"is none that clients accept: {error.verify_message}"
+
+
+def _verify_in_memory(
+    client: ssl.SSLContext, server: ssl.SSLContext
+) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Let a client shake hands with a server; return the certificate that it verified, decoded."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        client.wrap_bio(to_client, to_server),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for _ in range(_FLIGHTS_LIMIT):
+        are_done = [_is_done(end) for end in ends]
+        if all(are_done):
+            break
+    found: dict[str, tuple[tuple[str, str], ...]] = ends[0].getpeercert() or {}  # type: ignore[assignment]
+    return found
+
+
+def _is_done(end: ssl.SSLObject) -> bool:
+    try:
+        end.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True

@@ -1,0 +1,39 @@
+"""Certificates with their keys, as octets: read from files, and passed on to workers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from epollo.errors import OperatorError
+
+_LIMIT_OCTETS: Final = 1024 * 1024
+
+
+class Pair(NamedTuple):
+    """A certificate with its chain, and its key, both as PEM (RFC 7468)."""
+
+    certificate: bytes
+    key: bytes
+    place: str
+    """Where it comes from, for the operator."""
+
+
+def read_pair(certificate: str, key: str) -> Pair:
+    """Return what two files hold. Raises `OperatorError` where one cannot be read."""
+    return Pair(_read(certificate), _read(key), certificate)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            octets = file.read(_LIMIT_OCTETS + 1)
+    except OSError as error:
+        raise OperatorError(f"cannot read {path}: {error.strerror}") from None
+    if len(octets) > _LIMIT_OCTETS:
+        raise OperatorError(f"{path} is no certificate and no key: it is over 1 MiB")
+    return octets
+
+
+def read_pairs(certificates: Sequence[str], keys: Sequence[str]) -> list[Pair]:
+    """Return the pairs of these files. Raises `OperatorError` where one cannot be read."""
+    return [read_pair(*paths) for paths in zip(certificates, keys, strict=True)]

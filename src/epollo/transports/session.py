@@ -1,0 +1,80 @@
+"""One TLS session without a socket: protected octets in, plain octets out, and the reverse.
+
+The library is OpenSSL by `ssl.SSLObject` over memory. Beside ``SSLSocket`` this leaves flags, partial
+sends and the file descriptor to `TlsTransport`, and it lets a thread do the dear part of a handshake.
+"""
+
+import ssl
+from typing import Final
+
+PIECE_OCTETS: Final = 60 * 1024
+"""So much is protected and sent at once: four records less their overhead, in one send."""
+_READ_OCTETS: Final = 64 * 1024
+
+
+class Session:
+    """The server's side of one TLS connection.
+
+    What is to be sent to the peer waits until `take` returns it. Not to be used by two threads at once.
+    """
+
+    __slots__ = ("_incoming", "_object", "_outgoing", "is_ended")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.is_ended = False
+        """Whether the peer said that no more follows (RFC 8446 section 6.1)."""
+
+    def shake_hands(self, octets: bytes) -> bool:
+        """Go on with the handshake by what the peer sent; return whether it is complete.
+
+        Raises `ssl.SSLError` where it failed; the alert that says so is to be taken.
+        """
+        self._incoming.write(octets)
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def receive(self, octets: bytes) -> bytes:
+        """Return the plain octets of what the peer sent; none where no record is complete.
+
+        Raises `ssl.SSLError` where it is no TLS, or not what the peer's keys protect.
+        """
+        if octets:
+            self._incoming.write(octets)
+        parts = []
+        try:
+            while part := self._object.read(_READ_OCTETS):
+                parts.append(part)
+            self.is_ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.is_ended = True
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def protect(self, octets: bytes | memoryview) -> bytes:
+        """Return plain octets, `PIECE_OCTETS` at the most, as what is to be sent to the peer."""
+        self._object.write(octets)
+        return self._outgoing.read()
+
+    def say_end(self) -> None:
+        """Say that no more follows (close_notify)."""
+        try:
+            self._object.unwrap()
+        except ssl.SSLError:
+            # The peer has not said so yet, or has broken off.
+            return
+
+    def take(self) -> bytes:
+        """Return what is to be sent to the peer besides content: handshake, tickets, alerts."""
+        return self._outgoing.read() if self._outgoing.pending else b""
+
+    def describe(self) -> str:
+        """Return version and cipher suite, as OpenSSL names them."""
+        cipher = self._object.cipher()
+        return f"{self._object.version()} {cipher[0] if cipher else ''}"

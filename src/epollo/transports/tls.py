@@ -1,0 +1,148 @@
+"""A transport over TLS: a plain socket, and the session that protects what goes through it.
+
+A socket takes any part of what is protected, but a record is worth nothing in part. So a piece counts
+as sent when the socket has all of it. Until then `send` says that the peer takes nothing now, and the
+caller comes back with the same octets; it can do nothing else, for they are the next ones.
+
+No plain octets wait here: each `recv` returns all that the records which are complete contain.
+"""
+
+import contextlib
+import ssl
+from _socket import MSG_DONTWAIT, MSG_PEEK
+from collections.abc import Iterable
+from typing import Any, Final
+
+from epollo.transports.contract import Buffer, Kind, Transport
+from epollo.transports.session import PIECE_OCTETS, Session
+
+TLS: Final = Kind(b"https", sends_files=False, holds_bytes=False)
+"""A socket whose content is protected by TLS."""
+
+_JOINED_OCTETS_LIMIT: Final = 256 * 1024
+
+
+class TlsTransport:
+    """A socket and its session; ``unsent`` is protected already and comes before all else."""
+
+    __slots__ = ("_accepted", "_has_said_end", "_session", "_socket", "_unsent")
+
+    def __init__(self, plain: Transport, session: Session, unsent: bytes = b"") -> None:
+        self._socket = plain
+        self._session = session
+        self._unsent = unsent
+        # Of the plain octets to come, so many are part of what is unsent.
+        self._accepted = 0
+        self._has_said_end = False
+
+    def recv(self, limit: int, flags: int = 0, /) -> bytes:
+        """Return the plain octets that are here; none at the end.
+
+        A little more than ``limit`` if the record that they complete began earlier. With MSG_PEEK only
+        whether any octets are here is told. Raises `BlockingIOError` where no record is complete.
+        """
+        octets = self._socket.recv(limit, flags)
+        if flags & MSG_PEEK or self._has_said_end:
+            return octets
+        if not octets:
+            return b""
+        session = self._session
+        plain = session.receive(octets)
+        answer = session.take()
+        if answer:
+            # Another key was asked for, or what came was refused with an alert.
+            self._unsent += answer
+            with contextlib.suppress(BlockingIOError):
+                self._flush()
+        if not plain and not session.is_ended:
+            raise BlockingIOError
+        return plain
+
+    def send(self, data: Buffer, flags: int = 0, /) -> int:  # noqa: ARG002 - it never waits
+        """Take plain octets; return how many the socket has as records."""
+        if self._accepted:
+            self._flush()
+            sent, self._accepted = self._accepted, 0
+            return sent
+        session = self._session
+        if len(data) <= PIECE_OCTETS:
+            self._unsent += session.protect(data)
+            self._send_piece(len(data))
+            return len(data)
+        sent = 0
+        view = memoryview(data)
+        while sent < len(view):
+            piece = view[sent : sent + PIECE_OCTETS]
+            self._unsent += session.protect(piece)
+            try:
+                self._send_piece(len(piece))
+            except BlockingIOError:
+                if not sent:
+                    raise
+                return sent
+            sent += len(piece)
+        return sent
+
+    def sendmsg(
+        self, buffers: Iterable[Buffer], ancillary: Iterable[Any] = (), flags: int = 0, /
+    ) -> int:
+        """Take plain octets of several buffers; otherwise like `send`."""
+        assert not ancillary  # noqa: S101 - no caller has any
+        joined = []
+        octets = 0
+        for buffer in buffers:
+            joined.append(buffer)
+            octets += len(buffer)
+            if octets > _JOINED_OCTETS_LIMIT:
+                break
+        return self.send(joined[0] if len(joined) == 1 else b"".join(joined), flags)
+
+    def shutdown(self, how: int, /) -> None:
+        """Say that no more follows, in the session first (RFC 8446 section 6.1)."""
+        self._say_end()
+        self._socket.shutdown(how)
+
+    def setblocking(self, flag: bool, /) -> None:
+        """Let calls return at once instead of waiting, with False."""
+        self._socket.setblocking(flag)
+
+    def fileno(self) -> int:
+        """Return the descriptor that a poller watches."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Say that no more follows, if that was not said, and give the descriptor back."""
+        with contextlib.suppress(OSError):
+            self._say_end()
+        self._socket.close()
+
+    def _say_end(self) -> None:
+        if self._has_said_end:
+            return
+        self._has_said_end = True
+        self._session.say_end()
+        self._unsent += self._session.take()
+        with contextlib.suppress(BlockingIOError):
+            self._flush()
+
+    def _send_piece(self, plain_octets: int) -> None:
+        """Send what is unsent; note how much it is in plain octets where not all of it is taken."""
+        try:
+            self._flush()
+        except BlockingIOError:
+            self._accepted = plain_octets
+            raise
+
+    def _flush(self) -> None:
+        """Send what is unsent. Raises `BlockingIOError` where a part of it is left."""
+        unsent = self._unsent
+        sent = self._socket.send(unsent, MSG_DONTWAIT)
+        if sent < len(unsent):
+            self._unsent = unsent[sent:]
+            raise BlockingIOError
+        self._unsent = b""
+
+
+def refuse_session(error: ssl.SSLError) -> str:
+    """Return in a few words why a handshake failed."""
+    return (error.reason or str(error)).replace("_", " ").lower()

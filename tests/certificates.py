@@ -1,0 +1,79 @@
+"""Certificates for tests: made in memory, signed by themselves, for the names that a test wants."""
+
+import datetime
+import ipaddress
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+DAY = datetime.timedelta(days=1)
+
+
+class Made(NamedTuple):
+    """A certificate and its key, as PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    def write(self, folder: Path, name: str = "site") -> tuple[str, ...]:
+        """Write both into a folder; return the options that name them."""
+        folder.mkdir(exist_ok=True)
+        paths = folder / f"{name}.pem", folder / f"{name}.key"
+        paths[0].write_bytes(self.certificate)
+        paths[1].write_bytes(self.key)
+        return "--tls-cert", str(paths[0]), "--tls-key", str(paths[1])
+
+
+def make_certificate(
+    *names: str, kind: str = "ec", begins_in_days: int = -1, ends_in_days: int = 30
+) -> Made:
+    """Return a certificate for names and addresses; without any, for those of this machine."""
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    if kind == "ec":
+        key = ec.generate_private_key(ec.SECP256R1())
+    else:
+        key = rsa.generate_private_key(65537, 2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "epollo test")])
+    now = datetime.datetime.now(datetime.UTC)
+    alternatives = [_describe(name) for name in names or ("localhost", "127.0.0.1")]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + begins_in_days * DAY)
+        .not_valid_after(now + ends_in_days * DAY)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Made(
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
+
+
+def encrypt_key(made: Made) -> Made:
+    """Return the same with a key that wants a password."""
+    key = serialization.load_pem_private_key(made.key, None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    return Made(made.certificate, encrypted)
+
+
+def _describe(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

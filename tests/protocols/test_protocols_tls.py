@@ -1,0 +1,178 @@
+"""What a client says first over TLS: read by epollo as by OpenSSL, however it is cut."""
+
+import ssl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from epollo.protocols.tls import (
+    Alert,
+    ClientHello,
+    MalformedHelloError,
+    find_link,
+    format_alert,
+    parse_client_hello,
+)
+
+
+def make_hello(name: str | None, *protocols: str, version: ssl.TLSVersion | None = None) -> bytes:
+    """Return what OpenSSL's client sends first."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if version is not None:
+        context.maximum_version = version
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname=name)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def split_into_records(hello: bytes, size: int) -> bytes:
+    """Return the same message in records of at most so many octets (RFC 8446 section 5.1)."""
+    message = hello[5:]
+    parts = [message[at : at + size] for at in range(0, len(message), size)]
+    return b"".join(b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in parts)
+
+
+HELLO = make_hello("Example.ORG", "h2", "http/1.1")
+
+
+@pytest.mark.parametrize(
+    ("hello", "expected"),
+    [
+        (HELLO, ClientHello(b"example.org", (b"h2", b"http/1.1"))),
+        (make_hello(None), ClientHello(b"", ())),
+        (make_hello("a.test", version=ssl.TLSVersion.TLSv1_2), ClientHello(b"a.test", ())),
+        (split_into_records(HELLO, 1), ClientHello(b"example.org", (b"h2", b"http/1.1"))),
+        (split_into_records(HELLO, 100), ClientHello(b"example.org", (b"h2", b"http/1.1"))),
+    ],
+)
+def test_what_openssl_says_is_read(hello: bytes, expected: ClientHello) -> None:
+    assert parse_client_hello(hello) == expected
+    # What follows is not its business: early data, a second message.
+    assert parse_client_hello(hello + b"\0" * 20) == expected
+    for end in range(len(hello)):
+        assert parse_client_hello(hello[:end]) is None, end
+
+
+def make_message(extensions: bytes) -> bytes:
+    body = b"\x03\x03" + b"r" * 32 + b"\0" + b"\0\x02\x13\x01" + b"\x01\0" + extensions
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x01" + len(message).to_bytes(2, "big") + message
+
+
+def make_extensions(*extensions: tuple[int, bytes]) -> bytes:
+    octets = b"".join(
+        kind.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
+        for kind, content in extensions
+    )
+    return len(octets).to_bytes(2, "big") + octets
+
+
+NAME = (0, b"\0\x09\0\0\x06a.test")
+
+
+def test_a_hello_without_extensions_is_one() -> None:
+    assert parse_client_hello(make_message(b"")) == ClientHello(b"", ())
+    assert parse_client_hello(make_message(b"\0\0")) == ClientHello(b"", ())
+    assert parse_client_hello(make_message(make_extensions(NAME))) == ClientHello(b"a.test", ())
+
+
+def test_a_final_dot_is_no_part_of_a_name() -> None:
+    dotted = (0, b"\0\x0a\0\0\x07A.test.")
+    hello = parse_client_hello(make_message(make_extensions(dotted)))
+    assert hello == ClientHello(b"a.test", ())
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"G",
+        b"\x15\x03\x03\0\x02\x02\x28",
+        b"\x16\x02",
+        b"\x16\x03\x01\0\0",
+        b"\x16\x03\x01\x40\x01",
+        b"\x16\x03\x01\0\x04\x02\0\0\0",
+        b"\x16\x03\x01\0\x04\x01\x01\0\0",
+        make_message(b"\0"),
+        make_message(b"\0\x01\0"),
+        make_message(make_extensions(NAME) + b"\0"),
+        make_message(make_extensions(NAME, NAME)),
+        make_message(make_extensions((0, b""))),
+        make_message(make_extensions((0, b"\0\0"))),
+        make_message(make_extensions((0, b"\0\x09\0\0\x07a.test"))),
+        make_message(make_extensions((0, b"\0\x03\0\0\0"))),
+        make_message(make_extensions((0, b"\0\x0c" + b"\0\0\x01a" * 3))),
+        make_message(make_extensions((0, NAME[1] + b"x"))),
+        make_message(make_extensions((16, b"\0\x01\0"))),
+        make_message(make_extensions((16, b"\0\x03\x05ab"))),
+        make_message(b"\0\x05\0\0\0\x09a"),
+    ],
+)
+def test_what_is_no_hello_is_refused(octets: bytes) -> None:
+    with pytest.raises(MalformedHelloError):
+        parse_client_hello(octets)
+
+
+def judge(octets: bytes) -> ClientHello | str | None:
+    try:
+        return parse_client_hello(octets)
+    except MalformedHelloError:
+        return "malformed"
+
+
+@given(st.data())
+def test_a_hello_that_was_tampered_with_is_judged_the_same_at_every_split(
+    data: st.DataObject,
+) -> None:
+    octets = bytearray(data.draw(st.sampled_from([HELLO, split_into_records(HELLO, 64)])))
+    for _ in range(data.draw(st.integers(0, 3))):
+        octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
+    whole = judge(bytes(octets))
+    verdicts = [judge(bytes(octets[:end])) for end in range(len(octets))]
+    # It is "not yet" until it is something, and then remains that.
+    decided = [verdict for verdict in verdicts if verdict is not None]
+    assert all(verdict == whole for verdict in decided)
+    assert verdicts == [None] * (len(verdicts) - len(decided)) + decided
+
+
+@given(st.binary(max_size=200))
+def test_no_octets_raise_anything_else(octets: bytes) -> None:
+    judge(octets)
+    judge(make_message(octets))
+    judge(make_message(make_extensions((0, octets), (16, octets))))
+
+
+def test_an_alert_is_one_that_openssl_understands() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="a.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    incoming.write(format_alert(Alert.UNRECOGNIZED_NAME))
+    with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+        client.do_handshake()
+
+
+@pytest.mark.parametrize(
+    ("octets", "link"),
+    [
+        (b"GET /a/b?c HTTP/1.1\r\nHost: a.test:8443\r\n\r\n", b"https://a.test:8443/"),
+        (b"GET /a/b HTTP/1.1\r\nhost:a.test\r\n\r\n", b"https://a.test/a/b"),
+        (b"GET /<script> HTTP/1.1\r\nHost: a.test\r\n\r\n", b"https://a.test/"),
+        (b'GET / HTTP/1.1\r\nHost: a"><b\r\n\r\n', b""),
+        (b"GET / HTTP/1.1\r\nHost: a&lt;b\r\n\r\n", b""),
+        (b"GET / HTTP/1.0\r\n\r\n", b""),
+        (b"OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n", b"https://a.test/"),
+        (b"\x15\x03\x03\0\x02\x02\x28", None),
+        (b"get / HTTP/1.1\r\n\r\n", None),
+        (b"", None),
+    ],
+)
+def test_plain_http_is_led_to_https(octets: bytes, link: bytes | None) -> None:
+    assert find_link(octets) == link

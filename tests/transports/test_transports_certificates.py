@@ -1,0 +1,124 @@
+"""Certificates: what is wrong with one is one line; the name that a client asks for selects one."""
+
+import os
+import ssl
+from pathlib import Path
+
+import pytest
+
+from certificates import Made, encrypt_key, make_certificate
+from epollo.errors import OperatorError
+from epollo.transports.certificate_files import _list_folders
+from epollo.transports.certificates import Certificates
+from epollo.transports.pairs import Pair, read_pairs
+
+
+def pair_of(made: Made, place: str = "site.pem") -> Pair:
+    return Pair(made.certificate, made.key, place)
+
+
+SITE = make_certificate("Example.org", "*.example.org", "192.0.2.1")
+OTHER = make_certificate("other.test")
+
+
+def test_the_name_selects() -> None:
+    certificates = Certificates([pair_of(SITE), pair_of(OTHER)])
+    site, other = certificates.find(b"example.org"), certificates.find(b"other.test")
+    assert site is not other
+    assert certificates.find(b"") is site
+    assert certificates.find(b"www.example.org") is site
+    assert certificates.find(b"192.0.2.1") is site
+    # A wildcard is one label, and not none (RFC 9525 section 6.3).
+    for unknown in (b"a.b.example.org", b"org", b"*.example.org.", b"other.example", b"."):
+        assert certificates.find(unknown) is None, unknown
+    assert set(certificates.names) == {"example.org", "*.example.org", "192.0.2.1", "other.test"}
+
+
+def test_two_kinds_of_keys_stand_side_by_side() -> None:
+    rsa = make_certificate("a.test", kind="rsa")
+    ec = make_certificate("a.test")
+    certificates = Certificates([pair_of(rsa), pair_of(ec)])
+    context = certificates.find(b"a.test")
+    assert context is not None
+    for suite, made in (
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", ec),
+        ("ECDHE-RSA-AES128-GCM-SHA256", rsa),
+    ):
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.maximum_version = ssl.TLSVersion.TLSv1_2
+        client.set_ciphers(suite)
+        client.load_verify_locations(cadata=made.certificate.decode())
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        ends = [
+            client.wrap_bio(to_client, to_server, server_hostname="a.test"),
+            context.wrap_bio(to_server, to_client, server_side=True),
+        ]
+        for _ in range(4):
+            for end in ends:
+                try:
+                    end.do_handshake()
+                except ssl.SSLWantReadError:
+                    continue
+        cipher = ends[0].cipher()
+        assert cipher is not None
+        assert cipher[0] == suite
+
+
+@pytest.mark.parametrize(
+    ("pair", "mistake"),
+    [
+        (Pair(SITE.certificate, OTHER.key, "x"), "the key is not that of the certificate"),
+        (
+            Pair(SITE.certificate, make_certificate(kind="rsa").key, "x"),
+            "the key is not that of the certificate",
+        ),
+        (Pair(b"", SITE.key, "x"), "it has no certificate as PEM (-----BEGIN CERTIFICATE-----)"),
+        (Pair(b"garbage", SITE.key, "x"), "it has no certificate as PEM"),
+        (Pair(SITE.certificate, b"", "x"), "the key file has no key as PEM"),
+        (Pair(SITE.certificate, b"\xff" * 100, "x"), "the key file has no key as PEM"),
+        (pair_of(encrypt_key(SITE), "x"), "its key is encrypted; epollo needs it in the clear"),
+        (pair_of(make_certificate(ends_in_days=0, begins_in_days=-2), "x"), "has expired"),
+        (pair_of(make_certificate(begins_in_days=2), "x"), "is not valid yet"),
+        (Pair(SITE.certificate[:200], SITE.key, "x"), "cannot use the certificate x: "),
+    ],
+)
+def test_a_wrong_pair_is_one_line(pair: Pair, mistake: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        Certificates([pair_of(OTHER), pair])
+    line = str(caught.value)
+    assert "certificate x" in line
+    assert mistake in line
+    assert "\n" not in line
+    assert not any(part and part in line.encode() for part in pair.key.split(b"\n")[1:-2])
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match=f"cannot read {tmp_path}/none: No such file"):
+        read_pairs([str(tmp_path / "none")], [str(tmp_path / "none")])
+    (tmp_path / "long").write_bytes(b"x" * (1024 * 1024 + 1))
+    with pytest.raises(OperatorError, match="long is no certificate and no key: it is over 1 MiB"):
+        read_pairs([str(tmp_path / "long")], [str(tmp_path / "long")])
+
+
+def test_no_descriptor_of_a_key_is_left() -> None:
+    before = os.listdir("/proc/self/fd")
+    Certificates([pair_of(SITE)])
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_each_link_on_the_way_is_watched(tmp_path: Path) -> None:
+    """As certbot and Kubernetes lay them out."""
+    archive, live, mount = tmp_path / "archive", tmp_path / "live", tmp_path / "mount"
+    for folder in (archive, live, mount / "..2026"):
+        folder.mkdir(parents=True)
+    (archive / "cert1.pem").touch()
+    (live / "cert.pem").symlink_to("../archive/cert1.pem")
+    folders = {folder.resolve() for folder in _list_folders(str(live / "cert.pem"))}
+    assert folders == {live, archive}
+    (mount / "..2026" / "tls.crt").touch()
+    (mount / "..data").symlink_to("..2026")
+    (mount / "tls.crt").symlink_to("..data/tls.crt")
+    folders = {folder.resolve() for folder in _list_folders(str(mount / "tls.crt"))}
+    assert folders == {mount, mount / "..2026"}
+    (tmp_path / "loop").symlink_to("loop")
+    assert _list_folders(str(tmp_path / "loop"))

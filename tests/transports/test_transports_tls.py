@@ -1,0 +1,224 @@
+"""A transport over TLS, held against OpenSSL's own client over a socket pair."""
+
+import contextlib
+import socket
+import ssl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certificates import make_certificate
+from epollo.transports.certificates import make_context
+from epollo.transports.pairs import Pair
+from epollo.transports.session import PIECE_OCTETS, Session
+from epollo.transports.tls import TlsTransport
+
+MADE = make_certificate("a.test")
+CONTEXT = make_context(Pair(MADE.certificate, MADE.key, "a.pem"))
+
+
+class Client:
+    """A client of OpenSSL whose octets are moved by hand."""
+
+    def __init__(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.maximum_version = version
+        context.load_verify_locations(cadata=MADE.certificate.decode())
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self.incoming, self.outgoing, server_hostname="a.test")
+
+    def shake_hands(self, server: Session) -> None:
+        """Shake hands in memory."""
+        is_done = False
+        for _ in range(4):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self.object.do_handshake()
+            if not is_done:
+                is_done = server.shake_hands(self.outgoing.read())
+            self.incoming.write(server.take())
+        assert is_done
+
+    def read(self) -> bytes:
+        """Return all that is there."""
+        parts = []
+        try:
+            while part := self.object.read(65536):
+                parts.append(part)
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            pass
+        return b"".join(parts)
+
+
+class NarrowSocket:
+    """A socket that takes at most so many octets at each call, and none at every other."""
+
+    def __init__(self, widths: list[int]) -> None:
+        self._widths = widths
+        self._calls = 0
+        self.sent = bytearray()
+        self.to_receive: list[bytes] = []
+        self.is_closed = False
+        self.is_shut = False
+
+    def recv(self, limit: int, flags: int = 0, /) -> bytes:
+        if not self.to_receive:
+            raise BlockingIOError
+        first = self.to_receive[0]
+        if not flags & socket.MSG_PEEK:
+            self.to_receive[0] = first[limit:]
+            if not self.to_receive[0]:
+                del self.to_receive[0]
+        return first[:limit]
+
+    def send(self, data: bytes | memoryview, flags: int = 0, /) -> int:  # noqa: ARG002
+        width = self._widths[self._calls % len(self._widths)]
+        self._calls += 1
+        if not width:
+            raise BlockingIOError
+        self.sent += data[:width]
+        return min(width, len(data))
+
+    def shutdown(self, how: int, /) -> None:  # noqa: ARG002
+        self.is_shut = True
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def connect(widths: list[int]) -> tuple[Client, NarrowSocket, TlsTransport]:
+    client, session = Client(), Session(CONTEXT)
+    client.shake_hands(session)
+    narrow = NarrowSocket(widths)
+    return client, narrow, TlsTransport(narrow, session)  # type: ignore[arg-type]
+
+
+def send_all(transport: TlsTransport, octets: bytes) -> None:
+    """Send as a connection does: what is not taken is offered again."""
+    view = memoryview(octets)
+    for _ in range(100_000):
+        if not view:
+            return
+        try:
+            view = view[transport.send(view) :]
+        except BlockingIOError:
+            continue
+    raise AssertionError("the transport takes nothing")
+
+
+WIDTHS = st.lists(st.sampled_from([0, 1, 7, 1000, 20_000, 10**9]), min_size=1, max_size=8).filter(
+    lambda widths: max(widths) >= 1000
+)
+
+
+@given(st.lists(st.integers(0, 3 * PIECE_OCTETS), min_size=1, max_size=4), WIDTHS)
+def test_what_is_sent_arrives_however_little_the_socket_takes(
+    lengths: list[int], widths: list[int]
+) -> None:
+    client, narrow, transport = connect(widths)
+    contents = [bytes([65 + number]) * length for number, length in enumerate(lengths)]
+    for content in contents:
+        send_all(transport, content)
+    client.incoming.write(narrow.sent)
+    assert client.read() == b"".join(contents)
+
+
+def test_a_piece_is_sent_when_all_of_it_is() -> None:
+    client, narrow, transport = connect([500, 0, 10**9])
+    with pytest.raises(BlockingIOError):
+        transport.send(b"x" * 1000)
+    with pytest.raises(BlockingIOError):
+        transport.send(b"x" * 1000)
+    client.incoming.write(narrow.sent)
+    assert client.read() == b""
+    taken = len(narrow.sent)
+    # The same octets, perhaps with more behind them: only those of the piece are counted.
+    assert transport.sendmsg([b"x" * 1000, b"y"]) == 1000
+    client.incoming.write(narrow.sent[taken:])
+    assert client.read() == b"x" * 1000
+
+
+def test_buffers_are_taken_in_their_order() -> None:
+    client, narrow, transport = connect([10**9])
+    assert transport.sendmsg([b"head", memoryview(b"content"), b"z" * 300_000]) == 300_011
+    client.incoming.write(narrow.sent)
+    assert client.read() == b"headcontent" + b"z" * 300_000
+
+
+@given(st.data())
+def test_what_is_received_is_all_that_is_complete(data: st.DataObject) -> None:
+    client, narrow, transport = connect([10**9])
+    contents = data.draw(st.lists(st.binary(min_size=1, max_size=40_000), min_size=1, max_size=5))
+    octets = b""
+    for content in contents:
+        client.object.write(content)
+        octets += client.outgoing.read()
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(octets) - 1), max_size=6)))
+    received = b""
+    for begin, end in zip([0, *cuts], [*cuts, len(octets)], strict=True):
+        narrow.to_receive.append(octets[begin:end])
+        while narrow.to_receive:
+            try:
+                received += transport.recv(32 * 1024)
+            except BlockingIOError:
+                continue
+    assert received == b"".join(contents)
+
+
+def test_an_end_is_told_and_understood() -> None:
+    client, narrow, transport = connect([10**9])
+    client.object.write(b"last")
+    with pytest.raises(ssl.SSLError):
+        client.object.unwrap()
+    narrow.to_receive.append(client.outgoing.read())
+    assert transport.recv(1000) == b"last"
+    narrow.to_receive.append(b"")
+    assert transport.recv(1000) == b""
+    transport.shutdown(socket.SHUT_WR)
+    assert narrow.is_shut
+    client.incoming.write(narrow.sent)
+    # close_notify came: the client's end of the session is complete (RFC 8446 section 6.1).
+    client.object.unwrap()
+    sent = len(narrow.sent)
+    transport.close()
+    assert narrow.is_closed
+    assert len(narrow.sent) == sent
+
+
+def test_closing_says_so_even_to_a_peer_that_takes_nothing() -> None:
+    client, narrow, transport = connect([10**9])
+    transport.close()
+    client.incoming.write(narrow.sent)
+    assert client.object.read(1) == b""
+    _, full, transport = connect([0])
+    transport.close()
+    assert full.is_closed
+
+
+def test_what_no_key_protects_is_a_fault_with_an_alert() -> None:
+    client, narrow, transport = connect([10**9])
+    narrow.to_receive.append(b"\x17\x03\x03\0\x20" + b"?" * 32)
+    with pytest.raises(OSError, match=r"(?i)decryption failed|bad record mac"):
+        transport.recv(1000)
+    transport.close()
+    client.incoming.write(narrow.sent)
+    with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
+        client.object.read(1)
+
+
+def test_a_look_tells_whether_anything_waits() -> None:
+    _, narrow, transport = connect([10**9])
+    with pytest.raises(BlockingIOError):
+        transport.recv(1, socket.MSG_PEEK)
+    narrow.to_receive.append(b"\x17\x03\x03")
+    assert transport.recv(1, socket.MSG_PEEK)
+    assert narrow.to_receive == [b"\x17\x03\x03"]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions_shake_hands(version: ssl.TLSVersion) -> None:
+    client, session = Client(version), Session(CONTEXT)
+    client.shake_hands(session)
+    assert session.describe().startswith(
+        "TLSv1.2" if version == ssl.TLSVersion.TLSv1_2 else "TLSv1.3"
+    )
