@@ -155,9 +155,7 @@ def describe_start(root: Path, places: list[str], poller_name: str, sandbox: str
     return lines
 
 
-def describe_places(
-    addresses: list[tuple[str, int] | str], scheme: str = "http"
-) -> list[str]:
+def describe_places(addresses: list[tuple[str, int] | str], scheme: str = "http") -> list[str]:
     """Return the lines that say where the server is reached."""
     lines = []
     for address in addresses:

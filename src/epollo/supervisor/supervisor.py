@@ -17,12 +17,11 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from epollo.access_log import open_destination
 from epollo.errors import OperatorError, describe_fault
-from epollo.linux.libc import forbid_dumps
 from epollo.linux.systemd import (
     notify_ready,
     notify_reloading,
@@ -32,29 +31,22 @@ from epollo.linux.systemd import (
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings
+from epollo.supervisor.generation import Generation
 from epollo.supervisor.listening_sockets import (
     NOWHERE,
     Listening,
     change_listening,
     count_workers,
-    share_sockets,
 )
 from epollo.supervisor.upgrade import Upgrade
 from epollo.supervisor.worker_process import WorkerProcess, describe_exit
-from epollo.transports.pairs import Pair
 from epollo.worker.orders import (
-    CERTIFICATES,
     COVER,
     DRAIN,
     REOPEN,
     STOP,
     STOP_AT_ONCE,
-    dump_pairs,
-    write_orders,
 )
-
-if TYPE_CHECKING:
-    from epollo.transports.certificate_files import CertificateFiles
 
 _SOUND_SECONDS: Final = 1.0
 """A worker that served for less died of what may end the next one too."""
@@ -64,51 +56,6 @@ _RELUCTANCE_SECONDS: Final = 5.0
 """So long after workers could not start for a root that was replaced, no others are started for it."""
 _LATE_SECONDS: Final = 5.0
 """A worker bounds its own end by the grace; one that is so late after it is killed."""
-
-
-class _Generation:
-    """Workers of the same settings, and the sockets that they share."""
-
-    def __init__(self, settings: Settings, listening: Listening) -> None:
-        self.settings = settings
-        self.listening = listening
-        self.workers: list[WorkerProcess] = []
-        self.places = range(count_workers(settings))
-        self.certificates: CertificateFiles | None = None
-
-    def sockets_of(self, place: int) -> list[socket.socket]:
-        """Return the sockets of one place."""
-        return share_sockets(self.listening.sockets, place, len(self.places))
-
-    def open_certificates(self, loop: EventLoop, report: Callable[[str], None]) -> None:
-        """Read the certificates, and have the workers use what is written there later.
-
-        Raises `OperatorError` where they are not right.
-        """
-        if self.settings.tls_certificates:
-            # Here alone: a server without TLS needs nothing of the library.
-            from epollo.transports.certificate_files import CertificateFiles  # noqa: PLC0415
-
-            forbid_dumps()
-            self.certificates = CertificateFiles(
-                self.settings.tls_certificates,
-                self.settings.tls_keys,
-                loop,
-                report,
-                self._use_certificates,
-            )
-
-    def close_certificates(self) -> None:
-        """Read no more of them."""
-        if self.certificates is not None:
-            self.certificates.close()
-            self.certificates = None
-
-    def _use_certificates(self, pairs: Sequence[Pair]) -> None:
-        descriptor = write_orders(dump_pairs(pairs))
-        for worker in self.workers:
-            worker.tell(CERTIFICATES, [descriptor])
-        os.close(descriptor)
 
 
 class Supervisor:
@@ -134,9 +81,9 @@ class Supervisor:
         self._first_listening = change_listening(present, settings)
         self.loop = EventLoop(open_poller("auto"), report)
         self._wakeup = Wakeup(self.loop)
-        self._serving = _Generation(settings, present)
+        self._serving = Generation(settings, present)
         """Without workers until the first generation serves; then what was inherited is let go of."""
-        self._coming: _Generation | None = None
+        self._coming: Generation | None = None
         self._retiring: set[WorkerProcess] = set()
         self._delays: dict[int, float] = {}
         self._restarts: list[tuple[float, int]] = []
@@ -219,7 +166,7 @@ class Supervisor:
 
     def _begin(self, settings: Settings, listening: Listening) -> None:
         """Start a generation."""
-        coming = self._coming = _Generation(settings, listening)
+        coming = self._coming = Generation(settings, listening)
         try:
             coming.open_certificates(self.loop, self._report)
             for place in coming.places:
@@ -228,7 +175,7 @@ class Supervisor:
             self._exit_status = 2
             self._abandon(f"cannot start a worker: {_explain(error)}")
 
-    def _start(self, generation: _Generation, place: int) -> WorkerProcess:
+    def _start(self, generation: Generation, place: int) -> WorkerProcess:
         certificates = generation.certificates
         return WorkerProcess(
             self,
@@ -238,7 +185,7 @@ class Supervisor:
             () if certificates is None else certificates.pairs,
         )
 
-    def _take_over(self, coming: _Generation) -> None:
+    def _take_over(self, coming: Generation) -> None:
         """Let the generation that was coming serve, and the one before finish."""
         former, self._serving, self._coming = self._serving, coming, None
         self._restarts.clear()
