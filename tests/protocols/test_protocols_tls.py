@@ -33,7 +33,7 @@ def make_hello(name: str | None, *protocols: str, version: ssl.TLSVersion | None
 
 
 def split_into_records(hello: bytes, size: int) -> bytes:
-    """Return the same message in records of at most so many octets (RFC 8446 section 5.1)."""
+    """Return the same message in records of at most this size (RFC 8446 section 5.1)."""
     message = hello[5:]
     parts = [message[at : at + size] for at in range(0, len(message), size)]
     return b"".join(b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in parts)

@@ -229,7 +229,7 @@ def fingerprint(server: Server, made: Made) -> bool:
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_certificate_is_swapped(serve: Serve, folder: Path, tmp_path: Path, workers: str) -> None:
-    """At the next handshake, while connections that are open go on."""
+    """At the next handshake, while open connections continue."""
     options = MADE.write(tmp_path / "c")
     server = serve(folder, *options, "--workers", workers)
     with connect(server) as before:

@@ -51,7 +51,7 @@ class Client:
 
 
 class NarrowSocket:
-    """A socket that takes at most so many octets at each call, and none at every other."""
+    """A socket that takes a few octets at each call, and none at every other."""
 
     def __init__(self, widths: list[int]) -> None:
         self._widths = widths
@@ -206,7 +206,7 @@ def test_what_no_key_protects_is_a_fault_with_an_alert() -> None:
         client.object.read(1)
 
 
-def test_a_look_tells_whether_anything_waits() -> None:
+def test_a_look_shows_if_anything_waits() -> None:
     _, narrow, transport = connect([10**9])
     with pytest.raises(BlockingIOError):
         transport.recv(1, socket.MSG_PEEK)

@@ -1,4 +1,4 @@
-"""The stage of TLS: a handshake, and then the connection goes on over the session.
+"""The stage of TLS: a handshake, and then the connection continues over the session.
 
 Facts: the first flight of a server (key exchange, signature) takes some 300 microseconds and lets go of
 the interpreter; done by the loop, 200 handshakes a second make the slowest tenth of plain requests wait
@@ -53,7 +53,7 @@ class Flights:
         self._is_closed = False
 
     def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
-        """Go on with a session.
+        """Continue a session.
 
         In the loop ``done`` is called with whether that succeeded, and with what to send.
         """

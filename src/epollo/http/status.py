@@ -48,7 +48,7 @@ _LINK: Final = b'<p><a href="%b">%b</a>\n'
 
 
 def format_plain_page(status: int, link: bytes = b"") -> bytes:
-    """Return a small page that shows this status in a browser, with a link to where it goes on.
+    """Return a small page that shows this status in a browser, with a link to another place.
 
     The link has no octet that means something in HTML.
     """

@@ -28,7 +28,7 @@ class Session:
         """Whether the peer said that no more follows (RFC 8446 section 6.1)."""
 
     def shake_hands(self, octets: bytes) -> bool:
-        """Go on with the handshake by what the peer sent; return whether it is complete.
+        """Continue the handshake with what the peer sent; return whether it is complete.
 
         Raises `ssl.SSLError` where it failed; the alert that says so is to be taken.
         """

@@ -31,7 +31,7 @@ class TlsTransport:
         self._socket = plain
         self._session = session
         self._unsent = unsent
-        # Of the plain octets to come, so many are part of what is unsent.
+        # How many of the plain octets to come are part of what is unsent.
         self._accepted = 0
         self._has_said_end = False
 

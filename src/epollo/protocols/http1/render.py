@@ -97,7 +97,7 @@ def render_refusal(
 ) -> Answer:
     """Return the last answer to a peer whose octets make no request.
 
-    With more ``fields``, and with a ``link`` to where what the client wants is to be had.
+    With more ``fields``, and with a ``link`` to the place that has what the client wants.
     """
     response = respond_plainly(refusal.status, (NO_CACHE_FIELD, *fields), link=link)
     rendered = render_fields(response)

@@ -1,6 +1,6 @@
 """The ClientHello: which server a client asks for, and which protocols it speaks, before any session.
 
-A TLS library tells of the name only in the middle of a handshake, and Python's goes on where no
+A TLS library tells of the name only in the middle of a handshake, and Python's continues where no
 application protocol is shared. So epollo reads the first message itself, decides, and hands the same
 bytes to the library, which judges all the rest of it.
 """

@@ -1,4 +1,4 @@
-"""Plain HTTP that came where TLS is spoken: where the same thing is to be had over TLS."""
+"""Plain HTTP that came where TLS is spoken: the URL of the same thing over TLS."""
 
 import re
 from typing import Final
