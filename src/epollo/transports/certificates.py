@@ -95,7 +95,6 @@ def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
             f"cannot use the certificate {pair.place}: {_explain(error, pair)}"
         ) from None
     finally:
-        os.ftruncate(descriptor, 0)
         os.close(descriptor)
 
 
