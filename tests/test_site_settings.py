@@ -15,7 +15,9 @@ SETTINGS = Settings(
 
 
 def test_a_site_has_the_settings_that_the_options_describe() -> None:
-    assert select_sites(SETTINGS) == (SiteSettings(Path("/srv/site"), 5, False, "no-store"),)
+    assert select_sites(SETTINGS) == (
+        SiteSettings(Path("/srv/site"), 5, False, "no-store", clean_urls=True, spa=False),
+    )
 
 
 @pytest.mark.parametrize("name", SiteSettings._fields)

@@ -79,6 +79,21 @@ class Settings:
         unit="folder",
         manual="The folder to serve, for example /srv/site.",
     )
+    clean_urls: bool = _option(
+        True,
+        "--clean-urls/--no-clean-urls",
+        group="Serving",
+        manual="Let /about find about.html.",
+    )
+    spa: bool = _option(
+        False,
+        "--spa",
+        group="Serving",
+        manual=(
+            "Send the index.html of the served folder to a browser that navigates to a page which is "
+            "not there, as single-page apps need. A script or picture that is not there is still 404."
+        ),
+    )
     host: str = _option(
         "127.0.0.1",
         "--host",

@@ -17,6 +17,8 @@ class SiteSettings(NamedTuple):
     kept_octets_limit: int
     compress: bool
     cache_control: str
+    clean_urls: bool
+    spa: bool
 
 
 def select_sites(settings: Settings) -> tuple[SiteSettings, ...]:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from epollo.http.message import Basis
-from epollo.site.candidates import INDEX, NOT_FOUND_PAGE
+from epollo.site.candidates import INDEX, Paths
 from epollo.site.policy import Policy
 from epollo.site.resolve import Names
 from epollo.site.treatment import Treatment
-from site_grounds import Ground, replace
+from site_grounds import Ground, is_true, replace
 
 
 @pytest.mark.parametrize(
@@ -34,11 +33,10 @@ from site_grounds import Ground, replace
 def test_what_the_rules_say_of_a_path(
     path: bytes, candidates: tuple[Names, ...], folder_names: Names | None
 ) -> None:
-    treatment = Policy().find(path, None)
+    treatment = Policy(paths=Paths(has_clean_urls=False)).find(path, None)
     assert treatment is not None
     assert treatment.candidates == candidates
     assert treatment.folder_names == folder_names
-    assert treatment.not_found_page == NOT_FOUND_PAGE
     assert dict(treatment.fields.content) == {b"X-Content-Type-Options": b"nosniff"}
     assert dict(treatment.fields.negotiated) == {b"Vary": b"Accept-Encoding"}
 
@@ -86,7 +84,6 @@ class Rules(Policy):
             fields = fields._replace(content=(*fields.content, (b"X-Frame-Options", b"DENY")))
         return treatment._replace(
             candidates=(names, (*names[:-1], last), (query or b"none",)),
-            not_found_page=(b"lost.html",),
             fields=fields,
         )
 
@@ -95,12 +92,6 @@ class Rules(Policy):
 def ground(tmp_path: Path) -> Iterator[Ground]:
     with Ground(tmp_path, policy=Rules()) as ground:
         yield ground
-
-
-def is_true(basis: Basis | None, ground: Ground) -> bool:
-    """Return whether an answer on this basis may be given again, as recall decides."""
-    second = ground.clock.second
-    return basis is not None and (basis.checked_second == second or basis.stands(second))
 
 
 def test_the_first_candidate_that_stands_is_the_answer(ground: Ground, tmp_path: Path) -> None:
@@ -135,7 +126,7 @@ def test_an_answer_rests_on_what_is_not_there_before_it(
 def test_an_answer_404_rests_on_all_candidates_and_on_the_page(
     ground: Ground, tmp_path: Path
 ) -> None:
-    for name in ("page", "page.html", "query", "lost.html"):
+    for name in ("page", "page.html", "query", "404.html"):
         answer = ground.ask("/page?query")
         assert answer.status == 404
         ground.clock.turn()
@@ -144,7 +135,7 @@ def test_an_answer_404_rests_on_all_candidates_and_on_the_page(
         assert ground.catalogue.watch is not None
         ground.catalogue.watch.on_ready(1)
         assert not is_true(answer.basis, ground)
-        if name != "lost.html":
+        if name != "404.html":
             (tmp_path / name).unlink()
     assert ground.ask("/page?query").content == b"there"
 

@@ -7,7 +7,6 @@ import pytest
 
 from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
-from epollo.http.message import PERMANENT
 from epollo.site.media_types import MediaType, select_media_type
 from epollo.site.policy import Policy
 from epollo.site.representation import Edition, read_edition
@@ -109,7 +108,7 @@ def test_an_answer_416_says_how_long_the_content_is(tmp_path: Path) -> None:
 
 def test_an_answer_404_has_the_content_of_the_page(tmp_path: Path, treatment: Treatment) -> None:
     page = make_edition(tmp_path)
-    response = respond_with_page(404, page, b"content", ERROR_FIELDS, PERMANENT)
+    response = respond_with_page(404, treatment, page, IDENTITY, ERROR_FIELDS)
     assert (response.status, response.content) == (404, (b"content",))
     assert {b"ETag", b"Last-Modified"}.isdisjoint(dict(response.fields))
     assert dict(response.fields)[b"X-Content-Type-Options"] == b"nosniff"

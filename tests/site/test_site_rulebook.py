@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.http.message import Basis
-from site_grounds import Ground, replace
+from site_grounds import Ground, is_true, replace
 
 
 @pytest.fixture
@@ -24,12 +23,6 @@ def write(ground: Ground, name: str, text: str) -> None:
 
 def field(ground: Ground, target: str, name: str) -> str | None:
     return ground.ask(target).fields.get(name)
-
-
-def is_true(basis: Basis | None, ground: Ground) -> bool:
-    """Return whether an answer on this basis may be given again, as recall decides."""
-    second = ground.clock.second
-    return basis is not None and (basis.checked_second == second or basis.stands(second))
 
 
 def test_an_edit_is_in_the_next_answer(ground: Ground) -> None:

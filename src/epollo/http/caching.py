@@ -9,6 +9,8 @@ from epollo.http.message import FieldLine
 NO_CACHE: Final = b"no-cache"
 """A client may keep the answer, and asks before each use whether it is current (section 5.2.2.4)."""
 NO_CACHE_FIELD: Final[FieldLine] = (b"Cache-Control", NO_CACHE)
+NO_STORE_FIELD: Final[FieldLine] = (b"Cache-Control", b"no-store")
+"""No cache may keep the answer (section 5.2.2.5)."""
 IMMUTABLE: Final = b"public, max-age=31536000, immutable"
 """A client may use the answer for a year and asks for it at no reload (RFC 8246 section 2)."""
 

@@ -1,20 +1,63 @@
-"""The names at which the resource of a path is looked for."""
+"""The names at which the resource of a path is looked for, and those of a site's error pages."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from epollo.site.resolve import Names, is_hidden
 
 INDEX: Final = b"index.html"
-NOT_FOUND_PAGE: Final = (b"404.html",)
+HTML: Final = b".html"
+
+_DEPTH_LIMIT: Final = 16
+"""Folders deeper than this below the root have no error pages of their own."""
 
 
-def list_candidates(names: Names) -> tuple[Names, ...]:
+class Paths(NamedTuple):
+    """What the operator decided of paths.
+
+    ``has_clean_urls`` is whether ``/about`` finds ``about.html``, ``is_app`` whether the root's index is
+    sent to a navigation that finds nothing.
+    """
+
+    has_clean_urls: bool = True
+    is_app: bool = False
+
+
+def list_candidates(names: Names, paths: Paths) -> tuple[Names, ...]:
     """Return where the resource of a path is looked for, the first that stands; nowhere if it is hidden.
 
     The last name is empty where the path ends in a slash.
     """
     if is_hidden(names):
         return ()
+    *folder, last = names
+    if not last:
+        return ((*folder, INDEX),)
+    if paths.has_clean_urls and not last.endswith(HTML):
+        return (names, (*folder, last + HTML))
+    return (names,)
+
+
+def list_rewrite_candidates(names: Names, paths: Paths) -> tuple[Names, ...]:
+    """Return the same for the path that a rule rewrites to, where no client can be sent elsewhere."""
+    candidates = list_candidates(names, paths)
+    if not candidates:
+        return ()
     if names[-1]:
-        return (names,)
-    return ((*names[:-1], INDEX),)
+        return (*candidates, (*names, INDEX))
+    page = select_page(names, paths)
+    return candidates if page is None else (*candidates, page)
+
+
+def select_page(names: Names, paths: Paths) -> Names | None:
+    """Return the page that a path means which ends in a slash by mistake; None where it means none."""
+    if names[-1] or len(names) < 2 or not paths.has_clean_urls or is_hidden(names):
+        return None
+    *folder, last, _ = names
+    return (*folder, last + HTML)
+
+
+def list_error_pages(names: Names, status: int) -> list[Names]:
+    """Return where the page of an error at a path may be: in each folder on the way, the root first."""
+    page = b"%d.html" % status
+    depth = min(len(names), _DEPTH_LIMIT + 1)
+    return [(*names[:count], page) for count in range(depth)]

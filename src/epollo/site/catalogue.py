@@ -8,6 +8,7 @@ unmapped and closed.
 """
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -289,7 +290,7 @@ class Catalogue:
     def _is_as_found(self, resource: Resource) -> bool:
         """Compare with the file system what was found there earlier."""
         if resource.edition is None:
-            return resource.kind is Kind.MISSING and self._is_nothing(resource.names)
+            return self._find_kind(resource.names) is resource.kind
         if resource.may_be_ambiguous:
             return False
         if (resource.edition.last_modified_seconds or 0) >= self._clock.second:
@@ -313,15 +314,14 @@ class Catalogue:
         except (OSError, ValueError):
             return None
 
-    def _is_nothing(self, names: Names) -> bool:
-        """Return whether the file system says that nothing stands at a path of names."""
+    def _find_kind(self, names: Names) -> Kind | None:
+        """Return whether the file system says that a folder or nothing stands at a path of names."""
         try:
-            self._root.stat(names)
+            return Kind.FOLDER if stat.S_ISDIR(self._root.stat(names).st_mode) else None
         except (FileNotFoundError, NotADirectoryError):
-            return True
+            return Kind.MISSING
         except (OSError, ValueError):
-            return False
-        return False
+            return None
 
     def _tag_anew(self, promise: Promise) -> None:
         """Let everything with this promise have the entity tag that was made of the content."""

@@ -16,12 +16,18 @@ from epollo.http.message import PERMANENT, Basis, FieldLine
 from epollo.http.preconditions import CONDITIONAL_FIELDS
 from epollo.http.target import decode_path
 from epollo.site.cache_policy import CachePolicy
-from epollo.site.candidates import NOT_FOUND_PAGE, list_candidates
+from epollo.site.candidates import (
+    Paths,
+    list_candidates,
+    list_rewrite_candidates,
+    select_page,
+)
+from epollo.site.navigation import NAVIGATION_FIELDS, NAVIGATION_RELEVANT_FIELDS
 from epollo.site.refusals import Refusals
 from epollo.site.representation import Edition
-from epollo.site.resolve import Names
+from epollo.site.resolve import Names, is_hidden
 from epollo.site.resource import NAME_OCTETS
-from epollo.site.rules.fields import PLAIN_FIELDS, PathFields, merge_fields
+from epollo.site.rules.fields import PLAIN_FIELDS, PathFields, merge_fields, vary_on
 from epollo.site.rules.index import RuleIndex
 from epollo.site.rules.pattern import match_pattern
 from epollo.site.rules.redirection import Redirect, Rewrite, follow_rule
@@ -43,9 +49,17 @@ class Policy:
     Without a cache policy, those of the default settings.
     """
 
-    def __init__(self, cache_policy: CachePolicy | None = None, rules: Rules = Rules()) -> None:  # noqa: B008 - it is immutable
+    def __init__(
+        self,
+        cache_policy: CachePolicy | None = None,
+        rules: Rules = Rules(),  # noqa: B008 - it is immutable
+        paths: Paths = Paths(),  # noqa: B008 - it is immutable
+    ) -> None:
         self._cache_policy = cache_policy or CachePolicy()
-        self.relevant_fields: frozenset[bytes] = RELEVANT_FIELDS
+        self._paths = paths
+        self.relevant_fields: frozenset[bytes] = (
+            RELEVANT_FIELDS | NAVIGATION_RELEVANT_FIELDS if paths.is_app else RELEVANT_FIELDS
+        )
         """The fields that an answer may depend on: a protocol leaves out all others.
 
         What is recalled is known by these fields alone, so a rule that reads another field adds it here.
@@ -98,23 +112,33 @@ class Policy:
         The outcome depends on nothing else.
         """
         fields = self._select_fields(names, host)
-        candidates: tuple[Names, ...] = ()
-        folder_names = None
         otherwise, is_forced = self._select_redirect(names, query, host)
-        if not is_forced:
-            candidates = list_candidates(names)
-            folder_names = (*names, b"") if candidates and names[-1] else None
-        return Treatment(candidates, folder_names, NOT_FOUND_PAGE, fields, otherwise)
+        candidates = () if is_forced else list_candidates(names, self._paths)
+        is_shown = not is_hidden(names)
+        return Treatment(
+            names,
+            candidates,
+            (*names, b"") if candidates and names[-1] else None,
+            fields,
+            None if is_forced else select_page(names, self._paths),
+            otherwise,
+            vary_on(fields, NAVIGATION_FIELDS) if self._paths.is_app and is_shown else None,
+        )
 
     def select_refusals(self, fields: PathFields = PLAIN_FIELDS) -> Refusals:
         """Return the answers without a file for a path that has these fields."""
-        refusals = self._refusals.get(fields.refusal)
+        key = self.select_refusal_fields(fields)
+        refusals = self._refusals.get(key)
         if refusals is None:
             if len(self._refusals) >= _REFUSALS_LIMIT:
                 self._refusals.clear()
-            refusals = Refusals((*fields.refusal, *self.error_fields))
-            self._refusals[fields.refusal] = refusals
+            refusals = Refusals(key)
+            self._refusals[key] = refusals
         return refusals
+
+    def select_refusal_fields(self, fields: PathFields) -> tuple[FieldLine, ...]:
+        """Return the field lines of errors and redirects at a path that has these fields."""
+        return (*fields.refusal, *fields.fixed, *self.error_fields)
 
     def _select_fields(self, names: Names, host: bytes) -> PathFields:
         """Return the fields of the answers of a path."""
@@ -142,10 +166,13 @@ class Policy:
             return None, False
         for number in self._redirects.find(host, names):
             rule = self._rules.redirects[number]
-            outcome = follow_rule(rule, host, names, query)
+            outcome = follow_rule(rule, host, names, query, self._list_rewrite_candidates)
             if outcome is not None:
                 return outcome, rule.is_forced
         return None, False
+
+    def _list_rewrite_candidates(self, names: Names) -> tuple[Names, ...]:
+        return list_rewrite_candidates(names, self._paths)
 
     def select_cache_fields(self, names: Names, edition: Edition) -> tuple[FieldLine, ...]:
         """Return the field lines about caching of this version of the file at a path of names."""

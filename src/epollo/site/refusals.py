@@ -20,8 +20,13 @@ class Refusals:
         self.precondition_failed: Final = respond_plainly(412, fields)
         self.misdirected: Final = respond_plainly(421, fields, basis=PERMANENT)
         self.gone: Final = respond_plainly(410, fields)
+        self._replaceable: dict[int, Response] = {
+            403: self.forbidden,
+            404: self.not_found,
+            410: self.gone,
+        }
         self.unavailable: Final = respond_plainly(503, ((b"Retry-After", b"1"), *fields))
 
     def select(self, status: int) -> Response:
-        """Return the answer that a page of the site may take the place of: 404 or 410."""
-        return self.gone if status == 410 else self.not_found
+        """Return the answer that a page of the site may take the place of: 403, 404 or 410."""
+        return self._replaceable[status]

@@ -7,9 +7,10 @@ Each is a pure function. Which edition, which coding and which octets are sent i
 import re
 from typing import Final
 
+from epollo.http.caching import NO_STORE_FIELD
 from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
-from epollo.http.message import Basis, FieldLine, Response, Segment
+from epollo.http.message import Basis, FieldLine, Response
 from epollo.http.ranges import format_content_range
 from epollo.http.status import respond_plainly
 from epollo.http.target import encode_path
@@ -67,22 +68,28 @@ def respond_unsatisfiable(
 
 def respond_with_page(
     status: int,
+    treatment: Treatment,
     page: Edition,
-    content: Segment,
+    coding: bytes,
     fields: tuple[FieldLine, ...],
-    basis: Basis | None,
 ) -> Response:
-    """Return the answer to an error with the content of a page of the site."""
+    """Return the answer to an error with the content of a page of the site, which is kept."""
+    representation = page.representations[coding]
+    content = representation.content
+    assert content is not None  # noqa: S101 - for the type checker
+    content_coding = page.own_coding if coding == IDENTITY else coding
+    is_negotiated = page.media_type.is_compressible
     return Response(
         status,
         (
             (b"Content-Type", page.media_type.value),
-            (b"Content-Length", b"%d" % page.identity.length),
+            (b"Content-Length", b"%d" % representation.length),
+            *(() if content_coding == IDENTITY else ((b"Content-Encoding", content_coding),)),
+            *(treatment.fields.negotiated if is_negotiated else treatment.fields.fixed),
             NO_SNIFF,
             *fields,
         ),
         (content,),
-        basis=basis,
     )
 
 
@@ -111,6 +118,14 @@ def redirect_by_rule(
         before, mark, fragment = location.partition(b"#")
         location = before + _format_query(query) + mark + fragment
     return respond_plainly(rule.status, ((b"Location", location), *fields))
+
+
+def forbid_storing(response: Response) -> Response:
+    """Return the same answer for no cache to keep (RFC 9111 section 5.2.2.5)."""
+    fields = tuple(line for line in response.fields if line[0] != NO_STORE_FIELD[0])
+    return Response(
+        response.status, (*fields, NO_STORE_FIELD), response.content, basis=response.basis
+    )
 
 
 def _format_query(query: bytes | None) -> bytes:

@@ -8,16 +8,20 @@ from epollo.site.rules.redirection import Redirect, Rewrite
 
 
 class Treatment(NamedTuple):
-    """What the rules say of a path.
+    """What the rules say of a path of ``names``.
 
     A resource is looked for at the ``candidates`` in their order: the first that stands is the answer.
-    A hidden path has no candidates. Where a folder stands, a client is redirected to ``folder_names``;
-    None where a folder is not found. Where nothing is found, ``otherwise`` is done; None for an answer
-    404. ``not_found_page`` is where the content of that is looked for.
+    A hidden path has no candidates. Where only a folder stands, a client is redirected to
+    ``folder_names``; None where a folder is not found. Where nothing stands but a file at ``page_names``,
+    the slash at the end of the path is one too many. Where nothing is found, ``otherwise`` is done.
+    ``app_fields`` are those of the answer to a navigation that finds nothing, for which the index of the
+    root is sent; None where the answer is 404.
     """
 
+    names: Names
     candidates: tuple[Names, ...]
     folder_names: Names | None
-    not_found_page: Names
     fields: PathFields
+    page_names: Names | None = None
     otherwise: Redirect | Rewrite | None = None
+    app_fields: PathFields | None = None

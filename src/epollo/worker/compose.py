@@ -17,6 +17,7 @@ from epollo.loop import EventLoop
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import Settings
 from epollo.site.cache_policy import CachePolicy
+from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
 from epollo.site.policy import Policy
 from epollo.site.rulebook import Rulebook
@@ -53,10 +54,11 @@ def open_rulebook(
 ) -> Rulebook:
     """Return the rules of a site: those of its settings, and those that it has in files."""
     cache_policy = CachePolicy(site.cache_control, report)
+    paths = Paths(site.clean_urls, site.spa)
     return Rulebook(
         catalogue,
         loop.clock,
-        lambda rules: Policy(cache_policy, rules),
+        lambda rules: Policy(cache_policy, rules, paths),
         report,
         os.fspath(site.root),
     )

@@ -104,7 +104,7 @@ def merge_fields(rules: Iterable[tuple[HeaderRule, Captures]]) -> PathFields:
         or (_VARY,),
         fixed=vary,
         not_modified=others,
-        refusal=(*kept, *vary),
+        refusal=kept,
         content_type=content_type[0][1] if content_type else None,
         cache=None if cache is None else tuple(cache),
     )
@@ -118,3 +118,13 @@ def _add(lines: dict[bytes, list[FieldLine]], name: bytes, value: bytes) -> None
         known[:] = [(name, value)]
     else:
         known[:] = [(known[0][0], b"%b, %b" % (known[0][1], value))]
+
+
+def vary_on(fields: PathFields, names: bytes) -> PathFields:
+    """Return the same fields for an answer that depends on other fields of the request, too."""
+
+    def add(lines: tuple[FieldLine, ...]) -> tuple[FieldLine, ...]:
+        known = b", ".join([value for _, value in lines] + [names])
+        return ((b"Vary", known),)
+
+    return fields._replace(negotiated=add(fields.negotiated), fixed=add(fields.fixed))

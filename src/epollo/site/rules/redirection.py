@@ -1,10 +1,10 @@
 """What a rule of ``_redirects`` says of one request: whether it matches, and where it leads."""
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from epollo.http.target import decode_path
-from epollo.site.candidates import list_candidates
 from epollo.site.resolve import Names
 from epollo.site.rules.pattern import Captures, encode_value, match_pattern, substitute
 from epollo.site.rules.rule import REDIRECTS, RedirectRule
@@ -31,11 +31,16 @@ class Rewrite(NamedTuple):
 
 
 def follow_rule(
-    rule: RedirectRule, host: bytes, names: Names, query: bytes | None
+    rule: RedirectRule,
+    host: bytes,
+    names: Names,
+    query: bytes | None,
+    list_candidates: Callable[[Names], tuple[Names, ...]],
 ) -> Redirect | Rewrite | None:
     """Return where a rule leads a path; None where it does not match, or leads the path to itself.
 
-    ``host`` is in lower case and without a port, ``query`` as it was sent.
+    ``host`` is in lower case and without a port, ``query`` as it was sent. ``list_candidates`` says where
+    the resource of a path is looked for that is rewritten to.
     """
     captures = match_pattern(rule.pattern, host, names)
     if captures is None:

@@ -1,0 +1,196 @@
+"""The answers that have the content of a file, or say something about it (RFC 9110).
+
+    coding -> preconditions -> range -> fields
+
+What stands at the path was found before (`respond`).
+"""
+
+from typing import Final, NamedTuple
+
+from epollo.http.content_coding import IDENTITY
+from epollo.http.message import Basis, FieldLine, FileSegment, Request, Response
+from epollo.http.preconditions import (
+    CONDITIONAL_FIELDS,
+    Outcome,
+    evaluate_if_range,
+    evaluate_preconditions,
+)
+from epollo.http.ranges import (
+    UNSATISFIABLE,
+    ByteRange,
+    Unsatisfiable,
+    parse_range,
+    select_partial_fields,
+)
+from epollo.loop import Clock
+from epollo.site.basis import select_basis, select_file_basis
+from epollo.site.catalogue import Catalogue
+from epollo.site.negotiation import Negotiator
+from epollo.site.partial import respond_in_part
+from epollo.site.policy import Policy
+from epollo.site.representation import Edition, Representation
+from epollo.site.resource import Resource
+from epollo.site.responses import describe, respond_not_modified, respond_unsatisfiable
+from epollo.site.treatment import Treatment
+
+_CONDITIONS: Final = CONDITIONAL_FIELDS - {b"if-range"}
+
+
+class _Selected(NamedTuple):
+    """What a request selects: the resource, its version as the client knows it, and the coding.
+
+    ``basis`` is what an answer made of content that is kept rests on.
+    """
+
+    treatment: Treatment
+    policy: Policy
+    resource: Resource
+    edition: Edition
+    coding: bytes
+    representation: Representation
+    basis: Basis | None
+
+
+class ContentAnswers:
+    """Answers with what stands at a path, as it was asked for."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock, negotiator: Negotiator) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._negotiator = negotiator
+
+    def respond(
+        self,
+        request: Request,
+        treatment: Treatment,
+        policy: Policy,
+        resource: Resource,
+        edition: Edition,
+    ) -> Response | None:
+        """Answer with an edition of a resource; None where the file is another by now."""
+        selected = self._select(request, treatment, policy, resource, edition)
+        if not self._catalogue.may_send(selected.resource, selected.representation):
+            return None
+        if not _CONDITIONS.isdisjoint(request.fields):
+            response = self._evaluate_conditions(request, selected)
+            if response is not None:
+                return response
+        if b"range" in request.fields and request.method == b"GET":
+            ranges = self._select_ranges(request, selected)
+            if ranges is UNSATISFIABLE:
+                fields = policy.select_refusal_fields(treatment.fields)
+                return respond_unsatisfiable(selected.representation, fields)
+            if ranges is not None:
+                return self._respond_in_part(request, selected, ranges)
+        return self._respond_with_whole(request, selected)
+
+    def _select(
+        self,
+        request: Request,
+        treatment: Treatment,
+        policy: Policy,
+        resource: Resource,
+        edition: Edition,
+    ) -> _Selected:
+        """Select the version that the client knows, and the coding of it."""
+        if edition.cache_fields is None:
+            policy.select_cache_fields(resource.names, edition)
+        fields = request.fields
+        edition = edition.as_known_to(fields)
+        coding, is_settled = IDENTITY, True
+        if edition.media_type.is_compressible and b"accept-encoding" in fields:
+            coding, is_settled = self._negotiator.negotiate(
+                fields[b"accept-encoding"], resource, edition
+            )
+        basis = select_basis(fields, resource, edition, self._clock.second) if is_settled else None
+        representation = edition.representations[coding]
+        return _Selected(treatment, policy, resource, edition, coding, representation, basis)
+
+    def _evaluate_conditions(self, request: Request, selected: _Selected) -> Response | None:
+        """Return the answer 304 or 412 where the preconditions ask for one."""
+        representation = selected.representation
+        outcome = evaluate_preconditions(
+            request.method,
+            request.fields,
+            representation.entity_tag,
+            selected.edition.last_modified_seconds,
+            self._clock.second,
+        )
+        if outcome is Outcome.FAILED:
+            refusals = selected.policy.select_refusals(selected.treatment.fields)
+            return refusals.precondition_failed
+        if outcome is not Outcome.NOT_MODIFIED:
+            return None
+        answers = representation.find_answers(selected.treatment.fields)
+        response = answers.not_modified
+        if response is None:
+            response = respond_not_modified(selected.treatment, selected.edition, representation)
+            answers.not_modified = response
+        # That of a file which is not kept depends on more than the catalogue's events tell.
+        return response.on(selected.basis if representation.content is not None else None)
+
+    def _select_ranges(
+        self, request: Request, selected: _Selected
+    ) -> list[ByteRange] | Unsatisfiable | None:
+        """Return the ranges to send; None for the whole."""
+        fields = request.fields
+        if_range = fields.get(b"if-range")
+        now_seconds = self._clock.second
+        if if_range is not None and not evaluate_if_range(
+            if_range,
+            selected.representation.entity_tag,
+            selected.edition.last_modified_seconds,
+            now_seconds,
+            now_seconds,
+        ):
+            return None
+        return parse_range(fields[b"range"], selected.representation.length)
+
+    def _respond_with_whole(self, request: Request, selected: _Selected) -> Response | None:
+        """Answer 200; None where the file is another by now."""
+        representation, basis = selected.representation, selected.basis
+        if representation.content is None and request.method == b"HEAD":
+            return Response(200, self._describe(selected))
+        if representation.content is None:
+            return self._respond_from_file(selected)
+        answers = representation.find_answers(selected.treatment.fields)
+        if answers.ok is not None:
+            return answers.ok if answers.ok.basis is basis else answers.ok.on(basis)
+        content = (representation.content,)
+        response = Response(200, self._describe(selected), content, basis=basis)
+        if (selected.edition.last_modified_seconds or 0) < self._clock.second:
+            answers.ok = response
+        return response
+
+    def _respond_from_file(self, selected: _Selected) -> Response | None:
+        """Answer 200 with a file that is not kept; None where it is another by now."""
+        file = self._catalogue.open_file(selected.resource)
+        if file is None:
+            return None
+        return Response(
+            200,
+            self._describe(selected),
+            (FileSegment(file, 0, selected.representation.length),),
+            basis=select_file_basis(selected.basis, selected.edition, file),
+        )
+
+    def _respond_in_part(
+        self, request: Request, selected: _Selected, ranges: list[ByteRange]
+    ) -> Response | None:
+        """Answer 206; None where the file is another by now."""
+        representation, basis = selected.representation, selected.basis
+        content = representation.content
+        if content is None:
+            file = self._catalogue.open_file(selected.resource)
+            if file is None:
+                return None
+            content = FileSegment(file, 0, representation.length)
+            basis = select_file_basis(basis, selected.edition, file)
+        part = respond_in_part(representation, content, ranges, self._describe(selected), basis)
+        if b"if-range" in request.fields:
+            part.fields = select_partial_fields(part.fields)
+        return part
+
+    def _describe(self, selected: _Selected) -> tuple[FieldLine, ...]:
+        """Return the fields of the answer with the whole of what is selected."""
+        return describe(selected.treatment, selected.edition, selected.coding, self._clock.second)
