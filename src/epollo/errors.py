@@ -30,3 +30,12 @@ def describe_fault(fault: Exception) -> str:
         for frame in reversed(traceback.extract_tb(fault.__traceback__)[-3:])
     )
     return f"a fault in epollo, please report it: {fault!r} in {where}"
+
+
+def explain(error: Exception) -> str:
+    """Return in words what was wrong: a mistake, what the system refused, or else a bug."""
+    if isinstance(error, OperatorError):
+        return str(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return describe_fault(error)

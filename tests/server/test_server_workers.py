@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -577,3 +578,26 @@ def test_a_new_program_that_listens_elsewhere_removes_the_path(
             assert await_true(lambda: not path.exists())
     assert server.stop() == 0
     assert await_true(lambda: not other.exists())
+
+
+def test_a_worker_that_hangs_is_replaced(serve: Serve, site: Path) -> None:
+    """No client waits for longer than it takes to notice; one that comes to, ends in order."""
+    server = serve(site, "--workers", "2", "--quiet")
+    stopped, other = children(server.pid)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        clients = [threading.Thread(target=server.get, args=("/",)) for _ in range(20)]
+        for client in clients:
+            client.start()
+        await_line(server, f"worker {stopped} does not answer for 5 s; another starts now")
+        await_line(server, "serves in its place")
+        for client in clients:
+            client.join()
+        assert len(children(server.pid)) == 3
+        assert all(server.get("/") == INDEX for _ in range(20))
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert await_true(lambda: stopped not in children(server.pid))
+    assert other in children(server.pid)
+    assert server.stop() == 0
+    assert server.stderr.count("\n") == 2

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Final
 
 from epollo.access_log import open_destination
-from epollo.errors import OperatorError, describe_fault
+from epollo.errors import explain
 from epollo.linux.systemd import (
     notify_ready,
     notify_reloading,
@@ -39,14 +39,9 @@ from epollo.supervisor.listening_sockets import (
     count_workers,
 )
 from epollo.supervisor.upgrade import Upgrade
+from epollo.supervisor.vigil import SILENT_SECONDS, Vigil
 from epollo.supervisor.worker_process import WorkerProcess, describe_exit
-from epollo.worker.orders import (
-    COVER,
-    DRAIN,
-    REOPEN,
-    STOP,
-    STOP_AT_ONCE,
-)
+from epollo.worker.orders import COVER, DRAIN, REOPEN, STOP, STOP_AT_ONCE
 
 _SOUND_SECONDS: Final = 1.0
 """A worker that served for less died of what may end the next one too."""
@@ -54,6 +49,9 @@ _FIRST_DELAY_SECONDS: Final = 0.1
 _LONGEST_DELAY_SECONDS: Final = 10.0
 _RELUCTANCE_SECONDS: Final = 5.0
 """So long after workers could not start for a root that was replaced, no others are started for it."""
+_STARTING_SECONDS: Final = 60
+_MUTE_SECONDS: Final = 20
+"""A worker that was silent is killed, unless it answers within this time."""
 _LATE_SECONDS: Final = 5.0
 """A worker bounds its own end by the grace; one that is so late after it is killed."""
 
@@ -81,6 +79,7 @@ class Supervisor:
         self._first_listening = change_listening(present, settings)
         self.loop = EventLoop(open_poller("auto"), report)
         self._wakeup = Wakeup(self.loop)
+        self._vigil = Vigil(self.loop, report, self._list_ready, self._on_silent)
         self._serving = Generation(settings, present)
         """Without workers until the first generation serves; then what was inherited is let go of."""
         self._coming: Generation | None = None
@@ -125,6 +124,7 @@ class Supervisor:
 
     def on_worker_ready(self, worker: WorkerProcess) -> None:
         """Let a new generation take over once all of it serves."""
+        self._vigil.note_life(worker)
         coming = self._coming
         if coming is not None and worker in coming.workers:
             if all(one.is_ready for one in coming.workers):
@@ -132,6 +132,10 @@ class Supervisor:
         elif worker in self._serving.workers:
             self._report(f"worker {worker.pid} serves in its place")
             self._cover()
+
+    def on_worker_here(self, worker: WorkerProcess) -> None:
+        """Take in that a worker does not hang."""
+        self._vigil.note_life(worker)
 
     def on_worker_leaving(self, worker: WorkerProcess) -> None:
         """Replace a worker that another process told to end."""
@@ -143,6 +147,7 @@ class Supervisor:
 
     def on_worker_exit(self, worker: WorkerProcess, status: int) -> None:
         """Replace a worker that died; give up new ones that cannot start."""
+        self._vigil.note_life(worker)
         coming = self._coming
         if worker in self._retiring:
             self._retiring.discard(worker)
@@ -173,21 +178,24 @@ class Supervisor:
                 coming.workers.append(self._start(coming, place))
         except Exception as error:
             self._exit_status = 2
-            self._abandon(f"cannot start a worker: {_explain(error)}")
+            self._abandon(f"cannot start a worker: {explain(error)}")
 
     def _start(self, generation: Generation, place: int) -> WorkerProcess:
         certificates = generation.certificates
-        return WorkerProcess(
+        worker = WorkerProcess(
             self,
             place,
             generation.settings,
             generation.sockets_of(place),
             () if certificates is None else certificates.pairs,
         )
+        self._vigil.condemn(worker, _STARTING_SECONDS, "is not ready")
+        return worker
 
     def _take_over(self, coming: Generation) -> None:
         """Let the generation that was coming serve, and the one before finish."""
         former, self._serving, self._coming = self._serving, coming, None
+        self._vigil.watch(coming.listening.sockets)
         self._restarts.clear()
         self._delays.clear()
         former.close_certificates()
@@ -252,9 +260,20 @@ class Supervisor:
         self._report(f"worker {worker.pid} {reason}; another starts {soon}")
         self._restarts.append((time.monotonic() + delay_seconds, worker.place))
 
+    def _list_ready(self) -> list[WorkerProcess]:
+        return [worker for worker in self._serving.workers if worker.is_ready]
+
+    def _on_silent(self, worker: WorkerProcess) -> None:
+        """Have another worker take the place of one that hangs; if that comes to, it finishes."""
+        if worker in self._serving.workers:
+            self._serving.workers.remove(worker)
+            self._retire(worker)
+            self._vigil.condemn(worker, _MUTE_SECONDS, "still does not answer")
+            self._restart(worker, f"does not answer for {SILENT_SECONDS} s", 0.0)
+
     def _cover(self) -> None:
         """Have the workers that serve accept also for an empty place until the next worker serves."""
-        serving = [worker for worker in self._serving.workers if worker.is_ready]
+        serving = self._list_ready()
         vacant = set(self._serving.places) - {worker.place for worker in serving}
         waiting = [one for place in vacant for one in self._serving.sockets_of(place)]
         for worker in serving:
@@ -270,7 +289,7 @@ class Supervisor:
             try:
                 self._serving.workers.append(self._start(self._serving, place))
             except Exception as error:
-                self._report(f"cannot start a worker: {_explain(error)}; trying again")
+                self._report(f"cannot start a worker: {explain(error)}; trying again")
                 self._restarts.append((now + _LONGEST_DELAY_SECONDS, place))
         if now >= self._kill_at:
             self._kill_at = math.inf
@@ -285,6 +304,7 @@ class Supervisor:
     def _retire_all(self) -> None:
         """Begin to end: no worker is started or replaced from now on."""
         self._is_ending = True
+        self._vigil.watch(())
         self._restarts.clear()
         for generation in (self._serving, self._coming):
             if generation is not None:
@@ -332,7 +352,7 @@ class Supervisor:
             listening = change_listening(self._serving.listening, settings)
         except Exception as error:
             # A bug in reading what is new must not end the workers that serve.
-            self._report(f"nothing was changed: {_explain(error)}")
+            self._report(f"nothing was changed: {explain(error)}")
             notify_ready()
             return
         self._begin(settings, listening)
@@ -346,7 +366,7 @@ class Supervisor:
         try:
             descriptor = open_destination(name)
         except Exception as error:
-            self._report(f"{_explain(error)}; the old file stays in use")
+            self._report(f"{explain(error)}; the old file stays in use")
             return
         for worker in [*self._serving.workers, *coming, *self._retiring]:
             worker.tell(REOPEN, [descriptor])
@@ -360,7 +380,7 @@ class Supervisor:
         try:
             self._upgrade = Upgrade(self.loop, self._serving.listening, self._on_upgrade_outcome)
         except Exception as error:
-            self._report(f"cannot start another program: {_explain(error)}")
+            self._report(f"cannot start another program: {explain(error)}")
 
     def _on_upgrade_outcome(self, pid: int | None) -> None:
         """Finish, if another program serves on these sockets; else continue."""
@@ -374,12 +394,3 @@ class Supervisor:
         elif not self._is_ending:
             self._report("the other program did not start; this one serves on")
             self._end_reload()
-
-
-def _explain(error: Exception) -> str:
-    """Return in words what was wrong: a mistake, what the system refused, or else a bug."""
-    if isinstance(error, OperatorError):
-        return str(error)
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return describe_fault(error)

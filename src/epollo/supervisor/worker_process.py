@@ -22,7 +22,9 @@ from epollo.supervisor.surroundings import (
 )
 from epollo.transports.pairs import Pair
 from epollo.worker.orders import (
+    ARE_YOU_THERE,
     DESCRIPTORS_LIMIT,
+    HERE,
     LEAVING,
     LEFT_TO_SUPERVISOR,
     MISTAKE,
@@ -46,6 +48,9 @@ class Parent(Protocol):
 
     def on_worker_ready(self, worker: "WorkerProcess") -> None:
         """Be told that a worker serves."""
+
+    def on_worker_here(self, worker: "WorkerProcess") -> None:
+        """Be told that a worker has answered."""
 
     def on_worker_leaving(self, worker: "WorkerProcess") -> None:
         """Be told that another process told a worker to end."""
@@ -144,6 +149,10 @@ class WorkerProcess(Handler):
         except OSError:
             return
 
+    def ask(self) -> None:
+        """Have the worker give a sign of life."""
+        self.tell(ARE_YOU_THERE)
+
     def kill(self) -> None:
         """End it without asking."""
         self._process.kill()
@@ -166,6 +175,8 @@ class WorkerProcess(Handler):
             self._parent.on_worker_ready(self)
         elif message.startswith(MISTAKE):
             self.mistake = message[len(MISTAKE) :].decode()
+        elif message == HERE:
+            self._parent.on_worker_here(self)
         elif message == LEAVING:
             self._parent.on_worker_leaving(self)
         elif message == ROOT_REPLACED:

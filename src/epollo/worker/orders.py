@@ -22,11 +22,13 @@ ORDERS_VARIABLE: Final = "EPOLLO_WORKER"
 
 # What a worker says to its supervisor, one message each; some are followed by a text.
 READY: Final = b"ready "
+HERE: Final = b"here"
 MISTAKE: Final = b"mistake "
 ROOT_REPLACED: Final = b"root replaced"
 LEAVING: Final = b"leaving"
 
 # What it is told.
+ARE_YOU_THERE: Final = b"are you there"
 DRAIN: Final = b"drain"
 STOP: Final = b"stop"
 STOP_AT_ONCE: Final = b"stop at once"
@@ -151,7 +153,9 @@ class Orders(Handler):
         worker = self._worker
         if worker is None or self._loop is None:
             return
-        if message == DRAIN:
+        if message == ARE_YOU_THERE:
+            self.say(HERE)
+        elif message == DRAIN:
             worker.retire()
         elif message == STOP:
             worker.stop()

@@ -1,0 +1,131 @@
+"""Which worker does not answer any more: stopped, swapped out, or in a call that does not return.
+
+Fact: the socket of a worker that hangs keeps its share of the clients that come; they wait there.
+Decision: the parent, which holds the listening sockets too, has the loop tell when a client waits to be
+accepted. Then it asks every worker for a sign of life and looks away for a moment. So nothing is asked
+where nothing happens, and once in two seconds where much does.
+Consequence: an idle server sleeps. A worker that hangs is found by the first client that waits for it.
+Price: clients that are connected to it already wait until then.
+
+Seconds are counted by the ticks of this process, so that a machine that slept, or a parent that was
+stopped itself, accuses no worker.
+"""
+
+from collections.abc import Callable, Sequence
+from socket import socket
+from typing import Final, Generic, Protocol, TypeVar
+
+from epollo.loop import EventLoop, Handler
+
+SILENT_SECONDS: Final = 5
+_REST_SECONDS: Final = 2
+_TICK_SECONDS: Final = 0.5
+"""The loop makes a call in the second after its instant."""
+
+
+class Watched(Protocol):
+    """A worker, as far as it matters here."""
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+
+    def ask(self) -> None:
+        """Have it give a sign of life."""
+
+    def kill(self) -> None:
+        """End it without asking."""
+
+
+W = TypeVar("W", bound=Watched)
+
+
+class Vigil(Handler, Generic[W]):
+    """The handler of the listening sockets in the parent, which accepts from none.
+
+    ``list_workers`` returns those that serve, ``on_silent`` is told of each that has not answered for
+    ``SILENT_SECONDS``.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        report: Callable[[str], None],
+        list_workers: Callable[[], Sequence[W]],
+        on_silent: Callable[[W], None],
+    ) -> None:
+        self._loop = loop
+        self._report = report
+        self._list_workers = list_workers
+        self._on_silent = on_silent
+        self._sockets: list[int] = []
+        self._is_looking = True
+        self._asked: set[W] = set()
+        self._ticks = 0
+        self._condemned: dict[W, tuple[int, str]] = {}
+        """After this number of ticks they are killed, unless they answer; and the line that says so."""
+        self._is_ticking = False
+
+    def watch(self, sockets: Sequence[socket]) -> None:
+        """Look at these from now on; to be called before the former ones are closed."""
+        self._look_away()
+        self._sockets = [one.fileno() for one in sockets]
+        if not self._asked and self._ticks == 0:
+            self._look()
+
+    def condemn(self, worker: W, seconds: int, reason: str) -> None:
+        """Kill a worker unless it gives a sign of life in time; ``reason`` is what it does till then."""
+        line = f"worker {worker.pid} {reason} after {seconds} s, and is killed"
+        self._condemned[worker] = (seconds, line)
+        self._tick_on()
+
+    def note_life(self, worker: W) -> None:
+        """Take in that a worker lives, or that its end is known."""
+        self._asked.discard(worker)
+        self._condemned.pop(worker, None)
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Ask the workers: a client waits, which most often one is about to accept."""
+        if not self._is_looking:
+            return
+        self._look_away()
+        self._asked = set(self._list_workers())
+        for worker in self._asked:
+            worker.ask()
+        self._tick_on()
+
+    def _look(self) -> None:
+        self._is_looking = True
+        for descriptor in self._sockets:
+            self._loop.add(descriptor, self)
+
+    def _look_away(self) -> None:
+        if self._is_looking:
+            self._is_looking = False
+            for descriptor in self._sockets:
+                self._loop.remove(descriptor)
+
+    def _tick_on(self) -> None:
+        if not self._is_ticking:
+            self._is_ticking = True
+            self._loop.call_at(self._loop.clock.now + _TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._is_ticking = False
+        silent: set[W] = set()
+        if not self._is_looking:
+            self._ticks += 1
+            if self._ticks >= (SILENT_SECONDS if self._asked else _REST_SECONDS):
+                silent, self._asked = self._asked, set()
+                self._ticks = 0
+                self._look()
+        for worker, (seconds, line) in list(self._condemned.items()):
+            self._condemned[worker] = (seconds - 1, line)
+            if seconds <= 1:
+                del self._condemned[worker]
+                self._report(line)
+                worker.kill()
+        for worker in silent:
+            self._on_silent(worker)
+        if not self._is_looking or self._condemned:
+            self._tick_on()
