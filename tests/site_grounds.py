@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from epollo.budget import Budget
 from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
 from epollo.http.message import Basis, FileSegment, Request, Response
@@ -130,7 +131,7 @@ class Ground:
             root,
             self.clock,
             self.reports.append,
-            cache_octets=cache_octets,
+            budget=Budget(cache_octets),
             kept_octets_limit=kept_octets_limit,
         )
         self.cache_policy = CachePolicy(cache_control, self.reports.append)

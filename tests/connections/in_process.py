@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from epollo.budget import Budget
 from epollo.connections import http1
 from epollo.connections.door import Arrival, Door, Stage
 from epollo.connections.listener import Listener
@@ -240,7 +241,7 @@ class FolderSite:
             root,
             clock,
             self.reports.append,
-            cache_octets=64 * MEBIBYTE,
+            budget=Budget(64 * MEBIBYTE),
             kept_octets_limit=kept_octets_limit,
         )
         self.respond = Site(self.catalogue, clock, compressor).respond

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from connections.in_process import FolderSite, InProcess
+from epollo.budget import Budget
 from epollo.connections.recall import Recall
 from epollo.http.message import ENDED, PERMANENT, Basis, Releasable, Request, Response
 from epollo.protocols.answer import Answer
@@ -145,17 +146,19 @@ def test_a_long_part_is_not_kept() -> None:
 
 
 def test_a_flood_is_bounded_in_octets() -> None:
-    recall = Recall(HandClock(), 4 * MEBIBYTE)
+    budget = Budget(16 * MEBIBYTE)
+    recall = Recall(HandClock(), budget)
     for number in range(2000):
         recall.keep(b"request %d" % number, make_answer(bytes(16 * 1024)))
         assert recall.octets == sum(one.kept_octets for one in recall.known.values())
+        assert recall.octets == budget.octets
     assert 3 * MEBIBYTE < held_octets(recall) <= 4 * MEBIBYTE
     recall.clear()
-    assert len(recall) == recall.octets == 0
+    assert len(recall) == recall.octets == budget.octets == 0
 
 
 def test_a_flood_drives_out_nothing_that_is_in_use() -> None:
-    recall, frames = Recall(HandClock(), MEBIBYTE), Frames(b"date")
+    recall, frames = Recall(HandClock(), Budget(4 * MEBIBYTE)), Frames(b"date")
     in_use = [b"used %d" % number for number in range(400)]
 
     def give(key: bytes) -> bool:
@@ -178,7 +181,7 @@ def test_a_flood_drives_out_nothing_that_is_in_use() -> None:
 
 
 def test_what_is_no_longer_in_use_makes_room() -> None:
-    recall, frames = Recall(HandClock(), MEBIBYTE), Frames(b"date")
+    recall, frames = Recall(HandClock(), Budget(4 * MEBIBYTE)), Frames(b"date")
     for turn in range(4):
         for _ in range(4):
             for number in range(600):
@@ -193,7 +196,7 @@ def test_what_is_no_longer_in_use_makes_room() -> None:
 
 
 def test_an_answer_takes_the_place_of_one_that_has_ended() -> None:
-    recall = Recall(HandClock(), MEBIBYTE)
+    recall = Recall(HandClock(), Budget(4 * MEBIBYTE))
     for size in (10, 1000, 100):
         for number in range(3):
             answer, basis = make_answer(bytes(size)), Standing()
@@ -208,13 +211,13 @@ def test_an_answer_takes_the_place_of_one_that_has_ended() -> None:
 
 
 def test_one_that_would_fill_the_short_queue_is_not_kept() -> None:
-    recall = Recall(HandClock(), MEBIBYTE)
+    recall = Recall(HandClock(), Budget(4 * MEBIBYTE))
     assert not recall.keep(b"long", make_answer(bytes(MEBIBYTE // 8)))
     assert len(recall) == 0
 
 
 def test_a_flood_of_what_is_asked_for_again_is_bounded_as_well() -> None:
-    recall = Recall(HandClock(), 4 * MEBIBYTE)
+    recall = Recall(HandClock(), Budget(16 * MEBIBYTE))
     requests = [b"request %d" % number for number in range(1000)]
     for _ in range(5):
         for request in requests:

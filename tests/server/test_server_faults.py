@@ -21,6 +21,7 @@ from conftest import (
     rest,
 )
 from connections.in_process import InProcess
+from epollo.budget import Budget
 from epollo.http.dates import format_date, parse_date
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
@@ -180,7 +181,7 @@ class Jumping:
             root,
             self.clock,
             print,
-            cache_octets=MEBIBYTE,
+            budget=Budget(MEBIBYTE),
             kept_octets_limit=MEBIBYTE,
         )
         stack.callback(catalogue.close)

@@ -15,6 +15,7 @@ import pytest
 from inotify_simple import INotify
 
 from conftest import Serve, receive_content, receive_head
+from epollo.budget import Budget
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.version import Version
@@ -68,7 +69,7 @@ def test_without_descriptors_there_is_an_error_and_no_report(tmp_path: Path) -> 
                 tmp_path,
                 HandClock(),
                 reports.append,
-                cache_octets=MEBIBYTE,
+                budget=Budget(MEBIBYTE),
                 kept_octets_limit=MEBIBYTE,
             )
     finally:

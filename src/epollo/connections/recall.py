@@ -21,6 +21,7 @@ of their own when they come a second time, which saves the reduction.
 from collections import deque
 from typing import Final
 
+from epollo.budget import Budget
 from epollo.generations import Generations
 from epollo.http.message import ENDED
 from epollo.loop import Clock
@@ -28,7 +29,9 @@ from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader
 
-OCTETS_LIMIT: Final = 32 * 1024 * 1024
+_BUDGET_OCTETS: Final = 256 * 1024 * 1024
+# The answers of a scheme take one part of the budget in this number.
+_SHARE: Final = 4
 _REQUEST_OCTETS_LIMIT: Final = 4096
 _FINGERPRINTS_LIMIT: Final = 16384
 # The short queue, and the octets as they came, take one part of this number.
@@ -39,16 +42,17 @@ _SPARED_LIMIT: Final = 32
 
 # What an entry takes besides its octets: the object, its basis and what holds it, three headers of bytes,
 # the places in a dictionary and a queue; of octets as they came, the latter only.
-_ENTRY_OCTETS: Final = 600
+_ENTRY_OCTETS: Final = 400
 _OTHER_OCTETS: Final = 150
 _WHOLE: Final = frozenset((200, 404))
 _HEAD_END: Final = b"\r\n\r\n"
 
 
 class Recall:
-    """The answers of one scheme; ``octets_limit`` bounds what they take of memory."""
+    """The answers of one scheme, at most a quarter of the ``budget`` of memory."""
 
     __slots__ = (
+        "_budget",
         "_clock",
         "_dropped",
         "_limit",
@@ -61,8 +65,10 @@ class Recall:
         "octets",
     )
 
-    def __init__(self, clock: Clock, octets_limit: int = OCTETS_LIMIT) -> None:
+    def __init__(self, clock: Clock, budget: Budget | None = None) -> None:
         self._clock = clock
+        self._budget = budget or Budget(_BUDGET_OCTETS)
+        octets_limit = self._budget.octets_limit // _SHARE
         self._limit = octets_limit - octets_limit // _OTHERS_SHARE * 2
         self.known: dict[bytes, Answer] = {}
         """Answers by the reduced octets, for a look-up at the price of a dictionary; not written to.
@@ -142,6 +148,7 @@ class Recall:
         """Forget everything."""
         for kept in (self.known, self._short, self._main, self._dropped, self._others, self._seen):
             kept.clear()
+        self._budget.give_back(self.octets)
         self.octets = self._short_octets = 0
 
     def _note(self, octets: bytes, answer: Answer) -> None:
@@ -158,7 +165,7 @@ class Recall:
         self.octets += answer.kept_octets
         if former is not None:
             # Its basis has ended: the place in the queue is that of what is asked for.
-            self.octets -= former.kept_octets
+            self._discount(former)
             answer.uses, answer.is_established = former.uses, former.is_established
             if not answer.is_established:
                 self._short_octets += answer.kept_octets - former.kept_octets
@@ -168,6 +175,7 @@ class Recall:
         else:
             self._short.append(key)
             self._short_octets += answer.kept_octets
+        self._budget.take(answer.kept_octets)
         self._make_room()
 
     def _make_room(self) -> None:
@@ -196,7 +204,11 @@ class Recall:
 
     def _drop(self, key: bytes, answer: Answer) -> None:
         del self.known[key]
+        self._discount(answer)
+
+    def _discount(self, answer: Answer) -> None:
         self.octets -= answer.kept_octets
+        self._budget.give_back(answer.kept_octets)
 
 
 def _measure(key: bytes, answer: Answer) -> int:

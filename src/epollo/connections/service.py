@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from epollo.budget import Budget
 from epollo.connections.addresses import Addresses
 from epollo.connections.recall import Recall
 from epollo.http.message import FieldLine, Later, Request, Response
@@ -127,6 +128,7 @@ class Service:
         look_for_changes: Callable[[], None] = _do_nothing,
         log: AccessLog | None = None,
         has_recall: bool = True,
+        budget: Budget | None = None,
         needs_addresses: bool = False,
         capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
     ) -> None:
@@ -147,7 +149,8 @@ class Service:
         """
         self.log = log
         self.recalls: dict[bytes, Recall | None] = {
-            scheme: Recall(loop.clock) if has_recall else None for scheme in (b"http", b"https")
+            scheme: Recall(loop.clock, budget) if has_recall else None
+            for scheme in (b"http", b"https")
         }
         """What is recalled, by the scheme that it was asked with."""
         # Where answers are counted, even one that is recalled passes through the protocol.

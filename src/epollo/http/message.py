@@ -129,7 +129,11 @@ class OneSecond(Basis):
 
 
 class AllOf(Basis):
-    """Several of which each has to stand; they are looked at each time."""
+    """Several of which each has to stand.
+
+    They are looked at once a second if each says of itself that this is enough: an answer that is held
+    is released when one of them ends.
+    """
 
     __slots__ = ("parts",)
 
@@ -139,7 +143,16 @@ class AllOf(Basis):
 
     def stands(self, second: int) -> bool:
         """Return whether all parts stand."""
-        return all(part.checked_second == second or part.stands(second) for part in self.parts)
+        is_checked = True
+        for part in self.parts:
+            if part.checked_second != second:
+                if not part.stands(second):
+                    return False
+                is_checked = is_checked and part.checked_second == second
+        # A look at one may have ended another that was looked at before.
+        if is_checked and all(part.checked_second == second for part in self.parts):
+            self.checked_second = second
+        return True
 
     def hold(self, answer: Releasable) -> None:
         """Have an answer that is kept release its content when a part ends."""

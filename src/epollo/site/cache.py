@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, Protocol, TypeVar
 
+from epollo.budget import Budget
+
 _SHORT_SHARE: Final = 0.1
 HITS_LIMIT: Final = 3
 
@@ -35,10 +37,23 @@ Cached = TypeVar("Cached", bound=Entry)
 class Cache(Generic[Name, Cached]):
     """Entries by name, bounded in octets."""
 
-    __slots__ = ("_ghosts", "_limit", "_main", "_on_evict", "_short", "_short_octets", "octets")
+    __slots__ = (
+        "_budget",
+        "_ghosts",
+        "_limit",
+        "_main",
+        "_on_evict",
+        "_short",
+        "_short_octets",
+        "octets",
+    )
 
-    def __init__(self, octets_limit: int, on_evict: Callable[[Cached], None]) -> None:
+    def __init__(
+        self, octets_limit: int, on_evict: Callable[[Cached], None], budget: Budget | None = None
+    ) -> None:
+        """Bound it by itself, and count it in the budget of all that keeps something."""
         self._limit = octets_limit
+        self._budget = budget or Budget(octets_limit)
         self._on_evict = on_evict
         self._short: OrderedDict[Name, Cached] = OrderedDict()
         self._main: OrderedDict[Name, Cached] = OrderedDict()
@@ -67,16 +82,14 @@ class Cache(Generic[Name, Cached]):
         else:
             self._short[name] = entry
             self._short_octets += entry.octets
-        self.octets += entry.octets
-        self._make_room()
+        self._count(entry.octets)
 
     def grow(self, name: Name, entry: Cached, octets: int) -> None:
         """Count more octets for an entry that is cached."""
         entry.octets += octets
-        self.octets += octets
         if name in self._short:
             self._short_octets += octets
-        self._make_room()
+        self._count(octets)
 
     def remove(self, name: Name) -> None:
         """Take an entry out, without calling it evicted."""
@@ -86,14 +99,29 @@ class Cache(Generic[Name, Cached]):
         else:
             entry = self._main.pop(name, None)
         if entry is not None:
-            self.octets -= entry.octets
+            self._discount(entry.octets)
 
-    def _make_room(self) -> None:
+    def give_way(self) -> None:
+        """Evict what does not fit into the budget."""
+        while self._budget.is_exceeded and (self._short or self._main):
+            self._look_at_one()
+
+    def _count(self, octets: int) -> None:
+        self.octets += octets
+        self._budget.take(octets)
         while self.octets > self._limit and (self._short or self._main):
-            if self._short and (self._short_octets > self._limit * _SHORT_SHARE or not self._main):
-                self._shorten()
-            else:
-                self._turn_main()
+            self._look_at_one()
+
+    def _discount(self, octets: int) -> None:
+        self.octets -= octets
+        self._budget.give_back(octets)
+
+    def _look_at_one(self) -> None:
+        """Evict the entry that is next, unless it is in use."""
+        if self._short and (self._short_octets > self._limit * _SHORT_SHARE or not self._main):
+            self._shorten()
+        else:
+            self._turn_main()
 
     def _shorten(self) -> None:
         name, entry = self._short.popitem(last=False)
@@ -102,7 +130,7 @@ class Cache(Generic[Name, Cached]):
             entry.hits = 0
             self._main[name] = entry
             return
-        self.octets -= entry.octets
+        self._discount(entry.octets)
         self._ghosts[hash(name)] = None
         if len(self._ghosts) > max(len(self._main), 256):
             self._ghosts.popitem(last=False)
@@ -114,5 +142,5 @@ class Cache(Generic[Name, Cached]):
             entry.hits -= 1
             self._main[name] = entry
             return
-        self.octets -= entry.octets
+        self._discount(entry.octets)
         self._on_evict(entry)

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from epollo.budget import Budget
 from epollo.http.message import FileSegment
 from epollo.loop import Clock
+from epollo.site.absences import find_absence, select_missing
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.compressor import Compressor
 from epollo.site.file_codings import FileCodings, Sidecar
@@ -26,18 +28,17 @@ from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
 from epollo.site.representation import Edition, Representation, read_edition, read_watched
 from epollo.site.resolve import FILE_FLAGS, RULE_FILES, Edge, Kind, Names, Walk
-from epollo.site.resource import RESOURCE_OCTETS, Resource
+from epollo.site.resource import Resource
 from epollo.site.root import Root, do_nothing
 from epollo.site.tagging import Tagging
 from epollo.site.version import Version, version_of
-from epollo.site.watch import Dependent, Watch, has_unwatched, watch_other_names
+from epollo.site.watch import Dependent, Watch, watch_other_names
 
 RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 """The length up to which a rule file is read."""
 
-_COARSEST_TICK_SECONDS: Final = 2
-_ABSENCES_OCTETS_LIMIT: Final = 1024 * RESOURCE_OCTETS
-"""What is not there is remembered too, but never at the expense of what is."""
+_ABSENCES_SHARE: Final = 16
+"""What is not there is remembered too: one part of this number of what is kept."""
 
 
 def _do_nothing() -> None:
@@ -47,7 +48,8 @@ def _do_nothing() -> None:
 class Catalogue:
     """The resources below one root.
 
-    ``cache_octets`` bounds what is kept in memory, ``kept_octets_limit`` what is kept of one file.
+    ``budget`` bounds what is kept in memory, and files give way to all else; ``kept_octets_limit``
+    bounds what is kept of one file.
     ``on_root_out_of_reach`` is told of a root that was replaced by one that cannot be read (`Root`).
     """
 
@@ -58,7 +60,7 @@ class Catalogue:
         report: Callable[[str], None],
         on_root_out_of_reach: Callable[[str, bool], None] = do_nothing,
         *,
-        cache_octets: int,
+        budget: Budget,
         kept_octets_limit: int,
     ) -> None:
         """Raise `OperatorError` where the root is no folder that can be read."""
@@ -67,8 +69,12 @@ class Catalogue:
         # One object that all resources share, where each access to the method makes another.
         self._confirm = self.confirm
         self._root = Root(root, self._end_all, on_root_out_of_reach)
-        self._files: Cache[Names, Resource] = Cache(cache_octets, self._end)
-        self._absences: Cache[Names, Resource] = Cache(_ABSENCES_OCTETS_LIMIT, self._end)
+        cache_octets = budget.octets_limit
+        self._files: Cache[Names, Resource] = Cache(cache_octets, self._end, budget)
+        budget.give_way = self._files.give_way
+        self._absences: Cache[Names, Resource] = Cache(
+            cache_octets // _ABSENCES_SHARE, self._end, budget
+        )
         self._rule_files: dict[Names, Resource] = {}
         self.on_rules_doubted: Callable[[], None] = _do_nothing
         """Called when a rule file may be another: at an event, and when all is to be looked at anew."""
@@ -100,7 +106,7 @@ class Catalogue:
 
     def find(self, names: Names) -> Resource:
         """Return what stands at a path of names, none of which is empty, ``.`` or ``..``."""
-        resource = self._files.get(names) or self._absences.get(names)
+        resource = self._files.get(names) or find_absence(self._absences, names)
         if resource is not None and self.confirm(resource):
             return resource
         self._root.follow(self._clock.second)
@@ -241,12 +247,14 @@ class Catalogue:
 
     def _take_over(self, names: Names, found: Walk, *, is_rule_file: bool = False) -> Resource:
         """Return the resource that a walk has led to."""
+        if found.kind is Kind.MISSING:
+            names = select_missing(names, found.edges, self._is_free)
         resource = Resource(names, found.kind, found.edges, self._clock.second, self._confirm)
         try:
             if found.kind is Kind.FILE:
                 resource.edges += watch_other_names(self.watch, found.descriptor)
                 self._read(resource, found.descriptor, is_rule_file=is_rule_file)
-                resource.may_be_ambiguous = self._may_be_ambiguous(resource.edition, found.edges)
+                resource.note_ambiguity(self._clock.second, found.edges)
         except OSError:
             # A file that cannot be read through: a disk that fails, a network that is gone.
             resource.kind = Kind.FORBIDDEN
@@ -298,16 +306,6 @@ class Catalogue:
             return False
         return self._find_version(resource.names) == resource.edition.version
 
-    def _may_be_ambiguous(self, edition: Edition | None, edges: tuple[Edge, ...]) -> bool:
-        """Return whether the file may change again without another time, and without an event.
-
-        File systems count time in ticks, of up to two seconds (FAT).
-        """
-        if edition is None:
-            return False
-        until_second = edition.version.modified_ns // 1_000_000_000 + _COARSEST_TICK_SECONDS
-        return until_second >= self._clock.second and has_unwatched(edges)
-
     def _find_version(self, names: Names) -> Version | None:
         try:
             return version_of(self._root.stat(names))
@@ -322,6 +320,11 @@ class Catalogue:
             return Kind.MISSING
         except (OSError, ValueError):
             return None
+
+    def _is_free(self, names: Names) -> bool:
+        """Return whether nothing stands at a path of names, nor is known to."""
+        known = self._absences.get(names) or self._files.get(names)
+        return known is None and self._find_kind(names) is Kind.MISSING
 
     def _tag_anew(self, promise: Promise) -> None:
         """Let everything with this promise have the entity tag that was made of the content."""

@@ -77,7 +77,9 @@ def rest_on(response: Response, resources: tuple[Resource, ...]) -> Response:
     if not resources:
         return response
     basis, known = response.basis, join_absences(resources)
-    return response.on(None if basis is None or known is None else AllOf(known, basis))
+    if basis is None or known is None:
+        return response.on(None)
+    return response.on(AllOf(*dict.fromkeys(resources), basis))
 
 
 def join_absences(resources: tuple[Resource, ...]) -> Basis | None:

@@ -12,11 +12,15 @@ from epollo.site.file_codings import Sidecar
 from epollo.site.folders import Folder
 from epollo.site.representation import Edition
 from epollo.site.resolve import Edge, Kind, Names
+from epollo.site.watch import has_unwatched
 
-# What a resource takes besides content: objects, edges, the dictionaries' slots; and each of its names.
-RESOURCE_OCTETS: Final = 2048
+# What a resource takes besides content: objects, edges, the dictionaries' slots; the same where there is
+# no content; and each of the names.
+RESOURCE_OCTETS: Final = 3072
+ABSENCE_OCTETS: Final = 1024
 NAME_OCTETS: Final = 64
 
+_COARSEST_TICK_SECONDS: Final = 2
 _ANSWERS_LOOKED_AT: Final = 8
 
 Confirm: TypeAlias = "Callable[[Resource], bool]"
@@ -62,7 +66,8 @@ class Resource(Basis):
         """Whether another edit may have the same times, and cause no event."""
         self.checked_second = second
         self.hits = 0
-        self.octets = RESOURCE_OCTETS + NAME_OCTETS * len(names) + sum(map(len, names))
+        own_octets = RESOURCE_OCTETS if kind is Kind.FILE else ABSENCE_OCTETS
+        self.octets = own_octets + NAME_OCTETS * len(names) + sum(map(len, names))
         self.sidecars: dict[bytes, Sidecar] = {}
         """Where the content is not kept: what stands beside it, by name of the coding."""
 
@@ -77,6 +82,17 @@ class Resource(Basis):
             # At each doubling, so that it costs O(1) for each.
             self._answers = answers = [one for one in answers if one() is not None]
         answers.append(weakref.ref(answer))
+
+    def note_ambiguity(self, second: int, edges: tuple[Edge, ...]) -> None:
+        """Note whether the file may change again without another time, and without an event.
+
+        File systems count time in ticks, of up to two seconds (FAT).
+        """
+        if self.edition is not None:
+            until_second = (
+                self.edition.version.modified_ns // 1_000_000_000 + _COARSEST_TICK_SECONDS
+            )
+            self.may_be_ambiguous = until_second >= second and has_unwatched(edges)
 
     def end(self) -> None:
         """Stand no longer: the path was changed, or this was evicted."""

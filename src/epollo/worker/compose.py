@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from epollo.budget import Budget
 from epollo.connections import http1
 from epollo.connections.door import Door, Stage
 from epollo.connections.listener import Listener
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 
 def open_catalogue(
     site: SiteSettings,
-    cache_octets: int,
+    budget: Budget,
     loop: EventLoop,
     report: Callable[[str], None],
     on_root_out_of_reach: Callable[[str, bool], None],
 ) -> Catalogue:
-    """Return the resources of the folder of a site, kept in memory up to the cache size.
+    """Return the resources of the folder of a site, kept in memory within the budget.
 
     Raises `OperatorError` where it is no folder that can be read.
     """
@@ -44,7 +45,7 @@ def open_catalogue(
         loop.clock,
         report,
         on_root_out_of_reach,
-        cache_octets=cache_octets,
+        budget=budget,
         kept_octets_limit=site.kept_octets_limit,
     )
 
@@ -72,6 +73,7 @@ def make_service(
     log: AccessLog | None,
     *,
     relevant_fields: frozenset[bytes],
+    budget: Budget,
     look_for_changes: Callable[[], None],
     connections_limit: int,
 ) -> Service:
@@ -100,6 +102,7 @@ def make_service(
         look_for_changes=look_for_changes,
         log=log,
         has_recall=settings.recall,
+        budget=budget,
         capacity=Capacity(
             settings.connections_limit or connections_limit,
             settings.connections_per_address_limit,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from epollo.access_log import open_log
+from epollo.budget import Budget
 from epollo.connections.door import claim_descriptors
 from epollo.connections.listener import Listener
 from epollo.connections.preamble import parse_networks
@@ -105,8 +106,9 @@ class Worker:
         in_force = [confine_to(settings, sandbox)]
         self._loop = EventLoop(opened, report)
         (site_settings,) = select_sites(settings)
+        budget = Budget(settings.cache_octets)
         self._catalogue = open_catalogue(
-            site_settings, settings.cache_octets, self._loop, report, self._on_root_out_of_reach
+            site_settings, budget, self._loop, report, self._on_root_out_of_reach
         )
         self._wakeup = Wakeup(self._loop)
         self._catalogue.tagging = Tagging(self._wakeup.call)
@@ -124,6 +126,7 @@ class Worker:
             report,
             log,
             relevant_fields=rulebook.policy.relevant_fields,
+            budget=budget,
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
