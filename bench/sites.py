@@ -4,8 +4,10 @@ Every site is the same on every machine: it comes from a seeded generator.
 """
 
 import gzip
+import itertools
 import os
 import random
+import time
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,8 @@ LARGE_OCTETS: Final = 256 << 20
 HUGE_OCTETS: Final = 1 << 30
 DOWNLOAD_OCTETS: Final = 10 << 20
 PAGES: Final = 240
+COLD: Final = 24_000
+"""How many files can be asked for the first time."""
 ASSETS: Final = (
     *((f"/assets/{name}.css", octets << 10) for name, octets in (("site", 60), ("print", 6))),
     *((f"/assets/{name}.js", octets << 10) for name, octets in (("app", 90), ("search", 40))),
@@ -59,10 +63,10 @@ class Paragraphs:
         letters, ranks = "etaoinshrdlucmfwypvbgkjqxz", range(26)
         words = ["".join(chance.choices(letters, [1 / (rank + 2) for rank in ranks], k=length))
                  for length in (chance.randint(2, 10) for _ in range(3_000))]  # fmt: skip
-        weights = [1 / (rank + 4) for rank in range(len(words))]
+        weights = list(itertools.accumulate(1 / (rank + 4) for rank in range(len(words))))
         self._chance = chance
         self._stock = [
-            f"<p class=part>{' '.join(chance.choices(words, weights, k=60))}.</p>\n"
+            f"<p class=part>{' '.join(chance.choices(words, cum_weights=weights, k=60))}.</p>\n"
             for _ in range(2_000)
         ]
 
@@ -113,7 +117,7 @@ def write_docs(folder: Path, is_coded: bool) -> None:
         content = paragraphs.compose(octets) if is_text else chance.randbytes(octets)
         write_file(folder, target, content)
         if is_text and is_coded:
-            write_file(folder, target + ".gz", gzip.compress(content, 9, mtime=0))
+            write_file(folder, target + ".gz", gzip.compress(content, 6, mtime=0))
     write_file(folder, "/404.html", paragraphs.compose(2_000))
 
 
@@ -127,8 +131,8 @@ def write_arena(folder: Path) -> None:
         content = paragraphs.compose(octets) if is_text else chance.randbytes(octets)
         write_file(folder, f"/static/{name}", content)
         if is_text:
-            write_file(folder, f"/static/{name}.gz", gzip.compress(content, 9, mtime=0))
-            write_file(folder, f"/static/{name}.br", brotli.compress(content, quality=9))
+            write_file(folder, f"/static/{name}.gz", gzip.compress(content, 6, mtime=0))
+            write_file(folder, f"/static/{name}.br", brotli.compress(content, quality=5))
 
 
 def write_large(folder: Path, lengths: dict[str, int]) -> None:
@@ -138,6 +142,10 @@ def write_large(folder: Path, lengths: dict[str, int]) -> None:
             file.truncate(octets)
             for number in range(octets >> 20):
                 os.pwrite(file.fileno(), number.to_bytes(8, "little"), number << 20)
+
+
+SETTLED_SECONDS: Final = 11.0
+"""From this age on a file is sent from where it is: epollo reads one that was changed lately."""
 
 
 class Sites:
@@ -171,5 +179,6 @@ class Sites:
                 write_large(folder, {"1g.bin": HUGE_OCTETS, "256m.bin": LARGE_OCTETS})
                 write_large(folder, {"10m.bin": DOWNLOAD_OCTETS})
                 write_file(folder, "/1k.png", random.Random(31).randbytes(1024))
+                time.sleep(SETTLED_SECONDS)
             case _:
                 raise ValueError(name)

@@ -70,7 +70,7 @@ def compose_zipf(count: int, exponent: float) -> Trace:
     places = list(range(count))
     chance.shuffle(places)
     sums = list(itertools.accumulate(rank**-exponent for rank in range(1, count + 1)))
-    return Trace(asked, chance.choices(places, cum_weights=sums, k=2 * DRAWS))
+    return Trace(asked, chance.choices(places, cum_weights=sums, k=DRAWS))
 
 
 def compose_missing(count: int) -> Trace:

@@ -7,14 +7,18 @@ under two minutes; ``--help`` lists the options; bench/README.md says how it mea
 
 import argparse
 import datetime
+import functools
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from compare import choose, describe_machine, stop
 from contest import say
@@ -22,14 +26,32 @@ from measure import raise_descriptor_limit
 from replay import build_replay
 from servers import Server, ServerFailedError
 from sites import Sites
-from wide_contest import EntrantResult, Ground, LoadEntrant, Row
-from wide_report import RowResult, Wide, format_wide
+from wide_chart import draw_wide
+from wide_contest import Ground, LoadEntrant, Row
+from wide_report import format_wide
+from wide_results import EntrantResult, Measured, RowResult, Wide, start_result
 from wide_rows import ROWS
 from wide_servers import WIDE_SERVERS
+from wide_special import SPECIAL_ROWS, SpecialEntrant, SpecialRow
 from wire import WrongAnswerError
 
 HERE = Path(__file__).resolve().parent
+ALL_ROWS: tuple[Row | SpecialRow, ...] = (*ROWS, *SPECIAL_ROWS)
 TROUBLES = (WrongAnswerError, ServerFailedError, subprocess.SubprocessError, OSError, ValueError)
+
+
+class Entrant(Protocol):
+    """What takes part in a row: it is measured once in each round, from number 0 on."""
+
+    result: EntrantResult
+
+    def measure(self, number: int) -> Measured:
+        """Measure one round; raise one of the troubles where it does not count."""
+        ...
+
+    def finish(self) -> None:
+        """Ask once more after the last round; raise likewise."""
+        ...
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -37,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     add = parser.add_argument
-    names = ",".join(row.name for row in ROWS)
+    names = ",".join(row.name for row in ALL_ROWS)
     add("--rows", help=f"which, with commas between\n(default: {names})")
     servers = ",".join(server.name for server in WIDE_SERVERS)
     add("--servers", help=f"which, with commas between\n(default: {servers}; quick: epollo,nginx)")
@@ -61,68 +83,130 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()  # fmt: skip
 
 
-def run_row(ground: Ground, servers: list[Server], row: Row) -> RowResult:
-    """Measure all servers under one row, round after round, all of them in each."""
-    results: dict[str, EntrantResult] = {}
-    entrants: dict[str, LoadEntrant] = {}
-    with ExitStack() as stack:
+def list_starts(
+    ground: Ground, servers: list[Server], row: Row | SpecialRow, stack: ExitStack
+) -> dict[str, tuple[str, Callable[[], Entrant]]]:
+    """Return the entrants of a row by name: their titles, and what starts each."""
+    by_name = {server.name: server for server in servers}
+    if isinstance(row, SpecialRow):
+        return {
+            special.name: (special.title, functools.partial(SpecialEntrant, ground, special))
+            for special in row.entrants
+            if special.server in by_name
+        }
+    return {
+        name: (server.title, functools.partial(LoadEntrant, ground, server, row, stack))
+        for name, server in by_name.items()
+        if name in row.servers
+    }
 
-        def put_out(name: str, title: str, trouble: Exception) -> None:
-            entrants.pop(name, None)
-            wrong = str(trouble) or type(trouble).__name__
-            say(f"  {name} is not counted: {wrong}")
-            empty = EntrantResult(
-                title=title,
-                variant="",
-                search={},
-                command=[],
-                configuration="",
-                wrong="",
-                rounds=[],
-            )
-            results.setdefault(name, empty)["wrong"] = wrong
 
-        for server in servers:
-            if server.name in row.servers:
-                try:
-                    entrant = LoadEntrant(ground, server, row, stack)
-                except TROUBLES as trouble:
-                    put_out(server.name, server.title, trouble)
-                    continue
-                entrants[server.name], results[server.name] = entrant, entrant.result
-        for number in range(ground.rounds):
-            for name, entrant in list(entrants.items()):
-                try:
-                    entrant.result["rounds"].append(entrant.measure(number))
-                except TROUBLES as trouble:
-                    put_out(name, entrant.result["title"], trouble)
-            figures = ", ".join(
-                f"{name} {entrant.result['rounds'][-1][row.figure]:.4g}"
-                for name, entrant in entrants.items()
-            )
-            say(f"  round {number + 1} of {ground.rounds}: {figures}")
-        for name, entrant in list(entrants.items()):
-            try:
+class Contest:
+    """One row under way. An entrant that fails or answers wrongly is out, and only it."""
+
+    def __init__(self, row: Row | SpecialRow):
+        self.row = row
+        self.results: dict[str, EntrantResult] = {}
+        self.entrants: dict[str, Entrant] = {}
+
+    @contextmanager
+    def guarded(self, name: str) -> Iterator[None]:
+        """Let what goes wrong put this entrant out."""
+        try:
+            yield
+        except TROUBLES as trouble:
+            self.entrants.pop(name, None)
+            self.results[name]["wrong"] = str(trouble) or type(trouble).__name__
+            say(f"  {name} is not counted: {self.results[name]['wrong']}")
+
+    def start(self, name: str, title: str, begin: Callable[[], Entrant]) -> None:
+        """Start an entrant."""
+        self.results[name] = start_result(title)
+        with self.guarded(name):
+            self.entrants[name] = begin()
+            self.results[name] = self.entrants[name].result
+
+    def measure(self, number: int) -> None:
+        """Measure each entrant once."""
+        for name, entrant in list(self.entrants.items()):
+            with self.guarded(name):
+                entrant.result["rounds"].append(entrant.measure(number))
+
+    def rounds(self, wanted: int) -> int:
+        """Return how many rounds are measured if this many are wanted."""
+        return min(wanted, self.row.most_rounds) if isinstance(self.row, SpecialRow) else wanted
+
+    def describe_last(self) -> str:
+        """Return the figures of the last round."""
+        return ", ".join(
+            f"{name} {entrant.result['rounds'][-1][self.row.figure]:.4g}"
+            for name, entrant in self.entrants.items()
+        )
+
+    def result(self) -> RowResult:
+        """Return all that was found."""
+        row = self.row
+        return RowResult(
+            title=row.title, figure=row.figure, unit=row.unit if isinstance(row, SpecialRow) else "",
+            files=row.files, bars=list(row.bars), entrants=self.results,
+        )  # fmt: skip
+
+    def finish(self) -> None:
+        """Ask each once more."""
+        for name, entrant in list(self.entrants.items()):
+            with self.guarded(name):
                 entrant.finish()
-            except TROUBLES as trouble:
-                put_out(name, entrant.result["title"], trouble)
-    return RowResult(
-        title=row.title, figure=row.figure, bar=row.bar, files=row.files, entrants=results
-    )
+
+
+def run_rows(
+    ground: Ground, servers: list[Server], rows: list[Row | SpecialRow]
+) -> dict[str, RowResult]:
+    """Measure all entrants of rows that belong together, round after round, all of them in each."""
+    contests = [Contest(row) for row in rows]
+    with ExitStack() as stack:
+        for contest in contests:
+            for name, (title, begin) in list_starts(ground, servers, contest.row, stack).items():
+                contest.start(name, title, begin)
+        for number in range(ground.rounds):
+            for contest in contests:
+                if number < contest.rounds(ground.rounds):
+                    contest.measure(number)
+                    say(f"  round {number + 1}: {contest.row.title}: {contest.describe_last()}")
+        for contest in contests:
+            contest.finish()
+    return {contest.row.name: contest.result() for contest in contests}
 
 
 def write_results(wide: Wide, folder: Path) -> None:
-    """Write wide.json and wide.md."""
+    """Write wide.json, wide.md and wide.svg."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "wide.json").write_text(json.dumps(wide, indent=1, ensure_ascii=False) + "\n")
-    (folder / "wide.md").write_text(format_wide(wide))
+    picture = draw_wide(wide)
+    (folder / "wide.md").write_text(format_wide(wide, "wide.svg" if picture else ""))
+    if picture:
+        (folder / "wide.svg").write_text(picture)
+
+
+def repeat_command(arguments: argparse.Namespace) -> list[str]:
+    """Return the command that measures the same again, on whatever machine."""
+    command = [".venv/bin/python", "bench/wide.py"]
+    for name in ("rows", "servers", "rounds", "seconds"):
+        if value := getattr(arguments, name):
+            command += [f"--{name}", f"{value}"]
+    command += ["--quick"] if arguments.quick else []
+    return [*command, "--no-pin"] if arguments.no_pin else command
+
+
+def _shared_rounds(row: Row | SpecialRow) -> str:
+    return row.together or row.name
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure what was asked for, and write the results after every row."""
     is_quick = arguments.quick
-    all_rows = {row.name: row for row in ROWS}
-    default = ",".join(row.name for row in ROWS if row.is_quick or not is_quick)
+    all_rows: dict[str, Row | SpecialRow] = {row.name: row for row in ALL_ROWS}
+    quick = [row.name for row in ROWS if row.is_quick]
+    default = ",".join(quick if is_quick else all_rows)
     rows = [all_rows[name] for name in choose(arguments.rows or default, dict(all_rows))]
     by_name = {server.name: server for server in WIDE_SERVERS}
     default_servers = "epollo,nginx" if is_quick else ",".join(by_name)
@@ -142,14 +226,13 @@ def run(arguments: argparse.Namespace) -> None:
     wide = Wide(
         format=1,
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        command=repeat_command(arguments),
         machine=describe_machine(),
         versions={name: version for name, version in versions.items() if version},
         settings={"rounds": str(rounds), "seconds": f"{seconds:g}"},
         rows={},
     )
-    needed = max((row.files for row in rows), default=0)
-    if is_quick:
-        needed = min(needed, 10_000)
+    needed = max((row.count_files(rounds) for row in rows), default=0)
     with tempfile.TemporaryDirectory(prefix="epollo-wide-") as scratch_name:
         scratch = Path(scratch_name)
         scratch.chmod(0o755)
@@ -165,13 +248,17 @@ def run(arguments: argparse.Namespace) -> None:
             load_processor=processors[1] if is_pinned else None,
             is_quick=is_quick,
         )
-        for number, row in enumerate(rows, 1):
-            say(f"{row.title} ({number} of {len(rows)})")
-            wide["rows"][row.name] = run_row(ground, servers, row)
+        measured = 0
+        for _, grouped in itertools.groupby(rows, _shared_rounds):
+            together = list(grouped)
+            measured += len(together)
+            titles = "; ".join(row.title for row in together)
+            say(f"{titles} ({measured} of {len(rows)})")
+            wide["rows"] |= run_rows(ground, servers, together)
             if arguments.out or not is_quick:
                 write_results(wide, arguments.out or HERE / "results")
     if is_quick and not arguments.out:
-        print(format_wide(wide))
+        print(format_wide(wide, ""))
 
 
 def main() -> None:

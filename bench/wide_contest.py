@@ -1,6 +1,8 @@
 """One row of the wide benchmark: its servers started, taught, warmed, driven in turn and judged."""
 
+import contextlib
 import itertools
+import os
 import random
 import resource
 import subprocess
@@ -11,14 +13,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Final, Protocol, TypedDict
+from typing import Final
 
 from contest import say
-from measure import cpu_seconds, pinned, process_tree, pss_octets
+from measure import cpu_seconds, pinned, process_tree
+from memory import memory_octets
 from replay import Asked, Played, Replay, Trace, compose_get, refuse_wrong, write_trace
 from servers import HOST, Order, Plan, Server, ServerFailedError, choose_port, running
 from sites import TEXT_ENDINGS, Sites
 from traces import Known, Learned
+from wide_results import Bar, Measured, start_result
 from wire import Fields, WrongAnswerError, ask, check_answer
 from workloads import WORKLOADS
 
@@ -30,23 +34,6 @@ CODINGS_SECONDS: Final = 90.0
 WARM_SECONDS: Final = 60.0
 SETTLED_LOOKS: Final = 3
 _COPIES: Final = itertools.count()
-
-Measured = dict[str, float]
-"""Figures of one round by name: ``cpu`` (microseconds per request), ``p50``, ``p99``, ``most``
-(microseconds), ``per_second``, ``pss`` (MiB), ``lost`` (requests without an answer), and those of a row's
-own."""
-
-
-class EntrantResult(TypedDict):
-    """One entrant of a row; ``wrong`` says why it does not count, empty where it does."""
-
-    title: str
-    variant: str
-    search: dict[str, float]
-    command: list[str]
-    configuration: str
-    wrong: str
-    rounds: list[Measured]
 
 
 @dataclass
@@ -75,20 +62,6 @@ class Ground:
         return text
 
 
-class Entrant(Protocol):
-    """What takes part in a row: it is measured once in each round."""
-
-    result: EntrantResult
-
-    def measure(self, number: int) -> Measured:
-        """Measure round ``number``, from 0 on; raise WrongAnswerError or ServerFailedError."""
-        ...
-
-    def finish(self) -> None:
-        """Ask once more after the last round; raise WrongAnswerError."""
-        ...
-
-
 @dataclass(frozen=True)
 class Beside:
     """What else happens to a server while it is measured.
@@ -115,6 +88,7 @@ class Row:
     - ``unit_octets``: answers are counted by their octets, each this long, because large ones are under
       way when the time is over.
     - ``best`` names rows that share a search for the best of nginx, if there are no ``variants``.
+    - rows of the same ``together`` are measured in the same rounds, so that their figures compare.
     - ``checked`` are targets that are compared with their files; ``files`` is how many the site needs.
     """
 
@@ -143,6 +117,18 @@ class Row:
     variants: tuple[str, ...] = ()
     files: int = 0
     is_quick: bool = False
+    together: str = ""
+
+    def count_files(self, rounds: int) -> int:
+        """Return how many files the site needs for this many rounds."""
+        return min(self.files, (rounds + 1) * self.part) if self.is_cold else self.files
+
+    @property
+    def bars(self) -> tuple[Bar, ...]:
+        """Return the bound of epollo's figure over nginx's, if there is one."""
+        if self.bar is None:
+            return ()
+        return (Bar(figure=self.figure, ours="epollo", theirs="nginx", bound=self.bar),)
 
 
 def nginx_variants(row: Row, is_quick: bool) -> list[str]:
@@ -152,10 +138,10 @@ def nginx_variants(row: Row, is_quick: bool) -> list[str]:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     # Every file in its cache takes a descriptor.
     cache = f"open_file_cache={max(1_000, min(200_000, hard - 5_000))}"
-    ways: tuple[str, ...] = ("", "sendfile", "sendfile tcp_nopush", "output_buffers=1:128k")
+    ways: tuple[str, ...] = ("", "sendfile tcp_nopush", "output_buffers=1:128k")
     caches: tuple[str, ...] = ("", cache)
     if is_quick:
-        ways, caches = (("sendfile",) if row.site == "large" else ("",)), (cache,)
+        ways, caches = (("sendfile tcp_nopush",) if row.site == "large" else ("",)), (cache,)
     static = "gzip_static" if row.coded_site else ""
     return [
         " ".join(filter(None, choice)) or "plain"
@@ -200,6 +186,9 @@ class Loaded:
             running(plan, order, self.ground.server_processor)
         )
 
+        if self.row.figure == "p99":
+            prefer(self._process)
+
     def close(self) -> None:
         """End the server."""
         self._stack.close()
@@ -238,6 +227,8 @@ class Loaded:
         row = self.row
         options: dict[str, float | None] = {"rate": row.rate} if row.rate else {}
         if row.is_cold:
+            if (number + 2) * row.part > row.files:
+                raise ServerFailedError("there is no file left that was never asked for")
             return options | {"first": (number + 1) * row.part, "requests": row.part, "seconds": 60}
         return options | {"seconds": seconds, "first": (number + 1) * 1_009}
 
@@ -263,7 +254,7 @@ class Loaded:
             "p99": played.p99,
             "most": played.most,
             "per_second": answers / played.seconds,
-            "pss": pss_octets(process_tree(self._process)) / (1 << 20),
+            "memory": memory_octets(process_tree(self._process)) / (1 << 20),
             "lost": played.lost + played.unanswered * (not self.row.unit_octets),
         }
 
@@ -300,6 +291,13 @@ class Loaded:
                 downloads.stop()
 
 
+def prefer(process: int) -> None:
+    """Let a server run before what else the machine does, where we may: a latency is to be its own."""
+    for member in process_tree(process):
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, member, -20)
+
+
 def learn(address: tuple[str, int], targets: Sequence[str], codings: Fields) -> dict[str, Known]:
     """Ask for every target until all texts are coded and nothing differs from the look before."""
     deadline = time.monotonic() + CODINGS_SECONDS
@@ -324,7 +322,7 @@ def learn(address: tuple[str, int], targets: Sequence[str], codings: Fields) -> 
 
 
 def choose_variant(ground: Ground, server: Server, row: Row) -> tuple[str, dict[str, float]]:
-    """Try nginx's configurations for a second each, the best three once more; the median decides."""
+    """Try nginx's configurations for a second each, the best two twice more; the median decides."""
     if server.name != "nginx":
         return "", {}
     key = (server.name, row.name if row.variants else row.best)
@@ -344,7 +342,7 @@ def choose_variant(ground: Ground, server: Server, row: Row) -> tuple[str, dict[
     if len(variants) > 1:
         try_each(variants)
         for _ in range(0 if ground.is_quick else 2):
-            try_each(sorted(tried, key=lambda name: median(tried[name]))[:3])
+            try_each(sorted(tried, key=lambda name: median(tried[name]))[:2])
     search = {name: median(figures) for name, figures in tried.items()}
     most = max(map(len, tried.values()), default=0)
     best = min(
@@ -362,15 +360,7 @@ class LoadEntrant:
 
     def __init__(self, ground: Ground, server: Server, row: Row, stack: ExitStack):
         self._ground, self._row = ground, row
-        self.result = EntrantResult(
-            title=server.title,
-            variant="",
-            search={},
-            command=[],
-            configuration="",
-            wrong="",
-            rounds=[],
-        )
+        self.result = start_result(server.title)
         variant, search = choose_variant(ground, server, row)
         self._loaded = Loaded(ground, server, row, variant)
         stack.callback(self._loaded.close)
@@ -379,7 +369,7 @@ class LoadEntrant:
         self.result["command"] = [ground.without_places(word) for word in plan.command]
         self.result["configuration"] = ground.without_places(plan.configuration)
         if not row.is_restarted:
-            self._loaded.measure(-1, 1.0)
+            self._loaded.measure(-1, min(1.0, ground.seconds))
 
     def measure(self, number: int) -> Measured:
         """Measure one round."""

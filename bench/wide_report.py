@@ -1,124 +1,118 @@
-"""The wide benchmark as Markdown, and whether its bars are reached."""
+"""The wide benchmark as Markdown."""
 
 from statistics import median
-from typing import TypedDict
 
 from report import format_spread, format_table
-from results import Figure, format_figure, summarize
-from wide_contest import EntrantResult
+from results import format_figure, summarize
+from wide_results import EntrantResult, RowResult, Wide, figure_of, judge, measure_bar, rounds_of
+
+LOADED = ("cpu", "p50", "p99", "per_second", "memory")
+"""The figures that every row of load has."""
+
+READING = (
+    "CPU time is user and system time of all processes of a server over its answers. p99 is counted "
+    "from the instant at which a request was due. Each answer's status and length were checked, and "
+    "some contents. nginx ran in the configuration, named in the last column, that was best in a search "
+    "beforehand. Memory is the proportional set size, files of memory included. The ratio to nginx is "
+    "the median of the rounds' ratios, each taken within one round; *narrowly* means that another round "
+    "says the opposite."
+)
 
 
-class RowResult(TypedDict):
-    """One row; ``figure`` names what is judged, ``bar`` bounds its ratio to nginx's."""
-
-    title: str
-    figure: str
-    bar: float | None
-    files: int
-    entrants: dict[str, EntrantResult]
-
-
-class Wide(TypedDict):
-    """A whole run."""
-
-    format: int
-    date: str
-    machine: dict[str, str]
-    versions: dict[str, str]
-    settings: dict[str, str]
-    rows: dict[str, RowResult]
-
-
-def figure_of(row: RowResult, name: str) -> Figure | None:
-    """Return what is judged of an entrant, None where it does not count."""
-    result = row["entrants"].get(name)
-    if result is None or result["wrong"] or not result["rounds"]:
-        return None
-    return summarize([measured[row["figure"]] for measured in result["rounds"]])
-
-
-def ratio_of(row: RowResult) -> Figure | None:
-    """Return epollo's figure over nginx's, within each round: what disturbs one disturbs the other."""
-    ours, theirs = row["entrants"].get("epollo"), row["entrants"].get("nginx")
-    if ours is None or theirs is None or ours["wrong"] or theirs["wrong"]:
-        return None
-    pairs = list(zip(ours["rounds"], theirs["rounds"], strict=False))
-    ratios = [own[row["figure"]] / other[row["figure"]] for own, other in pairs]
-    return summarize(ratios) if ratios else None
-
-
-def judge(row: RowResult) -> str:
-    """Return whether the bar is reached; ``narrowly`` where single rounds say the opposite."""
-    ratio, bar = ratio_of(row), row["bar"]
-    if bar is None:
-        return ""
-    if ratio is None:
-        return "not measured"
-    if ratio.median <= bar:
-        return "yes" if ratio.most <= bar else "yes, narrowly"
-    return "no" if ratio.least > bar else "no, narrowly"
+def is_load(row: RowResult) -> bool:
+    """Return whether a row drives servers with a trace, epollo among them."""
+    return not row["unit"]
 
 
 def entrant_names(wide: Wide) -> list[str]:
+    """Return the servers of all rows of load, in the order in which they were first measured."""
     names: dict[str, None] = {}
     for row in wide["rows"].values():
-        names |= dict.fromkeys(row["entrants"])
+        if is_load(row):
+            names |= dict.fromkeys(row["entrants"])
     return list(names)
 
 
-def overview(wide: Wide) -> str:
-    """Return one line a row: each entrant's figure, epollo's ratio to nginx, and the bar."""
+def load_table(wide: Wide) -> str:
+    """Return one line a row of load: each server's figure, epollo's ratio to nginx, and the bar."""
     names = entrant_names(wide)
     lines = []
-    for row in wide["rows"].values():
+    for row in filter(is_load, wide["rows"].values()):
         line = [row["title"]]
         for name in names:
             figure = figure_of(row, name)
             absent = "wrong" if name in row["entrants"] else ""
             line.append(format_figure(figure.median) if figure else absent)
-        ratio = ratio_of(row)
-        line.append(format_figure(ratio.median) if ratio else "")
-        line.append("" if row["bar"] is None else f"{row['bar']:g}")
-        line.append(judge(row))
+        bar = next(iter(row["bars"]), None)
+        ratio = measure_bar(row, bar) if bar else None
+        line += [format_figure(ratio.median) if ratio else ""]
+        line += [f"{bar['bound']:g}", judge(row, bar)] if bar else ["", ""]
         lines.append(line)
-    return format_table(["", *names, "epollo / nginx", "bar", "reached"], lines)
+    return format_table(["µs", *names, "epollo / nginx", "bar", "reached"], lines)
+
+
+def special_table(wide: Wide) -> str:
+    """Return one line for each entrant and each bar of the rows that have a unit of their own."""
+    lines = []
+    for row in wide["rows"].values():
+        if is_load(row):
+            continue
+        for name, result in row["entrants"].items():
+            figure = figure_of(row, name)
+            said = f"{format_spread(figure)} {row['unit']}" if figure else result["wrong"]
+            lines.append([f"{row['title']}: {result['title']}", said, "", ""])
+        for bar in row["bars"]:
+            found = measure_bar(row, bar)
+            over = f" / {bar['theirs']}" if bar["theirs"] else ""
+            said = format_spread(found) if found else ""
+            text = f"{row['title']}: {bar['ours']}{over}"
+            lines.append([text, said, f"{bar['bound']:g}", judge(row, bar)])
+    return format_table(["", "figure", "bar", "reached"], lines)
 
 
 def row_table(row: RowResult) -> str:
-    """Return one line an entrant of a row."""
+    """Return one line an entrant of a row of load."""
     lines = []
     for name, result in row["entrants"].items():
-        rounds = result["rounds"]
-        if result["wrong"] or not rounds:
+        rounds = rounds_of(row, name)
+        if not rounds:
             lines.append([result["title"], "not counted", "", "", "", "", result["wrong"]])
             continue
-        lost = sum(measured.get("lost", 0) for measured in rounds)
-        remarks = [result["variant"]] if result["variant"] else []
-        remarks += [f"{lost:.0f} requests without an answer"] if lost else []
         lines.append([
             result["title"],
             format_spread(summarize([measured["cpu"] for measured in rounds])),
-            *(format_figure(median(measured[key] for measured in rounds))
-              for key in ("p50", "p99", "per_second", "pss")),
-            "; ".join(remarks),
+            *(format_figure(median(one[key] for one in rounds)) for key in LOADED[1:]),
+            format_remarks(result),
         ])  # fmt: skip
-        del name
     head = ["", "CPU µs", "p50 µs", "p99 µs", "a second", "memory MiB", ""]
     return format_table(head, lines)
 
 
-def format_wide(wide: Wide) -> str:
-    """Return the whole report."""
+def format_remarks(result: EntrantResult) -> str:
+    lost = sum(measured["lost"] for measured in result["rounds"])
+    remarks = [result["variant"]] if result["variant"] else []
+    remarks += [f"{lost:.0f} requests without an answer"] if lost else []
+    return "; ".join(remarks)
+
+
+def format_wide(wide: Wide, picture: str) -> str:
+    """Return the whole report; ``picture`` is the chart's name beside it, empty for none."""
     machine, settings = wide["machine"], wide["settings"]
     method = (
         f"{wide['date']}. {machine['processor']}, {machine['processors']} processors, "
         f"{machine['kernel']}, Python {machine['python']}, over loopback; one worker each, access log "
-        f"off. {settings['rounds']} rounds of {settings['seconds']} s, the servers in turn within each; "
-        "medians. CPU microseconds of all processes of a server per request; where a row names p99, "
-        "microseconds from the instant at which a request was due. The ratio is taken within each round."
+        f"off. The load of the machine was {machine['load_before']} before. {settings['rounds']} rounds "
+        f"of {settings['seconds']} s, the servers in turn within each; medians."
     )
-    parts = ["# The width of a site", method, overview(wide), "## Each row"]
-    for row in wide["rows"].values():
+    parts = ["# The width of a site", method, f"`{' '.join(wide['command'])}`"]
+    parts += [f"![CPU time per request against the number of URLs]({picture})"] if picture else []
+    rows = wide["rows"].values()
+    if any(map(is_load, rows)):
+        parts += ["## Cost of a request", load_table(wide)]
+    if not all(map(is_load, rows)):
+        parts += ["## Memory, workers, releases, start", special_table(wide)]
+    parts += [READING, "## Each row"]
+    for row in filter(is_load, rows):
         parts += [f"### {row['title']}", row_table(row)]
     versions = [[name, version] for name, version in wide["versions"].items()]
     parts += ["## What was compared", format_table(["", "version"], versions)]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from replay import Trace
-from sites import DOWNLOAD_OCTETS, HUGE_OCTETS, tiny_target
+from sites import COLD, DOWNLOAD_OCTETS, HUGE_OCTETS, tiny_target
 from traces import (
     ARENA_CODINGS,
     CODINGS,
@@ -26,7 +26,7 @@ from traces import (
 )
 from wide_contest import Beside, Row
 
-WIDTHS: Final = (1_000, 3_000, 10_000, 30_000)
+WIDTHS: Final = (100, 1_000, 3_000, 10_000, 30_000)
 """Numbers of URLs of the picture."""
 THREE: Final = ("epollo", "nginx", "h2o")
 LARGE_CACHE: Final = ("--cache-size", "2G")
@@ -42,8 +42,8 @@ def _given(compose: Callable[..., Trace], *words: float | str) -> Callable[[Lear
 def _uniform(count: int) -> Row:
     return Row(
         f"uniform-{count}", f"{count:,} files of 4 KiB", _given(compose_tiny, count),
-        servers=THREE, bar=1.0, checked=PLAIN_FILES, files=count,
-        is_quick=count in {1_000, 10_000},
+        servers=THREE, bar=1.0 if count >= 1_000 else None, checked=PLAIN_FILES[:count], files=count,
+        is_quick=count in {1_000, 10_000}, together="uniform",
     )  # fmt: skip
 
 
@@ -85,13 +85,14 @@ ROWS: Final = (
         files=3_000, is_quick=True),
     Row("ranges", "64 KiB ranges of one file, each another", _given(compose_ranges, 40_000),
         site="large", best="ranges", bar=1.6, is_quick=True),
-    Row("cold", "the first request of a file of 4 KiB", _given(compose_cold, 100_000), best="cold",
-        is_cold=True, bar=4, checked=(), files=100_000, is_quick=True),
+    Row("cold", "the first request of a file of 4 KiB", _given(compose_cold, COLD), best="cold",
+        is_cold=True, bar=4, checked=(), files=COLD, is_quick=True),
     Row("cold-paced", "the first request of a file, p99 at 2,500 a second",
-        _given(compose_cold, 100_000), best="cold", is_cold=True, rate=2_500, figure="p99", bar=4,
-        files=100_000),
+        _given(compose_cold, COLD), best="cold", is_cold=True, rate=2_500, figure="p99", bar=4,
+        files=COLD),
     Row("crawl", "the first request of a page of 4 KiB, codings accepted",
-        _given(compose_crawl, 100_000), site="crawled", best="cold", is_cold=True, files=100_000),
+        _given(compose_crawl, COLD), site="crawled", best="cold", is_cold=True,
+        files=COLD),
     Row("rewritten", "one file, written over 1,000 times a second", _given(compose_changed),
         site="changing", best="changed", is_own_site=True, bar=3,
         beside=Beside(CHANGED, "rewrite", 1_000)),
