@@ -6,6 +6,7 @@ take a second.
 
 import array
 import fcntl
+import os
 import socket
 import termios
 from functools import partial
@@ -24,8 +25,9 @@ from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
-from epollo.site.policy import RELEVANT_FIELDS
+from epollo.site.policy import RELEVANT_FIELDS, Policy
 from epollo.site.respond import Site
+from epollo.site.rulebook import Rulebook
 from epollo.transports.contract import PLAIN, Kind
 
 # Far more than any exchange here takes: what is not done by then never will be.
@@ -244,7 +246,14 @@ class FolderSite:
             budget=Budget(64 * MEBIBYTE),
             kept_octets_limit=kept_octets_limit,
         )
-        self.respond = Site(self.catalogue, clock, compressor).respond
+        policies = Rulebook(
+            self.catalogue,
+            clock,
+            lambda rules: Policy(rules=rules),
+            self.reports.append,
+            os.fspath(root),
+        )
+        self.respond = Site(self.catalogue, clock, compressor, policies).respond
 
     def __enter__(self) -> "FolderSite":
         return self

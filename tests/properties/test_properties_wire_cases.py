@@ -19,7 +19,32 @@ CASES = list_cases()
 SHORT_CASES = [case for case in CASES if len(case.request) <= 1000]
 POLLER_NAMES = ["busy", "select", "poll", "epoll"]
 SENTINEL = b"GET /page.html HTTP/1.1\r\nHost: sentinel\r\nConnection: close\r\n\r\n"
+HEADERS = b"""\
+/rules/data.txt
+  X-Rule: 1
+  X-Removed: 1
+  Content-Type: text/x-data
+/rules/data*
+  X-Rule: 2
+  Cache-Control: max-age=5
+  ! X-Removed
+"""
+REDIRECTS = b"""\
+/rules/old      /rules/new
+/rules/kept     https://elsewhere.example/  308
+/rules/splat/*  /to/:splat                  302
+/rules/bare/*   /:splat                     302
+/rules/query    id=:id /by-id/:id           302
+/rules/app/*    /page                       200
+/rules/gone     /page.html                  410
+/rules/:a/:b    /:b/:a                      302
+/rules/there/   /rules/new
+/rules/forced/  /rules/new                  302!
+http://old.example/* https://new.example/:splat 301!
+"""
 FILES = {
+    "_headers": HEADERS,
+    "_redirects": REDIRECTS,
     "index.html": b"index\n",
     "page.html": b"page\n",
     "digits.txt": b"0123456789",
@@ -32,6 +57,9 @@ FILES = {
     "name with space.txt": b"space\n",
     "100%.txt": b"percent\n",
     "%2e%2e.txt": b"encoded\n",
+    "rules/data.txt": b"0123456789",
+    "rules/there/index.html": b"there\n",
+    "rules/forced/index.html": b"forced\n",
     ".secret": b"secret\n",
     "folder/.secret": b"secret\n",
     ".git/config": b"secret\n",

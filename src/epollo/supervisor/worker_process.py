@@ -91,6 +91,7 @@ class WorkerProcess(Handler):
                 "sockets": descriptors,
                 "settings": dump_settings(settings),
                 "certificates": dump_pairs(certificates),
+                "place": place,
             }
             opened: list[int] = []
             # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.

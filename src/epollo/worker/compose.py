@@ -50,17 +50,29 @@ def open_catalogue(
     )
 
 
+def _leave(line: str) -> None:
+    """Leave a line to another worker."""
+
+
 def open_rulebook(
-    site: SiteSettings, catalogue: Catalogue, loop: EventLoop, report: Callable[[str], None]
+    site: SiteSettings,
+    catalogue: Catalogue,
+    loop: EventLoop,
+    report: Callable[[str], None],
+    *,
+    tells_mistakes: bool = True,
 ) -> Rulebook:
-    """Return the rules of a site: those of its settings, and those that it has in files."""
+    """Return the rules of a site: those of its settings, and those that it has in files.
+
+    ``tells_mistakes`` is whether the operator is told of mistakes in these; another worker may do so.
+    """
     cache_policy = CachePolicy(site.cache_control, report)
     paths = Paths(site.clean_urls, site.spa)
     return Rulebook(
         catalogue,
         loop.clock,
         lambda rules: Policy(cache_policy, rules, paths),
-        report,
+        report if tells_mistakes else _leave,
         os.fspath(site.root),
     )
 

@@ -71,7 +71,7 @@ class Worker:
 
     ``supervisor`` is the way to the parent that replaces this worker when it cannot serve on; None
     where there is none. ``mounts`` tells of mounts, and is opened by the caller, before the worker gives
-    up its rights.
+    up its rights. ``place`` is this worker's among those that serve the same.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Worker:
         *,
         mounts: Mounts | None = None,
         certificates: Sequence[Pair] = (),
+        place: int = 0,
     ) -> None:
         """Raise `OperatorError` where the settings ask for what cannot be had."""
         # Looked at in any case: what is wrong there is to be known before it is needed.
@@ -113,7 +114,9 @@ class Worker:
         self._wakeup = Wakeup(self._loop)
         self._catalogue.tagging = Tagging(self._wakeup.call)
         self._compressor = Compressor(self._wakeup.call) if site_settings.compress else None
-        rulebook = open_rulebook(site_settings, self._catalogue, self._loop, report)
+        rulebook = open_rulebook(
+            site_settings, self._catalogue, self._loop, report, tells_mistakes=place == 0
+        )
         is_behind_gateway = settings.has_proxy_protocol
         clock = self._loop.clock
         site = Site(
@@ -348,6 +351,7 @@ def main() -> None:
             supervisor,
             mounts=open_mounts(),
             certificates=load_pairs(orders["certificates"]),
+            place=orders["place"],
         )
     except OperatorError as mistake:
         supervisor.give_up(str(mistake))

@@ -1,0 +1,104 @@
+"""Rule files under a real server: edits under load, workers, the sandbox, and relevance."""
+
+import re
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from conftest import Serve, receive_content, receive_head
+from server.workers import await_line
+from site_grounds import replace
+
+
+def ask(peer: socket.socket, target: str, *lines: str) -> bytes:
+    """Return the head of an answer on a connection that persists."""
+    fields = "".join(f"{line}\r\n" for line in lines)
+    peer.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
+    head, content = receive_head(peer)
+    receive_content(peer, head, content)
+    return head
+
+
+def version_of(head: bytes) -> int:
+    """Return the version of the rules by which an answer was made, which it tells twice."""
+    location = re.search(rb"\r\nLocation: /v(\d+)\r\n", head + b"\r\n")
+    field = re.search(rb"\r\nX-Version: (\d+)\r\n", head + b"\r\n")
+    found = location or field
+    assert found is not None, head
+    return int(found[1])
+
+
+def test_each_answer_is_of_the_old_or_of_the_new_rules(serve: Serve, site: Path) -> None:
+    """An edit that is complete before a request is sent is in its answer, whatever others ask."""
+
+    def edit(version: int) -> None:
+        replace(site / "_headers", f"/page.html\n  X-Version: {version}\n".encode())
+        replace(site / "_redirects", f"/old /v{version}\n".encode())
+
+    edit(0)
+    server = serve(site, "--quiet")
+    is_over = threading.Event()
+    faults: list[BaseException] = []
+
+    def keep_asking(target: str) -> None:
+        latest = 0
+        try:
+            with server.connect() as peer:
+                while not is_over.is_set():
+                    version = version_of(ask(peer, target))
+                    assert version >= latest, "rules that were replaced came back"
+                    latest = version
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=keep_asking, args=(one,)) for one in ("/old", "/page.html")]
+    for thread in threads:
+        thread.start()
+    try:
+        with server.connect() as peer:
+            for version in range(1, 101):
+                edit(version)
+                assert version_of(ask(peer, "/old")) == version
+                assert version_of(ask(peer, "/page.html")) == version
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert not faults
+    assert server.stderr == ""
+
+
+@pytest.mark.parametrize("sandbox", ["off", "auto"])
+def test_workers_tell_a_mistake_once_and_have_the_same_rules(
+    serve: Serve, site: Path, sandbox: str
+) -> None:
+    (site / "_redirects").write_text("/old /new\nnonsense\n")
+    server = serve(site, "--quiet", "--workers", "2", "--sandbox", sandbox)
+    for _ in range(8):
+        with server.connect() as peer:
+            assert b"\r\nLocation: /new\r\n" in ask(peer, "/old")
+    replace(site / "_redirects", b"/old /newer\n")
+    for _ in range(8):
+        with server.connect() as peer:
+            assert b"\r\nLocation: /newer\r\n" in ask(peer, "/old")
+    replace(site / "_redirects", b"/old /newest\nmore nonsense\n")
+    await_line(server, "former rules stay")
+    assert server.stderr.count("_redirects:2: ") == 2
+    for _ in range(8):
+        with server.connect() as peer:
+            assert b"\r\nLocation: /newer\r\n" in ask(peer, "/old")
+
+
+def test_an_app_is_recalled_by_what_decides(serve: Serve, site: Path) -> None:
+    server = serve(site, "--quiet", "--spa")
+    with server.connect() as peer:
+        for _ in range(3):
+            navigation = ask(peer, "/deep/link", "Sec-Fetch-Mode: navigate", "Accept: text/html")
+            assert navigation.startswith(b"HTTP/1.1 200 ")
+            script = ask(peer, "/deep/link", "Sec-Fetch-Mode: no-cors", "Accept: */*")
+            assert script.startswith(b"HTTP/1.1 404 ")
+            assert b"\r\nCache-Control: no-store" in script
+            assert ask(peer, "/deep/link", "Accept: text/html").startswith(b"HTTP/1.1 200 ")
+            assert ask(peer, "/deep/link").startswith(b"HTTP/1.1 404 ")
