@@ -1,6 +1,7 @@
 """The access log of a real server: to a file, to stdout, at once enough, and whatever happens to it."""
 
 import json
+import os
 import re
 import select
 import signal
@@ -135,6 +136,28 @@ def test_a_rotated_log_is_opened_again(serve: Serve, site: Path, path: Path, wor
     lines = (rotated.read_text() + path.read_text()).splitlines(keepends=True)
     assert all(COMBINED.fullmatch(line) for line in lines)
     assert server.stderr == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+def test_root_follows_no_link_after_a_rotation(serve: Serve, site: Path, open_folder: Path) -> None:
+    logs, victim = open_folder / "logs", open_folder / "victim"
+    logs.mkdir()
+    os.chown(logs, 4711, 4711)
+    victim.write_text("root's own\n")
+    path = logs / "access.log"
+    server = serve(site, "--quiet", "--workers", "1", "--access-log", str(path))
+    path.rename(path.with_suffix(".1"))
+    path.symlink_to(victim)
+    server.process.send_signal(signal.SIGUSR1)
+    await_true(lambda: "the old file stays in use" in server.stderr)
+    server.exchange(GET)
+    assert server.stop() == 0
+    assert server.stderr == (
+        f"epollo: cannot write the access log {path}: "
+        "a link leads there that another user may have made; the old file stays in use\n"
+    )
+    assert victim.read_text() == "root's own\n"
+    assert count_lines(path.with_suffix(".1")) == 1
 
 
 def test_a_log_that_cannot_be_written_is_refused(site: Path, tmp_path: Path) -> None:

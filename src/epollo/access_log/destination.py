@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from epollo.access_log.walk import open_log_file
 from epollo.errors import OperatorError
 
 STDOUT: Final = "-"
@@ -182,7 +183,7 @@ def open_destination(name: str) -> int:
             return _open_stdout()
         # Without O_NONBLOCK a named pipe without a reader would stop the start (fifo(7)).
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-        return os.open(name, flags, _MODE)
+        return open_log_file(name, flags, _MODE)
     except OSError as error:
         raise _make_refusal(name, error.strerror) from None
 
