@@ -59,6 +59,14 @@ def _check_certificates(settings: Settings) -> None:
             f"each --tls-cert needs a --tls-key, in the same order: {len(certificates)} and "
             f"{len(keys)} were given"
         )
+    if (settings.tls_port or settings.hsts_seconds) and not certificates:
+        raise OperatorError("--tls-port and --hsts need a --tls-cert and a --tls-key")
+    if settings.tls_port and settings.unix:
+        raise OperatorError("--tls-port listens on an address; it cannot go with --unix")
+    if settings.tls_port and settings.tls_port == settings.port:
+        raise OperatorError(
+            "--tls-port and --port are the same; without --tls-port, --port speaks https"
+        )
     if certificates:
         # Here alone: a server without TLS needs nothing of the library.
         from epollo.transports.certificates import Certificates  # noqa: PLC0415

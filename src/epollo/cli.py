@@ -35,6 +35,7 @@ from epollo.transports.listening import (
     is_listening,
 )
 from epollo.transports.pairs import read_pairs
+from epollo.worker.compose import speaks_tls
 from epollo.worker.process import Worker
 
 
@@ -237,8 +238,11 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
 
 
 def _find_places(settings: Settings, sockets: list[socket.socket]) -> list[str]:
-    addresses = list(dict.fromkeys(describe_address(one) for one in sockets))
-    return describe_places(addresses, "https" if settings.tls_certificates else "http")
+    secured: dict[tuple[str, int] | str, None] = {}
+    plain: dict[tuple[str, int] | str, None] = {}
+    for one in sockets:
+        (secured if speaks_tls(settings, one) else plain)[describe_address(one)] = None
+    return describe_places(list(secured), "https") + describe_places(list(plain))
 
 
 def _tell_start(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> None:

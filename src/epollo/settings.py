@@ -151,6 +151,30 @@ class Settings:
         unit="file",
         manual="The private key of the certificate, as PEM and not encrypted.",
     )
+    tls_port: int = _option(
+        0,
+        "--tls-port",
+        group="TLS",
+        unit="number",
+        manual=(
+            "Speak https on this port, and let --port redirect plain http there. 0 speaks https on "
+            "--port, and no plain http."
+        ),
+        minimum=0,
+        maximum=65535,
+    )
+    hsts_seconds: float = _option(
+        0.0,
+        "--hsts",
+        group="TLS",
+        unit="seconds",
+        manual=(
+            "Tell browsers to use nothing but https for this host for this long, for example "
+            "365d (Strict-Transport-Security). 0 tells them nothing."
+        ),
+        minimum=0,
+        maximum=10 * 366 * DAY_SECONDS,
+    )
     workers: str = _option(
         "0",
         "--workers",

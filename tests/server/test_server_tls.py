@@ -1,6 +1,7 @@
 """https, by real clients: what is served, what is refused, and certificates that are swapped."""
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -22,6 +23,7 @@ from conftest import (
     receive_content,
     receive_head,
 )
+from server.workers import await_line
 
 MADE = make_certificate("localhost", "127.0.0.1", "a.test")
 LARGE_OCTETS = 5 * 1024 * 1024
@@ -333,3 +335,52 @@ def test_the_settings_file_has_lists(serve: Serve, folder: Path, tmp_path: Path)
     for made, name in ((MADE, "a.test"), (other, "other.test")):
         with connect(server, made, name) as peer:
             assert ask(peer, "/")[0].startswith(b"HTTP/1.1 200 ")
+
+
+def reserve_ports() -> tuple[int, int]:
+    """Return two ports that no other test has: above those that the kernel gives out."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return 61_000 + 2 * number, 61_001 + 2 * number
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_plain_http_beside_it_is_redirected(
+    serve: Serve, folder: Path, tmp_path: Path, workers: str
+) -> None:
+    plain, secured = reserve_ports()
+    ports = ("--port", str(plain), "--tls-port", str(secured))
+    options = (*MADE.write(tmp_path / "c"), *ports, "--hsts", "365d", "--workers", workers)
+    server = serve(folder, *options)
+    assert f"at:      https://127.0.0.1:{secured}/" in server.lines[1]
+    assert f"at:      http://127.0.0.1:{plain}/" in server.lines[2]
+    server.port = plain
+    for _ in range(2):
+        for host in ("localhost", "a.test"):
+            answer = server.exchange(f"GET /kept.bin?x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert answer.startswith(b"HTTP/1.1 308 Permanent Redirect\r\n"), answer
+            location = f"\r\nLocation: https://{host}:{secured}/kept.bin?x\r\n"
+            assert location.encode() in answer
+            # RFC 6797 section 7.2: never over plain HTTP.
+            assert b"Strict-Transport-Security" not in answer
+    assert b"HTTP/1.1 404 " in server.exchange(
+        b"GET /.well-known/acme-challenge/x HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    server.port = secured
+    with connect(server) as peer:
+        for target in ("/", "/", "/missing", "/kept.bin"):
+            head, _ = ask(peer, target)
+            assert b"\r\nStrict-Transport-Security: max-age=31536000" in head
+    if workers != "0":
+        server.process.send_signal(signal.SIGHUP)
+        await_line(server, "new workers serve")
+        with connect(server) as peer:
+            assert ask(peer, "/")[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_tls_to_a_plain_port_is_told_of_once(serve: Serve, folder: Path) -> None:
+    server = serve(folder)
+    for _ in range(3):
+        with pytest.raises(ssl.SSLError):
+            connect(server)
+    assert server.stderr.count("a client speaks TLS to a port of plain http") == 1
+    assert server.stderr.count("\n") == 1

@@ -31,6 +31,8 @@ from epollo.protocols.answer import Answer, Exchange
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import Http1, Query, refuse, render_refusal
 
+_HANDSHAKE: Final = b"\x16\x03"
+"""What a client that speaks TLS begins with (RFC 8446 section 5.1)."""
 REQUESTS_PER_TURN: Final = 64
 """The most pipelined requests that are answered in one turn."""
 HIGH_WATER_OCTETS: Final = 256 * 1024
@@ -184,6 +186,8 @@ class Http1Connection(Connection):
             if isinstance(query, Refusal):
                 answer: Answer | None = protocol.refuse(query)
                 head = protocol.describe()
+                if head.startswith(_HANDSHAKE):
+                    service.note_handshake()
             else:
                 answer = self._answer(protocol, query, reduced)
                 head = query if isinstance(query, bytes) else query.head
@@ -264,6 +268,8 @@ class Http1Connection(Connection):
             response = respond_plainly(500, (NO_CACHE_FIELD,))
             may_persist = False
         answer = protocol.render(request, response, may_persist=may_persist)
+        if service.secure_lines and self.kind.scheme == b"https":
+            answer.add_lines(service.secure_lines)
         recall = service.recalls[self.kind.scheme]
         if recall is None or not protocol.is_whole or not recall.keep(reduced, answer):
             # What an answer rests on is not to be kept by one that is given once.

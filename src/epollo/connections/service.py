@@ -12,6 +12,7 @@ from epollo.loop import EventLoop, Handler
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import Frames, HeadReader
 
+_REPORT_EVERY_SECONDS: Final = 60.0
 _RETRY_AFTER_SECONDS: Final = 5
 
 Responder: TypeAlias = Callable[[Request], Response | Later]
@@ -96,6 +97,7 @@ class Service:
     """The surroundings of a connection."""
 
     __slots__ = (
+        "_told_of_handshake",
         "addresses",
         "capacity",
         "clock",
@@ -114,6 +116,7 @@ class Service:
         "report",
         "respond",
         "retry_fields",
+        "secure_lines",
         "timeouts",
     )
 
@@ -129,6 +132,7 @@ class Service:
         log: AccessLog | None = None,
         has_recall: bool = True,
         budget: Budget | None = None,
+        secure_lines: bytes = b"",
         needs_addresses: bool = False,
         capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
     ) -> None:
@@ -168,6 +172,9 @@ class Service:
         """Whether anything needs to know the address of a connection."""
         self.retry_fields: tuple[FieldLine, ...] = ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS),)
         """What an answer 503 says besides."""
+        self._told_of_handshake = -_REPORT_EVERY_SECONDS
+        self.secure_lines = secure_lines
+        """Field lines of each answer over TLS, and of no other (RFC 6797 section 7.2)."""
         self.is_draining = False
         self.idle_deadline = 0.0
         self.frames = Frames(loop.clock.date)
@@ -179,6 +186,12 @@ class Service:
         # One number for all connections that move in this second, so that they can share it.
         self.idle_deadline = self.clock.now + self.timeouts.idle
         self.frames.begin(self.clock.date)
+
+    def note_handshake(self) -> None:
+        """Tell the operator, once in a while, that a client speaks TLS where plain HTTP is spoken."""
+        if self.clock.now - self._told_of_handshake >= _REPORT_EVERY_SECONDS:
+            self._told_of_handshake = self.clock.now
+            self.report("a client speaks TLS to a port of plain http (--tls-cert speaks https)")
 
     def note_change(self) -> None:
         """Note, in the middle of anything, a change that no report may have told of.

@@ -85,6 +85,11 @@ class Answer:
         self.is_established = False
         """Whether recall knows it to be asked for again and again."""
 
+    def add_lines(self, lines: bytes) -> None:
+        """Say more in the head: whole field lines."""
+        self.fields += lines
+        self.head_octets += len(lines)
+
     def release(self) -> None:
         """Let go of the content: what the answer rests on has ended, and it is not given again."""
         self.basis = ENDED

@@ -1,7 +1,10 @@
 """Which listening sockets settings ask for, and which of them the worker in one place gets."""
 
+import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,6 +28,12 @@ class Asked(NamedTuple):
     host: str
     port: int
     unix: str
+    tls_port: int = 0
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports, each once; TLS may have one of its own."""
+        return (self.port, self.tls_port) if self.tls_port else (self.port,)
 
 
 @dataclass(eq=False)
@@ -63,13 +72,41 @@ def change_listening(present: Listening, settings: Settings) -> Listening:
     if present.asked is None:
         return present
     if asked == present.asked:
-        if asked.unix or count <= len(present.sockets):
+        missing = count - len(present.sockets) // len(asked.ports)
+        if asked.unix or missing <= 0:
             return present
-        more = join_sockets(present.sockets[0], count - len(present.sockets))
+        more = _join_all(present.sockets, missing)
         return Listening([*present.sockets, *more], asked)
     if not asked.unix:
-        return Listening(open_shared_sockets(settings.host, settings.port, count), asked)
+        return Listening(_open_all(asked, partial(open_shared_sockets, count=count)), asked)
     return _listen_at_path(asked)
+
+
+def _open_alone(host: str, port: int) -> list[socket.socket]:
+    return [open_listening_socket(host, port)]
+
+
+def _open_all(
+    asked: Asked, open_port: Callable[[str, int], list[socket.socket]]
+) -> list[socket.socket]:
+    """Return the sockets of each port; none stays open where one cannot be had."""
+    with contextlib.ExitStack() as opened:
+        sockets: list[socket.socket] = []
+        for port in asked.ports:
+            sockets += map(opened.enter_context, open_port(asked.host, port))
+        opened.pop_all()
+    return sockets
+
+
+def _join_all(present: list[socket.socket], count: int) -> list[socket.socket]:
+    """Return as many more sockets for each address of those that are there."""
+    by_address = {describe_address(one): one for one in present}
+    with contextlib.ExitStack() as opened:
+        sockets: list[socket.socket] = []
+        for one in by_address.values():
+            sockets += map(opened.enter_context, join_sockets(one, count))
+        opened.pop_all()
+    return sockets
 
 
 def open_listening(settings: Settings) -> Listening:
@@ -77,11 +114,11 @@ def open_listening(settings: Settings) -> Listening:
     asked = _read_asked(settings)
     if asked.unix:
         return _listen_at_path(asked)
-    return Listening([open_listening_socket(asked.host, asked.port)], asked)
+    return Listening(_open_all(asked, _open_alone), asked)
 
 
 def _read_asked(settings: Settings) -> Asked:
-    return Asked(settings.host, settings.port, settings.unix)
+    return Asked(settings.host, settings.port, settings.unix, settings.tls_port)
 
 
 def _listen_at_path(asked: Asked) -> Listening:

@@ -20,7 +20,9 @@ from epollo.settings import Settings
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
+from epollo.site.https_redirect import HttpsRedirect
 from epollo.site.policy import Policy
+from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.site_settings import SiteSettings, select_sites
 
@@ -77,6 +79,20 @@ def open_rulebook(
     )
 
 
+def select_responder(settings: Settings, site: Site) -> Responder:
+    """Return what answers requests: the site, behind a redirect where plain HTTP is to lead to https."""
+    if not settings.tls_port:
+        return site.respond
+    return HttpsRedirect(site.respond, settings.tls_port).respond
+
+
+def speaks_tls(settings: Settings, listening: socket.socket) -> bool:
+    """Return whether TLS is spoken on a listening socket."""
+    if not settings.tls_certificates:
+        return False
+    return not settings.tls_port or listening.getsockname()[1] == settings.tls_port
+
+
 def make_service(
     settings: Settings,
     loop: EventLoop,
@@ -115,12 +131,18 @@ def make_service(
         log=log,
         has_recall=settings.recall,
         budget=budget,
+        secure_lines=_format_hsts(settings.hsts_seconds),
         capacity=Capacity(
             settings.connections_limit or connections_limit,
             settings.connections_per_address_limit,
             settings.requests_limit,
         ),
     )
+
+
+def _format_hsts(seconds: float) -> bytes:
+    """Return the field line that keeps browsers to https (RFC 6797 section 6.1); nothing for 0."""
+    return b"Strict-Transport-Security: max-age=%d\r\n" % seconds if seconds else b""
 
 
 class Entrance:

@@ -41,7 +41,9 @@ from epollo.worker.compose import (
     make_service,
     open_catalogue,
     open_rulebook,
+    select_responder,
     select_sandbox,
+    speaks_tls,
 )
 from epollo.worker.orders import (
     LEAVING,
@@ -125,7 +127,7 @@ class Worker:
         self._service = make_service(
             settings,
             self._loop,
-            site.respond,
+            select_responder(settings, site),
             report,
             log,
             relevant_fields=rulebook.policy.relevant_fields,
@@ -142,11 +144,11 @@ class Worker:
         self._secure: Secure | None = None
         if certificates:
             self._secure = Secure(self._service, certificates, self._wakeup.call)
-        self._entrance = Entrance(
-            self._service,
-            proxies if settings.has_proxy_protocol else None,
-            None if self._secure is None else self._secure.make_stage,
-        )
+        trusted = proxies if settings.has_proxy_protocol else None
+        self._entrance = Entrance(self._service, trusted)
+        self._secure_entrance = self._entrance
+        if self._secure is not None:
+            self._secure_entrance = Entrance(self._service, trusted, self._secure.make_stage)
         self._listeners = self._accept_from(listening)
         self._covering: list[Listener] = []
         for one in listening:
@@ -223,7 +225,12 @@ class Worker:
             )
 
     def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
-        return [self._entrance.listen(one) for one in listening]
+        return [
+            (self._secure_entrance if speaks_tls(self._settings, one) else self._entrance).listen(
+                one
+            )
+            for one in listening
+        ]
 
     def _learn_of_changes(self) -> None:
         """Have the kernel tell of changes of files and mounts before anything else in a batch."""

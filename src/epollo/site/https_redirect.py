@@ -1,0 +1,49 @@
+"""The plain address of a site that is served over TLS: every request is led to the same URL by https."""
+
+from collections.abc import Callable
+from typing import Final
+
+from epollo.http.message import Later, Request, Response
+from epollo.http.status import respond_plainly
+from epollo.http.target import TargetForm
+
+CHALLENGES: Final = b"/.well-known/acme-challenge/"
+"""Below it an authority looks, by plain HTTP, for the proof of a host (RFC 8555 section 8.3)."""
+_HTTPS_PORT: Final = 443
+
+
+class HttpsRedirect:
+    """A responder before that of the site; ``port`` is where TLS is spoken."""
+
+    def __init__(self, respond: Callable[[Request], Response | Later], port: int) -> None:
+        self._respond = respond
+        self._suffix = b"" if port == _HTTPS_PORT else b":%d" % port
+
+    def respond(self, request: Request) -> Response | Later:
+        """Return a redirect for a request by plain HTTP, and the site's response to any other."""
+        if request.scheme != b"http" or request.target.path.startswith(CHALLENGES):
+            return self._respond(request)
+        location = self._locate(request)
+        if location is None:
+            return respond_plainly(400)
+        # RFC 9110 section 15.4.9: unlike 301, it lets a client keep its method. It is not recalled: the
+        # host is in it, and in no key of recall.
+        return respond_plainly(308, ((b"Location", location),))
+
+    def _locate(self, request: Request) -> bytes | None:
+        """Return the URL by https of what is asked for; None where the host is not told."""
+        target = request.target
+        authority = target.authority or request.fields.get(b"host", b"")
+        host = _strip_port(authority)
+        if not host or target.form is TargetForm.AUTHORITY:
+            return None
+        query = b"" if target.query is None else b"?" + target.query
+        return b"https://%b%b%b%b" % (host, self._suffix, target.path or b"/", query)
+
+
+def _strip_port(authority: bytes) -> bytes:
+    """Return a host without its port; an IPv6 address keeps its brackets (RFC 3986 section 3.2.2)."""
+    if authority.endswith(b"]"):
+        return authority
+    host, colon, _ = authority.rpartition(b":")
+    return host if colon else authority
