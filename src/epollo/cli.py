@@ -28,7 +28,17 @@ from epollo.settings import (
 from epollo.settings_file import SettingsFile, read_settings_file
 from epollo.site.mounts import open_mounts
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
-from epollo.terminal import describe_places, describe_start, open_streams, print_text, report, tell
+from epollo.terminal import (
+    attend_streams,
+    close_streams,
+    describe_places,
+    describe_start,
+    make_streams_nonblocking,
+    open_streams,
+    print_text,
+    report,
+    tell,
+)
 from epollo.transports.listening import (
     adopt,
     describe_address,
@@ -187,6 +197,7 @@ def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> 
 
 def _run(words: tuple[str, ...], **given: Any) -> None:
     settings = _make_settings(words, given)
+    make_streams_nonblocking()
     inherited, tell_predecessor = take_over()
     inherited = inherited or _take_passed_sockets()
     if settings.workers != "0":
@@ -273,6 +284,7 @@ def _supervise(
         supervisor = Supervisor(load, report, on_started, inherited)
     except OSError as error:
         raise _make_refusal(settings, error) from error
+    attend_streams(supervisor.loop)
     sys.exit(supervisor.run())
 
 
@@ -374,6 +386,8 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(0)
+    finally:
+        close_streams()
 
 
 def _is_lab_hidden() -> bool:

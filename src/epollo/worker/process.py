@@ -32,7 +32,13 @@ from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.site.tagging import Tagging
 from epollo.site_settings import select_sites
-from epollo.terminal import open_streams, report
+from epollo.terminal import (
+    attend_streams,
+    close_streams,
+    make_streams_nonblocking,
+    open_streams,
+    report,
+)
 from epollo.transports.listening import BACKLOG, adopt, is_listening
 from epollo.transports.pairs import Pair
 from epollo.worker.compose import (
@@ -108,6 +114,7 @@ class Worker:
         sandbox = select_sandbox(settings, is_replaceable=supervisor is not None)
         in_force = [confine_to(settings, sandbox)]
         self._loop = EventLoop(opened, report)
+        attend_streams(self._loop)
         (site_settings,) = select_sites(settings)
         budget = Budget(settings.cache_octets)
         self._catalogue = open_catalogue(
@@ -319,6 +326,7 @@ class Worker:
             self._secure.close()
         if self._certificate_files is not None:
             self._certificate_files.close()
+        attend_streams(None)
         self._wakeup.close(gives_back=False)
         self._loop.close()
         self._catalogue.close()
@@ -347,6 +355,7 @@ def main() -> None:
     supervisor = Orders(control)
     settings = load_settings(orders["settings"])
     open_streams()
+    make_streams_nonblocking()
     try:
         listening = adopt(orders["sockets"])
         log = open_log(settings, report, supervisor.take_log_descriptor)
@@ -366,3 +375,4 @@ def main() -> None:
         supervisor.give_up(f"cannot serve {settings.root}: {error.strerror}")
     supervisor.say(READY + f"{worker.poller_name}\n{worker.sandbox}".encode())
     worker.run()
+    close_streams()
