@@ -11,7 +11,7 @@ from types import TracebackType
 from epollo.budget import Budget
 from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
-from epollo.http.message import Basis, FileSegment, Request, Response
+from epollo.http.message import AllOf, Basis, FileSegment, Request, Response
 from epollo.http.target import parse_target
 from epollo.protocols.http1.render import has_content
 from epollo.settings import MEBIBYTE
@@ -133,6 +133,7 @@ class Ground:
             self.reports.append,
             budget=Budget(cache_octets),
             kept_octets_limit=kept_octets_limit,
+            reach=paths.reach,
         )
         self.cache_policy = CachePolicy(cache_control, self.reports.append)
         policies: PolicySource
@@ -201,8 +202,13 @@ class Ground:
 
 
 def is_true(basis: Basis | None, ground: Ground) -> bool:
-    """Return whether an answer on this basis may be given again, as recall decides."""
+    """Return whether an answer on this basis may be given again, as recall decides.
+
+    One that is kept is released when a part of its basis ends; here each part is looked at.
+    """
     second = ground.clock.second
+    if isinstance(basis, AllOf):
+        return all(is_true(part, ground) for part in basis.parts)
     return basis is not None and (basis.checked_second == second or basis.stands(second))
 
 

@@ -23,7 +23,6 @@ GROUPS: Final = (
     "TLS",
     "Workers",
     "Logs",
-    "Access",
     "Caching and compression",
     "Timeouts",
     "Limits",
@@ -79,6 +78,26 @@ class Settings:
         group="Serving",
         unit="folder",
         manual="The folder to serve, for example /srv/site.",
+    )
+    follow_links: str = _option(
+        "",
+        "--follow-links",
+        group="Serving",
+        unit="folders",
+        manual=(
+            "Follow symbolic links that lead into these folders, for example /nix/store,/srv/data. "
+            "A link that leads anywhere else outside the served folder is 404."
+        ),
+    )
+    allow_hidden: str = _option(
+        "",
+        "--allow-hidden",
+        group="Serving",
+        unit="patterns",
+        manual=(
+            "Serve files and folders whose names begin with a dot and match one of these patterns, "
+            "for example .zgroup,.zattrs,.zarray. Otherwise they are 404."
+        ),
     )
     clean_urls: bool = _option(
         True,
@@ -233,42 +252,6 @@ class Settings:
             "one object on each line."
         ),
         choices=("common", "combined", "json"),
-    )
-    auth: str = _option(
-        "",
-        "--auth",
-        group="Access",
-        unit="file",
-        manual=(
-            "Ask for a user and a password of this file, for example /etc/epollo.htpasswd, which "
-            "htpasswd -B -c FILE USER writes. A change of it holds from the next request on."
-        ),
-    )
-    auth_paths: str = _option(
-        "/",
-        "--auth-paths",
-        group="Access",
-        unit="paths",
-        manual="Ask for a password at and below these paths only, for example /private,/drafts.",
-    )
-    cors: str = _option(
-        "",
-        "--cors",
-        group="Access",
-        unit="origins",
-        manual=(
-            "Let scripts of other sites read the answers: any, or a list of origins, for example "
-            "https://example.com,http://localhost:5173."
-        ),
-    )
-    isolate: bool = _option(
-        False,
-        "--isolate",
-        group="Access",
-        manual=(
-            "Isolate the pages from those of other sites (COOP and COEP), as threads in WebAssembly and "
-            "SharedArrayBuffer need it."
-        ),
     )
     cache_octets: int = _option(
         256 * MEBIBYTE,

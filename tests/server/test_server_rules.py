@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, receive_content, receive_head
-from server.workers import await_line
+from server.workers import await_line, refusal
 from site_grounds import replace
 
 
@@ -102,3 +102,36 @@ def test_an_app_is_recalled_by_what_decides(serve: Serve, site: Path) -> None:
             assert b"\r\nCache-Control: no-store" in script
             assert ask(peer, "/deep/link", "Accept: text/html").startswith(b"HTTP/1.1 200 ")
             assert ask(peer, "/deep/link").startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("sandbox", ["off", "auto"])
+def test_workers_may_read_the_folders_that_links_lead_into(
+    serve: Serve, site: Path, tmp_path: Path, sandbox: str
+) -> None:
+    for name in ("store", "private"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+        (site / name).symlink_to(tmp_path / name)
+    (site / ".zgroup").write_text("zarr")
+    server = serve(
+        site, "--quiet", "--workers", "1", "--sandbox", sandbox,
+        "--follow-links", f"{tmp_path / 'store'}", "--allow-hidden", ".zgroup",
+    )  # fmt: skip
+    assert server.get("/store/file") == b"store"
+    assert server.get("/.zgroup") == b"zarr"
+    with server.connect() as peer:
+        assert ask(peer, "/private/file").startswith(b"HTTP/1.1 404 ")
+        assert ask(peer, "/.git").startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--follow-links", "/nowhere/at/all", "there is no folder /nowhere/at/all"),
+        ("--allow-hidden", "zgroup", "'zgroup' is no pattern of a name that begins with a dot"),
+    ],
+)
+def test_an_operator_s_mistake_is_one_line(
+    site: Path, option: str, value: str, reason: str
+) -> None:
+    assert reason in refusal(str(site), "--port", "0", option, value)

@@ -356,6 +356,7 @@ def test_files_change_into_others_while_nothing_is_left_open(ground: Ground, roo
     # The folders are kept open.
     ground.get("/page.txt")
     ground.get("/folder/deep/page.txt")
+    ground.status("/folder/x")
     before = count_descriptors()
     for target in ("/page.txt", "/folder", "/nothing", "/folder/deep/page.txt", "/folder/x/y"):
         for _ in range(20):

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from epollo.site.reach import PLAIN, Reach
 from epollo.site.resolve import Names, is_hidden
 
 INDEX: Final = b"index.html"
@@ -15,11 +16,12 @@ class Paths(NamedTuple):
     """What the operator decided of paths.
 
     ``has_clean_urls`` is whether ``/about`` finds ``about.html``, ``is_app`` whether the root's index is
-    sent to a navigation that finds nothing.
+    sent to a navigation that finds nothing. ``reach`` says which hidden names are shown.
     """
 
     has_clean_urls: bool = True
     is_app: bool = False
+    reach: Reach = PLAIN
 
 
 def list_candidates(names: Names, paths: Paths) -> tuple[Names, ...]:
@@ -27,7 +29,7 @@ def list_candidates(names: Names, paths: Paths) -> tuple[Names, ...]:
 
     The last name is empty where the path ends in a slash.
     """
-    if is_hidden(names):
+    if is_hidden(names, paths.reach):
         return ()
     *folder, last = names
     if not last:
@@ -50,7 +52,7 @@ def list_rewrite_candidates(names: Names, paths: Paths) -> tuple[Names, ...]:
 
 def select_page(names: Names, paths: Paths) -> Names | None:
     """Return the page that a path means which ends in a slash by mistake; None where it means none."""
-    if names[-1] or len(names) < 2 or not paths.has_clean_urls or is_hidden(names):
+    if names[-1] or len(names) < 2 or not paths.has_clean_urls or is_hidden(names, paths.reach):
         return None
     *folder, last, _ = names
     return (*folder, last + HTML)

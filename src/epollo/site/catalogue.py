@@ -26,6 +26,7 @@ from epollo.site.kept_codings import KeptCodings
 from epollo.site.media_types import select_media_type
 from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
+from epollo.site.reach import PLAIN, Reach
 from epollo.site.representation import Edition, Representation, read_edition, read_watched
 from epollo.site.resolve import FILE_FLAGS, RULE_FILES, Edge, Kind, Names, Walk
 from epollo.site.resource import Resource
@@ -62,13 +63,14 @@ class Catalogue:
         *,
         budget: Budget,
         kept_octets_limit: int,
+        reach: Reach = PLAIN,
     ) -> None:
         """Raise `OperatorError` where the root is no folder that can be read."""
         self._clock = clock
         self._kept_octets_limit = kept_octets_limit
         # One object that all resources share, where each access to the method makes another.
         self._confirm = self.confirm
-        self._root = Root(root, self._end_all, on_root_out_of_reach)
+        self._root = Root(root, self._end_all, on_root_out_of_reach, reach)
         cache_octets = budget.octets_limit
         self._files: Cache[Names, Resource] = Cache(cache_octets, self._end, budget)
         budget.give_way = self._files.give_way

@@ -5,6 +5,7 @@
 What stands at the path was found before (`respond`).
 """
 
+import os
 from typing import Final, NamedTuple
 
 from epollo.http.content_coding import IDENTITY
@@ -25,6 +26,7 @@ from epollo.http.ranges import (
 from epollo.loop import Clock
 from epollo.site.basis import select_basis, select_file_basis
 from epollo.site.catalogue import Catalogue
+from epollo.site.encoded_files import HEAD_OCTETS, select_encoded
 from epollo.site.negotiation import Negotiator
 from epollo.site.partial import respond_in_part
 from epollo.site.policy import Policy
@@ -96,6 +98,8 @@ class ContentAnswers:
         if edition.cache_fields is None:
             policy.select_cache_fields(resource.names, edition)
         fields = request.fields
+        if treatment.fields.content_coding is not None:
+            edition = self._select_encoded(resource, edition, treatment.fields.content_coding)
         edition = edition.as_known_to(fields)
         coding, is_settled = IDENTITY, True
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
@@ -105,6 +109,22 @@ class ContentAnswers:
         basis = select_basis(fields, resource, edition, self._clock.second) if is_settled else None
         representation = edition.representations[coding]
         return _Selected(treatment, policy, resource, edition, coding, representation, basis)
+
+    def _select_encoded(self, resource: Resource, edition: Edition, coding: bytes) -> Edition:
+        """Return an edition as a file that a rule says to be in a coding."""
+
+        def read_head() -> bytes:
+            if edition.identity.content is not None:
+                return edition.identity.read()[:HEAD_OCTETS]
+            file = self._catalogue.open_file(resource)
+            if file is None:
+                return b""
+            try:
+                return os.pread(file.descriptor, HEAD_OCTETS, 0)
+            finally:
+                file.close()
+
+        return select_encoded(edition, resource.names[-1], coding, read_head)
 
     def _evaluate_conditions(self, request: Request, selected: _Selected) -> Response | None:
         """Return the answer 304 or 412 where the preconditions ask for one."""

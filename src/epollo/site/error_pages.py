@@ -13,7 +13,6 @@ from epollo.site.candidates import list_error_pages
 from epollo.site.catalogue import Catalogue
 from epollo.site.negotiation import Negotiator
 from epollo.site.policy import Policy
-from epollo.site.resolve import Kind
 from epollo.site.resource import Resource
 from epollo.site.responses import respond_with_page
 from epollo.site.treatment import Treatment
@@ -42,8 +41,8 @@ class ErrorPages:
             if page.edition is not None and page.edition.identity.content is not None:
                 nearest = page
             looked_at = (*looked_at, page)
-            if page.kind is Kind.MISSING and len(page.edges) < len(names):
-                # There is not even the folder.
+            if page.names != names:
+                # A folder is missing that would be on the way to all of the rest.
                 break
         if nearest is None:
             response = policy.select_refusals(treatment.fields).select(status)

@@ -114,7 +114,7 @@ class Policy:
         fields = self._select_fields(names, host)
         otherwise, is_forced = self._select_redirect(names, query, host)
         candidates = () if is_forced else list_candidates(names, self._paths)
-        is_shown = not is_hidden(names)
+        is_shown = not is_hidden(names, self._paths.reach)
         return Treatment(
             names,
             candidates,

@@ -146,6 +146,7 @@ class Edition:
         "own_coding",
         "promise",
         "representations",
+        "types_encoded",
         "version",
     )
 
@@ -163,6 +164,8 @@ class Edition:
         """The content coding that the file itself is in."""
         self.last_modified_seconds = date_of(version)
         self.cache_fields: tuple[FieldLine, ...] | None = None
+        self.types_encoded: dict[bytes, MediaType | None] = {}
+        """The media type of what is in the file, by the coding that a rule says; None where it is not."""
         self.file: SharedFile | None = None
         """The open file, once it was sent, where its content is not kept."""
         self.representations: dict[bytes, Representation] = {}

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple, TypeAlias
 
+from epollo.site.reach import PLAIN, Reach, is_below
+
 Names: TypeAlias = tuple[bytes, ...]
 """A decoded path."""
 
@@ -65,7 +67,7 @@ class Walk(NamedTuple):
     edges: tuple[Edge, ...]
 
 
-def is_hidden(names: tuple[bytes, ...]) -> bool:
+def is_hidden(names: tuple[bytes, ...], reach: Reach = PLAIN) -> bool:
     """Return whether the path names a dotfile, or something in a dotted folder, other than RFC 8615's.
 
     The rule files of the root are hidden as well.
@@ -75,10 +77,12 @@ def is_hidden(names: tuple[bytes, ...]) -> bool:
     elif names[0] in RULE_FILES:
         return True
     # No name holds a slash; and this takes no longer for a thousand names than it must.
-    return b"/." in b"/" + b"/".join(names)
+    if b"/." not in b"/" + b"/".join(names):
+        return False
+    return any(name.startswith(b".") and not reach.shows(name) for name in names)
 
 
-def _is_hidden_name(name: bytes, *, is_at_root: bool) -> bool:
+def _is_hidden_name(name: bytes, reach: Reach, *, is_at_root: bool) -> bool:
     """Return whether a link that leads to or through this name leads to a hidden file, as in `is_hidden`.
 
     Volumes of a cluster are made of names with two dots: ``page -> ..data/page``, ``..data ->
@@ -90,6 +94,7 @@ def _is_hidden_name(name: bytes, *, is_at_root: bool) -> bool:
         name.startswith(b".")
         and not name.startswith(b"..")
         and not (is_at_root and name == WELL_KNOWN)
+        and not reach.shows(name)
     )
 
 
@@ -99,6 +104,7 @@ def walk(
     names: tuple[bytes, ...],
     on_folder: Callable[[int], int],
     *,
+    reach: Reach = PLAIN,
     is_rule_file: bool = False,
 ) -> Walk:
     """Walk from the root down the names.
@@ -108,50 +114,114 @@ def walk(
     looked up in it, and returns the number that edges know it by. ``is_rule_file`` is whether rule files
     are not hidden from this walk.
     """
-    folders = [root]
+    descent = _Descent(root, root_path, deque(names), reach)
     edges: list[Edge] = []
     try:
-        kind, descriptor = _descend(
-            folders, root_path, deque(names), edges, on_folder, is_rule_file=is_rule_file
-        )
+        kind, descriptor = _descend(descent, edges, on_folder, is_rule_file=is_rule_file)
     finally:
-        for folder in folders[1:]:
-            os.close(folder)
+        descent.leave(root)
     return Walk(kind, descriptor, tuple(edges))
 
 
+class _Descent:
+    """Where a walk is: the folders on the way from its base, and the names that are still to be walked.
+
+    The base is the root, or a folder outside it that a link has led into; ``base_path`` is its real path.
+    """
+
+    __slots__ = ("_reach", "_root", "_root_path", "base_path", "folders", "names")
+
+    def __init__(self, root: int, root_path: bytes, names: deque[bytes], reach: Reach) -> None:
+        self._root = root
+        self._root_path = root_path
+        self._reach = reach
+        self.base_path = root_path
+        self.folders = [root]
+        self.names = names
+
+    @property
+    def is_at_root(self) -> bool:
+        """Whether the next name is looked up in the root itself."""
+        return self.folders == [self._root]
+
+    def shows(self, name: bytes, *, is_rule_file: bool) -> bool:
+        """Return whether a name may be looked up."""
+        is_at_root = self.is_at_root and not is_rule_file
+        return not _is_hidden_name(name, self._reach, is_at_root=is_at_root)
+
+    def follow(self, target: bytes) -> bool:
+        """Put the names of a link's target before those still to be walked; False where it leads out."""
+        if target.startswith(b"/"):
+            return self._jump(target)
+        self.names.extendleft(reversed(target.split(b"/")))
+        return True
+
+    def ascend(self) -> bool:
+        """Go to the folder above, as a link says; return False where that leads out."""
+        if len(self.folders) > 1:
+            os.close(self.folders.pop())
+            return True
+        if not self._reach.folders:
+            return False
+        path = os.path.normpath(b"/".join((self.base_path, b"..", *self.names)))
+        self.names.clear()
+        return self._jump(path)
+
+    def leave(self, base: int) -> None:
+        """Close the folders on the way, and stand at another base."""
+        for folder in self.folders:
+            if folder != self._root:
+                os.close(folder)
+        self.folders = [base]
+
+    def _jump(self, target: bytes) -> bool:
+        """Begin anew at the base that an absolute path leads into. Raises `OSError`."""
+        if is_below(target, self._root_path):
+            self.leave(self._root)
+            self.base_path = self._root_path
+            rest = target[len(self._root_path) :]
+        else:
+            found = self._reach.find_base(target)
+            if found is None:
+                return False
+            folder, rest = found
+            self.leave(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            self.base_path = os.path.realpath(folder)
+        self.names.extendleft(reversed(rest.split(b"/")))
+        return True
+
+
 def _descend(
-    folders: list[int],
-    root_path: bytes,
-    names: deque[bytes],
+    descent: _Descent,
     edges: list[Edge],
     on_folder: Callable[[int], int],
     *,
     is_rule_file: bool,
 ) -> tuple[Kind, int]:
     links = 0
+    names = descent.names
     while names:
         name = names.popleft()
         if name in {b"", b"."}:
             continue
-        if name == b"..":
-            if len(folders) == 1:
-                return Kind.MISSING, -1
-            os.close(folders.pop())
-            continue
-        folder = folders[-1]
-        edges.append(Edge(on_folder(folder), name))
-        if _is_hidden_name(name, is_at_root=len(folders) == 1 and not is_rule_file):
-            return Kind.MISSING, -1
         try:
+            if name == b"..":
+                links += 1
+                if links > LINKS_LIMIT or not descent.ascend():
+                    return Kind.MISSING, -1
+                continue
+            folder = descent.folders[-1]
+            edges.append(Edge(on_folder(folder), name))
+            if not descent.shows(name, is_rule_file=is_rule_file):
+                return Kind.MISSING, -1
             mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
             if stat.S_ISLNK(mode):
                 links += 1
                 target = os.readlink(name, dir_fd=folder)
-                if links > LINKS_LIMIT or not _follow(target, folders, root_path, names):
+                if links > LINKS_LIMIT or not descent.follow(target):
                     return Kind.MISSING, -1
             elif stat.S_ISDIR(mode):
-                folders.append(os.open(name, _FOLDER_FLAGS, dir_fd=folder))
+                descent.folders.append(os.open(name, _FOLDER_FLAGS, dir_fd=folder))
             elif stat.S_ISREG(mode) and not any(names) and not name.startswith(b".."):
                 return _open_file(name, folder)
             else:
@@ -159,7 +229,7 @@ def _descend(
         except (OSError, ValueError) as error:
             return _explain(error), -1
     try:
-        return Kind.FOLDER, os.dup(folders[-1])
+        return Kind.FOLDER, os.dup(descent.folders[-1])
     except OSError:
         return Kind.UNAVAILABLE, -1
 
@@ -179,15 +249,3 @@ def _open_file(name: bytes, folder: int) -> tuple[Kind, int]:
         os.close(descriptor)
         return Kind.MISSING, -1
     return Kind.FILE, descriptor
-
-
-def _follow(target: bytes, folders: list[int], root_path: bytes, names: deque[bytes]) -> bool:
-    """Put the names of a link's target in front of those still to be walked; False where it leads out."""
-    if target.startswith(b"/"):
-        if target != root_path and not target.startswith(root_path.rstrip(b"/") + b"/"):
-            return False
-        target = target[len(root_path) :]
-        while len(folders) > 1:
-            os.close(folders.pop())
-    names.extendleft(reversed(target.split(b"/")))
-    return True

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from epollo.errors import OperatorError
 from epollo.site.folder import open_root
+from epollo.site.reach import PLAIN, Reach
 from epollo.site.resolve import LINKS_LIMIT, Edge, Names, Walk, walk
 from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
 
@@ -44,12 +45,14 @@ class Root:
         path: Path,
         on_replaced: Callable[[], None],
         on_out_of_reach: Callable[[str, bool], None] = do_nothing,
+        reach: Reach = PLAIN,
     ) -> None:
         """Raise `OperatorError` where the path is no folder that can be read."""
         self._shown = os.fspath(path)
         self._path = os.fsencode(_make_absolute(path))
         self._on_replaced = on_replaced
         self._on_out_of_reach = on_out_of_reach
+        self._reach = reach
         self._watch: Watch | None = None
         self._name = RootName(())
         self.checked_second = 0
@@ -70,6 +73,7 @@ class Root:
             self._real_path,
             names,
             self._number_folder,
+            reach=self._reach,
             is_rule_file=is_rule_file,
         )
 

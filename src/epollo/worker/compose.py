@@ -22,6 +22,8 @@ from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
 from epollo.site.https_redirect import HttpsRedirect
 from epollo.site.policy import Policy
+from epollo.site.reach import parse_reach
+from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.site_settings import SiteSettings, select_sites
 
@@ -48,6 +50,7 @@ def open_catalogue(
         on_root_out_of_reach,
         budget=budget,
         kept_octets_limit=site.kept_octets_limit,
+        reach=parse_reach(site.allow_hidden, site.follow_links),
     )
 
 
@@ -68,7 +71,7 @@ def open_rulebook(
     ``tells_mistakes`` is whether the operator is told of mistakes in these; another worker may do so.
     """
     cache_policy = CachePolicy(site.cache_control, report)
-    paths = Paths(site.clean_urls, site.spa)
+    paths = Paths(site.clean_urls, site.spa, parse_reach(site.allow_hidden, site.follow_links))
     return Rulebook(
         catalogue,
         loop.clock,
@@ -78,11 +81,11 @@ def open_rulebook(
     )
 
 
-def select_responder(settings: Settings, respond: Responder) -> Responder:
+def select_responder(settings: Settings, site: Site) -> Responder:
     """Return what answers requests: the site, behind a redirect where plain HTTP is to lead to https."""
     if not settings.tls_port:
-        return respond
-    return HttpsRedirect(respond, settings.tls_port).respond
+        return site.respond
+    return HttpsRedirect(site.respond, settings.tls_port).respond
 
 
 def speaks_tls(settings: Settings, listening: socket.socket) -> bool:
@@ -101,14 +104,12 @@ def make_service(
     *,
     relevant_fields: frozenset[bytes],
     budget: Budget,
-    needs_addresses: bool,
     look_for_changes: Callable[[], None],
     connections_limit: int,
 ) -> Service:
     """Return what all connections share.
 
-    ``relevant_fields`` are those that an answer may depend on (`Policy`). ``needs_addresses`` is whether
-    the site waits on behalf of the address of a client. ``connections_limit`` is how
+    ``relevant_fields`` are those that an answer may depend on (`Policy`). ``connections_limit`` is how
     many suit the descriptors of this process, for settings without one.
     """
     limits = Limits(
@@ -133,7 +134,6 @@ def make_service(
         has_recall=settings.recall,
         budget=budget,
         secure_lines=_format_hsts(settings.hsts_seconds),
-        needs_addresses=needs_addresses,
         capacity=Capacity(
             settings.connections_limit or connections_limit,
             settings.connections_per_address_limit,
@@ -196,12 +196,21 @@ def confine_to(settings: Settings, sandbox: str) -> str:
     """Give up rights that serving does not need; return, for a person, what is in force."""
     with contextlib.ExitStack() as stack:
         roots = []
-        for site in select_sites(settings):
+        for path in _list_roots(settings):
             try:
-                root = os.open(site.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                root = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError:
                 # The catalogue says what is wrong with it.
                 return "off"
             stack.callback(os.close, root)
             roots.append(root)
         return confine(roots, sandbox, settings.user or None)
+
+
+def _list_roots(settings: Settings) -> list[bytes]:
+    """Return the folders that are served, and those that links of theirs may lead into."""
+    roots: list[bytes] = []
+    for site in select_sites(settings):
+        roots.append(os.fsencode(site.root))
+        roots += parse_reach(site.allow_hidden, site.follow_links).folders
+    return roots

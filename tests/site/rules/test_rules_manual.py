@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import brotli
 import pytest
 
 from site_grounds import Ground
@@ -36,6 +37,9 @@ def test_a_row_of_the_manual_is_true(tmp_path: Path, section: str, target: str, 
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(name)
+    (tmp_path / "Build").mkdir()
+    (tmp_path / "Build" / "game.wasm.br").write_bytes(brotli.compress(b"content"))
+    (tmp_path / "Build" / "plain.gz").write_text("plain")
     for name, text in _RULES.findall(section):
         (tmp_path / name).write_text(text)
     found = _ROW.match(row)
@@ -60,4 +64,4 @@ def test_a_row_of_the_manual_is_true(tmp_path: Path, section: str, target: str, 
 
 def test_there_are_rows() -> None:
     assert len(list_rows()) > 20
-    assert len(_RULES.findall(MANUAL.read_text())) == 2
+    assert len(_RULES.findall(MANUAL.read_text())) == 3

@@ -17,6 +17,7 @@ _SINGLETONS: Final = frozenset(
         b"access-control-allow-origin",
         b"access-control-max-age",
         b"content-disposition",
+        b"content-encoding",
         b"content-location",
         b"content-type",
         b"cross-origin-embedder-policy",
@@ -70,6 +71,7 @@ class PathFields(NamedTuple):
     not_modified: tuple[FieldLine, ...] = ()
     refusal: tuple[FieldLine, ...] = ()
     content_type: bytes | None = None
+    content_coding: bytes | None = None
     cache: tuple[FieldLine, ...] | None = None
 
 
@@ -93,6 +95,7 @@ def merge_fields(rules: Iterable[tuple[HeaderRule, Captures]]) -> PathFields:
             _add(lines, name, substitute(value, captures))
             removed.discard(name.lower())
     content_type = lines.pop(b"content-type", None)
+    content_coding = lines.pop(b"content-encoding", None)
     cache = lines.pop(b"cache-control", () if b"cache-control" in removed else None)
     vary = tuple(lines.pop(b"vary", ()))
     sniff = () if b"x-content-type-options" in lines.keys() | removed else (NO_SNIFF,)
@@ -106,6 +109,7 @@ def merge_fields(rules: Iterable[tuple[HeaderRule, Captures]]) -> PathFields:
         not_modified=others,
         refusal=kept,
         content_type=content_type[0][1] if content_type else None,
+        content_coding=content_coding[0][1] if content_coding else None,
         cache=None if cache is None else tuple(cache),
     )
 

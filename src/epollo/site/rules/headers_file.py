@@ -17,6 +17,9 @@ _BEGINS_BLOCK: Final = re.compile(rb"/|[A-Za-z][A-Za-z0-9+.\-]*://")
 # field-content without obs-text                                     RFC 9110 section 5.5
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+")
 
+CODINGS: Final = (b"br", b"gzip", b"zstd")
+"""The codings that a rule may say a file to be in."""
+
 _OF_CONNECTION: Final = "it belongs to the connection"
 _OF_CONTENT: Final = "epollo makes it of the content that it sends"
 _REFUSED: Final = {
@@ -40,7 +43,6 @@ _REFUSED: Final = {
             b"accept-ranges",
             b"age",
             b"allow",
-            b"content-encoding",
             b"content-length",
             b"content-range",
             b"etag",
@@ -108,6 +110,9 @@ class _Block:
             return None
         if not value:
             return Mistake(0, f"{shown} has no value")
+        if name.lower() == b"content-encoding" and value not in CODINGS:
+            known = ", ".join(coding.decode() for coding in CODINGS)
+            return Mistake(0, f"{shown} can be one of {known} here", is_left_out=True)
         if not _VALUE.fullmatch(value):
             return Mistake(0, f"the value of {shown} has a control character in it")
         self.fields.append((name, value))

@@ -1,1 +1,0 @@
-"""Access to a site: for users with a password, and for pages of other origins."""
