@@ -7,16 +7,22 @@ A check only looks: it gives up no right and leaves nothing open.
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from epollo.access_log import check_destination
 from epollo.connections.preamble import parse_networks
 from epollo.errors import OperatorError
+from epollo.http.cross_origin import parse_origins
 from epollo.linux.confinement import require_landlock
 from epollo.linux.privileges import require_root, resolve_identity
 from epollo.settings import Settings
+from epollo.site.access.hashes import Hashes
+from epollo.site.access.password_file import describe_mistakes, read_password_file
+from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
 from epollo.site.reach import parse_reach
+from epollo.site.resolve import is_hidden
 from epollo.transports.pairs import read_pairs
 
 
@@ -44,6 +50,36 @@ def _check_allow_hidden(settings: Settings) -> None:
 
 def _check_proxies(settings: Settings) -> None:
     parse_networks(settings.proxies)
+
+
+def _check_auth(settings: Settings) -> None:
+    if not settings.auth:
+        return
+    octets = read_password_file(settings.auth)
+    for mistake in describe_mistakes(settings.auth, octets, Hashes().find_mistake):
+        raise OperatorError(mistake)
+    root, path = os.path.realpath(settings.root), os.path.realpath(settings.auth)
+    inside = Path(path).parts[len(Path(root).parts) :] if Path(path).is_relative_to(root) else ()
+    if inside and not is_hidden(tuple(map(os.fsencode, inside))):
+        raise OperatorError(
+            f"the password file {settings.auth} is in the folder that is served; move it elsewhere"
+        )
+    if settings.sandbox == "on" and settings.workers == "0":
+        raise OperatorError(
+            "--auth with --sandbox on takes --workers 1 or more: a process in the sandbox cannot read "
+            "the password file again"
+        )
+
+
+def _check_auth_paths(settings: Settings) -> None:
+    parse_prefixes(settings.auth_paths)
+
+
+def _check_cors(settings: Settings) -> None:
+    try:
+        parse_origins(settings.cors or "any")
+    except ValueError as mistake:
+        raise OperatorError(str(mistake)) from None
 
 
 def _check_user(settings: Settings) -> None:
@@ -85,6 +121,9 @@ def _check_certificates(settings: Settings) -> None:
 
 _CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("root", _check_root),
+    ("auth", _check_auth),
+    ("auth_paths", _check_auth_paths),
+    ("cors", _check_cors),
     ("follow_links", _check_follow_links),
     ("allow_hidden", _check_allow_hidden),
     ("proxies", _check_proxies),

@@ -28,11 +28,22 @@ from epollo.settings import (
 from epollo.settings_file import SettingsFile, read_settings_file
 from epollo.site.mounts import open_mounts
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
-from epollo.terminal import describe_places, describe_start, open_streams, print_text, report, tell
+from epollo.terminal import (
+    attend_streams,
+    close_streams,
+    describe_places,
+    describe_start,
+    make_streams_nonblocking,
+    open_streams,
+    print_text,
+    report,
+    tell,
+)
 from epollo.transports.listening import (
     adopt,
     describe_address,
     is_listening,
+    is_local,
 )
 from epollo.transports.pairs import read_pairs
 from epollo.worker.compose import speaks_tls
@@ -187,6 +198,7 @@ def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> 
 
 def _run(words: tuple[str, ...], **given: Any) -> None:
     settings = _make_settings(words, given)
+    make_streams_nonblocking()
     inherited, tell_predecessor = take_over()
     inherited = inherited or _take_passed_sockets()
     if settings.workers != "0":
@@ -203,6 +215,7 @@ def _run(words: tuple[str, ...], **given: Any) -> None:
                 f"the access log cannot be opened again after a rotation: {hindrance}; to rotate it, "
                 "use --workers 1"
             )
+        _warn_of_passwords(settings, listening.sockets)
         _tell_start(settings, places, worker.poller_name, worker.sandbox)
         tell_predecessor()
         notify_ready()
@@ -245,6 +258,17 @@ def _find_places(settings: Settings, sockets: list[socket.socket]) -> list[str]:
     return describe_places(list(secured), "https") + describe_places(list(plain))
 
 
+def _warn_of_passwords(settings: Settings, sockets: list[socket.socket]) -> None:
+    """Tell the operator that users would send passwords over a network that any of its machines reads."""
+    addresses = [describe_address(one) for one in sockets]
+    is_secured = settings.tls_certificates or settings.has_proxy_protocol
+    if settings.auth and not is_secured and not all(map(is_local, addresses)):
+        report(
+            "passwords cross the network unencrypted; use --tls-cert and --tls-key, or a proxy with TLS "
+            "in front, or listen on 127.0.0.1"
+        )
+
+
 def _tell_start(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> None:
     for line in describe_start(settings.root, places, poller_name, sandbox):
         # A log on stdout is for programs, and has stdout for itself.
@@ -266,6 +290,7 @@ def _supervise(
 
     def on_started(settings: Settings, sockets: list[socket.socket], description: str) -> None:
         poller_name, _, sandbox = description.partition("\n")
+        _warn_of_passwords(settings, sockets)
         _tell_start(settings, _find_places(settings, sockets), poller_name, sandbox)
         tell_predecessor()
 
@@ -273,6 +298,7 @@ def _supervise(
         supervisor = Supervisor(load, report, on_started, inherited)
     except OSError as error:
         raise _make_refusal(settings, error) from error
+    attend_streams(supervisor.loop)
     sys.exit(supervisor.run())
 
 
@@ -374,6 +400,8 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(0)
+    finally:
+        close_streams()
 
 
 def _is_lab_hidden() -> bool:

@@ -23,6 +23,7 @@ GROUPS: Final = (
     "TLS",
     "Workers",
     "Logs",
+    "Access",
     "Caching and compression",
     "Timeouts",
     "Limits",
@@ -252,6 +253,42 @@ class Settings:
             "one object on each line."
         ),
         choices=("common", "combined", "json"),
+    )
+    auth: str = _option(
+        "",
+        "--auth",
+        group="Access",
+        unit="file",
+        manual=(
+            "Ask for a user and a password of this file, for example /etc/epollo.htpasswd, which "
+            "htpasswd -B -c FILE USER writes. A change of it holds from the next request on."
+        ),
+    )
+    auth_paths: str = _option(
+        "/",
+        "--auth-paths",
+        group="Access",
+        unit="paths",
+        manual="Ask for a password at and below these paths only, for example /private,/drafts.",
+    )
+    cors: str = _option(
+        "",
+        "--cors",
+        group="Access",
+        unit="origins",
+        manual=(
+            "Let scripts of other sites read the answers: any, or a list of origins, for example "
+            "https://example.com,http://localhost:5173."
+        ),
+    )
+    isolate: bool = _option(
+        False,
+        "--isolate",
+        group="Access",
+        manual=(
+            "Isolate the pages from those of other sites (COOP and COEP), as threads in WebAssembly and "
+            "SharedArrayBuffer need it."
+        ),
     )
     cache_octets: int = _option(
         256 * MEBIBYTE,

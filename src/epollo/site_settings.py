@@ -19,6 +19,10 @@ class SiteSettings(NamedTuple):
     cache_control: str
     clean_urls: bool
     spa: bool
+    auth: str
+    auth_paths: str
+    cors: str
+    isolate: bool
     follow_links: str
     allow_hidden: str
 

@@ -2,30 +2,31 @@
 
 import io
 import os
-import select
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.linux.nonblocking import await_relays, open_nonblocking
 from epollo.loop import EventLoop
+from epollo.output import Output
 from epollo.protocols.answer import Answer
 
 _SHOWN_OCTETS: Final = 200
 """So much of a target is shown; it may have thousands."""
+_PARTING_SECONDS: Final = 1.0
+"""So long a slow reader is waited for in the end."""
 
 
 class TerminalLog:
     """One line on the terminal for each request: method, target, status, octets, milliseconds.
 
-    Their reader may stop for a while (a pager, Ctrl-S), and printing would wait: then lines are left out,
-    and counted, so that no client waits for an answer because of them.
+    Their reader may stop for a while (a pager, Ctrl-S): then lines are left out, and counted
+    (`make_streams_nonblocking`), so that no client waits for an answer because of them.
     """
-
-    def __init__(self) -> None:
-        self._omitted = 0
 
     names_peers = False
 
@@ -47,26 +48,11 @@ class TerminalLog:
         begun: float,
     ) -> None:
         """Print one line; nothing of the request can break out of it."""
-        if not _has_room():
-            self._omitted += 1
-            return
-        if self._omitted:
-            tell(f"({self._omitted} lines are left out: stdout was not read)")
-            self._omitted = 0
         milliseconds = max(0.0, time.monotonic() - begun) * 1000
         tell(
             f"{_show(answer.method)} {_show(answer.target)} {answer.status} "
             f"{content_octets} {milliseconds:.1f} ms"
         )
-
-
-def _has_room() -> bool:
-    """Return whether a line can be printed now: a pipe that is ready takes 4,096 octets (pipe(7))."""
-    try:
-        return bool(select.select((), (sys.stdout,), (), 0)[1])
-    except (OSError, ValueError):
-        # Not a descriptor, or a closed one: printing will tell.
-        return True
 
 
 def _show(octets: bytes) -> str:
@@ -80,6 +66,13 @@ class _Nowhere:
     """Where lines go that have no reader any more; opened early, a sandbox would not let us later."""
 
     descriptor = -1
+
+
+class _Outputs:
+    """What takes lines without waiting; None where printing may wait."""
+
+    stdout: Output | None = None
+    stderr: Output | None = None
 
 
 def open_streams() -> None:
@@ -101,15 +94,66 @@ def open_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def make_streams_nonblocking() -> None:
+    """Have `tell` and `report` wait for no reader from now on, as a server must.
+
+    What is not read in time is left out, and counted. To be called before rights are given up.
+    """
+    for name, on_failure in (("stderr", _do_without), ("stdout", _tell_no_more)):
+        stream = getattr(sys, name)
+        try:
+            descriptor = open_nonblocking(stream.fileno())
+        except OSError as error:
+            report(f"nothing more is printed on {name}: {error.strerror}")
+            descriptor = os.dup(_Nowhere.descriptor)
+        format_omission = partial(_format_omission, name)
+        setattr(_Outputs, name, Output(descriptor, format_omission, on_failure))
+
+
+def attend_streams(loop: EventLoop | None) -> None:
+    """Have a loop print what waits for a reader; with None, no loop."""
+    for output in (_Outputs.stdout, _Outputs.stderr):
+        if output is not None:
+            output.attend(loop)
+
+
+def close_streams() -> None:
+    """Print what waits for a reader, if need be for a moment; printing may wait from now on."""
+    stdout, _Outputs.stdout = _Outputs.stdout, None
+    if stdout is not None:
+        stdout.close()
+    stderr, _Outputs.stderr = _Outputs.stderr, None
+    if stderr is not None:
+        stderr.close()
+    await_relays(_PARTING_SECONDS)
+
+
+def _format_omission(name: str, lines: int) -> bytes:
+    text = f"{lines} line{' is' if lines == 1 else 's are'} left out: {name} was not read"
+    return f"({text})\n".encode() if name == "stdout" else f"epollo: {text}\n".encode()
+
+
+def _tell_no_more(error: OSError) -> None:
+    report(f"nothing more is printed on stdout: {error.strerror}")
+
+
+def _do_without(error: OSError) -> None:
+    """Say nothing: stderr has no reader either."""
+
+
 def tell(line: str) -> None:
     """Print one line on stdout; if stdout has no reader any more, do nothing."""
+    line = _keep_on_line(line) + "\n"
+    if _Outputs.stdout is not None:
+        _Outputs.stdout.put(line.encode(sys.stdout.encoding, "backslashreplace"))
+        return
     try:
-        sys.stdout.write(_keep_on_line(line) + "\n")
+        sys.stdout.write(line)
         sys.stdout.flush()
     except OSError as error:
         # What is still in the buffer goes there too, now or at exit.
         os.dup2(_Nowhere.descriptor, sys.stdout.fileno())
-        report(f"nothing more is printed on stdout: {error.strerror}")
+        _tell_no_more(error)
 
 
 def print_text(text: str) -> None:
@@ -128,8 +172,12 @@ def print_text(text: str) -> None:
 
 def report(line: str) -> None:
     """Tell the operator something, in one line on stderr."""
+    line = f"epollo: {_keep_on_line(line)}\n"
+    if _Outputs.stderr is not None:
+        _Outputs.stderr.put(line.encode(sys.stderr.encoding, "backslashreplace"))
+        return
     try:
-        sys.stderr.write(f"epollo: {_keep_on_line(line)}\n")
+        sys.stderr.write(line)
         sys.stderr.flush()
     except OSError:
         # stderr has no reader either.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epollo.http.caching import IMMUTABLE, NO_CACHE, is_cache_control
+from epollo.http.caching import IMMUTABLE, NO_CACHE, is_cache_control, make_private
 from epollo.http.grammar import FIELD_VALUE
 
 
@@ -42,3 +42,24 @@ def test_value(value: bytes, is_valid: bool) -> None:
 def test_nothing_valid_can_end_its_line(value: bytes) -> None:
     if is_cache_control(value):
         assert FIELD_VALUE.fullmatch(value.strip(b" \t"))
+
+
+@pytest.mark.parametrize(
+    ("value", "private"),
+    [
+        (b"no-cache", b"private, no-cache"),
+        (b"public, max-age=31536000, immutable", b"private, max-age=31536000, immutable"),
+        (b"PUBLIC, s-maxage=9, must-revalidate, max-age=1", b"private, must-revalidate, max-age=1"),
+        (b'no-store, private="x, y"', b"private, no-store"),
+        (b"private", b"private"),
+    ],
+)
+def test_no_shared_cache_keeps_what_is_private(value: bytes, private: bytes) -> None:
+    assert make_private(((b"A", b"b"), (b"Cache-Control", value))) == (
+        (b"A", b"b"),
+        (b"Cache-Control", private),
+    )
+
+
+def test_an_answer_that_says_nothing_of_caches_is_private_too() -> None:
+    assert make_private(()) == ((b"Cache-Control", b"private"),)

@@ -4,16 +4,22 @@ How soon is told by what the server does meanwhile, its processor time: how long
 is up to what else this machine does.
 """
 
+import contextlib
 import os
+import pty
+import re
+import select
+import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import Serve, Server
+from conftest import COMMAND, STOP_SECONDS, Serve, Server
 
 P99_SECONDS = 0.05
 INTERVAL_SECONDS = 0.001
@@ -65,3 +71,104 @@ def test_a_storm_of_changes_delays_no_answer_and_hides_no_change(
             content = f"<title>{number}</title>"
             (site / "page.html").write_text(content)
             assert server.get("/page.html", peer=peer) == content.encode()
+
+
+class Stalled:
+    """A server whose stdout and stderr are one terminal, or one pipe, that is not read."""
+
+    def __init__(self, site: Path, *arguments: str, kind: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._reading, writing = os.pipe() if kind == "pipe" else pty.openpty()
+        self.process = subprocess.Popen(
+            [*COMMAND, str(site), "--port", str(self.port), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+        )
+        self.text = ""
+        self.read_until("Ctrl-C")
+        if kind == "stopped terminal":
+            # As by Ctrl-S: from here on the terminal takes nothing.
+            termios.tcflow(writing, termios.TCOOFF)
+        self._writing = writing
+
+    @property
+    def pid(self) -> int:
+        """The process that serves: a child where there are workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return int(children.split()[0]) if children else self.process.pid
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), 30)
+
+    def read_until(self, word: str) -> None:
+        """Read on until a line of what was read has this word."""
+        while word not in self.text or not self.text.endswith("\n"):
+            ready, _, _ = select.select((self._reading,), (), (), 60)
+            assert ready, self.text[-1000:]
+            self.text += os.read(self._reading, 65536).decode()
+
+    def let_on(self) -> None:
+        """As by Ctrl-Q."""
+        with contextlib.suppress(termios.error):
+            termios.tcflow(self._writing, termios.TCOON)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            os.close(self._reading)
+            os.close(self._writing)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("terminal", ()),
+        ("stopped terminal", ()),
+        ("stopped terminal", ("--workers", "1")),
+        ("pipe", ("--workers", "1")),
+        ("pipe", ("--access-log", "-")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value) or "alone",
+)
+def test_output_that_is_not_read_delays_no_answer(
+    site: Path, kind: str, arguments: tuple[str, ...]
+) -> None:
+    stalled = Stalled(site, "--max-connections", "2", *arguments, kind=kind)
+    requests = 0
+    try:
+        with stalled.connect() as peer:
+            request = b"GET /page.html HTTP/1.1\r\nHost: a\r\n\r\n"
+            # More lines than a pipe, a terminal, and the server together hold.
+            for _ in range(150):
+                peer.sendall(request * 50)
+                requests += 50
+                octets = b""
+                while octets.count(b"</title>\n") < 50:
+                    part = peer.recv(65536)
+                    assert part
+                    octets += part
+            # A line on stderr, which is not read either.
+            with stalled.connect() as other, stalled.connect() as third:
+                other.sendall(b"GET / HT")
+                peer.sendall(b"GET / HT")
+                third.sendall(request)
+                assert third.recv(4096).startswith(b"HTTP/1.1 503 ")
+                peer.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
+                assert peer.recv(65536).startswith(b"HTTP/1.1 200 ")
+            stalled.let_on()
+            stalled.read_until("refused a client with 503")
+            if "--access-log" not in arguments:
+                stalled.read_until("left out: stdout was not read)")
+                lines = len(re.findall(r"(?m)^GET /page.html 200 ", stalled.text))
+                omitted = re.search(r"(?m)^\((\d+) lines are left out", stalled.text)
+                assert omitted is not None
+                assert lines + int(omitted[1]) in {requests, requests + 1}
+    finally:
+        assert stalled.stop() == 0

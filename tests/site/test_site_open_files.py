@@ -210,6 +210,71 @@ def test_without_events_lengths_times_and_rights_decide(unwatched: Opened) -> No
     assert not unwatched.holds()
 
 
+def test_without_events_a_write_that_sets_the_old_time_again_breaks_a_promise(
+    unwatched: Opened,
+) -> None:
+    """Its length, its modification time and its rights are as they were; only the inode's time is not."""
+    seen = unwatched.file.promise.seen
+    assert seen.modified_ns == LONG_AGO_NS
+    while unwatched.path.stat().st_ctime_ns == seen.changed_ns:  # until the clock's next tick
+        rewrite(unwatched.path)
+    assert not unwatched.holds()
+
+
+def test_without_events_other_rights_do_not_hide_a_write(unwatched: Opened) -> None:
+    write_between_samples(unwatched.path)
+    unwatched.path.chmod(0o600)
+    assert unwatched.path.stat().st_mtime_ns != LONG_AGO_NS
+    assert not unwatched.holds()
+
+
+def write_between_samples(path: Path) -> None:
+    """Write over one octet that no sample of the file has."""
+    with path.open("r+b") as file:
+        file.seek(5_000)
+        file.write(b"y")
+
+
+def look_while(opened: Opened, change: Callable[[Path], None]) -> None:
+    """Look once; the change falls between the events and the status, so that its event comes later."""
+    read_events = Watch.on_ready
+
+    def read_events_then_change(watch: Watch, events: int) -> None:
+        read_events(watch, events)
+        change(opened.path)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Watch, "on_ready", read_events_then_change)
+        opened.path.touch()
+        assert opened.holds()
+    notice = opened.file.promise.notice
+    assert not notice.is_written
+    opened.watch.on_ready(0)
+    assert notice.is_written
+
+
+def test_the_event_of_an_append_whose_end_was_seen_already_breaks_nothing(opened: Opened) -> None:
+    look_while(opened, append)
+    assert opened.file.promise.seen.octets > OCTETS
+    assert opened.holds()
+
+
+def test_the_event_of_another_write_whose_time_was_seen_already_breaks_a_promise(
+    opened: Opened,
+) -> None:
+    look_while(opened, write_between_samples)
+    assert not opened.holds()
+
+
+def test_a_write_after_an_append_breaks_a_promise(opened: Opened) -> None:
+    append(opened.path)
+    assert opened.holds()
+    seen = opened.file.promise.seen
+    while opened.path.stat().st_ctime_ns == seen.changed_ns:  # until the clock's next tick
+        write_between_samples(opened.path)
+    assert not opened.holds()
+
+
 def test_an_event_asks_for_a_look(opened: Opened) -> None:
     assert opened.holds()
     assert opened.file.checked_second == 7
@@ -266,7 +331,8 @@ def test_a_log_that_grows_faster_than_it_is_opened(
     log.write_bytes(OLD)
 
     def append_and_walk(*arguments: object, **options: object) -> object:
-        append(log)
+        if (b"log",) in arguments:  # and not a rule file
+            append(log)
         return walk(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("epollo.site.root.walk", append_and_walk)

@@ -23,6 +23,7 @@ from typing import Final
 
 from epollo.access_log.walk import open_log_file
 from epollo.errors import OperatorError
+from epollo.linux.nonblocking import choose_write, open_nonblocking
 
 STDOUT: Final = "-"
 """The name of a log that goes to stdout."""
@@ -49,6 +50,7 @@ class Destination:
         self._open_again = open_again
         self._report = report
         self._descriptor = descriptor
+        self._write = choose_write(descriptor)
         self._is_file = _is_file(descriptor)
         self._waiting = b""
         # Whether the last octet that was written is in the middle of a line.
@@ -73,7 +75,7 @@ class Destination:
         try:
             while position < len(octets):
                 end = len(octets) if self._is_file else _find_step(octets, position)
-                position += os.write(self._descriptor, view[position:end])
+                position += self._write(view[position:end])
         except BlockingIOError as failure:
             self._failure = failure
         except OSError as failure:
@@ -112,6 +114,7 @@ class Destination:
             self._is_in_line = False
         os.close(self._descriptor)
         self._descriptor = descriptor
+        self._write = choose_write(descriptor)
         self._is_file = _is_file(descriptor)
         self.write(b"")
 
@@ -180,7 +183,7 @@ def open_destination(name: str) -> int:
     """
     try:
         if name == STDOUT:
-            return _open_stdout()
+            return open_nonblocking(sys.stdout.fileno())
         # Without O_NONBLOCK a named pipe without a reader would stop the start (fifo(7)).
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
         return open_log_file(name, flags, _MODE)
@@ -203,22 +206,3 @@ def check_destination(name: str) -> None:
 
 def _make_refusal(name: str, reason: str | None) -> OperatorError:
     return OperatorError(f"cannot write the access log {name}: {reason}")
-
-
-def _open_stdout() -> int:
-    """Return a descriptor that writes to where stdout does.
-
-    Whether writing waits is a property of the open file description (fcntl(2)), which is shared with
-    the process that started us, so a pipe or a terminal is opened anew. A file is not: the first lines
-    that were printed would be written over.
-    """
-    stdout = sys.stdout.fileno()
-    if _is_file(stdout):
-        return os.dup(stdout)
-    try:
-        return os.open(f"/proc/self/fd/{stdout}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        # A socket cannot be opened (proc_pid_fd(5)).
-        descriptor = os.dup(stdout)
-        os.set_blocking(descriptor, False)
-        return descriptor

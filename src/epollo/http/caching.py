@@ -25,3 +25,30 @@ def is_cache_control(value: bytes) -> bool:
     """Return whether the octets are a valid value of Cache-Control with at least one directive."""
     directives = parse_list(value)
     return bool(directives) and all(map(_DIRECTIVE.fullmatch, directives))
+
+
+# What speaks to shared caches, or contradicts "private" (RFC 9111 section 5.2.2).
+_SHARED: Final = frozenset((b"private", b"proxy-revalidate", b"public", b"s-maxage"))
+
+
+def make_private(fields: tuple[FieldLine, ...]) -> tuple[FieldLine, ...]:
+    """Return the field lines of an answer such that no shared cache keeps it (RFC 9111 section 5.2.2.7).
+
+    What a browser may do with it stays.
+    """
+    is_said = False
+    lines = []
+    for name, value in fields:
+        if name.lower() == b"cache-control":
+            is_said = True
+            kept = [
+                directive
+                for directive in parse_list(value)
+                if directive.partition(b"=")[0].lower() not in _SHARED
+            ]
+            lines.append((name, b", ".join((b"private", *kept))))
+        else:
+            lines.append((name, value))
+    if not is_said:
+        lines.append((b"Cache-Control", b"private"))
+    return tuple(lines)

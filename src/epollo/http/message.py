@@ -225,14 +225,17 @@ class Later:
     for something else. The address decides on the waiting alone: an answer is recalled for all.
     """
 
-    __slots__ = ("_begin", "conclude", "is_done", "is_wanted", "on_done")
+    __slots__ = ("_before", "_begin", "conclude", "is_done", "is_wanted", "on_done")
 
     def __init__(
         self,
         begin: Callable[["Later", str], None],
         conclude: Callable[[], "Response | Later"],
+        before: "Later | None" = None,
     ) -> None:
+        """``before`` is another one that is waited for within this."""
         self._begin = begin
+        self._before = before
         self.conclude: Callable[[], Response | Later] = conclude
         self.on_done: Callable[[], None] | None = None
         """Called by `finish`."""
@@ -254,3 +257,21 @@ class Later:
         """Note that the client is gone."""
         self.is_wanted = False
         self.on_done = None
+        if self._before is not None:
+            self._before.abandon()
+
+
+def alter(response: Response | Later, change: Callable[[Response], Response]) -> Response | Later:
+    """Return a response with a change, also one that is not there yet."""
+    if not isinstance(response, Later):
+        return change(response)
+    before = response
+
+    def begin(later: Later, address: str) -> None:
+        before.begin(address)
+        if before.is_done:
+            later.finish()
+        else:
+            before.on_done = later.finish
+
+    return Later(begin, lambda: alter(before.conclude(), change), before)

@@ -38,6 +38,7 @@ from epollo.supervisor.listening_sockets import (
     change_listening,
     count_workers,
 )
+from epollo.supervisor.password_files import PasswordFiles
 from epollo.supervisor.upgrade import Upgrade
 from epollo.supervisor.vigil import SILENT_SECONDS, Vigil
 from epollo.supervisor.worker_process import WorkerProcess, describe_exit
@@ -80,6 +81,7 @@ class Supervisor:
         self.loop = EventLoop(open_poller("auto"), report)
         self._wakeup = Wakeup(self.loop)
         self._vigil = Vigil(self.loop, report, self._list_ready, self._on_silent)
+        self.on_passwords_wanted = PasswordFiles(report).answer
         self._serving = Generation(settings, present)
         """Without workers until the first generation serves; then what was inherited is let go of."""
         self._coming: Generation | None = None

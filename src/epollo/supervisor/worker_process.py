@@ -29,6 +29,7 @@ from epollo.worker.orders import (
     LEFT_TO_SUPERVISOR,
     MISTAKE,
     ORDERS_VARIABLE,
+    PASSWORDS,
     READY,
     ROOT_REPLACED,
     dump_pairs,
@@ -55,6 +56,9 @@ class Parent(Protocol):
     def on_worker_leaving(self, worker: "WorkerProcess") -> None:
         """Be told that another process told a worker to end."""
 
+    def on_passwords_wanted(self, worker: "WorkerProcess", number: int) -> None:
+        """Tell a worker what the password file of one of its sites holds."""
+
     def on_root_replaced(self, worker: "WorkerProcess") -> None:
         """Be told that another root stands where the root was, which a worker may not read."""
 
@@ -77,6 +81,7 @@ class WorkerProcess(Handler):
         self._parent = parent
         self._loop = parent.loop
         self.place = place
+        self.settings = settings
         self.ready_since = math.inf
         self.description = ""
         """What it told of itself, when it was ready."""
@@ -180,6 +185,8 @@ class WorkerProcess(Handler):
             self._parent.on_worker_here(self)
         elif message == LEAVING:
             self._parent.on_worker_leaving(self)
+        elif message.startswith(PASSWORDS):
+            self._parent.on_passwords_wanted(self, int(message[len(PASSWORDS) :]))
         elif message == ROOT_REPLACED:
             self._parent.on_root_replaced(self)
 

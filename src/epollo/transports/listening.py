@@ -1,6 +1,7 @@
 """Listening sockets: opened here, or handed over by the process that held them before."""
 
 import contextlib
+import ipaddress
 import os
 import socket
 import stat
@@ -224,3 +225,10 @@ def describe_address(listening: socket.socket) -> tuple[str, int] | str:
     if isinstance(name, bytes):
         return "@" + os.fsdecode(name[1:])
     return name if isinstance(name, str) else (name[0], name[1])
+
+
+def is_local(address: tuple[str, int] | str) -> bool:
+    """Return whether only this machine reaches what listens at an address of `describe_address`."""
+    return (
+        isinstance(address, str) or ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
+    )

@@ -23,7 +23,6 @@ from epollo.site.catalogue import Catalogue
 from epollo.site.https_redirect import HttpsRedirect
 from epollo.site.policy import Policy
 from epollo.site.reach import parse_reach
-from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.site_settings import SiteSettings, select_sites
 
@@ -81,11 +80,11 @@ def open_rulebook(
     )
 
 
-def select_responder(settings: Settings, site: Site) -> Responder:
+def select_responder(settings: Settings, respond: Responder) -> Responder:
     """Return what answers requests: the site, behind a redirect where plain HTTP is to lead to https."""
     if not settings.tls_port:
-        return site.respond
-    return HttpsRedirect(site.respond, settings.tls_port).respond
+        return respond
+    return HttpsRedirect(respond, settings.tls_port).respond
 
 
 def speaks_tls(settings: Settings, listening: socket.socket) -> bool:
@@ -104,12 +103,14 @@ def make_service(
     *,
     relevant_fields: frozenset[bytes],
     budget: Budget,
+    needs_addresses: bool,
     look_for_changes: Callable[[], None],
     connections_limit: int,
 ) -> Service:
     """Return what all connections share.
 
-    ``relevant_fields`` are those that an answer may depend on (`Policy`). ``connections_limit`` is how
+    ``relevant_fields`` are those that an answer may depend on (`Policy`). ``needs_addresses`` is whether
+    the site waits on behalf of the address of a client. ``connections_limit`` is how
     many suit the descriptors of this process, for settings without one.
     """
     limits = Limits(
@@ -134,6 +135,7 @@ def make_service(
         has_recall=settings.recall,
         budget=budget,
         secure_lines=_format_hsts(settings.hsts_seconds),
+        needs_addresses=needs_addresses,
         capacity=Capacity(
             settings.connections_limit or connections_limit,
             settings.connections_per_address_limit,

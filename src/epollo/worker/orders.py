@@ -27,6 +27,10 @@ MISTAKE: Final = b"mistake "
 ROOT_REPLACED: Final = b"root replaced"
 LEAVING: Final = b"leaving"
 
+PASSWORDS: Final = b"passwords "
+"""With the number of a site: a worker asks what its password file holds. The answer is the same, with a
+descriptor of it; without one if it cannot be read."""
+
 # What it is told.
 ARE_YOU_THERE: Final = b"are you there"
 DRAIN: Final = b"drain"
@@ -53,10 +57,18 @@ def write_orders(orders: Any) -> int:
 
     Raises `OSError` where the system has no descriptor or no memory.
     """
+    return write_content(json.dumps(orders).encode())
+
+
+def write_content(octets: bytes) -> int:
+    """Return a descriptor that octets can be read from; the caller closes it.
+
+    Raises `OSError` where the system has no descriptor or no memory.
+    """
     descriptor = os.memfd_create("orders", os.MFD_CLOEXEC)
     try:
         with open(descriptor, "wb", closefd=False) as file:
-            file.write(json.dumps(orders).encode())
+            file.write(octets)
         os.lseek(descriptor, 0, os.SEEK_SET)
     except OSError:
         os.close(descriptor)
@@ -108,6 +120,9 @@ class Ordered(Protocol):
     def use_certificates(self, pairs: Sequence[Pair], /) -> None:
         """Use these certificates from the next handshake on."""
 
+    def take_passwords(self, number: int, octets: bytes | None, /) -> None:
+        """Take what the password file of a site holds; None where it cannot be read."""
+
 
 class Orders(Handler):
     """The handler of what the supervisor says, and the way to answer."""
@@ -128,6 +143,10 @@ class Orders(Handler):
         # It is gone, which the loop tells too, or has so much to read that it knows.
         with contextlib.suppress(OSError):
             self._control.send(message)
+
+    def ask_for_passwords(self, number: int) -> None:
+        """Ask what the password file of a site holds now."""
+        self.say(PASSWORDS + b"%d" % number)
 
     def give_up(self, mistake: str) -> NoReturn:
         """End with status 2, and have the supervisor say why."""
@@ -169,11 +188,11 @@ class Orders(Handler):
                 self._log_descriptors.append(descriptor)
                 worker.reopen_log()
         elif message == CERTIFICATES:
-            for descriptor in descriptors:
-                # Its offset is shared with all workers that have it (open(2)).
-                octets = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-                os.close(descriptor)
+            for octets in map(_read_content, descriptors):
                 worker.use_certificates(load_pairs(json.loads(octets)))
+        elif message.startswith(PASSWORDS):
+            contents = [*map(_read_content, descriptors), None]
+            worker.take_passwords(int(message[len(PASSWORDS) :]), contents[0])
         elif not message:
             self._loop.remove(self._control.fileno())
             worker.stop()
@@ -182,3 +201,11 @@ class Orders(Handler):
         """Stop: a worker that cannot be told anything must not serve."""
         if self._worker is not None:
             self._worker.stop()
+
+
+def _read_content(descriptor: int) -> bytes:
+    """Return what stands in a file that was passed, and close it."""
+    # Its offset is shared with all workers that have it (open(2)).
+    octets = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    os.close(descriptor)
+    return octets

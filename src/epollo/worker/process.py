@@ -32,9 +32,16 @@ from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.site.tagging import Tagging
 from epollo.site_settings import select_sites
-from epollo.terminal import open_streams, report
+from epollo.terminal import (
+    attend_streams,
+    close_streams,
+    make_streams_nonblocking,
+    open_streams,
+    report,
+)
 from epollo.transports.listening import BACKLOG, adopt, is_listening
 from epollo.transports.pairs import Pair
+from epollo.worker.access import Access
 from epollo.worker.compose import (
     Entrance,
     confine_to,
@@ -105,15 +112,23 @@ class Worker:
         self._idle_until = math.inf
         opened = open_poller(settings.poller)
         self.poller_name = opened.name
+        self._loop = EventLoop(opened, report)
+        self._wakeup = Wakeup(self._loop)
+        (site_settings,) = sites = select_sites(settings)
+        self._access = Access(
+            sites,
+            self._loop,
+            self._wakeup.call,
+            report,
+            None if supervisor is None else supervisor.ask_for_passwords,
+        )
         sandbox = select_sandbox(settings, is_replaceable=supervisor is not None)
         in_force = [confine_to(settings, sandbox)]
-        self._loop = EventLoop(opened, report)
-        (site_settings,) = select_sites(settings)
+        attend_streams(self._loop)
         budget = Budget(settings.cache_octets)
         self._catalogue = open_catalogue(
             site_settings, budget, self._loop, report, self._on_root_out_of_reach
         )
-        self._wakeup = Wakeup(self._loop)
         self._catalogue.tagging = Tagging(self._wakeup.call)
         self._compressor = Compressor(self._wakeup.call) if site_settings.compress else None
         rulebook = open_rulebook(
@@ -127,11 +142,12 @@ class Worker:
         self._service = make_service(
             settings,
             self._loop,
-            select_responder(settings, site),
+            select_responder(settings, self._access.protect(0, site.respond)),
             report,
             log,
-            relevant_fields=rulebook.policy.relevant_fields,
             budget=budget,
+            relevant_fields=rulebook.policy.relevant_fields | self._access.relevant_fields,
+            needs_addresses=self._access.needs_addresses,
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
@@ -224,6 +240,10 @@ class Worker:
                 self.use_certificates,
             )
 
+    def take_passwords(self, number: int, octets: bytes | None) -> None:
+        """Take what the password file of a site holds; None where it cannot be read."""
+        self._access.take_passwords(number, octets)
+
     def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
         return [
             (self._secure_entrance if speaks_tls(self._settings, one) else self._entrance).listen(
@@ -238,6 +258,7 @@ class Worker:
         if watch is not None:
             self._loop.add_first(watch.descriptor, watch)
             signal_readiness(watch.descriptor, self._service.note_change)
+        self._access.learn_of_changes(self._loop, self._service.note_change)
         if mounts is not None:
             mounts.on_change = self._catalogue.look_anew
             if self._loop.traits.is_ordered:
@@ -246,7 +267,10 @@ class Worker:
     def _follow_rules(self, rulebook: Rulebook) -> None:
         """Have requests reduced and answered by the rules that are in force."""
         service = self._service
-        rulebook.on_change.append(lambda policy: service.rely_on(policy.relevant_fields))
+        relevant_here = self._access.relevant_fields
+        rulebook.on_change.append(
+            lambda policy: service.rely_on(policy.relevant_fields | relevant_here)
+        )
         # Before a request is reduced: what it is reduced to depends on the rules.
         self._loop.on_second.append(rulebook.follow)
 
@@ -319,6 +343,8 @@ class Worker:
             self._secure.close()
         if self._certificate_files is not None:
             self._certificate_files.close()
+        attend_streams(None)
+        self._access.close()
         self._wakeup.close(gives_back=False)
         self._loop.close()
         self._catalogue.close()
@@ -331,6 +357,7 @@ class Worker:
         self._service.is_report_instant = self._loop.traits.is_instant
         if self._catalogue.watch is not None:
             self._catalogue.watch.on_ready(0)
+        self._access.look_for_changes()
         if self._mounts is not None and not self._loop.traits.is_ordered:
             self._mounts.look()
 
@@ -347,6 +374,7 @@ def main() -> None:
     supervisor = Orders(control)
     settings = load_settings(orders["settings"])
     open_streams()
+    make_streams_nonblocking()
     try:
         listening = adopt(orders["sockets"])
         log = open_log(settings, report, supervisor.take_log_descriptor)
@@ -366,3 +394,4 @@ def main() -> None:
         supervisor.give_up(f"cannot serve {settings.root}: {error.strerror}")
     supervisor.say(READY + f"{worker.poller_name}\n{worker.sandbox}".encode())
     worker.run()
+    close_streams()

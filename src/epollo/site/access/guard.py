@@ -1,0 +1,79 @@
+"""What stands before a site that is protected: credentials are asked for, and answers are private.
+
+The answer to a request without credentials depends on nothing else, and one with credentials on the
+version of the password file: both are recalled. Only a password that was not compared before is waited
+for.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from epollo.http.authentication import format_challenge, parse_basic
+from epollo.http.caching import make_private
+from epollo.http.message import PERMANENT, AllOf, Basis, FieldLine, Later, Request, Response, alter
+from epollo.http.status import respond_plainly
+from epollo.site.access.password_file import PasswordFile
+from epollo.site.access.realm import Realm
+from epollo.site.access.verifier import Attempt, Verifier
+
+_REALM_NAME: Final = b"epollo"
+_PRIVATE: Final[FieldLine] = (b"Cache-Control", b"private, no-cache")
+
+
+class Guard:
+    """The responder before a site's own, ``then``, that lets users pass."""
+
+    def __init__(
+        self,
+        realm: Realm,
+        file: PasswordFile,
+        verifier: Verifier,
+        then: Callable[[Request], Response | Later],
+    ) -> None:
+        self._realm = realm
+        self._file = file
+        self._verifier = verifier
+        self._then = then
+        self._challenge = respond_plainly(
+            401, (format_challenge(_REALM_NAME), _PRIVATE), basis=PERMANENT
+        )
+
+    def respond(self, request: Request) -> Response | Later:
+        """Return the response to a valid request, or have its password compared first."""
+        # A preflight has no credentials (Fetch, section 4.8), and OPTIONS tells nothing of the site.
+        if request.method == b"OPTIONS" or not self._realm.has_path(request.target.path):
+            return self._then(request)
+        value = request.fields.get(b"authorization")
+        credentials = None if value is None else parse_basic(value)
+        if credentials is None:
+            return self._challenge
+        passwords = self._file.find()
+        if passwords is None:
+            return Later(self._file.wait, partial(self.respond, request))
+        attempt = self._verifier.make_attempt(credentials, passwords)
+        outcome = self._verifier.find_outcome(attempt)
+        if outcome is None:
+            begin = partial(self._verifier.begin, attempt)
+            return Later(begin, partial(self._respond_after, attempt, request))
+        if outcome:
+            return alter(self._then(request), partial(_give_privately, passwords))
+        return self._challenge.on(passwords)
+
+    def _respond_after(self, attempt: Attempt, request: Request) -> Response | Later:
+        """Return the response after an attempt, which may have been one too many."""
+        if attempt.wait_seconds:
+            seconds = b"%d" % math.ceil(attempt.wait_seconds)
+            return respond_plainly(429, ((b"Retry-After", seconds), _PRIVATE))
+        return self.respond(request)
+
+
+def _give_privately(basis: Basis, response: Response) -> Response:
+    """Return a response for one user alone, that rests on this version of the passwords too."""
+    return Response(
+        response.status,
+        make_private(response.fields),
+        response.content,
+        basis=None if response.basis is None else AllOf(basis, response.basis),
+    )

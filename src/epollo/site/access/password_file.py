@@ -1,0 +1,254 @@
+"""A password file outside of the site, followed: a version of it ends with the event that it is another.
+
+Facts: the file is replaced by a rename, written to in place (htpasswd(1)), or reached through links that
+are switched (the secrets of a cluster). A worker may have given up the right to read it, while inotify(7)
+and stat(2) still tell of it (`linux.landlock`).
+Decision: every name on the way is watched, and an event ends the version at once. What is read anew, a
+worker asks its parent for, which has kept the right; requests wait for it.
+Consequence: a password that was changed is refused from the next request on.
+Price: an inotify descriptor besides that of the site.
+"""
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from inotify_simple import flags, parse_events
+
+from epollo.errors import OperatorError
+from epollo.http.message import Later
+from epollo.linux.inotify import INotify
+from epollo.loop import Clock, Handler
+from epollo.site.access.passwords import FILE_OCTETS_LIMIT, Passwords, parse_passwords
+
+_MASK: Final = (
+    flags.ATTRIB
+    | flags.CLOSE_WRITE
+    | flags.CREATE
+    | flags.DELETE
+    | flags.DELETE_SELF
+    | flags.MODIFY
+    | flags.MOVED_FROM
+    | flags.MOVED_TO
+    | flags.MOVE_SELF
+)
+_LINKS_LIMIT: Final = 40
+_EVENTS_OCTETS: Final = 64 * 1024
+_MISTAKES_SHOWN: Final = 5
+
+Version = tuple[int, int, int, int, int]
+
+
+def read_password_file(path: str) -> bytes:
+    """Return what a password file holds.
+
+    Raises `OperatorError` where it cannot be read, or is no file, or too long.
+    """
+    try:
+        # A FIFO would have this wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            octets = file.read(FILE_OCTETS_LIMIT + 1)
+    except OSError as error:
+        raise OperatorError(f"cannot read the password file {path}: {error.strerror}") from None
+    if len(octets or b"") > FILE_OCTETS_LIMIT:
+        raise OperatorError(f"the password file {path} is longer than {FILE_OCTETS_LIMIT:,} bytes")
+    return octets or b""
+
+
+def describe_mistakes(path: str, octets: bytes, find_mistake: Callable[[bytes], str]) -> list[str]:
+    """Return a line for each of the first mistakes in a password file."""
+    _, mistakes = parse_passwords(octets, find_mistake)
+    lines = [f"{path}:{line}: {reason}" for line, reason in mistakes[:_MISTAKES_SHOWN]]
+    if len(mistakes) > _MISTAKES_SHOWN:
+        lines.append(f"{path}: {len(mistakes) - _MISTAKES_SHOWN} more lines have mistakes")
+    return lines
+
+
+class PasswordFile(Handler):
+    """The handler of the events of one password file; to be made before rights are given up.
+
+    ``find_mistake`` returns what keeps a hash from being used. ``fetch`` asks the parent for what the
+    file holds, which `take` is then called with; without it, the file is read here. Raises `OSError`
+    where the system gives no inotify descriptor.
+    """
+
+    deadline = math.inf
+
+    def __init__(
+        self,
+        path: str,
+        clock: Clock,
+        find_mistake: Callable[[bytes], str],
+        report: Callable[[str], None],
+        fetch: Callable[[], None] | None = None,
+    ) -> None:
+        self._path = os.fspath(Path(path).absolute())
+        self._clock = clock
+        self._find_mistake = find_mistake
+        self._report = report
+        self._fetch = fetch
+        self._inotify = INotify(nonblocking=True)
+        self.descriptor: int = self._inotify.fileno()
+        # For each watch the names that count, the empty one for what is watched itself.
+        self._names: dict[int, set[bytes]] = {}
+        self._is_reported = False
+        self._is_asked = False
+        self._is_doubted = False
+        self._waiting: list[Later] = []
+        self._version: Version | None = None
+        self._passwords: Passwords | None = None
+        self._reported: object = None
+        self._watch_names()
+        self._read(reports=False)
+
+    def find(self) -> Passwords | None:
+        """Return what the file holds now; None where it has to be waited for."""
+        passwords = self._passwords
+        if passwords is not None and passwords.stands(self._clock.second):
+            return passwords
+        if self._fetch is None:
+            return self._read()
+        self._ask(self._fetch)
+        return None
+
+    def wait(self, later: Later, _address: str) -> None:
+        """Finish this when the file was read."""
+        self._waiting.append(later)
+
+    def take(self, octets: bytes | None) -> None:
+        """Take what the parent read; None where it could not, which it has reported."""
+        self._is_asked = False
+        # What changed since then may have been read or not.
+        self.on_ready(0)
+        if self._is_doubted and self._fetch is not None:
+            self._ask(self._fetch)
+            return
+        self._begin_version(octets)
+        waiting, self._waiting = self._waiting, []
+        for later in waiting:
+            later.finish()
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Read every change that is there; end the version where one is of the file."""
+        is_other = False
+        while True:
+            try:
+                octets = os.read(self.descriptor, _EVENTS_OCTETS)
+            except BlockingIOError:
+                break
+            for event in parse_events(octets):
+                names = self._names.get(event.wd, ())
+                is_other |= bool(event.mask & flags.Q_OVERFLOW) or os.fsencode(event.name) in names
+        if is_other:
+            self._end()
+            self._watch_names()
+
+    def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
+        """Trust the version no longer; the next ones are compared once a second."""
+        self._end()
+
+    def close(self) -> None:
+        """Follow the file no more."""
+        self._inotify.close()
+
+    def _end(self) -> None:
+        self._is_doubted = True
+        if self._passwords is not None:
+            self._passwords.is_current = False
+
+    def _ask(self, fetch: Callable[[], None]) -> None:
+        if not self._is_asked:
+            self._is_asked = True
+            self._is_doubted = False
+            self._version = self._find_version()
+            fetch()
+
+    def _read(self, *, reports: bool = True) -> Passwords:
+        self._version = self._find_version()
+        octets = None
+        try:
+            octets = read_password_file(self._path)
+            lines = describe_mistakes(self._path, octets, self._find_mistake)
+        except OperatorError as mistake:
+            lines = [f"{mistake}; until it can be read, every password is refused"]
+        if reports and (lines, octets) != self._reported:
+            for line in lines:
+                self._report(line)
+        self._reported = (lines, octets)
+        return self._begin_version(octets)
+
+    def _begin_version(self, octets: bytes | None) -> Passwords:
+        users, _ = parse_passwords(octets or b"", self._find_mistake)
+        self._passwords = Passwords(users, self._is_as_found)
+        return self._passwords
+
+    def _is_as_found(self) -> bool:
+        """Compare with the file system, for changes of which no event tells."""
+        return self._find_version() == self._version
+
+    def _find_version(self) -> Version | None:
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return (
+            status.st_dev,
+            status.st_ino,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
+
+    def _watch_names(self) -> None:
+        """Watch each link on the way to the file, the file's name, and the file."""
+        former, self._names = self._names, {}
+        here = "/"
+        names = deque(self._path.split("/"))
+        links = 0
+        while names:
+            name = names.popleft()
+            if name in {"", "."}:
+                continue
+            path = os.path.normpath(os.path.join(here, name))
+            is_link = name != ".." and os.path.islink(path)
+            if is_link or not any(names):
+                self._watch(here, name)
+            if not is_link:
+                here = path
+                continue
+            links += 1
+            if links > _LINKS_LIMIT:
+                break
+            try:
+                target = os.readlink(path)
+            except OSError:
+                break
+            names.extendleft(reversed(target.split("/")))
+            here = "/" if target.startswith("/") else here
+        self._watch(here, "")
+        for number in former.keys() - self._names.keys():
+            try:
+                self._inotify.rm_watch(number)
+            except OSError:
+                # What was watched is gone, and its watch with it.
+                continue
+
+    def _watch(self, path: str, name: str) -> None:
+        try:
+            number = int(self._inotify.add_watch(path, _MASK))
+        except FileNotFoundError:
+            # Its name is watched for.
+            return
+        except OSError as error:
+            if not self._is_reported:
+                self._is_reported = True
+                self._report(
+                    f"cannot watch {path} ({error.strerror}); a change of the password file "
+                    "is seen within a second"
+                )
+            return
+        self._names.setdefault(number, set()).add(os.fsencode(name))

@@ -1,0 +1,67 @@
+"""The part of a site that a password is needed for."""
+
+import os
+import unicodedata
+from typing import Final
+
+from epollo.errors import OperatorError
+from epollo.generations import Generations
+from epollo.http.target import decode_path
+
+_PATHS_LIMIT: Final = 4096
+_OCTETS_LIMIT: Final = 512 * 1024
+
+Names = tuple[bytes, ...]
+
+
+def parse_prefixes(text: str) -> tuple[Names, ...]:
+    """Return the prefixes of a list with commas, such as ``/private,/admin``, as names.
+
+    Raises `OperatorError` where one is no path.
+    """
+    prefixes = []
+    for word in text.split(","):
+        path = os.fsencode(word.strip())
+        names = decode_path(path) if path.startswith(b"/") else None
+        if names is None:
+            raise OperatorError(f"{word.strip()!r} is no path such as /private")
+        prefixes.append(tuple(_fold(name) for name in names if name))
+    return tuple(prefixes)
+
+
+class Realm:
+    """Which paths are protected: those below a prefix, in any case and form of its letters.
+
+    Where a file system calls two spellings the same, both are protected; where it does not, one more
+    path is than need be.
+    """
+
+    def __init__(self, prefixes: tuple[Names, ...]) -> None:
+        self._prefixes = prefixes
+        self._is_whole = () in prefixes
+        self._known: Generations[bytes, bool] = Generations(
+            entries_limit=_PATHS_LIMIT, octets_limit=_OCTETS_LIMIT
+        )
+
+    def has_path(self, path: bytes) -> bool:
+        """Return whether a path as it stands in a request is protected, or is no path at all."""
+        if self._is_whole or not path:
+            return self._is_whole
+        known = self._known.get(path, len(path))
+        if known is None:
+            names = decode_path(path)
+            known = names is None or self.has(names)
+            self._known.put(path, known, len(path))
+        return known
+
+    def has(self, names: Names) -> bool:
+        """Return whether a path of names is protected."""
+        longest = max(map(len, self._prefixes))
+        folded = tuple(_fold(name) for name in names[:longest])
+        return any(folded[: len(prefix)] == prefix for prefix in self._prefixes)
+
+
+def _fold(name: bytes) -> bytes:
+    """Return a name as file systems see it that ignore case, forms of letters, and dots at the end."""
+    text = unicodedata.normalize("NFKD", name.decode(errors="surrogateescape").casefold())
+    return text.rstrip(". ").encode(errors="surrogateescape")

@@ -1,0 +1,48 @@
+"""Password files, read by the parent for workers that gave up the right to read them."""
+
+import os
+from collections.abc import Callable
+
+from epollo.errors import OperatorError
+from epollo.site.access.hashes import Hashes
+from epollo.site.access.password_file import describe_mistakes, read_password_file
+from epollo.site_settings import select_sites
+from epollo.supervisor.worker_process import WorkerProcess
+from epollo.worker.orders import PASSWORDS, write_content
+
+
+class PasswordFiles:
+    """What workers are told of the password files of their settings, and of no other file.
+
+    Every worker asks by itself; the operator is told once what is wrong with a version.
+    """
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+        self._reported: dict[str, object] = {}
+
+    def answer(self, worker: WorkerProcess, number: int) -> None:
+        """Tell a worker what the file of one of its sites holds now.
+
+        Raises `OSError` where the system has no descriptor for that.
+        """
+        path = select_sites(worker.settings)[number].auth
+        octets = None
+        try:
+            octets = read_password_file(path)
+            lines = describe_mistakes(path, octets, Hashes().find_mistake)
+        except OperatorError as mistake:
+            lines = [f"{mistake}; until it can be read, every password is refused"]
+        if self._reported.get(path) != (lines, octets):
+            self._reported[path] = (lines, octets)
+            for line in lines:
+                self._report(line)
+        message = PASSWORDS + b"%d" % number
+        if octets is None:
+            worker.tell(message)
+            return
+        descriptor = write_content(octets)
+        try:
+            worker.tell(message, [descriptor])
+        finally:
+            os.close(descriptor)
