@@ -145,6 +145,25 @@ def test_only_what_is_below_the_paths_is_protected(protected: Server) -> None:
         assert "private" in (value_of(ask(protected, target, "ann:open")[1], "Cache-Control") or "")
 
 
+def test_a_rewrite_does_not_lead_around_the_password(
+    serve: Serve, site: Path, tmp_path: Path
+) -> None:
+    (site / "private").mkdir()
+    (site / "private" / "a.txt").write_text("private")
+    path = write_passwords(tmp_path / "passwords", ann="open")
+    server = serve(site, "--auth", str(path), "--auth-paths", "/private")
+    assert ask(server, "/open")[0] == 404
+    (site / "_redirects").write_text("/open /private/a.txt 200\n/never /private/a.txt 404\n")
+    for target, status in (("/open", 200), ("/never", 404)):
+        assert ask(server, target)[0] == 401
+        assert ask(server, target, "ann:shut")[0] == 401
+        assert ask(server, target, "ann:open")[0] == status
+    (site / "_redirects").write_text("/open /page 200\n")
+    assert ask(server, "/open")[0] == 200
+    assert ask(server, "/open", "ann:shut")[0] == 200
+    assert ask(server, "/never")[0] == 404
+
+
 def test_an_answer_for_a_user_is_private(protected: Server) -> None:
     _, head = ask(protected, "/private/app-DRf8L97S.js", "ann:open")
     assert value_of(head, "Cache-Control") == "private, max-age=31536000, immutable"

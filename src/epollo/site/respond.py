@@ -16,6 +16,7 @@ from epollo.http.message import (
 )
 from epollo.http.target import HttpsTarget, TargetForm
 from epollo.loop import Clock
+from epollo.site.access.places import Places
 from epollo.site.candidates import INDEX
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
@@ -68,10 +69,7 @@ class Site:
     def respond(self, request: Request) -> Response:
         """Return the response to a valid request."""
         target = request.target
-        policies = self._policies
-        if policies.checked_second != self._clock.second:
-            policies.follow()
-        policy = policies.policy
+        policy = self._follow_rules()
         is_secured = self._is_behind_gateway or request.scheme == b"https"
         if isinstance(target, HttpsTarget) and not is_secured:
             return policy.select_refusals().misdirected
@@ -80,11 +78,27 @@ class Site:
             return OPTIONS if is_options else policy.select_refusals().not_allowed
         if target.form is TargetForm.AUTHORITY:
             return policy.select_refusals().bad_request
-        host = select_host(request) if policy.is_host_relevant else b""
-        treatment = policy.find(target.path, target.query, host)
+        treatment = _find_treatment(policy, request)
         if treatment is None:
             return policy.select_refusals().bad_request
         return self._respond_at(request, treatment)
+
+    def find_places(self, request: Request) -> Places:
+        """Return where the content of the answer to a request may come from."""
+        policy = self._follow_rules()
+        treatment = _find_treatment(policy, request)
+        if treatment is None:
+            return Places((), policy.basis)
+        otherwise = treatment.otherwise
+        rewritten = otherwise.candidates if isinstance(otherwise, Rewrite) else ()
+        return Places((*treatment.candidates, *rewritten), policy.basis)
+
+    def _follow_rules(self) -> Policy:
+        """Return the policy that is in force now."""
+        policies = self._policies
+        if policies.checked_second != self._clock.second:
+            policies.follow()
+        return policies.policy
 
     def _respond_at(self, request: Request, treatment: Treatment) -> Response:
         """Answer with the first that stands at a path."""
@@ -200,3 +214,9 @@ class Site:
     def _select_refusal_fields(self, treatment: Treatment) -> tuple[FieldLine, ...]:
         """Return the fields of redirects at a path."""
         return self._policies.policy.select_refusal_fields(treatment.fields)
+
+
+def _find_treatment(policy: Policy, request: Request) -> Treatment | None:
+    """Return what the rules say of the path of a request; None where it is no path."""
+    host = select_host(request) if policy.is_host_relevant else b""
+    return policy.find(request.target.path, request.target.query, host)

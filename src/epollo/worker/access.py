@@ -12,6 +12,7 @@ from epollo.site.access.guard import Guard
 from epollo.site.access.password_file import PasswordFile
 from epollo.site.access.realm import Realm, parse_prefixes
 from epollo.site.access.verifier import CallInLoop, Verifier
+from epollo.site.respond import Site
 from epollo.site_settings import SiteSettings
 
 
@@ -59,13 +60,14 @@ class Access:
             *(policy.relevant_fields for policy in self._origins if policy is not None)
         )
 
-    def protect(self, number: int, respond: Responder) -> Responder:
+    def protect(self, number: int, responder: Site) -> Responder:
         """Return the responder of a site with what stands before it."""
+        respond: Responder = responder.respond
         site = self._sites[number]
         file = self._files.get(number)
         if file is not None and self._verifier is not None:
             realm = Realm(parse_prefixes(site.auth_paths))
-            respond = Guard(realm, file, self._verifier, respond).respond
+            respond = Guard(realm, file, self._verifier, respond, responder.find_places).respond
         origins = self._origins[number]
         if origins is not None or site.isolate:
             respond = Borders(origins, respond, is_isolated=site.isolate).respond

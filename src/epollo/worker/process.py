@@ -142,7 +142,7 @@ class Worker:
         self._service = make_service(
             settings,
             self._loop,
-            select_responder(settings, self._access.protect(0, site.respond)),
+            select_responder(settings, self._access.protect(0, site)),
             report,
             log,
             budget=budget,

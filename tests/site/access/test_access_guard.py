@@ -13,6 +13,7 @@ from epollo.loop import Wakeup
 from epollo.site.access.guard import Guard
 from epollo.site.access.guesses import AT_ONCE, EVERY_SECONDS
 from epollo.site.access.password_file import PasswordFile
+from epollo.site.access.places import Places
 from epollo.site.access.realm import Realm, parse_prefixes
 from epollo.site.access.verifier import Verifier
 from loop.hand_clock import HandClock
@@ -84,7 +85,14 @@ class Protected:
         )
         loop.add_first(self.file.descriptor, self.file)
         self.harness.service.look_for_changes = lambda: self.file.on_ready(0)
-        self.guard = Guard(Realm(parse_prefixes(prefixes)), self.file, self.verifier, self.site)
+        self.places: dict[bytes, Places] = {}
+        self.guard = Guard(
+            Realm(parse_prefixes(prefixes)),
+            self.file,
+            self.verifier,
+            self.site,
+            lambda request: self.places.get(request.target.path, Places((), PERMANENT)),
+        )
 
     def respond(self, request: Request) -> Response | Later:
         return self.guard.respond(request)
@@ -344,6 +352,38 @@ def test_prefixes_are_protected_alone(tmp_path: Path) -> None:
             )
     finally:
         protected.close()
+
+
+def test_a_path_that_a_rule_leads_to_a_protected_file_is_protected(tmp_path: Path) -> None:
+    protected = Protected(tmp_path, "/private")
+    try:
+        rules = Rules()
+        protected.places[b"/open"] = Places(((b"open",), (b"Private", b"x")), rules)
+        for _ in range(2):
+            assert protected.ask(None, "/open").status == 401
+            assert protected.ask("ann:shut", "/open").status == 401
+            assert protected.ask("ann:open", "/open").status == 200
+        # The rules change: neither refusal is given again.
+        rules.is_current = False
+        protected.places.clear()
+        assert protected.ask(None, "/open").status == 200
+        assert protected.ask("ann:shut", "/open").status == 200
+    finally:
+        protected.close()
+
+
+class Rules(Basis):
+    """Rules that a test ends."""
+
+    def __init__(self) -> None:
+        self.checked_second = -1
+        self.is_current = True
+
+    def stands(self, second: int) -> bool:  # noqa: ARG002
+        return self.is_current
+
+    def hold(self, answer: object) -> None:
+        """Is looked at each time."""
 
 
 def test_a_worker_waits_for_what_its_parent_reads(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from epollo.http.caching import make_private
 from epollo.http.message import PERMANENT, AllOf, Basis, FieldLine, Later, Request, Response, alter
 from epollo.http.status import respond_plainly
 from epollo.site.access.password_file import PasswordFile
+from epollo.site.access.places import Places
 from epollo.site.access.realm import Realm
 from epollo.site.access.verifier import Attempt, Verifier
 
@@ -31,24 +32,30 @@ class Guard:
         file: PasswordFile,
         verifier: Verifier,
         then: Callable[[Request], Response | Later],
+        find_places: Callable[[Request], Places],
     ) -> None:
+        """``find_places`` returns where content comes from: a rule may lead to it from any path."""
         self._realm = realm
+        self._find_places = find_places
         self._file = file
         self._verifier = verifier
         self._then = then
-        self._challenge = respond_plainly(
-            401, (format_challenge(_REALM_NAME), _PRIVATE), basis=PERMANENT
-        )
+        self._challenge = respond_plainly(401, (format_challenge(_REALM_NAME), _PRIVATE))
 
     def respond(self, request: Request) -> Response | Later:
         """Return the response to a valid request, or have its password compared first."""
         # A preflight has no credentials (Fetch, section 4.8), and OPTIONS tells nothing of the site.
-        if request.method == b"OPTIONS" or not self._realm.has_path(request.target.path):
+        if request.method == b"OPTIONS":
             return self._then(request)
+        rules: Basis = PERMANENT
+        if not self._realm.has_path(request.target.path):
+            places, rules = self._find_places(request)
+            if not any(map(self._realm.has, places)):
+                return self._then(request)
         value = request.fields.get(b"authorization")
         credentials = None if value is None else parse_basic(value)
         if credentials is None:
-            return self._challenge
+            return self._challenge.on(rules)
         passwords = self._file.find()
         if passwords is None:
             return Later(self._file.wait, partial(self.respond, request))
@@ -59,7 +66,7 @@ class Guard:
             return Later(begin, partial(self._respond_after, attempt, request))
         if outcome:
             return alter(self._then(request), partial(_give_privately, passwords))
-        return self._challenge.on(passwords)
+        return self._challenge.on(AllOf(rules, passwords))
 
     def _respond_after(self, attempt: Attempt, request: Request) -> Response | Later:
         """Return the response after an attempt, which may have been one too many."""

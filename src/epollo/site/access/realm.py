@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from epollo.errors import OperatorError
@@ -39,6 +40,7 @@ class Realm:
     def __init__(self, prefixes: tuple[Names, ...]) -> None:
         self._prefixes = prefixes
         self._is_whole = () in prefixes
+        self._longest = max(map(len, prefixes))
         self._known: Generations[bytes, bool] = Generations(
             entries_limit=_PATHS_LIMIT, octets_limit=_OCTETS_LIMIT
         )
@@ -56,11 +58,11 @@ class Realm:
 
     def has(self, names: Names) -> bool:
         """Return whether a path of names is protected."""
-        longest = max(map(len, self._prefixes))
-        folded = tuple(_fold(name) for name in names[:longest])
+        folded = tuple(map(_fold, names[: self._longest]))
         return any(folded[: len(prefix)] == prefix for prefix in self._prefixes)
 
 
+@lru_cache(maxsize=1024)
 def _fold(name: bytes) -> bytes:
     """Return a name as file systems see it that ignore case, forms of letters, and dots at the end."""
     text = unicodedata.normalize("NFKD", name.decode(errors="surrogateescape").casefold())

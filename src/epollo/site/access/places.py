@@ -1,0 +1,13 @@
+"""Where in a site the content of an answer may come from, whatever path asks for it."""
+
+from typing import NamedTuple
+
+from epollo.http.message import Basis
+from epollo.site.resolve import Names
+
+
+class Places(NamedTuple):
+    """Paths of names at which content is looked for, and the rules on which that rests."""
+
+    names: tuple[Names, ...]
+    basis: Basis
