@@ -25,6 +25,8 @@ from epollo.protocols.answer import STEP_OCTETS, Exchange, count_content
 
 RECEIVE_OCTETS: Final = 32 * 1024
 """At most so much is received in one turn."""
+_COPIED_OCTETS: Final = 16 * 1024
+"""A part of a file up to this length is read: the copy costs less than another system call."""
 
 
 class State(IntEnum):
@@ -216,7 +218,14 @@ class Connection(Peer):
         transport = self._transport
         if isinstance(segment, bytes):
             return transport.sendmsg((octets, segment), (), MSG_DONTWAIT)
-        if not (segment.file.is_sealed and self._events and self.kind.sends_files):
+        file, offset, length = segment
+        # What the file has was looked at in this turn; more than a step of it is looked at again.
+        if not (file.is_sealed or file.is_settled or file.settle()):
+            return 0
+        if length <= _COPIED_OCTETS:
+            content = os.pread(file.descriptor, length, offset)
+            return transport.send(octets + content, MSG_DONTWAIT) if len(content) == length else 0
+        if not (self._events and self.kind.sends_files):
             return 0
         # The socket is non-blocking: sendfile(2) knows no MSG_DONTWAIT.
         sent = transport.send(octets, MSG_DONTWAIT)
@@ -224,10 +233,7 @@ class Connection(Peer):
             # contextlib.suppress would take a microsecond on this path.
             try:  # noqa: SIM105
                 sent += os.sendfile(
-                    self.descriptor,
-                    segment.file.descriptor,
-                    segment.offset,
-                    min(segment.length, STEP_OCTETS),
+                    self.descriptor, file.descriptor, offset, min(length, STEP_OCTETS)
                 )
             except BlockingIOError:
                 pass

@@ -7,6 +7,7 @@ gets another turn in the next batch, after all others.
 import contextlib
 from _socket import MSG_DONTWAIT
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from epollo.connections.connection import (
@@ -88,11 +89,12 @@ class Http1Connection(Connection):
             recall = self._recall
             if recall is not None:
                 answer = recall.known.get(octets)
-                if answer is None:
-                    answer, reduced = recall.find_whole(octets, service.reader)
-                if answer is not None and (
-                    answer.basis.checked_second == service.clock.second or recall.is_true(answer)
+                if answer is None or (
+                    answer.basis.checked_second != service.clock.second
+                    and not recall.is_true(answer)
                 ):
+                    answer, reduced = recall.find_whole(octets, service.reader)
+                if answer is not None:
                     if not answer.persists:
                         self._state = FINISHING
                     elif self._state == IDLE:
@@ -217,11 +219,9 @@ class Http1Connection(Connection):
         recall = service.recalls[self.kind.scheme]
         if isinstance(query, bytes) and not reduced:
             if recall is not None:
-                known = recall.known.get(query)
-                if known is None or known.basis.checked_second != service.clock.second:
-                    known = recall.find(query)
-                    if known is None:
-                        known, reduced = recall.find_whole(query, service.reader)
+                known = recall.find(query)
+                if known is None:
+                    known, reduced = recall.find_whole(query, service.reader)
                 if known is not None:
                     return known
             if not reduced:
@@ -274,6 +274,9 @@ class Http1Connection(Connection):
         if recall is None or not protocol.is_whole or not recall.keep(reduced, answer):
             # What an answer rests on is not to be kept by one that is given once.
             answer.basis = ENDED
+        if answer.status == 206 and recall is not None and protocol.is_whole:
+            render = partial(protocol.render, may_persist=may_persist)
+            recall.keep_whole(reduced, request, service.respond, render)
         return answer
 
     def _on_result(self) -> None:

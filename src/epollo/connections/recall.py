@@ -19,15 +19,17 @@ of their own when they come a second time, which saves the reduction.
 """
 
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from epollo.budget import Budget
 from epollo.generations import Generations
-from epollo.http.message import ENDED
+from epollo.http.message import ENDED, Later, Request, Response
 from epollo.loop import Clock
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
-from epollo.protocols.http1 import HeadReader
+from epollo.protocols.http1 import HeadReader, cut_answer, split_range
 
 _BUDGET_OCTETS: Final = 256 * 1024 * 1024
 # The answers of a scheme take one part of the budget in this number.
@@ -103,12 +105,16 @@ class Recall:
     def find(self, reduced: bytes) -> Answer | None:
         """Return the answer to a reduced head, if it may be given again."""
         answer = self.known.get(reduced)
-        return answer if answer is not None and self.is_true(answer) else None
+        if answer is None:
+            return None
+        is_checked = answer.basis.checked_second == self._clock.second
+        return answer if is_checked or self.is_true(answer) else None
 
     def find_whole(self, octets: bytes, reader: HeadReader) -> tuple[Answer | None, bytes]:
         """Return the answer to octets that ask in other words for what is known.
 
-        Where there is none, and the octets are one whole head, return what it was reduced to.
+        It was looked at whether that may be given now. Where there is none, and the octets are one whole
+        head, return what it was reduced to.
         """
         answer = self._others.young.get(octets)
         if answer is None:
@@ -121,6 +127,8 @@ class Recall:
         if answer is not None and self.is_true(answer):
             if left is not octets:
                 self._note(octets, answer)
+            return answer, b""
+        if (answer := self._find_part(left)) is not None:
             return answer, b""
         if octets.find(_HEAD_END) != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
             return None, b""
@@ -144,12 +152,47 @@ class Recall:
         answer.basis.hold(answer)
         return True
 
+    def keep_whole(
+        self,
+        reduced: bytes,
+        request: Request,
+        respond: Callable[[Request], Response | Later],
+        render: Callable[[Request, Response], Answer],
+    ) -> None:
+        """Keep the answer with the whole of what a request asks a part of, unless it is known."""
+        split = split_range(reduced)
+        if split is None or self.find(split[0]) is not None:
+            return
+        fields = {name: value for name, value in request.fields.items() if name != b"range"}
+        whole = replace(request, fields=fields)
+        response = respond(whole)
+        if isinstance(response, Later):
+            return
+        answer = render(whole, response)
+        if not self.keep(split[0], answer):
+            for segment in answer.rest:
+                if not isinstance(segment, bytes):
+                    segment.file.close()
+
     def clear(self) -> None:
         """Forget everything."""
         for kept in (self.known, self._short, self._main, self._dropped, self._others, self._seen):
             kept.clear()
         self._budget.give_back(self.octets)
         self.octets = self._short_octets = 0
+
+    def _find_part(self, reduced: bytes) -> Answer | None:
+        """Return an answer with a range of what is known as a whole, to be given once."""
+        split = split_range(reduced)
+        if split is None:
+            return None
+        whole = self.known.get(split[0])
+        if whole is None or not self.is_true(whole):
+            return None
+        answer = cut_answer(whole, split[1])
+        if answer is not None:
+            whole.uses += 1
+        return answer
 
     def _note(self, octets: bytes, answer: Answer) -> None:
         """Have octets that come for the second time lead to their answer without a reduction."""

@@ -1,6 +1,7 @@
 """HTTP/1.1 and HTTP/1.0 (RFC 9112)."""
 
 from epollo.protocols.http1.head import FRAMING_FIELDS, HeadReader, Limits, refuse
+from epollo.protocols.http1.part import cut_answer, split_range
 from epollo.protocols.http1.receive import Finished, Http1, Query
 from epollo.protocols.http1.render import Frames, render_answer, render_refusal
 
@@ -12,7 +13,9 @@ __all__ = [
     "Http1",
     "Limits",
     "Query",
+    "cut_answer",
     "refuse",
     "render_answer",
     "render_refusal",
+    "split_range",
 ]

@@ -87,7 +87,7 @@ def render_answer(
         method=request.method,
         target=_show_target(request.target),
         length=length,
-        head_octets=_count_head(response.status, fields, end),
+        head_octets=count_head(response.status, fields, end),
         basis=ENDED if response.basis is None else response.basis,
     )
 
@@ -110,7 +110,7 @@ def render_refusal(
         method=b"-",
         target=b"-",
         length=0 if refusal.is_head else response.length,
-        head_octets=_count_head(refusal.status, rendered, _END_CLOSED),
+        head_octets=count_head(refusal.status, rendered, _END_CLOSED),
     )
 
 
@@ -128,7 +128,7 @@ def end_answer(answer: Answer) -> Answer:
         method=answer.method,
         target=answer.target,
         length=answer.length,
-        head_octets=_count_head(answer.status, answer.fields, _END_CLOSED),
+        head_octets=count_head(answer.status, answer.fields, _END_CLOSED),
     )
 
 
@@ -146,7 +146,8 @@ def has_content(method: bytes, status: int) -> bool:
     return method != b"HEAD" and status != 304 and status >= 200
 
 
-def _count_head(status: int, fields: bytes, end: bytes) -> int:
+def count_head(status: int, fields: bytes, end: bytes) -> int:
+    """Return the octets of a head with these fields and this end."""
     return _PREFIX_OCTETS + len(REASONS[status]) + len(fields) + len(end)
 
 

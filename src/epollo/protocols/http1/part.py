@@ -1,0 +1,83 @@
+"""One range of a content, cut out of the answer with the whole of it (RFC 9110 section 14).
+
+Facts: players and download managers ask for one range after the other, each another, of a content whose
+answer 200 is recalled, or could be.
+Decision: an answer 206 is made of that one: it has the same fields, another length and Content-Range.
+Consequence: it rests on what the whole rests on, and is made at the price of a look-up.
+Price: what is not one plain range, and a request with If-Range, takes the long way.
+"""
+
+import re
+from typing import Final
+
+from epollo.http.message import FileSegment, Segment
+from epollo.http.ranges import ByteRange, format_content_range, parse_range
+from epollo.protocols.answer import Answer
+from epollo.protocols.http1.render import count_head
+
+_RANGE_LINE: Final = b"\r\nrange:"
+# What nearly every client sends; `parse_range` knows the rest of the grammar.
+_PLAIN_RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})")
+_ACCEPTS_RANGES: Final = b"\r\nAccept-Ranges: bytes\r\n"
+
+
+def split_range(head: bytes) -> tuple[bytes, bytes] | None:
+    """Return a reduced head without its Range line, and the value of that.
+
+    None where there is no such line, or another field might change what it means: a second one, If-Range.
+    """
+    lowered = head.lower()
+    begin = lowered.find(_RANGE_LINE)
+    if begin < 0 or lowered.count(b"range:") > 1:
+        return None
+    end = head.find(b"\r\n", begin + 2)
+    return head[:begin] + head[end:], head[begin + len(_RANGE_LINE) : end].strip(b" \t")
+
+
+def cut_answer(whole: Answer, value: bytes) -> Answer | None:
+    """Return the answer 206 to the same request with a Range field of this value.
+
+    None where the field does not ask for one range of the content.
+    """
+    if whole.status != 200 or whole.method != b"GET" or _ACCEPTS_RANGES not in whole.fields:
+        return None
+    part = _select_range(value, whole.length)
+    if part is None:
+        return None
+    length = part.last - part.first + 1
+    before, _, after = whole.fields.partition(b"\r\nContent-Length: %d\r\n" % whole.length)
+    content_range = format_content_range(part, whole.length)
+    fields = b"%b\r\nContent-Length: %d\r\n%bContent-Range: %b\r\n" % (
+        before,
+        length,
+        after,
+        content_range,
+    )
+    return Answer(
+        206,
+        fields,
+        whole.end,
+        (_slice(whole.content or whole.rest[0], part),),
+        persists=whole.persists,
+        method=whole.method,
+        target=whole.target,
+        length=length,
+        head_octets=count_head(206, fields, whole.end),
+    )
+
+
+def _select_range(value: bytes, length: int) -> ByteRange | None:
+    """Return the only range that a Range field asks for, in a content of this length; None for others."""
+    plain = _PLAIN_RANGE.fullmatch(value)
+    if plain is not None:
+        first, last = int(plain[1]), int(plain[2])
+        if first <= last < length:
+            return ByteRange(first, last)
+    ranges = parse_range(value, length)
+    return ranges[0] if isinstance(ranges, list) and len(ranges) == 1 else None
+
+
+def _slice(content: Segment, part: ByteRange) -> Segment:
+    if isinstance(content, bytes):
+        return content[part.first : part.last + 1]
+    return FileSegment(content.file, content.offset + part.first, part.last - part.first + 1)
