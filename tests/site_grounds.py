@@ -39,6 +39,9 @@ class TurnedClock:
     def read(self) -> bool:
         return False
 
+    def count_batch_seconds(self) -> float:
+        return 0.0
+
     def turn(self, seconds: int = 1) -> None:
         self.now += seconds
         self.second += seconds

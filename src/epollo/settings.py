@@ -430,8 +430,8 @@ class Settings:
         group="Limits",
         manual=(
             "How many connections a worker keeps open. At the limit it closes idle ones; if none "
-            "is idle, a new client is answered 503. 0 allows as many as the system has "
-            "descriptors for."
+            "is idle, one of the address that has most, for an address that has fewer; else a new "
+            "client is answered 503. 0 allows as many as the system has descriptors for."
         ),
         minimum=0,
         unit="number",
@@ -441,7 +441,8 @@ class Settings:
         "--max-connections-per-address",
         group="Limits",
         manual=(
-            "The same for one address. 0 sets no limit, because many people may share an address."
+            "The same for one address, or one /64 of IPv6. 0 sets no limit, because many people "
+            "may share an address."
         ),
         minimum=0,
         unit="number",

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import TracebackType
 
 from epollo.budget import Budget
-from epollo.connections import http1
+from epollo.connections import http1, refusing
 from epollo.connections.door import Arrival, Door, Stage
 from epollo.connections.listener import Listener
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
-from epollo.loop import Clock, EventLoop
+from epollo.loop import Clock, EventLoop, SystemClock
 from epollo.pollers import open_poller
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import HeadReader, Limits
@@ -115,6 +115,15 @@ class Log:
         """Has nothing to write."""
 
 
+class UnhurriedClock(SystemClock):
+    """Lets every batch be a short one: what waits for a long one is no matter of these tests."""
+
+    __slots__ = ()
+
+    def count_batch_seconds(self) -> float:
+        return 0.0
+
+
 class InProcess:
     """A loop, a service and its connections."""
 
@@ -132,7 +141,9 @@ class InProcess:
         relevant_fields: frozenset[bytes] = RELEVANT_FIELDS,
     ) -> None:
         self.reports: list[str] = []
-        self.loop = EventLoop(open_poller(poller_name), self.reports.append, clock)
+        self.loop = EventLoop(
+            open_poller(poller_name), self.reports.append, clock or UnhurriedClock()
+        )
         self.service = Service(
             self.loop,
             respond,
@@ -146,7 +157,7 @@ class InProcess:
         self.door = Door(
             self.service,
             partial(http1.serve, self.service),
-            partial(http1.turn_away, self.service),
+            partial(refusing.turn_away, self.service),
         )
         self._peers: list[Peer] = []
 

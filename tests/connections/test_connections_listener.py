@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess
+from epollo.connections.connection import Connection
 from epollo.connections.door import Arrival
 from epollo.connections.listener import BURST, Listener
 from epollo.connections.service import Peer
@@ -324,6 +325,30 @@ def test_in_a_crowd_little_waits_in_the_kernel_for_each(
         with connect(listening) as peer:
             assert serve_until_answered(harness, peer).endswith(b"ok")
             assert unsent_limit() == limit
+        for other in [one for one in harness.service.peers if type(one) is Peer]:
+            del harness.service.peers[other]
+    listener.close()
+
+
+def test_peers_that_connected_before_they_were_a_crowd_are_bounded_too(
+    harness: InProcess, listening: socket.socket
+) -> None:
+    listener = harness.listen(listening)
+    with contextlib.ExitStack() as clients:
+        for _ in range(40):
+            clients.enter_context(connect(listening, b"GET / HT"))
+        harness.service.peers.update(dict.fromkeys(Peer() for _ in range(200)))
+
+        def limits() -> list[int]:
+            return [
+                one._transport.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)  # type: ignore[attr-defined]
+                for one in harness.service.peers
+                if isinstance(one, Connection)
+            ]
+
+        while len(limits()) < 40:
+            harness.loop.run_batch()
+        assert limits() == [128 * 1024] * 40
         for other in [one for one in harness.service.peers if type(one) is Peer]:
             del harness.service.peers[other]
     listener.close()

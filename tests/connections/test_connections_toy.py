@@ -8,7 +8,7 @@ import pytest
 
 from connections import toy
 from connections.in_process import FolderSite, InProcess, Log, Peer
-from epollo.connections import http1
+from epollo.connections import refusing
 from epollo.connections.door import Door
 from loop.hand_clock import HandClock
 
@@ -27,7 +27,7 @@ def harness(tmp_path: Path, log: Log) -> Iterator[InProcess]:
     clock = HandClock()
     with FolderSite(tmp_path, clock) as site, InProcess(site.respond, clock=clock, log=log) as made:
         service = made.service
-        made.door = Door(service, partial(toy.serve, service), partial(http1.turn_away, service))
+        made.door = Door(service, partial(toy.serve, service), partial(refusing.turn_away, service))
         yield made
 
 

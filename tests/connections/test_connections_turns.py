@@ -1,5 +1,7 @@
 """What one turn of a connection does and leaves: when it looks for changes, and until when it waits."""
 
+import contextlib
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +10,7 @@ from connections.in_process import InProcess, Peer
 from epollo.connections.connection import RECEIVE_OCTETS
 from epollo.connections.service import Timeouts
 from epollo.http.message import PERMANENT, Request, Response
+from epollo.loop import Handler
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
@@ -171,3 +174,100 @@ def test_where_reports_are_of_no_moment_changes_are_looked_for_after_each_recept
     site.truth = 3
     assert set(ask(harness, peer, octets)) == {b"version 3"}
     assert site.looks == 1
+
+
+# A batch that has lasted for long: what has to be parsed waits for a later one.
+
+
+class Delay(Handler):
+    """Makes a batch a long one, before all else in it."""
+
+    def __init__(self, clock: HandClock) -> None:
+        self._clock = clock
+        self.reading, self._writing = socket.socketpair()
+        self.reading.setblocking(False)
+
+    def begin(self) -> None:
+        self._writing.send(b"x")
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        with contextlib.suppress(BlockingIOError):
+            self.reading.recv(1)
+            self._clock.turn(0.1)
+
+    def close(self) -> None:
+        self.reading.close()
+        self._writing.close()
+
+
+@pytest.fixture
+def delay(harness: InProcess, clock: HandClock) -> Iterator[Delay]:
+    delay = Delay(clock)
+    harness.loop.add_first(delay.reading.fileno(), delay)
+    yield delay
+    harness.loop.remove(delay.reading.fileno())
+    delay.close()
+
+
+def test_in_a_late_batch_a_request_waits_and_is_answered_as_it_is_then(
+    harness: InProcess, site: ChangingSite, delay: Delay
+) -> None:
+    peer = harness.connect()
+    harness.loop.run_batch(0)
+    harness.service.look_for_changes = site.look
+    delay.begin()
+    peer.send(GET)
+    harness.loop.run_batch(0)
+    peer.receive()
+    assert answers(peer) == []
+    site.truth = 1
+    harness.settle(peer)
+    assert answers(peer) == [b"version 1"]
+
+
+def test_in_a_late_batch_an_answer_that_is_known_does_not_wait(
+    harness: InProcess, site: ChangingSite, delay: Delay
+) -> None:
+    peer = harness.connect(GET)
+    harness.settle(peer)
+    assert answers(peer) == [b"version 0"]
+    delay.begin()
+    peer.send(GET)
+    harness.loop.run_batch(0)
+    peer.receive()
+    assert answers(peer) == [b"version 0"]
+
+
+def test_in_a_late_batch_the_deadline_of_a_request_stands(
+    harness: InProcess, clock: HandClock, delay: Delay
+) -> None:
+    first_half, whole = harness.connect(), harness.connect()
+    harness.loop.run_batch(0)
+    first_half.send(b"GET / HT")
+    harness.loop.run_batch(0)
+    clock.turn(TIMEOUTS.head - 1)
+    harness.loop.run_batch(0)
+    delay.begin()
+    first_half.send(b"TP/1.1\r\n")
+    whole.send(GET)
+    for _ in range(3):
+        harness.loop.run_batch(0)
+    assert answers(whole) or (whole.receive() and answers(whole))
+    clock.turn(2)
+    harness.settle(first_half)
+    assert b"HTTP/1.1 408 " in first_half.received
+    assert not whole.is_let_go()
+
+
+def test_a_request_that_begins_in_a_late_batch_has_its_deadline(
+    harness: InProcess, clock: HandClock, delay: Delay
+) -> None:
+    peer = harness.connect(GET)
+    harness.settle(peer)
+    delay.begin()
+    peer.send(b"GET / HT")
+    for _ in range(3):
+        harness.loop.run_batch(0)
+    clock.turn(TIMEOUTS.head + 1)
+    harness.settle(peer)
+    assert b"HTTP/1.1 408 " in peer.received

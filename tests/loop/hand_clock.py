@@ -24,6 +24,9 @@ class HandClock:
         """Set the wall clock forward or back, as an operator may."""
         self._next_wall += seconds
 
+    def count_batch_seconds(self) -> float:
+        return self._next_now - self.now
+
     def read(self) -> bool:
         self.now = self._next_now
         second = int(self._next_wall)

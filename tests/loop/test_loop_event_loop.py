@@ -597,3 +597,43 @@ def test_several_handlers_go_first_in_their_order(table: Table) -> None:
     for guest in (others[0], firsts[1]):
         guest.raise_hand()
     assert table.batch() == ["two", "other"]
+
+
+def test_turns_that_take_long_are_spread_over_batches(table: Table) -> None:
+    names = ["one", "two", "three", "four"]
+    guests = {name: table.seat(name) for name in names}
+    for guest in guests.values():
+        guest.action = lambda: table.clock.turn(0.003)
+        table.loop.call_again(guest)
+    other = table.seat("other")
+    assert table.batch() == ["one", "two"]
+    other.raise_hand()
+    guests["one"].action = lambda: None
+    table.loop.call_again(guests["one"])
+    assert table.batch() == ["other", "three", "four"]
+    assert table.batch() == ["one"]
+    assert table.batch() == []
+
+
+def test_one_turn_is_given_however_long_the_batch_has_lasted(table: Table) -> None:
+    slow, patient = table.seat("slow"), table.seat("patient")
+    slow.action = lambda: table.clock.turn(1)
+    table.loop.call_again(patient)
+    slow.raise_hand()
+    assert table.batch() == ["slow", "patient"]
+
+
+def test_a_batch_that_has_lasted_for_long_is_late(table: Table) -> None:
+    seen: list[bool] = []
+    guest = table.seat("guest")
+
+    def act() -> None:
+        for seconds in (0.0, 0.001, 0.1):
+            table.clock.turn(seconds)
+            seen.append(table.loop.is_late)
+
+    guest.action = act
+    for _ in range(2):
+        guest.raise_hand()
+        table.batch()
+    assert seen == [False, False, True] * 2

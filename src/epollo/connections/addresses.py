@@ -1,14 +1,57 @@
-"""How many connections each address has open."""
+"""The address of a peer, what it counts as, and how many connections each has open.
+
+A peer of IPv4 has one address, and may share it with others. A peer of IPv6 has a /64 at the least, and
+may use another address of it for each connection (RFC 6177, RFC 7934): an address of IPv6 counts as its
+/64.
+"""
+
+import _socket
+import socket
+from typing import Final, TypeAlias
+
+Network: TypeAlias = str | bytes
+"""An address of IPv4, or the first eight octets of one of IPv6; empty for none."""
+
+_MAPPED: Final = "::ffff:"
+"""Before an IPv4 address that an IPv6 socket tells (RFC 4291 section 2.5.5.2)."""
+
+
+def read_address(name: object) -> str:
+    """Return the address in the name of a peer."""
+    # A unix-domain socket's peer has no name (unix(7)); with IPv4 it may be written as IPv6.
+    return str(name[0]).removeprefix(_MAPPED) if isinstance(name, tuple) else ""
+
+
+def ask_address(descriptor: int) -> str:
+    """Return the address of the peer of a socket (getpeername(2)), empty where it has none any more."""
+    one = _socket.socket(fileno=descriptor)
+    try:
+        return read_address(one.getpeername())
+    except OSError:
+        return ""
+    finally:
+        one.detach()
+
+
+def network_of(address: str) -> Network:
+    """Return what an address counts as."""
+    if ":" not in address:
+        return address
+    try:
+        # A zone, as of fe80::1%eth0, is none of the address (RFC 4007 section 11).
+        return socket.inet_pton(socket.AF_INET6, address.partition("%")[0])[:8]
+    except OSError:
+        return address
 
 
 class Addresses:
-    """Counts by address; only addresses with open connections take room."""
+    """Counts by network; only networks with open connections take room."""
 
     __slots__ = ("_counts", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._counts: dict[str, int] = {}
+        self._counts: dict[Network, int] = {}
 
     def enter(self, address: str) -> bool:
         """Count one more, unless there are as many as may be; tell which.
@@ -17,19 +60,21 @@ class Addresses:
         """
         if not address:
             return True
-        count = self._counts.get(address, 0)
+        network = network_of(address)
+        count = self._counts.get(network, 0)
         if count >= self.limit:
             return False
-        self._counts[address] = count + 1
+        self._counts[network] = count + 1
         return True
 
     def leave(self, address: str) -> None:
         """Count one connection less."""
-        count = self._counts[address] - 1
+        network = network_of(address)
+        count = self._counts[network] - 1
         if count:
-            self._counts[address] = count
+            self._counts[network] = count
         else:
-            del self._counts[address]
+            del self._counts[network]
 
     def __len__(self) -> int:
         return len(self._counts)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
+from epollo.connections.addresses import ask_address
 from epollo.connections.door import Arrival
 from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
@@ -135,6 +136,15 @@ class Connection(Peer):
                 return False
         self.close()
         return True
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer is under way."""
+        return self._outbox is not None or BEHIND <= self._state <= FINISHING
+
+    def find_address(self) -> str:
+        """Return the address that this peer came from; empty where it has none."""
+        return self.address or ask_address(self.descriptor)
 
     def on_drain(self) -> None:
         """Close if nothing is under way; else the answer that is will be the last."""

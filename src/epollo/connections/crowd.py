@@ -18,6 +18,8 @@ _CROWD: Final = 128
 _CROWD_OCTETS: Final = 16 * 1024 * 1024
 """What may wait for all peers that connect while their number doubles once."""
 _OCTETS_MINIMUM: Final = 16 * 1024
+_TURN_OCTETS: Final = 256 * 1024
+"""A turn with several answers ends when it owes the peer more than this."""
 
 
 def bound_unsent_octets(connections: int) -> int:
@@ -26,3 +28,8 @@ def bound_unsent_octets(connections: int) -> int:
         return 0
     doublings = connections.bit_length() - 1
     return max(_OCTETS_MINIMUM, _CROWD_OCTETS >> doublings)
+
+
+def bound_turn_octets(connections: int) -> int:
+    """Return how many octets may be owed to a peer when its turn ends, if this many are connected."""
+    return min(_TURN_OCTETS, bound_unsent_octets(connections) or _TURN_OCTETS)

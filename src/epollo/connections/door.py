@@ -2,14 +2,14 @@
 
 Beyond the limits a peer gets a short answer 503, in one send that waits for nothing, and all others are
 served on. Before that happens the connections that nothing uses are closed, the one that has been
-idle for longest first.
+idle for longest first; and where none is idle, the network that has most gives way (`shares`).
 
 Facts: that there is no room is rare, and being idle begins and ends with every request.
 Decision: no list of the idle is kept. When room is needed the longest idle `_FOUND` are looked for
 among all, and closed one by one as need be.
 Consequence: a connection that becomes idle, or busy, costs nothing for this.
 Price: the look costs some 0.1 microseconds for each connection, so it is taken at most once a second,
-or when it has been paid for: one connection was closed for each `_LOOKS_PER_CLOSING` that the last
+or when it has been paid for: one connection was closed for each `LOOKS_PER_CLOSING` that the last
 look saw.
 """
 
@@ -20,11 +20,12 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
 
+from epollo.connections.addresses import ask_address
 from epollo.connections.service import Peer, Service
+from epollo.connections.shares import LOOKS_PER_CLOSING, Shares
 from epollo.transports import PLAIN, Kind, Transport
 
 _FOUND: Final = 1024
-_LOOKS_PER_CLOSING: Final = 64
 _REPORT_EVERY_SECONDS: Final = 60.0
 
 # More than any system gives by itself (fs.nr_open, proc_sys_fs(5)).
@@ -77,6 +78,7 @@ class Door:
         "_seen",
         "_serve",
         "_service",
+        "_shares",
         "_told",
         "_turn_away",
     )
@@ -85,6 +87,7 @@ class Door:
         self._service = service
         self._serve = serve
         self._turn_away = turn_away
+        self._shares = Shares(service.peers, service.clock)
         # The longest idle last, each with the deadline that it had when it was found.
         self._idle: list[tuple[float, Peer]] = []
         self._seen = 0
@@ -96,13 +99,17 @@ class Door:
         """Have a peer served, or turn it away."""
         service = self._service
         count = len(service.peers)
-        if count >= service.capacity.connections and not self.make_room():
-            self._report_full(f"{count:,} connections are open")
+        if count >= service.capacity.connections and not (
+            self.make_room() or self._take_share(arrival)
+        ):
+            self._report(f"refused a client with 503: {count:,} connections are open")
             self._turn_away(arrival)
             return
         if service.addresses is not None and not service.addresses.enter(arrival.address):
             limit = service.addresses.limit
-            self._report_full(f"{arrival.address} has {limit:,} connections open")
+            self._report(
+                f"refused a client with 503: {arrival.address} has {limit:,} connections open"
+            )
             self._turn_away(arrival)
             return
         self._serve(arrival)
@@ -125,7 +132,7 @@ class Door:
     def _may_look(self) -> bool:
         return (
             self._service.clock.now - self._looked_at >= 1
-            or self._closed * _LOOKS_PER_CLOSING > self._seen
+            or self._closed * LOOKS_PER_CLOSING > self._seen
         )
 
     def _look(self) -> None:
@@ -138,11 +145,20 @@ class Door:
         )
         self._idle = [(peer.deadline, peer) for peer in reversed(found)]
 
-    def _report_full(self, reason: str) -> None:
+    def _take_share(self, arrival: Arrival) -> bool:
+        """Have a network that has more connections give one to this peer; return whether one did."""
+        address = arrival.address or ask_address(arrival.descriptor)
+        had = self._shares.make_room(address)
+        if had:
+            self._report(
+                f"closed a connection of an address that has {had:,}, to make room for another address"
+            )
+        return had > 0
+
+    def _report(self, what: str) -> None:
         service = self._service
         if service.clock.now - self._told >= _REPORT_EVERY_SECONDS:
             self._told = service.clock.now
             service.report(
-                f"refused a client with 503: {reason}; "
-                f"this line is printed at most once in {_REPORT_EVERY_SECONDS:.0f} seconds"
+                f"{what}; this line is printed at most once in {_REPORT_EVERY_SECONDS:.0f} seconds"
             )

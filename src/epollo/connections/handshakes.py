@@ -21,6 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeAlias
 
+from epollo.connections.addresses import ask_address
 from epollo.connections.door import Arrival, Stage
 from epollo.connections.service import Peer, Service
 from epollo.loop import READABLE
@@ -189,6 +190,10 @@ class Handshake(Peer):
             self._read_hello()
         else:
             self._go_on(self._session, octets)
+
+    def find_address(self) -> str:
+        """Return the address that this peer came from; empty where it has none."""
+        return self._arrival.address or ask_address(self._arrival.descriptor)
 
     def on_deadline(self) -> None:
         """Give up: the time of a request's head is the time of a handshake too."""

@@ -4,7 +4,6 @@ A turn is bounded: in octets received, in requests answered, in octets owed. A c
 gets another turn in the next batch, after all others.
 """
 
-import contextlib
 from _socket import MSG_DONTWAIT
 from collections.abc import Sequence
 from functools import partial
@@ -21,7 +20,9 @@ from epollo.connections.connection import (
     WAITING,
     Connection,
 )
+from epollo.connections.crowd import bound_turn_octets
 from epollo.connections.door import Arrival
+from epollo.connections.refusing import send_last
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.http.caching import NO_CACHE_FIELD
@@ -30,14 +31,12 @@ from epollo.http.status import respond_plainly
 from epollo.loop import ERROR, HANGUP, READABLE
 from epollo.protocols.answer import Answer, Exchange
 from epollo.protocols.contract import Refusal
-from epollo.protocols.http1 import Http1, Query, refuse, render_refusal
+from epollo.protocols.http1 import Http1, Query
 
 _HANDSHAKE: Final = b"\x16\x03"
 """What a client that speaks TLS begins with (RFC 8446 section 5.1)."""
 REQUESTS_PER_TURN: Final = 64
 """The most pipelined requests that are answered in one turn."""
-HIGH_WATER_OCTETS: Final = 256 * 1024
-"""A turn ends when it owes the peer more than this."""
 
 
 class _Waiting(NamedTuple):
@@ -110,7 +109,9 @@ class Http1Connection(Connection):
     def _continue(self, events: int) -> None:
         """Answer what is here already, and see whether a peer that waits for a result is gone."""
         if self._state == BEHIND:
-            self._take_turn(is_current=False)
+            # It asked for a turn, and will have it: a report of the poller brings it no earlier.
+            if not events or not self._service.loop.is_late:
+                self._take_turn(is_current=False)
         elif events & (ERROR | HANGUP):
             self.close()
 
@@ -121,6 +122,12 @@ class Http1Connection(Connection):
         if protocol is None:
             protocol = self._protocol = Http1(service.reader, service.capacity.requests)
         protocol.receive(octets)
+        if service.loop.is_late:
+            if self._state < RECEIVING:
+                self._set_deadline(service.timeouts.head)
+            self._state = BEHIND
+            service.loop.call_again(self)
+            return
         self._take_turn(is_current, reduced)
 
     def on_deadline(self) -> None:
@@ -134,6 +141,12 @@ class Http1Connection(Connection):
             self._give((self._service.frames[answer], *answer.rest), ((head, answer),))
         else:
             super().on_deadline()
+
+    def give_way(self) -> None:
+        """Close, so that there is room for another; half a request is answered."""
+        if self._state == RECEIVING and self._outbox is None and self._protocol is not None:
+            send_last(self._service, self._transport, self._protocol.refuse_unfinished(503))
+        self.close()
 
     def owe(self, answer: Answer, head: bytes, octets: bytes, sent_octets: int) -> None:
         """Continue with a peer that has not taken all of its only answer, before it is registered."""
@@ -176,10 +189,11 @@ class Http1Connection(Connection):
         # Only what the poller reported first was there then; what follows it may be newer.
         may_be_newer = before > IDLE
         self._state = BEHIND
-        while len(exchanges) < REQUESTS_PER_TURN and owed_octets < HIGH_WATER_OCTETS:
+        high_water_octets = bound_turn_octets(len(service.peers))
+        while len(exchanges) < REQUESTS_PER_TURN and owed_octets < high_water_octets:
             query = protocol.next()
             if query is None:
-                self._await_more(protocol, BEHIND if exchanges else before)
+                self._await_more(protocol, BEHIND if exchanges else before, bool(exchanges))
                 break
             if may_be_newer and not is_current:
                 service.look_for_changes()
@@ -317,16 +331,17 @@ class Http1Connection(Connection):
             self._waiting = None
         super().close()
 
-    def _await_more(self, protocol: Http1, before: int) -> None:
+    def _await_more(self, protocol: Http1, before: int, has_answered: bool) -> None:
         """Note that the peer has to move next, and by when.
 
-        ``before`` is the state that this turn began in, `BEHIND` if it had an answer. Without one the
-        deadline of a request stands, and so does any other where only empty lines came.
+        ``before`` is the state that this turn began in, `BEHIND` if it has an answer. Without one the
+        deadline of a request stands, also if the turn was put off (`_take_in`), and so does any other
+        where only empty lines came.
         """
         self._state = before
         if not protocol.is_between:
-            if before != RECEIVING:
-                self._state = RECEIVING
+            self._state = RECEIVING
+            if has_answered or before < RECEIVING:
                 self._set_deadline(self._service.timeouts.head)
         elif before != BEHIND:
             if not protocol.is_empty:
@@ -359,20 +374,6 @@ def serve(service: Service, arrival: Arrival) -> None:
         connection.on_accepted(arrival)
     except Exception as fault:
         service.loop.end_fault(connection, fault)
-
-
-def turn_away(service: Service, arrival: Arrival) -> None:
-    """Send the answer 503 and close, without waiting for anything."""
-    received = arrival.received
-    transport = arrival.transport
-    # A socket that is closed with octets unread resets the connection (RFC 9112 section 9.6).
-    with contextlib.suppress(OSError):
-        received = received or transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
-    answer = render_refusal(refuse(503, received), service.retry_fields)
-    octets = service.frames[answer]
-    with contextlib.suppress(OSError):
-        transport.send(octets, MSG_DONTWAIT)
-    transport.close()
 
 
 def _answer_in_passing(service: Service, arrival: Arrival) -> bool:

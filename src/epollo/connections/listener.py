@@ -14,6 +14,7 @@ of 56, in one run of both.
 """
 
 import _socket
+import contextlib
 import errno
 import math
 import os
@@ -21,6 +22,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from epollo.connections.addresses import read_address
 from epollo.connections.connection import RECEIVE_OCTETS
 from epollo.connections.crowd import bound_unsent_octets
 from epollo.connections.door import Arrival, Stage
@@ -37,8 +39,6 @@ _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 _PAUSE_SECONDS: Final = 1.0
 # What calling the class does besides costs as much as the rest of a stage.
 _arrive: Final = tuple.__new__
-_MAPPED: Final = "::ffff:"
-"""Before an IPv4 address that an IPv6 socket tells (RFC 4291 section 2.5.5.2)."""
 
 
 def _receive(transport: Transport) -> bytes:
@@ -49,10 +49,10 @@ def _receive(transport: Transport) -> bytes:
         return b""
 
 
-def _read_address(name: object) -> str:
-    """Return the address in the name of a peer."""
-    # A unix-domain socket's peer has no name (unix(7)); with IPv4 it may be written as IPv6.
-    return str(name[0]).removeprefix(_MAPPED) if isinstance(name, tuple) else ""
+def _bound_unsent(one: _socket.socket, octets_limit: int) -> None:
+    """Bound what may wait unsent in the kernel; 0 for no bound (TCP_NOTSENT_LOWAT, tcp(7))."""
+    with contextlib.suppress(OSError, AttributeError):
+        one.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NOTSENT_LOWAT, octets_limit)
 
 
 class Listener(Handler):
@@ -63,6 +63,7 @@ class Listener(Handler):
         "_burst",
         "_family",
         "_is_exhausted",
+        "_is_queue_older",
         "_is_reported",
         "_kind",
         "_make_room",
@@ -96,6 +97,8 @@ class Listener(Handler):
         self._burst = 1
         """How many to try to accept the next time."""
         self._unsent_octets_limit = 0
+        # Whether peers may wait that connected before the limit was set, and so have not inherited it.
+        self._is_queue_older = False
         self.descriptor = listening.fileno()
         self.deadline: float = math.inf
         service.loop.add(self.descriptor, self)
@@ -133,13 +136,14 @@ class Listener(Handler):
         """Return what was accepted: sockets, their descriptors, and addresses where these are wanted."""
         wanted = min(self._burst, BURST)
         accepted: list[tuple[int, object]] = []
+        is_drained = False
         try:
             while len(accepted) < wanted:
                 # What socket.accept does besides costs a third of the whole (a Python-level object,
                 # a second look at the family): we need the descriptor alone.
                 accepted.append(self._socket._accept())  # type: ignore[attr-defined]
         except BlockingIOError:
-            pass
+            is_drained = True
         except OSError as error:
             if not accepted and error.errno in _EXHAUSTED and not self._make_room():
                 self._pause(error)
@@ -157,8 +161,12 @@ class Listener(Handler):
                 self._refuse(descriptor)
                 continue
             peer = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
-            address = _read_address(name) if self._needs_addresses else ""
+            if self._is_queue_older:
+                _bound_unsent(peer, self._unsent_octets_limit)
+            address = read_address(name) if self._needs_addresses else ""
             arrivals.append((peer, descriptor, address))
+        if is_drained:
+            self._is_queue_older = False
         return arrivals
 
     def _refuse(self, descriptor: int) -> None:
@@ -172,11 +180,13 @@ class Listener(Handler):
     def _bound_unsent(self, octets_limit: int) -> None:
         """Bound what waits in the kernel for each peer that comes from now on.
 
-        Accepted sockets inherit the option (tcp(7)).
+        Accepted sockets inherit the option when they connect (tcp(7)): those that wait to be accepted, a
+        burst of thousands perhaps, have connected already.
         """
         self._unsent_octets_limit = octets_limit
-        if self._family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, octets_limit)
+        self._is_queue_older = self._family != socket.AF_UNIX
+        if self._is_queue_older:
+            _bound_unsent(self._socket, octets_limit)
 
     def _pause(self, error: OSError) -> None:
         """Stop accepting for a second: what waits would be reported again and again."""

@@ -120,6 +120,10 @@ class Preamble(Peer):
         """Take more of the header."""
         self._receive()
 
+    def find_address(self) -> str:
+        """Return the address of the proxy."""
+        return self._arrival.address
+
     def on_deadline(self) -> None:
         """Give up: the time of a request is the time of a header too."""
         self.close()

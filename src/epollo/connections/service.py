@@ -88,6 +88,19 @@ class Peer(Handler):
         """Close, so that there is room for another; return whether nothing was under way."""
         return False
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer is under way."""
+        return False
+
+    def find_address(self) -> str:
+        """Return the address that this peer came from; empty where it has none."""
+        return ""
+
+    def give_way(self) -> None:
+        """Close, whatever is under way, so that there is room for another."""
+        self.close()
+
     def on_drain(self) -> None:
         """Close if nothing is under way; else the answer that is will be the last."""
         self.close()

@@ -25,6 +25,9 @@ class Clock(Protocol):
     def read(self) -> bool:
         """Read the time anew; return whether the wall clock shows another second than before."""
 
+    def count_batch_seconds(self) -> float:
+        """Return how long ago the time was read."""
+
 
 class SystemClock:
     """The time of this machine."""
@@ -52,3 +55,7 @@ class SystemClock:
         self.second = second
         self.date = format_date(second)
         return True
+
+    def count_batch_seconds(self) -> float:
+        """Return how long ago the time was read."""
+        return time.monotonic() - self.now

@@ -9,9 +9,14 @@ sent is seen before that request is answered: both were ready when ``poll`` retu
 
 A fault of one handler never ends the loop: it is reported here, once, and the handler is asked to close
 (`Handler.on_fault`).
+
+What can wait waits: a handler that stopped in the middle of its work (`call_again`), or found that the
+batch has lasted for long (`is_late`), has another turn in a later batch, and of these turns a batch has
+as many as fit in `_POSTPONED_SECONDS`. So what is answered by a look-up is not held up by what is dear.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -24,6 +29,15 @@ from epollo.pollers.contract import READABLE, OpenPoller, Traits
 # poll(2) and epoll_wait(2) count milliseconds in an int, which holds 24 days of them. A day is as good as
 # for ever: a process that is woken without need sleeps again.
 _LONGEST_SLEEP_SECONDS: Final = 86_400.0
+_LATE_SECONDS: Final = 0.005
+_POSTPONED_SECONDS: Final = 0.005
+
+
+class _End(Handler):
+    """Stands behind the handlers whose turns were asked for before this batch."""
+
+
+_END: Final = _End()
 
 
 class EventLoop:
@@ -36,7 +50,6 @@ class EventLoop:
         "_handlers",
         "_is_running",
         "_poller",
-        "_postponed",
         "_removed",
         "_timers",
         "clock",
@@ -58,9 +71,8 @@ class EventLoop:
         self._batch_limit = opened.traits.batch_limit
         self._handlers: dict[int, Handler] = {}
         self._first: list[tuple[tuple[int, int], Handler]] = []
-        # Handlers that asked for another turn in the next batch, and those of this batch.
-        self._again: dict[Handler, None] = {}
-        self._postponed: dict[Handler, None] = {}
+        # Handlers that asked for another turn, in the order in which they did.
+        self._again: OrderedDict[Handler, None] = OrderedDict()
         self._timers = Timers()
         # Descriptors that were removed since the poller was asked.
         self._removed: set[int] = set()
@@ -93,9 +105,8 @@ class EventLoop:
         if handler.deadline != math.inf:
             # Handlers that have one declare it (`Handler.deadline`).
             handler.deadline = math.inf  # type: ignore[misc]
-        if self._again or self._postponed:
+        if self._again:
             self._again.pop(handler, None)
-            self._postponed.pop(handler, None)
         if any(first is handler for _, first in self._first):
             self._first = [pair for pair in self._first if pair[1] is not handler]
 
@@ -117,12 +128,18 @@ class EventLoop:
         return timer
 
     def call_again(self, handler: Handler) -> None:
-        """Give the handler another turn in the next batch, after the handlers that are ready then.
+        """Give the handler another turn in a later batch, after the handlers that are ready then.
 
         For a handler that stopped in the middle of its work to let others have their turn. However
-        often it asks within a batch, it gets one.
+        often it asks within a batch, it gets one. Turns are given in the order in which they were asked
+        for; the first of them in the next batch.
         """
         self._again[handler] = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether this batch has lasted so long that what is dear should wait for another one."""
+        return self.clock.count_batch_seconds() > _LATE_SECONDS
 
     def stop(self) -> None:
         """Return from `run` after this batch."""
@@ -154,8 +171,9 @@ class EventLoop:
             elif len(batch) >= self._batch_limit:
                 # A poller that returns as many as it can may have left this one out.
                 self._call(first, 0)
-        if self._again:
-            self._postponed, self._again = self._again, {}
+        again = self._again
+        if again:
+            again[_END] = None
         handlers = self._handlers
         for descriptor, events in batch:
             if removed and descriptor in removed:
@@ -167,7 +185,7 @@ class EventLoop:
                     handler.on_ready(events)
                 except Exception as fault:
                     self.end_fault(handler, fault)
-        if self._postponed:
+        if again and _END in again:
             self._call_postponed()
         if self._timers.earliest <= clock.now:
             self._sweep()
@@ -180,11 +198,17 @@ class EventLoop:
         self._poller.close()
 
     def _call_postponed(self) -> None:
-        """Give those another turn that asked for it in the last batch."""
-        for handler in list(self._postponed):
-            if handler in self._postponed:
-                self._call(handler, 0)
-        self._postponed.clear()
+        """Give those another turn that asked for it before this batch, as many as there is time for."""
+        again = self._again
+        begun_seconds = self.clock.count_batch_seconds()
+        while True:
+            handler, _ = again.popitem(last=False)
+            if handler is _END:
+                return
+            self._call(handler, 0)
+            if self.clock.count_batch_seconds() - begun_seconds > _POSTPONED_SECONDS:
+                del again[_END]
+                return
 
     def end_fault(self, handler: Handler, fault: Exception) -> None:
         """Report a bug in a handler, and have the handler act on it."""

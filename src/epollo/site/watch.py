@@ -47,8 +47,8 @@ _MASK_SELF: Final = flags.MOVE_SELF | flags.ONLYDIR
 _MASK_FILE: Final = (
     flags.ATTRIB | flags.CLOSE_WRITE | flags.DELETE_SELF | flags.MODIFY | flags.MOVE_SELF
 )
-_TURN_OCTETS: Final = 256 * 1024
-"""Events of one turn, some eight thousand of them; more are not told apart, as if they were lost."""
+_TURN_OCTETS: Final = 128 * 1024
+"""Events of one turn, some four thousand of them; more are not told apart, as if they were lost."""
 
 
 class Interest(Enum):

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from epollo.budget import Budget
-from epollo.connections import http1
+from epollo.connections import http1, refusing
 from epollo.connections.door import Door, Stage
 from epollo.connections.listener import Listener
 from epollo.connections.preamble import Network, Proxies
@@ -164,7 +164,7 @@ class Entrance:
     ) -> None:
         self._service = service
         serve: Stage = partial(http1.serve, service)
-        turn_away: Stage = partial(http1.turn_away, service)
+        turn_away: Stage = partial(refusing.turn_away, service)
         if handshakes is not None:
             stage = handshakes(serve)
             serve, turn_away = stage.begin, stage.turn_away
@@ -172,6 +172,8 @@ class Entrance:
         self._begin: Stage = self._door.admit
         self._needs_addresses = proxies is not None
         if proxies is not None:
+            # The proxy alone knows it, and says it once.
+            service.keeps_addresses = True
             self._begin = Proxies(service, proxies, self._door.admit).begin
 
     def listen(self, listening: socket.socket) -> Listener:

@@ -1,0 +1,28 @@
+"""The answer 503 of HTTP/1 where there is no room: in one send that waits for nothing."""
+
+import contextlib
+from _socket import MSG_DONTWAIT
+
+from epollo.connections.connection import RECEIVE_OCTETS
+from epollo.connections.door import Arrival
+from epollo.connections.service import Service
+from epollo.protocols.answer import Answer
+from epollo.protocols.http1 import refuse, render_refusal
+from epollo.transports import Transport
+
+
+def turn_away(service: Service, arrival: Arrival) -> None:
+    """Send the answer 503 and close, without waiting for anything."""
+    received = arrival.received
+    transport = arrival.transport
+    # A socket that is closed with octets unread resets the connection (RFC 9112 section 9.6).
+    with contextlib.suppress(OSError):
+        received = received or transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
+    send_last(service, transport, render_refusal(refuse(503, received), service.retry_fields))
+    transport.close()
+
+
+def send_last(service: Service, transport: Transport, answer: Answer) -> None:
+    """Send what the peer takes now of an answer after which its transport is closed."""
+    with contextlib.suppress(OSError):
+        transport.send(service.frames[answer], MSG_DONTWAIT)

@@ -1,0 +1,106 @@
+"""Which network gives way where all connections are taken and none of them is idle.
+
+Decision: the network that has most of them closes one for a peer of a network that has fewer. That is
+looked for among all when it is needed, not counted with each connection.
+Consequence: one address that takes all connections with halves of requests keeps no other address out.
+Price: the look costs a system call for each connection whose address is not known; it is taken at most
+once a second, or when it has been paid for: one connection was closed for each `LOOKS_PER_CLOSING` that
+the last look saw.
+"""
+
+import heapq
+from collections.abc import Iterable
+from typing import Final
+
+from epollo.connections.addresses import Network, network_of
+from epollo.connections.service import Peer
+from epollo.loop import Clock
+
+LOOKS_PER_CLOSING: Final = 64
+
+
+class Shares:
+    """What each network had of all connections at the last look."""
+
+    __slots__ = (
+        "_clock",
+        "_closed",
+        "_counts",
+        "_heap",
+        "_looked_at",
+        "_members",
+        "_peers",
+        "_seen",
+    )
+
+    def __init__(self, peers: dict[Peer, None], clock: Clock) -> None:
+        self._peers = peers
+        self._clock = clock
+        self._counts: dict[Network, int] = {}
+        self._members: list[list[Peer]] = []
+        """The peers of each network, the one that gives way first at the end."""
+        self._heap: list[tuple[int, int]] = []
+        """For each network: how many it has, negative, and where its members are."""
+        self._seen = 0
+        self._closed = 0
+        self._looked_at = -1.0
+
+    def make_room(self, address: str) -> int:
+        """Close a connection of the network that has most, for a peer of one that will have fewer.
+
+        Return how many it had; 0 where none gives way.
+        """
+        network = network_of(address)
+        if not network:
+            return 0
+        if self._may_look():
+            self._look()
+        heap = self._heap
+        while heap:
+            negative, place = heap[0]
+            if -negative <= self._counts.get(network, 0) + 1:
+                return 0
+            members = self._members[place]
+            peer = members.pop()
+            if members:
+                heapq.heapreplace(heap, (negative + 1, place))
+            else:
+                heapq.heappop(heap)
+            if peer in self._peers:
+                self._closed += 1
+                self._counts[network] = self._counts.get(network, 0) + 1
+                peer.give_way()
+                return -negative
+        return 0
+
+    def _may_look(self) -> bool:
+        return (
+            self._clock.now - self._looked_at >= 1 or self._closed * LOOKS_PER_CLOSING > self._seen
+        )
+
+    def _look(self) -> None:
+        self._seen = len(self._peers)
+        self._closed = 0
+        self._looked_at = self._clock.now
+        members: dict[Network, list[Peer]] = {}
+        for peer in self._peers:
+            network = network_of(peer.find_address())
+            if network:
+                members.setdefault(network, []).append(peer)
+        self._counts = {network: len(peers) for network, peers in members.items()}
+        self._members = [_order(peers) for peers in members.values()]
+        self._heap = [(-count, place) for place, count in enumerate(self._counts.values())]
+        heapq.heapify(self._heap)
+
+
+def _order(peers: Iterable[Peer]) -> list[Peer]:
+    """Return peers in the order of arrival so that the last gives way first.
+
+    That is the longest connected of those that get no answer, then the last come of those that do.
+    """
+    answered: list[Peer] = []
+    others: list[Peer] = []
+    for peer in peers:
+        (answered if peer.is_answered else others).append(peer)
+    others.reverse()
+    return answered + others
