@@ -124,6 +124,9 @@ def plan_epollo(order: Order) -> Plan:
 
 # nginx
 
+NGINX_BROTLI = Path("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so")
+"""Where Debian's libnginx-mod-http-brotli-static puts it; nginx has none of its own."""
+
 
 def nginx_variants(workload: Workload) -> list[str]:
     """Return every sensible combination: tcp_nopush needs sendfile, output_buffers its absence.
@@ -149,8 +152,8 @@ def nginx_configuration(order: Order) -> str:
     if cached := next((word for word in chosen if word.startswith("open_file_cache")), ""):
         files = cached.partition("=")[2] or "1000"
         options += [f"open_file_cache max={files} inactive=600s;", "open_file_cache_valid 60s;"]
-    if "gzip_static" in chosen:
-        options.append("gzip_static on;")
+    options += [f"{word} on;" for word in ("gzip_static", "brotli_static") if word in chosen]
+    module = f"load_module {NGINX_BROTLI};\n" if "brotli_static" in chosen else ""
     if order.is_compressing:
         options.append("gzip on;")
     deferred = " deferred" if "deferred" in chosen else ""
@@ -161,7 +164,7 @@ def nginx_configuration(order: Order) -> str:
     ]
     indented = "\n    ".join([*options, *paths])
     return f"""\
-worker_processes 1;
+{module}worker_processes 1;
 worker_rlimit_nofile 20000;
 daemon off;
 pid {scratch}/nginx-{order.port}.pid;

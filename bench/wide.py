@@ -63,7 +63,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--rows", help=f"which, with commas between\n(default: {names})")
     servers = ",".join(server.name for server in WIDE_SERVERS)
     add("--servers", help=f"which, with commas between\n(default: {servers}; quick: epollo,nginx)")
-    add("--rounds", type=int, help="of every server, interleaved (default: 5, quick: 2)")
+    rounds = "of every server, interleaved, 7 at most\n(default: 5, quick: 2)"
+    add("--rounds", type=int, choices=range(1, 8), metavar="N", help=rounds)
     add("--seconds", type=float, help="of load in a round (default: 2, quick: 1)")
     add("--quick", action="store_true", help="the most telling rows, in under two minutes")
     add(
@@ -148,7 +149,7 @@ class Contest:
         row = self.row
         return RowResult(
             title=row.title, figure=row.figure, unit=row.unit if isinstance(row, SpecialRow) else "",
-            files=row.files, bars=list(row.bars), entrants=self.results,
+            files=row.files, rate=row.rate, bars=list(row.bars), entrants=self.results,
         )  # fmt: skip
 
     def finish(self) -> None:
@@ -215,6 +216,9 @@ def run(arguments: argparse.Namespace) -> None:
         name: by_name[name].find(arguments.python, peers)
         for name in choose(arguments.servers or default_servers, dict(by_name))
     }
+    if "epollo" in versions and versions["epollo"] is None:
+        say(f"epollo cannot run with {arguments.python}; .venv/bin/python can, after sh dev/test")
+        sys.exit(2)
     servers = [by_name[name] for name, version in versions.items() if version is not None]
     for name in versions.keys() - {server.name for server in servers}:
         say(f"{name} is not installed: left out")

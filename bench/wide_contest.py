@@ -19,7 +19,7 @@ from contest import say
 from measure import cpu_seconds, pinned, process_tree
 from memory import memory_octets
 from replay import Asked, Played, Replay, Trace, compose_get, refuse_wrong, write_trace
-from servers import HOST, Order, Plan, Server, ServerFailedError, choose_port, running
+from servers import HOST, NGINX_BROTLI, Order, Plan, Server, ServerFailedError, choose_port, running
 from sites import TEXT_ENDINGS, Sites
 from traces import Known, Learned
 from wide_results import Bar, Measured, start_result
@@ -131,18 +131,24 @@ class Row:
         return (Bar(figure=self.figure, ours="epollo", theirs="nginx", bound=self.bar),)
 
 
+def open_file_cache() -> str:
+    """Return the variant of nginx with its cache as large as can be: each file takes a descriptor."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return f"open_file_cache={max(1_000, min(200_000, hard - 5_000))}"
+
+
 def nginx_variants(row: Row, is_quick: bool) -> list[str]:
     """Return the configurations of nginx to choose the best of."""
     if row.variants:
         return list(row.variants)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    # Every file in its cache takes a descriptor.
-    cache = f"open_file_cache={max(1_000, min(200_000, hard - 5_000))}"
+    cache = open_file_cache()
     ways: tuple[str, ...] = ("", "sendfile tcp_nopush", "output_buffers=1:128k")
     caches: tuple[str, ...] = ("", cache)
     if is_quick:
         ways, caches = (("sendfile tcp_nopush",) if row.site == "large" else ("",)), (cache,)
     static = "gzip_static" if row.coded_site else ""
+    if row.coded_site == "arena" and NGINX_BROTLI.exists():
+        static += " brotli_static"
     return [
         " ".join(filter(None, choice)) or "plain"
         for choice in itertools.product(ways, caches, [static])
@@ -165,7 +171,8 @@ class Loaded:
             self._start()
             if row.learned:
                 self.learned = learn(self.address, row.learned, row.codings)
-            self.check()
+            if not row.is_cold:
+                self.check()
             write_trace(row.compose(self.learned), self._trace)
             if not row.is_cold and not row.is_restarted:
                 self.play({"each": None, "seconds": WARM_SECONDS})
@@ -205,6 +212,13 @@ class Loaded:
                 (answer,) = ask(self.address, compose_get(target, (("Accept-Encoding", "gzip"),)))
                 if answer.fields.get("content-encoding"):
                     check_answer(answer, 200, content, "gzip")
+        if row.site == "large":
+            # Numbers that tell where they stand are at the begin of each mebibyte.
+            field = ("Range", "bytes=38797300-38797320")
+            (answer,) = ask(self.address, compose_get("/256m.bin", (field,)))
+            with (self.site / "256m.bin").open("rb") as file:
+                file.seek(38_797_300)
+                check_answer(answer, 206, file.read(21), "")
 
     def play(self, options: dict[str, float | None]) -> Played:
         """Drive the server once; raise WrongAnswerError where an answer is another than expected."""

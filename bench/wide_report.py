@@ -82,16 +82,19 @@ def row_table(row: RowResult) -> str:
             result["title"],
             format_spread(summarize([measured["cpu"] for measured in rounds])),
             *(format_figure(median(one[key] for one in rounds)) for key in LOADED[1:]),
-            format_remarks(result),
+            format_remarks(result, row["rate"]),
         ])  # fmt: skip
     head = ["", "CPU µs", "p50 µs", "p99 µs", "a second", "memory MiB", ""]
     return format_table(head, lines)
 
 
-def format_remarks(result: EntrantResult) -> str:
+def format_remarks(result: EntrantResult, rate: float) -> str:
+    """Return the configuration, and what makes the figures doubtful."""
     lost = sum(measured["lost"] for measured in result["rounds"])
+    answered = median(measured["per_second"] for measured in result["rounds"])
     remarks = [result["variant"]] if result["variant"] else []
     remarks += [f"{lost:.0f} requests without an answer"] if lost else []
+    remarks += [f"behind the {rate:,.0f} that were due"] if answered < rate * 0.97 else []
     return "; ".join(remarks)
 
 

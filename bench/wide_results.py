@@ -32,12 +32,16 @@ class Bar(TypedDict):
 
 
 class RowResult(TypedDict):
-    """One row; ``figure`` is what is shown, in ``unit``; ``files`` is how many URLs a load goes over."""
+    """One row; ``figure`` is what is shown, in ``unit``.
+
+    ``files`` is how many URLs a load goes over, ``rate`` how many requests are due in a second, if any.
+    """
 
     title: str
     figure: str
     unit: str
     files: int
+    rate: float
     bars: list[Bar]
     entrants: dict[str, EntrantResult]
 

@@ -60,7 +60,7 @@ def _arena(connections: int, bar: float) -> Row:
         f"arena-{connections}", f"HttpArena's static files, {connections:,} connections",
         compose_arena, site="arena", best="arena", connections=connections,
         servers=("epollo", "nginx", "fastpysgi"), learned=tuple(arena_targets()),
-        codings=(ARENA_CODINGS,), coded_site="arena", bar=bar, checked=("/static/regular.woff2",),
+        codings=(ARENA_CODINGS,), coded_site="arena", bar=bar, checked=tuple(arena_targets()),
     )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ ROWS: Final = (
     Row("ranges", "64 KiB ranges of one file, each another", _given(compose_ranges, 40_000),
         site="large", best="ranges", bar=1.6, is_quick=True),
     Row("cold", "the first request of a file of 4 KiB", _given(compose_cold, COLD), best="cold",
-        is_cold=True, bar=4, checked=(), files=COLD, is_quick=True),
+        is_cold=True, bar=4, checked=PLAIN_FILES, files=COLD, is_quick=True),
     Row("cold-paced", "the first request of a file, p99 at 2,500 a second",
         _given(compose_cold, COLD), best="cold", is_cold=True, rate=2_500, figure="p99", bar=4,
         files=COLD),

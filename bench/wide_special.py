@@ -15,7 +15,7 @@ from replay import Played, Replay, Trace, compose_get, refuse_wrong, write_trace
 from servers import HOST, SERVERS, Order, Plan, choose_port, running
 from sites import tiny_target
 from traces import Known, compose_docs, compose_tiny, compose_whole, sizes_of_docs
-from wide_contest import Ground, prefer
+from wide_contest import Ground, open_file_cache, prefer
 from wide_results import Bar, Measured, start_result
 from wire import ask
 from workloads import WORKLOADS
@@ -51,6 +51,7 @@ class SpecialRow:
     entrants: tuple[Special, ...]
     bars: tuple[Bar, ...]
     files: int = 0
+    rate: float = 0
     most_rounds: int = 3
     together: str = ""
 
@@ -253,7 +254,7 @@ SPECIAL_ROWS: Final = (
     SpecialRow(
         "release", f"{RELEASED:,} files end at once, longest answer", "most", "ms",
         (Special("epollo", "epollo", "epollo", measure_release("epollo")),
-         Special("nginx", "nginx", "nginx", measure_release("nginx", "open_file_cache=15000"))),
+         Special("nginx", "nginx", "nginx", measure_release("nginx", open_file_cache()))),
         (_bar("most", "epollo", 10),), files=RELEASED,
     ),
     SpecialRow(

@@ -38,6 +38,15 @@ def test_nginx_does_what_the_variant_says() -> None:
     assert "open_file_cache" not in text
 
 
+def test_nginx_gets_a_cache_of_this_size_and_files_that_are_coded() -> None:
+    text = configure("1k", "open_file_cache=15000 gzip_static brotli_static")
+    assert "open_file_cache max=15000 " in text
+    assert "gzip_static on;" in text
+    assert "brotli_static on;" in text
+    assert text.startswith("load_module ")
+    assert "load_module" not in configure("1k", "gzip_static")
+
+
 @pytest.mark.parametrize("name", list(BY_NAME))
 def test_nginx_compresses_only_where_it_is_asked_to(name: str) -> None:
     assert ("gzip on;" in configure(name, "plain")) == (name == "gzip")

@@ -116,7 +116,9 @@ def _row(ours: list[float], theirs: list[float], wrong: str = "") -> RowResult:
         return result | {"wrong": wrong, "rounds": [{"cpu": cost} for cost in costs]}
 
     entrants = {"epollo": entrant(ours, ""), "nginx": entrant(theirs, wrong)}
-    return RowResult(title="x", figure="cpu", unit="", files=0, bars=[BAR], entrants=entrants)
+    return RowResult(
+        title="x", figure="cpu", unit="", files=0, rate=0, bars=[BAR], entrants=entrants
+    )
 
 
 @pytest.mark.parametrize(

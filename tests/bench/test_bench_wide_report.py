@@ -32,7 +32,13 @@ def _load(files: int, **costs: float) -> RowResult:
         entrants[name]["rounds"] = [_measured(cost)]
     bar = Bar(figure="cpu", ours="epollo", theirs="nginx", bound=1.0)
     return RowResult(
-        title=f"{files} <files>", figure="cpu", unit="", files=files, bars=[bar], entrants=entrants
+        title=f"{files} <files>",
+        figure="cpu",
+        unit="",
+        files=files,
+        rate=0,
+        bars=[bar],
+        entrants=entrants,
     )
 
 
@@ -54,7 +60,7 @@ def test_the_report_has_every_row_with_its_ratio_and_its_bar() -> None:
     wrong = _load(7, epollo=9.0, nginx=10.0)
     wrong["entrants"]["nginx"]["wrong"] = "status 404, not 200"
     start = RowResult(
-        title="start", figure="cpu", unit="ms", files=0,
+        title="start", figure="cpu", unit="ms", files=0, rate=0,
         bars=[Bar(figure="cpu", ours="epollo", theirs="", bound=80.0)],
         entrants={"epollo": start_result("epollo")},
     )  # fmt: skip
@@ -63,6 +69,7 @@ def test_the_report_has_every_row_with_its_ratio_and_its_bar() -> None:
     assert "| 5 <files> | 9 | 10 | 0.9 | 1 | yes |" in text
     assert "| 7 <files> | 9 | wrong |  | 1 | not measured |" in text
     assert "not counted" in text
+    assert "| behind the 100 that were due |" in text
     assert "| start: epollo | 90 ms |  |  |" in text
     assert "| start: epollo | 90 | 80 | no |" in text
     assert "](p.svg)" in text
