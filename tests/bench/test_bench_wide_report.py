@@ -36,7 +36,7 @@ def _load(files: int, **costs: float) -> RowResult:
         figure="cpu",
         unit="",
         files=files,
-        rate=0,
+        rate=100,
         bars=[bar],
         entrants=entrants,
     )
