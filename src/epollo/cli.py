@@ -45,7 +45,7 @@ from epollo.transports.listening import (
     is_listening,
     is_local,
 )
-from epollo.transports.pairs import read_pairs
+from epollo.transports.pairs import Secrets, read_pairs
 from epollo.worker.compose import speaks_tls
 from epollo.worker.process import Worker
 
@@ -322,7 +322,7 @@ def _open_worker(settings: Settings, listening: list[socket.socket]) -> Worker:
             report,
             open_log(settings, report),
             mounts=open_mounts(),
-            certificates=pairs,
+            secrets=Secrets(pairs),
         )
         worker.watch_certificates()
         return worker

@@ -206,6 +206,24 @@ def test_a_session_is_resumed(server: Server) -> None:
         assert ask(second, "/")[0].startswith(b"HTTP/1.1 200 ")
 
 
+def test_every_worker_knows_the_tickets_of_all(serve: Serve, folder: Path, tmp_path: Path) -> None:
+    """Also after a reload, for which new workers are started."""
+    server = serve(folder, *MADE.write(tmp_path / "c"), "--workers", "4")
+    context = trust()
+    with context.wrap_socket(server.connect(), server_hostname="localhost") as first:
+        ask(first, "/")
+        session = first.session
+    for is_reloaded in (False, True):
+        if is_reloaded:
+            server.process.send_signal(signal.SIGHUP)
+            await_line(server, "new workers serve")
+        for _ in range(16):
+            plain = server.connect()
+            with context.wrap_socket(plain, server_hostname="localhost", session=session) as peer:
+                assert peer.session_reused
+                ask(peer, "/")
+
+
 def test_silent_clients_delay_no_other(serve: Serve, folder: Path, tmp_path: Path) -> None:
     server = serve(folder, *MADE.write(tmp_path / "c"), "--request-timeout", "2")
     with contextlib.ExitStack() as stack:

@@ -175,6 +175,7 @@ class Supervisor:
         """Start a generation."""
         coming = self._coming = Generation(settings, listening)
         try:
+            coming.ticket_key = self._serving.ticket_key
             coming.open_certificates(self.loop, self._report)
             for place in coming.places:
                 coming.workers.append(self._start(coming, place))
@@ -183,13 +184,8 @@ class Supervisor:
             self._abandon(f"cannot start a worker: {explain(error)}")
 
     def _start(self, generation: Generation, place: int) -> WorkerProcess:
-        certificates = generation.certificates
         worker = WorkerProcess(
-            self,
-            place,
-            generation.settings,
-            generation.sockets_of(place),
-            () if certificates is None else certificates.pairs,
+            self, place, generation.settings, generation.sockets_of(place), generation.secrets
         )
         self._vigil.condemn(worker, _STARTING_SECONDS, "is not ready")
         return worker

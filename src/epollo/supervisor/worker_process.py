@@ -20,7 +20,7 @@ from epollo.supervisor.surroundings import (
     open_for_writing,
     select_environment,
 )
-from epollo.transports.pairs import Pair
+from epollo.transports.pairs import Secrets
 from epollo.worker.orders import (
     ARE_YOU_THERE,
     DESCRIPTORS_LIMIT,
@@ -32,7 +32,7 @@ from epollo.worker.orders import (
     PASSWORDS,
     READY,
     ROOT_REPLACED,
-    dump_pairs,
+    dump_secrets,
     write_orders,
 )
 
@@ -75,7 +75,7 @@ class WorkerProcess(Handler):
         place: int,
         settings: Settings,
         sockets: list[socket.socket],
-        certificates: Sequence[Pair] = (),
+        secrets: Secrets = Secrets(()),  # noqa: B008 - it is immutable
     ) -> None:
         """Raise `OSError` where the system has no room for another process."""
         self._parent = parent
@@ -95,7 +95,7 @@ class WorkerProcess(Handler):
                 "control": theirs.fileno(),
                 "sockets": descriptors,
                 "settings": dump_settings(settings),
-                "certificates": dump_pairs(certificates),
+                "secrets": dump_secrets(secrets),
                 "place": place,
             }
             opened: list[int] = []

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.linux.openssl import set_groups, set_ticket_key
 from epollo.transports.pairs import Pair
 
 PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
@@ -31,12 +32,17 @@ _SELF_SIGNED_END: Final = re.compile(rb"-----END CERTIFICATE-----")
 class Certificates:
     """All certificates of a listener: the context of each name, and that of no name."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        """Raise `OperatorError` where one of the pairs is not right."""
+    def __init__(self, pairs: Sequence[Pair], ticket_key: bytes = b"") -> None:
+        """Raise `OperatorError` where one of the pairs is not right.
+
+        With a ``ticket_key``, which other processes may have too, their tickets are ours.
+        """
         self._by_name: dict[bytes, ssl.SSLContext] = {}
         by_names: dict[tuple[str, ...], ssl.SSLContext] = {}
         for pair in pairs:
             context = make_context(pair)
+            if ticket_key:
+                set_ticket_key(context, ticket_key)
             names = find_names(pair, context)
             present = by_names.setdefault(names, context)
             if present is not context:
@@ -74,6 +80,7 @@ def make_context(pair: Pair) -> ssl.SSLContext:
     # The client's order: one without hardware for AES prefers ChaCha20.
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_alpn_protocols([name.decode() for name in PROTOCOLS])
+    set_groups(context)
     load_pair(context, pair)
     return context
 

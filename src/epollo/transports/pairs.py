@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 from epollo.errors import OperatorError
 
+TICKET_KEY_OCTETS: Final = 80
+"""What OpenSSL takes: a name, a key for authentication, one for encryption (16, 32 and 32 octets)."""
 _LIMIT_OCTETS: Final = 1024 * 1024
 
 
@@ -16,6 +18,16 @@ class Pair(NamedTuple):
     key: bytes
     place: str
     """Where it comes from, for the operator."""
+
+
+class Secrets(NamedTuple):
+    """What a worker needs to speak TLS.
+
+    ``ticket_key`` is what all workers protect tickets by; none where there is but one process.
+    """
+
+    pairs: Sequence[Pair]
+    ticket_key: bytes = b""
 
 
 def read_pair(certificate: str, key: str) -> Pair:

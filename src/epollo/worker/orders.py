@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from epollo.loop import EventLoop, Handler
 from epollo.transports.listening import adopt
-from epollo.transports.pairs import Pair
+from epollo.transports.pairs import Pair, Secrets
 
 ORDERS_VARIABLE: Final = "EPOLLO_WORKER"
 """The variable that names the descriptor of a worker's first orders: settings, and its sockets."""
@@ -40,8 +40,8 @@ COVER: Final = b"cover"
 """With descriptors: the sockets, besides its own, on which no worker accepts at the moment."""
 REOPEN: Final = b"reopen"
 """With a descriptor: the access log from now on."""
-CERTIFICATES: Final = b"certificates"
-"""With a descriptor, as `write_orders` returns one: the pairs from the next handshake on."""
+SECRETS: Final = b"secrets"
+"""With a descriptor, as `write_orders` returns one: the secrets of TLS from the next handshake on."""
 DESCRIPTORS_LIMIT: Final = 253
 """The most that one message passes (SCM_RIGHTS, unix(7))."""
 
@@ -83,20 +83,22 @@ def read_orders() -> dict[str, Any]:
     return orders
 
 
-def dump_pairs(pairs: Sequence[Pair]) -> list[list[str]]:
-    """Return pairs as part of orders."""
-    return [
+def dump_secrets(secrets: Secrets) -> dict[str, Any]:
+    """Return secrets as part of orders."""
+    pairs = [
         [pair.certificate.decode("latin-1"), pair.key.decode("latin-1"), pair.place]
-        for pair in pairs
+        for pair in secrets.pairs
     ]
+    return {"pairs": pairs, "ticket_key": secrets.ticket_key.hex()}
 
 
-def load_pairs(dumped: list[list[str]]) -> list[Pair]:
-    """Return the pairs that `dump_pairs` wrote."""
-    return [
+def load_secrets(dumped: dict[str, Any]) -> Secrets:
+    """Return the secrets that `dump_secrets` wrote."""
+    pairs = [
         Pair(certificate.encode("latin-1"), key.encode("latin-1"), place)
-        for certificate, key, place in dumped
+        for certificate, key, place in dumped["pairs"]
     ]
+    return Secrets(pairs, bytes.fromhex(dumped["ticket_key"]))
 
 
 class Ordered(Protocol):
@@ -117,7 +119,7 @@ class Ordered(Protocol):
     def reopen_log(self) -> None:
         """Write the access log to another file of the same name."""
 
-    def use_certificates(self, pairs: Sequence[Pair], /) -> None:
+    def use_secrets(self, secrets: Secrets, /) -> None:
         """Use these certificates from the next handshake on."""
 
     def take_passwords(self, number: int, octets: bytes | None, /) -> None:
@@ -187,9 +189,9 @@ class Orders(Handler):
                 os.set_inheritable(descriptor, False)
                 self._log_descriptors.append(descriptor)
                 worker.reopen_log()
-        elif message == CERTIFICATES:
+        elif message == SECRETS:
             for octets in map(_read_content, descriptors):
-                worker.use_certificates(load_pairs(json.loads(octets)))
+                worker.use_secrets(load_secrets(json.loads(octets)))
         elif message.startswith(PASSWORDS):
             contents = [*map(_read_content, descriptors), None]
             worker.take_passwords(int(message[len(PASSWORDS) :]), contents[0])

@@ -40,7 +40,7 @@ from epollo.terminal import (
     report,
 )
 from epollo.transports.listening import BACKLOG, adopt, is_listening
-from epollo.transports.pairs import Pair
+from epollo.transports.pairs import Secrets
 from epollo.worker.access import Access
 from epollo.worker.compose import (
     Entrance,
@@ -58,7 +58,7 @@ from epollo.worker.orders import (
     READY,
     ROOT_REPLACED,
     Orders,
-    load_pairs,
+    load_secrets,
     read_orders,
 )
 
@@ -92,14 +92,14 @@ class Worker:
         supervisor: Orders | None = None,
         *,
         mounts: Mounts | None = None,
-        certificates: Sequence[Pair] = (),
+        secrets: Secrets = Secrets(()),  # noqa: B008 - it is immutable
         place: int = 0,
     ) -> None:
         """Raise `OperatorError` where the settings ask for what cannot be had."""
         # Looked at in any case: what is wrong there is to be known before it is needed.
         proxies = parse_networks(settings.proxies)
         connections_limit = claim_descriptors()
-        if certificates:
+        if secrets.pairs:
             # A module cannot be read in the sandbox; a server without TLS does without the library.
             from epollo.worker.secure import Secure  # noqa: PLC0415
 
@@ -158,8 +158,8 @@ class Worker:
         self._mounts = mounts
         self._learn_of_changes()
         self._secure: Secure | None = None
-        if certificates:
-            self._secure = Secure(self._service, certificates, self._wakeup.call)
+        if secrets.pairs:
+            self._secure = Secure(self._service, secrets, self._wakeup.call)
         trusted = proxies if settings.has_proxy_protocol else None
         self._entrance = Entrance(self._service, trusted)
         self._secure_entrance = self._entrance
@@ -221,10 +221,10 @@ class Worker:
         if self._service.log is not None:
             self._service.log.reopen()
 
-    def use_certificates(self, pairs: Sequence[Pair]) -> None:
+    def use_secrets(self, secrets: Secrets) -> None:
         """Use these certificates from the next handshake on."""
         if self._secure is not None:
-            self._secure.use(pairs)
+            self._secure.use(secrets)
 
     def watch_certificates(self) -> None:
         """Use what is written to the files of the certificates, where no parent reads them."""
@@ -237,7 +237,7 @@ class Worker:
                 settings.tls_keys,
                 self._loop,
                 self._report,
-                self.use_certificates,
+                lambda pairs: self.use_secrets(Secrets(pairs)),
             )
 
     def take_passwords(self, number: int, octets: bytes | None) -> None:
@@ -385,7 +385,7 @@ def main() -> None:
             log,
             supervisor,
             mounts=open_mounts(),
-            certificates=load_pairs(orders["certificates"]),
+            secrets=load_secrets(orders["secrets"]),
             place=orders["place"],
         )
     except OperatorError as mistake:

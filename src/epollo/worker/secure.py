@@ -3,22 +3,20 @@
 Everything here needs the TLS library, and is imported only where TLS is spoken.
 """
 
-from collections.abc import Sequence
-
 from epollo.connections.door import Stage
 from epollo.connections.handshakes import CallInLoop, Flights, Handshakes
 from epollo.connections.service import Service
 from epollo.transports.certificates import Certificates
-from epollo.transports.pairs import Pair
+from epollo.transports.pairs import Secrets
 
 
 class Secure:
     """The certificates of a worker, and what uses them."""
 
-    def __init__(self, service: Service, pairs: Sequence[Pair], call_in_loop: CallInLoop) -> None:
+    def __init__(self, service: Service, secrets: Secrets, call_in_loop: CallInLoop) -> None:
         """Raise `OperatorError` where a pair is not right."""
         self._service = service
-        self._certificates = Certificates(pairs)
+        self._certificates = Certificates(*secrets)
         self._flights = Flights(call_in_loop)
         self._stages: list[Handshakes] = []
 
@@ -28,9 +26,9 @@ class Secure:
         self._stages.append(stage)
         return stage
 
-    def use(self, pairs: Sequence[Pair]) -> None:
-        """Use these pairs from the next handshake on."""
-        self._certificates = Certificates(pairs)
+    def use(self, secrets: Secrets) -> None:
+        """Use these secrets from the next handshake on."""
+        self._certificates = Certificates(*secrets)
         for stage in self._stages:
             stage.certificates = self._certificates
 

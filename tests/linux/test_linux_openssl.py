@@ -1,0 +1,69 @@
+"""What Python's ssl lacks: keys of tickets that several contexts share, and groups."""
+
+import os
+import ssl
+
+import pytest
+
+from certificates import make_certificate
+from epollo.linux.openssl import _find_control, set_groups, set_ticket_key
+from epollo.transports.certificates import make_context
+from epollo.transports.pairs import TICKET_KEY_OCTETS, Pair
+
+MADE = make_certificate("a.test")
+PAIR = Pair(MADE.certificate, MADE.key, "a.pem")
+
+pytestmark = pytest.mark.skipif(
+    _find_control() is None, reason="this Python does not let its OpenSSL be called"
+)
+
+
+def shake_hands(
+    server: ssl.SSLContext,
+    client: ssl.SSLContext,
+    session: ssl.SSLSession | None = None,
+) -> ssl.SSLObject:
+    """Return the client's end after a handshake and one octet, behind which the tickets come."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    theirs = client.wrap_bio(to_client, to_server, server_hostname="a.test", session=session)
+    ours = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(4):
+        for end in (theirs, ours):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    ours.write(b"x")
+    assert theirs.read(1) == b"x"
+    return theirs
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_contexts_with_one_key_know_each_others_tickets(version: ssl.TLSVersion) -> None:
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    client.maximum_version = version
+    key, other = os.urandom(TICKET_KEY_OCTETS), os.urandom(TICKET_KEY_OCTETS)
+    first, second, third = (make_context(PAIR) for _ in range(3))
+    assert set_ticket_key(first, key)
+    assert set_ticket_key(second, key)
+    assert set_ticket_key(third, other)
+    session = shake_hands(first, client).session
+    assert not shake_hands(third, client, session).session_reused
+    assert shake_hands(second, client, session).session_reused
+
+
+def test_a_key_of_another_length_is_refused() -> None:
+    assert not set_ticket_key(make_context(PAIR), b"x" * 48)
+
+
+def test_groups_are_those_that_are_recommended() -> None:
+    server = make_context(PAIR)
+    assert set_groups(server)
+    for group, is_taken in (("prime256v1", True), ("secp384r1", True), ("secp521r1", False)):
+        client = ssl.create_default_context(cadata=MADE.certificate.decode())
+        client.set_ecdh_curve(group)
+        if is_taken:
+            shake_hands(server, client)
+        else:
+            with pytest.raises(ssl.SSLError):
+                shake_hands(server, client)
