@@ -103,7 +103,7 @@ class Answer:
             assert re.fullmatch(r"(https?://[^/]|/(?![/\\]))[!-~]*", fields["location"])
         if "content-encoding" in fields:
             assert fields["content-encoding"] != IDENTITY.decode()
-            assert fields["vary"].startswith("Accept-Encoding")
+            assert "Accept-Encoding" in fields["vary"].split(", ")
 
 
 def _read_segment(segment: bytes | FileSegment) -> bytes:
@@ -126,6 +126,7 @@ class Ground:
         compressor: Compressor | None = None,
         policy: Policy | None = None,
         paths: Paths = Paths(),  # noqa: B008 - it is immutable
+        listing: str = "off",
     ) -> None:
         self.root = root
         self.clock = TurnedClock() if clock is None else clock
@@ -151,7 +152,7 @@ class Ground:
         else:
             policies = FixedPolicy(policy, self.clock)
         self.policies = policies
-        self.site = Site(self.catalogue, self.clock, compressor, policies)
+        self.site = Site(self.catalogue, self.clock, compressor, policies, listing=listing)
 
     def ask(
         self,
@@ -173,6 +174,7 @@ class Ground:
             {name.lower().encode(): value.encode() for name, value in (fields or {}).items()},
         )
         response = self.site.respond(request)
+        assert isinstance(response, Response)
         try:
             return Answer(request, response)
         finally:

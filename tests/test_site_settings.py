@@ -10,14 +10,22 @@ from epollo.settings import Settings, dump_settings, list_options, load_settings
 from epollo.site_settings import SiteSettings, select_sites
 
 SETTINGS = Settings(
-    root=Path("/srv/site"), kept_octets_limit=5, compress=False, cache_control="no-store"
+    root=Path("/srv/site"),
+    listing="on",
+    kept_octets_limit=5,
+    compress=False,
+    cache_control="no-store",
 )
 
 
 def test_a_site_has_the_settings_that_the_options_describe() -> None:
     (site,) = select_sites(Settings())
     described = site._replace(
-        root=Path("/srv/site"), kept_octets_limit=5, compress=False, cache_control="no-store"
+        root=Path("/srv/site"),
+        kept_octets_limit=5,
+        compress=False,
+        cache_control="no-store",
+        listing="on",
     )
     assert select_sites(SETTINGS) == (described,)
 

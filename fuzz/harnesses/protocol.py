@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from connections.in_process import FolderSite, InProcess
-from epollo.http.message import Request, Response
+from epollo.http.message import Later, Request, Response
 from epollo.http.status import REASONS
 from epollo.protocols.http1 import Limits
 from loop.hand_clock import HandClock
@@ -55,7 +55,7 @@ def lay_ground() -> Ground:
     respond = FolderSite(root, clock, kept_octets_limit=18_000).respond
     methods: list[str] = []
 
-    def respond_and_note(request: Request) -> Response:
+    def respond_and_note(request: Request) -> Response | Later:
         methods.append(request.method.decode())
         return respond(request)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from connections.in_process import FolderSite
-from epollo.http.message import Request
+from epollo.http.message import Request, Response
 from epollo.http.target import TargetForm, decode_path, encode_path, parse_target
 from epollo.site.resolve import Kind, walk
 from loop.hand_clock import HandClock
@@ -118,6 +118,7 @@ def _check_response(octets: bytes) -> None:
     target = parse_target(octets)
     assert target is not None
     response = lay_ground().site.respond(Request(b"GET", target, {}))
+    assert isinstance(response, Response)
     content = b"".join(part for part in response.content if isinstance(part, bytes))
     assert SECRET not in content
     for name, value in response.fields:

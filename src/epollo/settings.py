@@ -115,6 +115,16 @@ class Settings:
             "not there, as single-page apps need. A script or picture that is not there is still 404."
         ),
     )
+    listing: str = _option(
+        "auto",
+        "--listing",
+        group="Serving",
+        manual=(
+            "Show what a folder without index.html holds. auto does so unless the served folder has "
+            "an index.html, which makes it a site; off answers 404."
+        ),
+        choices=("auto", "on", "off"),
+    )
     host: str = _option(
         "127.0.0.1",
         "--host",

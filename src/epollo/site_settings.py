@@ -14,6 +14,7 @@ class SiteSettings(NamedTuple):
     """The settings of one site, by their names in `Settings`."""
 
     root: Path
+    listing: str
     kept_octets_limit: int
     compress: bool
     cache_control: str

@@ -12,7 +12,7 @@ from connections.in_process import FolderSite, InProcess, Log, Peer
 from epollo.connections.connection import Connection
 from epollo.connections.http1 import REQUESTS_PER_TURN
 from epollo.connections.service import Timeouts
-from epollo.http.message import PERMANENT, FileSegment, Request, Response
+from epollo.http.message import PERMANENT, FileSegment, Later, Request, Response
 from epollo.http.status import respond_plainly
 from epollo.protocols.answer import Answer, count_content
 from epollo.protocols.http1 import Limits
@@ -235,7 +235,7 @@ def test_a_recalled_file_whose_change_was_not_reported(
     asked = []
     with FolderSite(tmp_path, clock, kept_octets_limit=1000) as folder:
 
-        def respond(request: Request) -> Response:
+        def respond(request: Request) -> Response | Later:
             asked.append(request.target.path)
             return folder.respond(request)
 

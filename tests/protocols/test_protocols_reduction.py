@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from epollo.http.preconditions import CONDITIONAL_FIELDS
+from epollo.http.relevance import MARKS
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.head import FRAMING_FIELDS, HeadReader, Limits
 from epollo.protocols.http1.reduction import compile_irrelevant
@@ -26,7 +27,8 @@ def reduce_by_lines(octets: bytes, relevant: frozenset[bytes]) -> bytes | Refusa
     for line in lines:
         found = FIELD_LINE.fullmatch(line)
         assert found is not None
-        if found[1].lower() in relevant | FRAMING_FIELDS:
+        name, _, value = line.lower().partition(b":")
+        if name in relevant | FRAMING_FIELDS and MARKS.get(name, b"") in value:
             kept.append(line)
     return b"\r\n".join(kept) + b"\r\n\r\n"
 
@@ -44,7 +46,7 @@ names = st.builds(
     ),
 )
 values = st.one_of(
-    st.sampled_from([b"", b" a", b"\t", b" 1 ", b":", b" \xff", b"a: b"]),
+    st.sampled_from([b"", b" a", b"\t", b" 1 ", b":", b" \xff", b"a: b", b" J", b"; xjson"]),
     st.binary(max_size=3),
 )
 field_lines = st.builds(lambda name, value: b"%b:%b" % (name, value), names, values)
@@ -111,6 +113,14 @@ def test_names_are_told_apart_in_either_case(relevant: frozenset[bytes]) -> None
             assert irrelevant.fullmatch(b"\r\n%b: a" % other) is not None
 
 
+def test_a_value_without_the_mark_of_its_name_has_no_say() -> None:
+    irrelevant = compile_irrelevant({b"accept", b"accept-encoding"})
+    for line in (b"Accept: application/json", b"ACCEPT:J", b"accept-encoding: gzip"):
+        assert irrelevant.search(b"\r\n%b\r\n" % line) is None
+    for line in (b"Accept: text/html, */*", b"accept:", b"Accept-: json", b"accep: json"):
+        assert irrelevant.fullmatch(b"\r\n%b" % line) is not None
+
+
 def test_lines_in_a_row_are_taken_out_together() -> None:
     irrelevant = compile_irrelevant({b"host"})
     octets = b"GET / HTTP/1.1\r\nA: 1\r\nB:\r\nHost: a\r\nC: \t\xff\r\n\r\n"
@@ -119,12 +129,13 @@ def test_lines_in_a_row_are_taken_out_together() -> None:
 
 def test_a_head_of_the_longest_kind_takes_no_more_time_for_each_octet() -> None:
     """Lines that nearly match, short or long, are passed through once."""
-    irrelevant = compile_irrelevant(FRAMING_FIELDS)
+    irrelevant = compile_irrelevant(FRAMING_FIELDS | {b"accept"})
     for octets in (
         b"\r\n" + b"a" * 1_000_000,
         b"\r\na:" + b"b" * 1_000_000 + b"\0",
         b"\r\na:b" * 200_000 + b"\0",
         b"\r\n" * 500_000,
         b"\r\nhost" * 150_000,
+        b"\r\naccept:" + b"i" * 1_000_000,
     ):
         irrelevant.sub(b"", octets)

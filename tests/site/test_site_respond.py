@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.http.message import Request
+from epollo.http.message import Request, Response
 from epollo.http.target import parse_target
 from epollo.protocols.answer import JOINED_OCTETS
 from site_grounds import START_SECOND, Ground, replace
@@ -153,6 +153,7 @@ def test_a_short_range_of_sealed_content_is_copied(
         assert target is not None
         value = b"bytes=10-%d" % (9 + octets)
         response = ground.site.respond(Request(b"GET", target, {b"range": value}))
+        assert isinstance(response, Response)
         (segment,) = response.content
         assert isinstance(segment, bytes) == is_copied
         assert octets <= JOINED_OCTETS or not is_copied

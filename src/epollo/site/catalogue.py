@@ -23,6 +23,8 @@ from epollo.site.file_codings import FileCodings, Sidecar
 from epollo.site.files import Files
 from epollo.site.folders import Folder, Folders
 from epollo.site.kept_codings import KeptCodings
+from epollo.site.listing.listings import Listings
+from epollo.site.listing.snapshot import Made, Snapshot
 from epollo.site.media_types import select_media_type
 from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
@@ -102,6 +104,7 @@ class Catalogue:
             refuse=self._file_codings.refuse,
             kept_octets_limit=kept_octets_limit,
         )
+        self.listings = Listings(self._root, self.watch, clock, self._files, self._on_end)
         if self.watch is not None:
             self._root.begin_watch(self.watch)
             self._folders.begin_watch(self.watch)
@@ -183,13 +186,16 @@ class Catalogue:
         if edition is None or not resource.is_current:
             # One that was evicted at once is looked up anew for the next request anyway.
             return
-        if edition.identity.content is None:
+        if isinstance(resource, Made):
+            self.listings.offer(resource, compressor)
+        elif edition.identity.content is None:
             self._file_codings.offer(resource, edition, compressor)
         else:
             self._kept_codings.offer(resource, edition, compressor)
 
     def close(self) -> None:
         """Give back every descriptor."""
+        self.listings.close()
         if self.watch is not None:
             self.watch.close()
         if self.tagging is not None:
@@ -342,7 +348,8 @@ class Catalogue:
             self._files.grow(names, resource, octets)
 
     def _cache_of(self, resource: Resource) -> Cache[Names, Resource]:
-        return self._absences if resource.edition is None else self._files
+        is_absence = resource.edition is None and not isinstance(resource, Snapshot)
+        return self._absences if is_absence else self._files
 
     def _list_resources(self) -> list[Resource]:
         return [
@@ -371,11 +378,12 @@ class Catalogue:
             if self._rule_files.get(dependent.names) is dependent:
                 del self._rule_files[dependent.names]
                 self.on_rules_doubted()
-            else:
+            elif self._cache_of(dependent).get(dependent.names) is dependent:
                 self._cache_of(dependent).remove(dependent.names)
             self._end(dependent, is_written=is_written)
 
     def _end_all(self) -> None:
+        self.listings.end_builds()
         for resource in self._list_resources():
             self._on_end(resource)
         for folder in self._folders.entries():

@@ -34,7 +34,12 @@ from epollo.site.rules.redirection import Redirect, Rewrite, follow_rule
 from epollo.site.rules.rule import Rules
 from epollo.site.treatment import Treatment
 
-RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {b"accept-encoding", b"authorization", b"range"}
+RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {
+    b"accept",
+    b"accept-encoding",
+    b"authorization",
+    b"range",
+}
 """The fields that an answer may depend on."""
 
 _TREATMENTS_LIMIT: Final = 4096

@@ -6,10 +6,13 @@ Each step is a pure function of `epollo.http` or a look-up; what is decided here
 the coding on, `ContentAnswers` decides.
 """
 
+from functools import partial
 from typing import Final
 
 from epollo.http.message import (
+    AllOf,
     FieldLine,
+    Later,
     Request,
     Response,
     select_host,
@@ -22,6 +25,9 @@ from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.content_answers import ContentAnswers
 from epollo.site.error_pages import ErrorPages, join_absences, rest_on
+from epollo.site.listing.answers import Found, ListingAnswers
+from epollo.site.listing.builds import Build
+from epollo.site.listing.snapshot import Made
 from epollo.site.navigation import is_navigation
 from epollo.site.negotiation import Negotiator
 from epollo.site.policy import Policy
@@ -45,7 +51,8 @@ class Site:
     """A folder as a function from requests to responses.
 
     ``is_behind_gateway`` is whether all requests come from a gateway that is trusted, so that what is
-    asked for by https may have come over a secured connection (RFC 9110 section 7.4).
+    asked for by https may have come over a secured connection (RFC 9110 section 7.4). ``listing`` is
+    the choice of ``--listing``.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class Site:
         compressor: Compressor | None = None,
         policies: PolicySource | None = None,
         *,
+        listing: str = "auto",
         is_behind_gateway: bool = False,
     ) -> None:
         """Without a source of policies, that of the default settings holds."""
@@ -64,10 +72,11 @@ class Site:
         negotiator = Negotiator(catalogue, compressor)
         self._contents = ContentAnswers(catalogue, clock, negotiator)
         self._errors = ErrorPages(catalogue, negotiator)
+        self._listings = ListingAnswers(catalogue, listing)
         self._is_behind_gateway = is_behind_gateway
 
-    def respond(self, request: Request) -> Response:
-        """Return the response to a valid request."""
+    def respond(self, request: Request, build: Build | None = None) -> Response | Later:
+        """Return the response to a valid request; ``build`` is that of a listing that it waited for."""
         target = request.target
         policy = self._follow_rules()
         is_secured = self._is_behind_gateway or request.scheme == b"https"
@@ -81,7 +90,7 @@ class Site:
         treatment = _find_treatment(policy, request)
         if treatment is None:
             return policy.select_refusals().bad_request
-        return self._respond_at(request, treatment)
+        return self._respond_at(request, treatment, build)
 
     def find_places(self, request: Request) -> Places:
         """Return where the content of the answer to a request may come from."""
@@ -100,7 +109,9 @@ class Site:
             policies.follow()
         return policies.policy
 
-    def _respond_at(self, request: Request, treatment: Treatment) -> Response:
+    def _respond_at(
+        self, request: Request, treatment: Treatment, build: Build | None
+    ) -> Response | Later:
         """Answer with the first that stands at a path."""
         absences: tuple[Resource, ...] = ()
         folder: Resource | None = None
@@ -121,7 +132,7 @@ class Site:
             absences = (*absences, page)
             if page.kind is Kind.FILE:
                 return self._redirect(request, treatment, treatment.names[:-1], absences)
-        return self._respond_otherwise(request, treatment, absences)
+        return self._respond_otherwise(request, treatment, absences, build)
 
     def _find_index(self, treatment: Treatment) -> Resource | None:
         """Return what stands at the index of a folder, where a rule is about folders without one."""
@@ -141,8 +152,12 @@ class Site:
         return redirect(names, request.target.query, fields, join_absences(absences))
 
     def _respond_otherwise(
-        self, request: Request, treatment: Treatment, absences: tuple[Resource, ...]
-    ) -> Response:
+        self,
+        request: Request,
+        treatment: Treatment,
+        absences: tuple[Resource, ...],
+        build: Build | None,
+    ) -> Response | Later:
         """Answer by the rule of a path at which nothing stands, or that goes before what stands there."""
         policy, otherwise = self._policies.policy, treatment.otherwise
         if isinstance(otherwise, Redirect):
@@ -151,6 +166,10 @@ class Site:
             return rest_on(response.on(policy.basis), absences)
         if otherwise is not None:
             return self._respond_rewritten(request, treatment, otherwise, absences)
+        found = self._listings.find(request, treatment, policy, build)
+        absences = (*absences, *found.rests_on)
+        if found.outcome is not Kind.MISSING:
+            return self._respond_with_listing(request, treatment, absences, found)
         if treatment.app_fields is not None:
             treatment = treatment._replace(fields=treatment.app_fields, app_fields=None)
             if is_navigation(request.fields, treatment.names):
@@ -181,6 +200,27 @@ class Site:
             absences = (*absences, resource)
         status = 404 if rewrite.status == 200 else rewrite.status
         return self._respond_not_found(request, treatment, absences, status)
+
+    def _respond_with_listing(
+        self,
+        request: Request,
+        treatment: Treatment,
+        absences: tuple[Resource, ...],
+        found: Found,
+    ) -> Response | Later:
+        """Answer with a page of a listing, with what pages refer to, or with why there is none."""
+        outcome, policy = found.outcome, self._policies.policy
+        if isinstance(outcome, Build):
+            return Later(outcome.wait, partial(self.respond, request, outcome))
+        if isinstance(outcome, Made):
+            treatment = treatment._replace(fields=found.fields)
+            response = rest_on(self._respond_with(request, treatment, outcome), absences)
+            # What is no file of the site does not end with the rules of the site.
+            basis = response.basis
+            return response.on(None if basis is None else AllOf(basis, policy.basis))
+        if outcome is Kind.FORBIDDEN:
+            return self._errors.respond(request, treatment, policy, 403).on(None)
+        return policy.select_refusals(treatment.fields).unavailable
 
     def _respond_with(self, request: Request, treatment: Treatment, resource: Resource) -> Response:
         """Answer with what stands at the path."""

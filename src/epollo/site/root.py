@@ -77,6 +77,10 @@ class Root:
             is_rule_file=is_rule_file,
         )
 
+    def walk_unwatched(self, names: Names) -> Walk:
+        """Walk in the same way without watching anything."""
+        return walk(self.descriptor, self._real_path, names, lambda _: UNWATCHED)
+
     def stat(self, names: Names) -> os.stat_result:
         """Return what stands at a path of names by the file system alone: links are followed anywhere.
 

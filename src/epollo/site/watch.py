@@ -28,6 +28,11 @@ from epollo.site.resolve import Edge
 UNWATCHED: Final = -1
 """The number of a folder that cannot be watched."""
 
+EVERY_NAME: Final = b"/"
+"""The name of an edge that any event in its folder ends; no name of a file has a slash."""
+ITS_NAMES: Final = b"//"
+"""The name of an edge that ends where a name comes to its folder or leaves it."""
+
 _MASK: Final = (
     flags.ATTRIB
     | flags.CLOSE_WRITE
@@ -188,9 +193,9 @@ class Watch(Handler):
         self._by_key[key] = number
         return number
 
-    def depend(self, dependent: Dependent) -> None:
-        """Call ``on_end`` with the dependent when one of its edges changes."""
-        for number, name in dependent.edges:
+    def depend(self, dependent: Dependent, edges: tuple[Edge, ...] | None = None) -> None:
+        """Call ``on_end`` with the dependent when one of its edges changes, or one of these of them."""
+        for number, name in dependent.edges if edges is None else edges:
             folder = self._folders.get(number)
             if folder is not None:
                 folder.dependents.setdefault(name, set()).add(dependent)
@@ -252,9 +257,13 @@ class Watch(Handler):
             if mask & flags.IGNORED:
                 self._drop(number)
             if name:
-                dependents = folder.dependents.get(name)
-                if dependents:
-                    self._end(dependents, mask)
+                dependents = folder.dependents
+                if name in dependents:
+                    self._end(dependents[name], mask)
+                if EVERY_NAME in dependents:
+                    self._end(dependents[EVERY_NAME], mask)
+                if ITS_NAMES in dependents and mask & _MASK_NAMES:
+                    self._end(dependents[ITS_NAMES], mask)
                 for members in folder.members:
                     member = members.get(name)
                     if member is not None:

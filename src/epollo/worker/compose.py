@@ -21,6 +21,7 @@ from epollo.site.cache_policy import CachePolicy
 from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
 from epollo.site.https_redirect import HttpsRedirect
+from epollo.site.listing.builds import Builds
 from epollo.site.policy import Policy
 from epollo.site.reach import parse_reach
 from epollo.site.rulebook import Rulebook
@@ -42,7 +43,7 @@ def open_catalogue(
 
     Raises `OperatorError` where it is no folder that can be read.
     """
-    return Catalogue(
+    catalogue = Catalogue(
         site.root,
         loop.clock,
         report,
@@ -51,6 +52,8 @@ def open_catalogue(
         kept_octets_limit=site.kept_octets_limit,
         reach=parse_reach(site.allow_hidden, site.follow_links),
     )
+    catalogue.listings.background = Builds(loop.call_again)
+    return catalogue
 
 
 def _leave(line: str) -> None:

@@ -137,7 +137,12 @@ class Worker:
         is_behind_gateway = settings.has_proxy_protocol
         clock = self._loop.clock
         site = Site(
-            self._catalogue, clock, self._compressor, rulebook, is_behind_gateway=is_behind_gateway
+            self._catalogue,
+            clock,
+            self._compressor,
+            rulebook,
+            listing=site_settings.listing,
+            is_behind_gateway=is_behind_gateway,
         )
         self._service = make_service(
             settings,

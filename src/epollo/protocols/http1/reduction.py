@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 
 from epollo.http.grammar import TCHAR
+from epollo.http.relevance import MARKS
 
 # field-line  = field-name ":" OWS field-value OWS                   RFC 9112 section 5
 # field-vchar = VCHAR / obs-text                                     RFC 9110 section 5.5
@@ -23,11 +24,19 @@ VALUE_OCTETS = rb"[\t\x20-\x7e\x80-\xff]*+"
 def compile_irrelevant(relevant: Iterable[bytes]) -> re.Pattern[bytes]:
     r"""Return what matches valid field lines whose names are not among ``relevant``, in lower case.
 
+    Lines without the mark that their name has in `MARKS` are matched, too.
+
     A match begins with the CRLF before the first of them and ends before the CRLF behind the last. It
     never begins with an empty line, so that nothing behind a head is taken for a part of it. A line
     with an octet that it may not hold is left from that octet on: what remains is no head.
     """
-    line = rb"(?!%b:)%b++:%b" % (_format_names(sorted(relevant)), TCHAR, VALUE_OCTETS)
+    names = [name for name in sorted(relevant) if name not in MARKS]
+    counting = [_format_names(names) + b":"]
+    for name in sorted(MARKS.keys() & set(relevant)):
+        mark = MARKS[name]
+        value = rb"[^\r\n%b%b]*+%b" % (mark.lower(), mark.upper(), _format_octet(mark))
+        counting.append(_format_names([name]) + b":" + value)
+    line = rb"(?!%b)%b++:%b" % (b"|".join(counting), TCHAR, VALUE_OCTETS)
     # The literal in front is what the engine searches for; more lines follow without a search.
     return re.compile(rb"\r\n(?<!\n\r\n)%b(?:\r\n%b)*" % (line, line))
 

@@ -1,0 +1,11 @@
+"""Which field lines an answer may depend on, where that is for their values to say."""
+
+from typing import Final
+
+MARKS: Final = {b"accept": b"j"}
+"""An octet that stands, in either case, in each value of a field on which an answer may depend.
+
+Browsers send another Accept for each kind of request, and a site asks one thing of it alone: is JSON
+wanted rather than HTML? A line without the octet is as if it were absent, so that answers are recalled
+for all.
+"""

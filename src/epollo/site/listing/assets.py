@@ -1,0 +1,68 @@
+"""The style and the script of listings: two files of this program, at a reserved path.
+
+Each is asked for with the hash of its content, so that a client need not ask for it again; in the query,
+since tools that read a page for the files of a folder pass over references with one. The path begins with
+a dot: nothing of a site is served there.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from epollo.http.caching import IMMUTABLE
+from epollo.http.content_coding import IDENTITY
+from epollo.site.listing.snapshot import NO_VERSION, Made
+from epollo.site.media_types import select_media_type
+from epollo.site.representation import Edition
+from epollo.site.resolve import Kind, Names
+from epollo.site.resource import Resource
+
+_FOLDER: Final = b".epollo"
+
+
+class Asset(Made):
+    """A file of this program, for as long as it runs."""
+
+    __slots__ = ()
+
+    def __init__(self, names: Names, content: bytes) -> None:
+        super().__init__(names, Kind.FILE, (), 0, _confirm)
+        edition = Edition(NO_VERSION, select_media_type(names[-1]), IDENTITY, content)
+        edition.cache_fields = ((b"Cache-Control", IMMUTABLE),)
+        self.edition = edition
+
+
+def _confirm(resource: Resource) -> bool:
+    """Return that nothing changes."""
+    return resource.is_current
+
+
+class _Reference(NamedTuple):
+    """How a page refers to a file of this program."""
+
+    asset: Asset
+    query: bytes
+
+    @property
+    def href(self) -> str:
+        """The reference, from the root."""
+        return (b"/".join(self.asset.names) + b"?" + self.query).decode("ascii")
+
+
+def _read(name: str) -> _Reference:
+    # Read when this is imported: a worker that is confined may read no file of the program.
+    content = Path(__file__).with_name(name).read_bytes()
+    digest = hashlib.blake2b(content, digest_size=6).hexdigest()
+    return _Reference(Asset((_FOLDER, name.encode()), content), digest.encode())
+
+
+STYLE: Final = _read("listing.css")
+SCRIPT: Final = _read("listing.js")
+
+_BY_PATH: Final = {b"/" + b"/".join(one.asset.names): one for one in (STYLE, SCRIPT)}
+
+
+def find_asset(path: bytes, query: bytes | None) -> Asset | None:
+    """Return the file at a path, in the version that the query names; both as they stand in a request."""
+    found = _BY_PATH.get(path)
+    return found.asset if found is not None and found.query == query else None

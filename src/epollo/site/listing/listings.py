@@ -1,0 +1,258 @@
+"""The listings of the folders of a site: made once per version of a folder, and kept beside its files.
+
+What is read of a folder becomes a `Snapshot`, which all its pages share. A page is a resource with an
+edition, so that codings, validators, ranges and recall are those of a file.
+"""
+
+import errno
+import math
+import os
+from collections.abc import Callable, Generator, Sequence
+from typing import Final, TypeAlias
+
+from epollo.http.content_coding import IDENTITY
+from epollo.http.message import FieldLine
+from epollo.loop import Clock
+from epollo.site.cache import HITS_LIMIT, Cache
+from epollo.site.compressor import Compressor, Task
+from epollo.site.listing.as_html import format_html
+from epollo.site.listing.as_json import format_json
+from epollo.site.listing.builds import (
+    BUILDS_LIMIT,
+    SLICE_SECONDS,
+    Build,
+    Builds,
+    Listed,
+    Making,
+)
+from epollo.site.listing.entries import Entry, Sort, order_in_steps, search_in_steps
+from epollo.site.listing.page import make_page
+from epollo.site.listing.snapshot import NO_VERSION, ListingPage, Made, Reader, Snapshot
+from epollo.site.listing.view import Form, View, format_query
+from epollo.site.media_types import select_media_type
+from epollo.site.representation import Edition
+from epollo.site.resolve import Kind, Names
+from epollo.site.resource import Resource
+from epollo.site.root import Root
+from epollo.site.watch import Watch
+
+_COUNTED_AT_ONCE: Final = 4096
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+_FORMATS: Final = {
+    Form.HTML: (format_html, select_media_type(b"index.html")),
+    Form.JSON: (format_json, select_media_type(b"index.json")),
+}
+
+Reading: TypeAlias = Generator[None, None, Snapshot | Kind]
+
+
+class Listings:
+    """The listings below one root.
+
+    ``kept`` is where the catalogue keeps its resources; ``end`` lets go of one that has ended.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        watch: Watch | None,
+        clock: Clock,
+        kept: Cache[Names, Resource],
+        end: Callable[[Resource], None],
+    ) -> None:
+        self._root = root
+        self._clock = clock
+        self._kept = kept
+        self._end = end
+        self._reader = Reader(root, watch)
+        # One object that all resources share, where each access to the method makes another.
+        self._confirm = self.confirm
+        self._builds: dict[Names, Build] = {}
+        self.background: Builds | None = None
+        """Takes builds on; without it each is made at once."""
+
+    def find(
+        self, folder: Names, view: View, cache_fields: tuple[FieldLine, ...]
+    ) -> Listed | Build:
+        """Return a page of a folder, why there is none, or the build that makes it.
+
+        ``folder`` has no empty name; ``cache_fields`` are the field lines of the page about caching.
+        """
+        key = _name_page(folder, view)
+        page = self._kept.get(key)
+        if isinstance(page, ListingPage) and self.confirm(page):
+            return page
+        self._root.follow(self._clock.second)
+        joined = self._builds.get(key)
+        if joined is not None and joined.may_be_joined:
+            return joined
+        background = self.background
+        build = Build(lambda build: self._make(build, folder, view, cache_fields))
+        if background is None:
+            build.take_on(math.inf)
+        elif len(background) >= BUILDS_LIMIT:
+            return Kind.UNAVAILABLE
+        elif len(background) or not build.take_on(SLICE_SECONDS):
+            self._builds[key] = build
+            background.add(build)
+        return build if build.outcome is None else build.outcome
+
+    def confirm(self, resource: Resource) -> bool:
+        """Return whether a page or a snapshot stands; once a second the folder is looked at again."""
+        second = self._clock.second
+        if self._root.checked_second != second:
+            self._root.follow(second)
+        snapshot = resource.snapshot if isinstance(resource, ListingPage) else resource
+        assert isinstance(snapshot, Snapshot)  # noqa: S101 - there are these two
+        if not resource.is_current:
+            return False
+        if snapshot.checked_second != second:
+            snapshot.checked_second = second
+            if not snapshot.is_as_found(self._root):
+                self._end(snapshot)
+                return False
+        resource.checked_second = second
+        if resource.hits < HITS_LIMIT:
+            resource.hits += 1
+        return True
+
+    def close(self) -> None:
+        """Give back what is open."""
+        if self.background is not None:
+            self.background.close()
+
+    def end_builds(self) -> None:
+        """Let no request join what is being made: it may have changed."""
+        for build in self._builds.values():
+            if build.snapshot is not None:
+                self._end(build.snapshot)
+
+    def offer(self, page: Made, compressor: Compressor) -> None:
+        """Have codings made of a page."""
+        edition = page.edition
+        if edition is not None:
+            page.is_offered = compressor.add(
+                Task(
+                    edition.identity.read(),
+                    {},
+                    lambda: page.is_current,
+                    lambda coding, coded: self._add_coding(page, edition, coding, coded),
+                    lambda suffix, reason: None,  # noqa: ARG005 - there are no files beside it
+                )
+            )
+
+    def _add_coding(self, page: Made, edition: Edition, coding: bytes, coded: bytes) -> None:
+        if page.is_current:
+            before = edition.lengths.get(coding, 0)
+            edition.add_coding(coding, coded)
+            if self._kept.get(page.names) is page:
+                self._kept.grow(page.names, page, len(coded) - before)
+            # A client that takes this coding is to get it from now on.
+            page.end_answers()
+
+    def _make(
+        self, build: Build, folder: Names, view: View, cache_fields: tuple[FieldLine, ...]
+    ) -> Making:
+        """Make a page in steps."""
+        try:
+            found = self._kept.get(_name_snapshot(folder))
+            if isinstance(found, Snapshot) and self.confirm(found):
+                build.snapshot = snapshot = found
+            else:
+                read = yield from self._read(build, folder)
+                if isinstance(read, Kind):
+                    return read
+                snapshot = read
+            return (yield from self._make_page(snapshot, view, cache_fields))
+        finally:
+            key = _name_page(folder, view)
+            if self._builds.get(key) is build:
+                del self._builds[key]
+
+    def _read(self, build: Build, folder: Names) -> Reading:
+        """Read a folder in steps, and keep what was found if it still stands."""
+        walk = self._root.walk(folder)
+        # A root that was deleted is still open: it has no names left.
+        if walk.kind is not Kind.FOLDER or not os.fstat(walk.descriptor).st_nlink:
+            if walk.descriptor >= 0:
+                os.close(walk.descriptor)
+            return Kind.MISSING if walk.kind in {Kind.FILE, Kind.FOLDER} else walk.kind
+        snapshot = Snapshot(
+            _name_snapshot(folder), folder, self._clock.second, self._confirm, self._end
+        )
+        build.snapshot = snapshot
+        try:
+            self._reader.begin(snapshot, walk)
+            yield from self._reader.read_in_steps(snapshot, walk.descriptor)
+            snapshot.entries = yield from order_in_steps(
+                snapshot.entries, Sort.NAME, is_descending=False
+            )
+        except OSError as error:
+            self._end(snapshot)
+            return _explain(error)
+        except GeneratorExit:
+            self._end(snapshot)
+            raise
+        finally:
+            os.close(walk.descriptor)
+        self._keep(snapshot)
+        return snapshot
+
+    def _make_page(
+        self, snapshot: Snapshot, view: View, cache_fields: tuple[FieldLine, ...]
+    ) -> Making:
+        entries: Sequence[Entry] = snapshot.entries
+        if view.search:
+            entries = yield from search_in_steps(entries, view.search)
+        if view.sort is not Sort.NAME or view.is_descending:
+            entries = yield from order_in_steps(
+                entries, view.sort, is_descending=view.is_descending
+            )
+        octets = 0
+        for start in range(0, len(entries), _COUNTED_AT_ONCE):
+            octets += sum(entry.octets for entry in entries[start : start + _COUNTED_AT_ONCE])
+            yield
+        model = make_page(snapshot.folder_names, view, entries, octets)
+        key = _name_page(snapshot.folder_names, model.view)
+        kept = self._kept.get(key)
+        if isinstance(kept, ListingPage) and kept.snapshot is snapshot:
+            # A page beyond the last is the last.
+            return kept
+        format_page, media_type = _FORMATS[view.form]
+        pieces = []
+        for piece in format_page(model):
+            pieces.append(piece)
+            yield
+        edition = Edition(NO_VERSION, media_type, IDENTITY, b"".join(pieces))
+        edition.cache_fields = cache_fields
+        page = ListingPage(key, snapshot, edition)
+        if self._keep(page):
+            snapshot.add_page(page)
+        return page
+
+    def _keep(self, resource: Snapshot | ListingPage) -> bool:
+        """Keep what was made, unless what it was made of has ended; return whether it is kept."""
+        if isinstance(resource, ListingPage) and not resource.snapshot.is_current:
+            resource.end()
+        if resource.is_current:
+            # Two builds may have read the same folder at the same time.
+            former = self._kept.get(resource.names)
+            if former is not None:
+                self._end(former)
+            self._kept.put(resource.names, resource)
+        return resource.is_current
+
+
+def _name_page(folder: Names, view: View) -> Names:
+    """Return names that no file can have: a page is kept beside the files."""
+    return (*folder, b"/" + format_query(view, view.form).encode())
+
+
+def _name_snapshot(folder: Names) -> Names:
+    return (*folder, b"/")
+
+
+def _explain(error: OSError) -> Kind:
+    if isinstance(error, PermissionError):
+        return Kind.FORBIDDEN
+    return Kind.UNAVAILABLE if error.errno in _EXHAUSTED else Kind.MISSING

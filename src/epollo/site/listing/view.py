@@ -1,0 +1,101 @@
+"""What of a folder a request asks to see: its form, its order, a search, a page.
+
+What a query says besides means nothing here: a link with the mark of a newsletter shows the folder.
+"""
+
+from enum import Enum
+from typing import Final, NamedTuple
+from urllib.parse import quote_plus, unquote_to_bytes
+
+from epollo.http.grammar import OWS_OCTETS, parse_list, parse_weight
+from epollo.site.listing.entries import Sort
+
+_PAGE_DIGITS: Final = 7
+_SEARCH_CHARACTERS_LIMIT: Final = 200
+
+
+class Form(Enum):
+    """In what form a folder is shown."""
+
+    HTML = "html"
+    JSON = "json"
+
+
+class View(NamedTuple):
+    """What of a folder is shown, and how; ``page`` counts from 1."""
+
+    form: Form = Form.HTML
+    sort: Sort = Sort.NAME
+    is_descending: bool = False
+    search: str = ""
+    page: int = 1
+
+
+def parse_view(query: bytes | None, accept: bytes | None) -> View:
+    """Return what a request asks to see by its query and its Accept field; both may be absent.
+
+    A value that means nothing is as if it were absent; of two values of one name the first counts. The
+    query goes before the field, so that a link shows the same to every client.
+    """
+    values: dict[bytes, str] = {}
+    for pair in (query or b"").split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if name in _NAMES and name not in values:
+            octets = unquote_to_bytes(value.replace(b"+", b" "))
+            values[name] = octets.decode("utf-8", "replace")
+    form = _FORMS.get(values.get(b"format", ""))
+    page = values.get(b"page", "")
+    is_number = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
+    return View(
+        form or (Form.JSON if accept is not None and prefers_json(accept) else Form.HTML),
+        _SORTS.get(values.get(b"sort", ""), Sort.NAME),
+        values.get(b"order") == "desc",
+        " ".join(values.get(b"q", "")[:_SEARCH_CHARACTERS_LIMIT].split()),
+        max(1, int(page)) if is_number else 1,
+    )
+
+
+def format_query(view: View, form: Form | None = None) -> str:
+    """Return the reference from a folder to a view of it; ``form`` is named only where it is given."""
+    pairs = []
+    if view.search:
+        pairs.append(f"q={quote_plus(view.search)}")
+    if view.sort is not Sort.NAME or view.is_descending:
+        pairs.append(f"sort={view.sort.value}")
+    if view.is_descending:
+        pairs.append("order=desc")
+    if view.page > 1:
+        pairs.append(f"page={view.page}")
+    if form is not None:
+        pairs.append(f"format={form.value}")
+    return "?" + "&".join(pairs) if pairs else "./"
+
+
+def prefers_json(accept: bytes) -> bool:
+    """Return whether an Accept field asks for JSON rather than HTML (RFC 9110 section 12.5.1).
+
+    Of equal weights that of the type that is named counts, and HTML where both are.
+    """
+    members = [_parse_member(member) for member in parse_list(accept.lower())]
+    json, html = (_weigh(members, one) for one in (b"application/json", b"text/html"))
+    return json[0] > 0 and json > html
+
+
+def _parse_member(member: bytes) -> tuple[bytes, int]:
+    """Return a media range and its weight in thousandths."""
+    media_range, *parameters = (part.strip(OWS_OCTETS) for part in member.split(b";"))
+    weights = [parse_weight(one[2:]) for one in parameters if one.startswith(b"q=")]
+    return media_range, (weights[0] or 0) if weights else 1000
+
+
+def _weigh(members: list[tuple[bytes, int]], media_type: bytes) -> tuple[int, int]:
+    """Return the weight of a media type, and how precisely it is asked for."""
+    ranges = (b"*/*", media_type.partition(b"/")[0] + b"/*", media_type)
+    found = [(ranges.index(one), weight) for one, weight in members if one in ranges]
+    precision, weight = max(found, default=(-1, 0))
+    return weight, precision
+
+
+_NAMES: Final = frozenset((b"format", b"sort", b"order", b"q", b"page"))
+_FORMS: Final = {form.value: form for form in Form}
+_SORTS: Final = {sort.value: sort for sort in Sort}

@@ -1,0 +1,81 @@
+"""What a request asks to see of a folder: the query and Accept, and the links that say the same."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from epollo.site.listing.entries import Sort
+from epollo.site.listing.view import Form, View, format_query, parse_view, prefers_json
+
+
+@pytest.mark.parametrize(
+    ("query", "view"),
+    [
+        (None, View()),
+        (b"", View()),
+        (b"utm_source=letter&fbclid=1", View()),
+        (b"sort=size", View(sort=Sort.SIZE)),
+        (b"sort=size&sort=time", View(sort=Sort.SIZE)),
+        (b"sort=colour&order=up&page=-1&format=xml", View()),
+        (b"sort=time&order=desc&page=3", View(sort=Sort.TIME, is_descending=True, page=3)),
+        (b"page=0", View()),
+        (b"page=99999999", View()),
+        ("page=٣".encode(), View()),
+        (b"q=a+b%20c%2Bd&format=json", View(form=Form.JSON, search="a b c+d")),
+        (b"q=%ff", View(search="\ufffd")),
+        (b"q=%E4%BD%A0", View(search="你")),
+        (b"q=++", View()),
+    ],
+)
+def test_queries(query: bytes | None, view: View) -> None:
+    assert parse_view(query, None) == view
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        (b"application/json", True),
+        (b"APPLICATION/JSON", True),
+        (b"application/json, text/plain, */*", True),
+        (b"application/json;q=0.5, text/html", False),
+        (b"text/html, application/json", False),
+        (b"text/html;q=0.2, application/json;q=0.3", True),
+        (b"application/json;q=0, */*", False),
+        (b"application/json;q=x", False),
+        (b"application/*, text/html;q=0.9", True),
+        (b"*/*", False),
+        (b"application/ld+json", False),
+        (b"", False),
+    ],
+)
+def test_accept(accept: bytes, is_json: bool) -> None:
+    assert prefers_json(accept) is is_json
+    assert parse_view(None, accept).form is (Form.JSON if is_json else Form.HTML)
+
+
+def test_the_query_goes_before_accept() -> None:
+    assert parse_view(b"format=html", b"application/json").form is Form.HTML
+    assert parse_view(b"format=json", b"text/html").form is Form.JSON
+
+
+views = st.builds(
+    View,
+    form=st.sampled_from(Form),
+    sort=st.sampled_from(Sort),
+    is_descending=st.booleans(),
+    search=st.text(st.characters(codec="utf-8"), max_size=20).map(
+        lambda text: " ".join(text.split())
+    ),
+    page=st.integers(1, 9_999_999),
+)
+
+
+@given(views)
+def test_a_link_asks_for_the_view_that_it_was_made_of(view: View) -> None:
+    reference = format_query(view, view.form)
+    assert reference.isascii()
+    assert parse_view(reference.removeprefix("?").encode(), b"application/json") == view
+
+
+def test_the_folder_itself_is_the_first_view() -> None:
+    assert format_query(View()) == "./"
