@@ -21,6 +21,7 @@ from epollo.site.access.hashes import Hashes
 from epollo.site.access.password_file import describe_mistakes, read_password_file
 from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
+from epollo.site.media_types import parse_media_types
 from epollo.site.reach import parse_reach
 from epollo.site.resolve import is_hidden
 from epollo.transports.pairs import read_pairs
@@ -32,7 +33,7 @@ def check_settings(settings: Settings) -> None:
         try:
             check(settings)
         except OperatorError as mistake:
-            raise OperatorError(str(mistake), name) from None
+            raise OperatorError(str(mistake), mistake.setting or name) from None
 
 
 def _check_root(settings: Settings) -> None:
@@ -69,6 +70,10 @@ def _check_auth(settings: Settings) -> None:
             "--auth with --sandbox on takes --workers 1 or more: a process in the sandbox cannot read "
             "the password file again"
         )
+
+
+def _check_media_types(settings: Settings) -> None:
+    parse_media_types(settings.media_types, settings.default_type, settings.charset)
 
 
 def _check_auth_paths(settings: Settings) -> None:
@@ -121,6 +126,7 @@ def _check_certificates(settings: Settings) -> None:
 
 _CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("root", _check_root),
+    ("media_types", _check_media_types),
     ("auth", _check_auth),
     ("auth_paths", _check_auth_paths),
     ("cors", _check_cors),

@@ -264,6 +264,36 @@ class Settings:
         ),
         choices=("common", "combined", "json"),
     )
+    media_types: tuple[str, ...] = _option(
+        (),
+        "--media-type",
+        group="Serving",
+        unit="extension=type",
+        manual=(
+            "Send files with this extension as this media type, for example "
+            "foo=application/x-foo. May be given several times."
+        ),
+    )
+    default_type: str = _option(
+        "",
+        "--default-type",
+        group="Serving",
+        unit="type",
+        manual=(
+            "Send files of an unknown extension as this media type, for example text/plain; "
+            "without it, as application/octet-stream."
+        ),
+    )
+    charset: str = _option(
+        "",
+        "--charset",
+        group="Serving",
+        unit="name",
+        manual=(
+            "The charset of text that is not UTF-8 and does not name another, for example iso-8859-1; "
+            "without it, browsers guess."
+        ),
+    )
     auth: str = _option(
         "",
         "--auth",

@@ -24,6 +24,9 @@ class SiteSettings(NamedTuple):
     auth_paths: str
     cors: str
     isolate: bool
+    media_types: tuple[str, ...]
+    default_type: str
+    charset: str
     follow_links: str
     allow_hidden: str
 

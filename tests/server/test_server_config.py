@@ -57,6 +57,9 @@ def test_a_folder_in_the_file_is_relative_to_the_current_one(
         ('unix = "a\\u0000b"', ":1: unix contains a NUL"),
         ("port = 1\ndirectory = 'nowhere'", ":2: directory: there is no folder nowhere"),
         ("proxy-from = 'nobody'", ":1: proxy-from: 'nobody' is no address"),
+        ("media-type = ['foo']", ":1: media-type: 'foo' is no extension and media type"),
+        ("\ndefault-type = 'text'", ":2: default-type: 'text' is no media type"),
+        ("cors = 'a.example'", ":1: cors: 'a.example' is no origin"),
         ("user = 'no-such-user'", ":1: user: there is no user no-such-user"),
         ("access-log = 'none/log'", ":1: access-log: cannot write the access log none/log"),
         (
@@ -114,3 +117,22 @@ def test_what_is_typed_goes_before_the_file_at_a_reload_too(
     server.process.send_signal(signal.SIGHUP)
     await_line(server, "2 new workers serve")
     assert server.get("/") == INDEX
+
+
+def test_media_types_of_the_operator(serve: Serve, site: Path, config: Path) -> None:
+    config.write_text(
+        "media-type = ['foo=application/x-foo', 'html=application/xhtml+xml']\n"
+        "default-type = 'text/plain'\ncharset = 'iso-8859-1'\n"
+    )
+    (site / "a.foo").write_text("foo")
+    (site / "a.txt").write_bytes(b"caf\xe9")
+    (site / "README").write_text("read")
+    server = serve(site, "--config", str(config))
+    for target, media_type in (
+        ("/a.foo", "application/x-foo"),
+        ("/", "application/xhtml+xml"),
+        ("/a.txt", "text/plain; charset=iso-8859-1"),
+        ("/README", "text/plain; charset=utf-8"),
+    ):
+        head = server.exchange(f"HEAD {target} HTTP/1.0\r\n\r\n".encode())
+        assert f"\r\nContent-Type: {media_type}\r\n".encode() in head

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from epollo.site.cache_policy import CachePolicy, select_cache_control
-from epollo.site.media_types import select_media_type
+from epollo.site.media_types import OURS
 from epollo.site.representation import Edition
 from epollo.site.version import Version
 from site_grounds import Ground, replace
@@ -207,7 +207,7 @@ def test_none_says_nothing_anywhere(ground: Ground) -> None:
 def edition_of(number: int) -> Edition:
     content = b"%d" % number
     version = Version(1, 1, len(content), 1, 1)
-    return Edition(version, select_media_type(b"a.js"), b"identity", content)
+    return Edition(version, OURS.select(b"a.js"), b"identity", content)
 
 
 def test_what_is_remembered_is_bounded() -> None:

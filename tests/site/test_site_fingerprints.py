@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epollo.site.fingerprints import has_fingerprint
-from epollo.site.media_types import select_media_type
+from epollo.site.media_types import OURS
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -183,7 +183,7 @@ def list_names(table: dict[str, str]) -> list[str]:
 
 
 def recognise(name: str) -> bool:
-    return has_fingerprint(name.encode(), select_media_type(name.encode()).value)
+    return has_fingerprint(name.encode(), OURS.select(name.encode()).value)
 
 
 @pytest.mark.parametrize("name", list_names(TRUE_NAMES))

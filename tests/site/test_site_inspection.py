@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from epollo.site.inspection import inspect
+from epollo.site.media_types import MediaType
 from site_grounds import Ground, PromptCompressor
 
 PACKETS = b"".join(b"\x47\x40\x00\x10" + bytes(184) for _ in range(10))
@@ -111,3 +113,29 @@ def test_svgz_that_is_not_compressed_gets_codings(ground: Ground) -> None:
     coded = ground.ask("/a.svgz", {"Accept-Encoding": "gzip"})
     assert coded.fields["content-encoding"] == "gzip"
     assert gzip.decompress(coded.content) == SVG
+
+
+@pytest.mark.parametrize(
+    ("content", "charset"),
+    [
+        (b"caf\xe9", b"; charset=iso-8859-1"),
+        ("café".encode(), b"; charset=utf-8"),
+        (b"ascii", b"; charset=utf-8"),
+        (b"<meta charset=windows-1252>caf\xe9", b""),
+        (b"\xff\0binary", b""),
+    ],
+)
+def test_text_that_is_no_utf_8_has_the_charset_of_its_operator(
+    content: bytes, charset: bytes
+) -> None:
+    media_type = MediaType(
+        b"text/html; charset=utf-8", is_compressible=True, charset=b"; charset=iso-8859-1"
+    )
+    assert inspect(media_type, content, content).media_type.value == b"text/html" + charset
+
+
+def test_text_that_was_not_read_has_no_charset() -> None:
+    media_type = MediaType(
+        b"text/plain; charset=utf-8", is_compressible=True, charset=b"; charset=iso-8859-1"
+    )
+    assert inspect(media_type, b"caf\xe9", None).media_type.value == b"text/plain"

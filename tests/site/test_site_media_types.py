@@ -1,6 +1,7 @@
 import pytest
 
-from epollo.site.media_types import UNKNOWN, select_media_type
+from epollo.errors import OperatorError
+from epollo.site.media_types import OURS, UNKNOWN, parse_media_types
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ from epollo.site.media_types import UNKNOWN, select_media_type
     ],
 )
 def test_type_of_name(name: str, value: str, is_compressible: bool) -> None:
-    assert select_media_type(name.encode()) == (value.encode(), is_compressible)
+    assert OURS.select(name.encode()) == (value.encode(), is_compressible, b"")
 
 
 @pytest.mark.parametrize(
@@ -74,5 +75,64 @@ def test_type_of_name(name: str, value: str, is_compressible: bool) -> None:
     [b"", b"html", b"Makefile", b"page.", b"page.unheard", b"page.html.", b"\xff.\xff", b"."],
 )
 def test_an_unknown_type_is_octets(name: bytes) -> None:
-    assert select_media_type(name) is UNKNOWN
+    assert OURS.select(name) is UNKNOWN
     assert UNKNOWN.value == b"application/octet-stream"
+
+
+def test_an_operator_has_media_types_of_its_own() -> None:
+    types = parse_media_types(
+        (
+            "foo=application/x-foo",
+            ".BAR=text/x-bar",
+            "txt = text/plain; charset=iso-8859-1",
+            "js=application/javascript",
+            "zip=application/x-zip",
+            "geo=application/geo+json",
+        ),
+        "text/plain",
+        "ISO-8859-1",
+    )
+    utf_8, charset = b"; charset=utf-8", b"; charset=iso-8859-1"
+    for name, expected in {
+        b"a.foo": (b"application/x-foo", False, b""),
+        b"a.FOO": (b"application/x-foo", False, b""),
+        b"a.bar": (b"text/x-bar" + utf_8, True, charset),
+        b"a.txt": (b"text/plain" + charset, True, b""),
+        b"a.js": (b"application/javascript", True, b""),
+        b"a.zip": (b"application/x-zip", False, b""),
+        b"a.geo": (b"application/geo+json", True, b""),
+        b"a.html": (b"text/html" + utf_8, True, charset),
+        b"a.png": (b"image/png", False, b""),
+        b"a.unknown": (b"text/plain" + utf_8, True, charset),
+        b"README": (b"text/plain" + utf_8, True, charset),
+    }.items():
+        assert types.select(name) == expected, name
+
+
+def test_without_a_wish_the_types_are_ours() -> None:
+    types = parse_media_types((), "", "")
+    for name in (b"a.html", b"a.ts", b"a.unknown", b"README", b"a.png"):
+        assert types.select(name) == OURS.select(name)
+
+
+@pytest.mark.parametrize(
+    ("words", "default", "charset", "setting"),
+    [
+        (("foo",), "", "", "media_types"),
+        (("=text/plain",), "", "", "media_types"),
+        (("a.b=text/plain",), "", "", "media_types"),
+        (("a/b=text/plain",), "", "", "media_types"),
+        (("foo=text",), "", "", "media_types"),
+        (("foo=text/plain\r\nX: y",), "", "", "media_types"),
+        (("foo=text/pläin",), "", "", "media_types"),
+        ((), "text/", "", "default_type"),
+        ((), "", "utf 8", "charset"),
+        ((), "", "ü", "charset"),
+    ],
+)
+def test_a_mistake_names_its_setting(
+    words: tuple[str, ...], default: str, charset: str, setting: str
+) -> None:
+    with pytest.raises(OperatorError) as mistake:
+        parse_media_types(words, default, charset)
+    assert mistake.value.setting == setting

@@ -7,7 +7,7 @@ import pytest
 
 from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
-from epollo.site.media_types import MediaType, select_media_type
+from epollo.site.media_types import OURS, MediaType
 from epollo.site.policy import Policy
 from epollo.site.representation import Edition, read_edition
 from epollo.site.responses import (
@@ -28,7 +28,7 @@ def make_edition(tmp_path: Path, name: str = "page.html") -> Edition:
     path.write_bytes(b"content")
     os.utime(path, (SECOND, SECOND))
     descriptor = os.open(path, os.O_RDONLY)
-    media_type: MediaType = select_media_type(name.encode())
+    media_type: MediaType = OURS.select(name.encode())
     try:
         return read_edition(descriptor, media_type, 100)
     finally:

@@ -25,7 +25,7 @@ from epollo.site.folders import Folder, Folders
 from epollo.site.kept_codings import KeptCodings
 from epollo.site.listing.listings import Listings
 from epollo.site.listing.snapshot import Made, Snapshot
-from epollo.site.media_types import select_media_type
+from epollo.site.media_types import OURS, MediaTypes
 from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
 from epollo.site.reach import PLAIN, Reach
@@ -66,10 +66,12 @@ class Catalogue:
         budget: Budget,
         kept_octets_limit: int,
         reach: Reach = PLAIN,
+        media_types: MediaTypes = OURS,
     ) -> None:
         """Raise `OperatorError` where the root is no folder that can be read."""
         self._clock = clock
         self._kept_octets_limit = kept_octets_limit
+        self.media_types = media_types
         # One object that all resources share, where each access to the method makes another.
         self._confirm = self.confirm
         self._root = Root(root, self._end_all, on_root_out_of_reach, reach)
@@ -92,6 +94,7 @@ class Catalogue:
             self._opener.open_content,
             self._promises.find,
             self.watch,
+            select_media_type=media_types.select,
             report=report,
             grow=self._grow,
             # So that the codings of one file leave room for another.
@@ -235,7 +238,7 @@ class Catalogue:
             edition = None
         else:
             try:
-                media_type = select_media_type(name)
+                media_type = self.media_types.select(name)
                 edition = read_watched(descriptor, media_type, self._kept_octets_limit)
             except OSError:
                 edition = None
@@ -286,7 +289,7 @@ class Catalogue:
         kept_octets_limit = RULE_FILE_OCTETS_LIMIT if is_rule_file else self._kept_octets_limit
         edition = read_edition(
             descriptor,
-            select_media_type(resource.names[-1]),
+            self.media_types.select(resource.names[-1]),
             kept_octets_limit,
             self._promises.find,
         )

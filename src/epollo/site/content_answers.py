@@ -124,7 +124,8 @@ class ContentAnswers:
             finally:
                 file.close()
 
-        return select_encoded(edition, resource.names[-1], coding, read_head)
+        select = self._catalogue.media_types.select
+        return select_encoded(edition, resource.names[-1], coding, read_head, select)
 
     def _evaluate_conditions(self, request: Request, selected: _Selected) -> Response | None:
         """Return the answer 304 or 412 where the preconditions ask for one."""

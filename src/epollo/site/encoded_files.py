@@ -18,7 +18,7 @@ import brotli
 
 from epollo.http.content_coding import IDENTITY
 from epollo.http.zstandard import HEADER_OCTETS_LIMIT, parse_frame_header
-from epollo.site.media_types import MediaType, select_media_type
+from epollo.site.media_types import MediaType
 from epollo.site.representation import Edition
 from epollo.site.zstd import ZstdDecompressor, ZstdError
 
@@ -30,7 +30,11 @@ _ENDINGS: Final = {b"br": (b".br",), b"gzip": (b".gz", b".gzip"), b"zstd": (b".z
 
 
 def select_encoded(
-    edition: Edition, name: bytes, coding: bytes, head: Callable[[], bytes]
+    edition: Edition,
+    name: bytes,
+    coding: bytes,
+    head: Callable[[], bytes],
+    select_media_type: Callable[[bytes], MediaType],
 ) -> Edition:
     """Return an edition as the file in a coding that a rule says it to be; as it is where it is not.
 
@@ -40,7 +44,9 @@ def select_encoded(
         return edition
     if coding not in edition.types_encoded:
         edition.types_encoded[coding] = (
-            _select_type(name, coding) if begins_in(coding, head()) else None
+            select_media_type(_remove_ending(name, coding))._replace(is_compressible=False)
+            if begins_in(coding, head())
+            else None
         )
     media_type = edition.types_encoded[coding]
     if media_type is None:
@@ -51,9 +57,9 @@ def select_encoded(
     return encoded
 
 
-def _select_type(name: bytes, coding: bytes) -> MediaType:
+def _remove_ending(name: bytes, coding: bytes) -> bytes:
     ending = next((one for one in _ENDINGS[coding] if name.endswith(one)), b"")
-    return MediaType(select_media_type(name.removesuffix(ending)).value, is_compressible=False)
+    return name.removesuffix(ending)
 
 
 def begins_in(coding: bytes, head: bytes) -> bool:

@@ -13,7 +13,7 @@ from epollo.http.validators import EntityTag
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor
 from epollo.site.file_task import FileTask
-from epollo.site.media_types import announce_utf8, select_media_type
+from epollo.site.media_types import MediaType, announce_utf8
 from epollo.site.open_files import SharedFile
 from epollo.site.pieces import FileContent
 from epollo.site.promise import Promise
@@ -71,6 +71,7 @@ class FileCodings:
         promise: Callable[[int], Promise],
         watch: Watch | None,
         *,
+        select_media_type: Callable[[bytes], MediaType],
         report: Callable[[str], None],
         grow: Callable[[Names, int], None],
         coded_octets_limit: int,
@@ -78,6 +79,7 @@ class FileCodings:
         self._open_content = open_content
         self._promise = promise
         self._watch = watch
+        self._select_media_type = select_media_type
         self._report = report
         self._grow = grow
         self._coded_octets_limit = coded_octets_limit
@@ -91,7 +93,7 @@ class FileCodings:
             # It has ended, which is for the next look at it to find, or there is no descriptor.
             return
         media_type = edition.media_type
-        is_text = announce_utf8(media_type) == select_media_type(resource.names[-1])
+        is_text = announce_utf8(media_type) == self._select_media_type(resource.names[-1])
         resource.is_offered = compressor.add_file(
             FileTask(
                 content,

@@ -7,7 +7,7 @@ MPEG's transport streams share, and of SVG that is compressed.
 import re
 from typing import Final, NamedTuple
 
-from epollo.http.charset import UTF_8, is_announced_as_utf8
+from epollo.http.charset import UTF_8, find_declared_charset, is_announced_as_utf8
 from epollo.http.content_coding import IDENTITY
 from epollo.site.media_types import SVG, TRANSPORT_STREAM, TYPESCRIPT, MediaType
 
@@ -39,7 +39,11 @@ def inspect(media_type: MediaType, head: bytes, content: bytes | None) -> Inspec
         return Inspected(TRANSPORT_STREAM, IDENTITY)
     value, parameter, _ = media_type.value.partition(UTF_8)
     if parameter and (content is None or not is_announced_as_utf8(value, (content,))):
-        media_type = MediaType(value, media_type.is_compressible)
+        names_charset = (
+            content is None or b"\0" in content or find_declared_charset(value, content) is not None
+        )
+        charset = b"" if names_charset else media_type.charset
+        media_type = media_type._replace(value=value + charset)
     return Inspected(media_type, IDENTITY)
 
 

@@ -5,9 +5,13 @@ Source: the IANA registry of media types, RFC 9239 for text/javascript, and what
 which tools know it (Deno for TypeScript and JSX), source text that has none is text/plain.
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from epollo.errors import OperatorError
 from epollo.http.charset import UTF_8
+from epollo.http.grammar import TOKEN
+from epollo.http.media_type import has_charset, is_compressible, is_media_type
 
 _TEXT: Final = {
     b"txt text log conf cfg ini properties env md5 sha1 sha256 sha512 asc diff patch srt": (
@@ -170,10 +174,14 @@ _COMPRESSED: Final = {
 
 
 class MediaType(NamedTuple):
-    """A value of Content-Type, and whether content of this type shrinks when it is compressed."""
+    """A value of Content-Type, and whether content of this type shrinks when it is compressed.
+
+    ``charset`` is the parameter of text that is no UTF-8 and names no other encoding; empty for none.
+    """
 
     value: bytes
     is_compressible: bool
+    charset: bytes = b""
 
 
 UNKNOWN: Final = MediaType(b"application/octet-stream", is_compressible=False)
@@ -197,13 +205,84 @@ TRANSPORT_STREAM: Final = _BY_EXTENSION[b"m2ts"]
 
 def announce_utf8(media_type: MediaType) -> MediaType:
     """Return the media type of text that was found to be UTF-8."""
-    return MediaType(media_type.value + UTF_8, media_type.is_compressible)
+    return media_type._replace(value=media_type.value + UTF_8)
 
 
-def select_media_type(name: bytes) -> MediaType:
-    """Return the media type of a file by the extension of its name, whatever its case.
+class MediaTypes:
+    """The media types of a site: ours, and what its operator decided otherwise.
 
-    Text is taken for UTF-8; what the content says besides is for `inspection` to find.
+    ``own`` is by extension, in lower case; ``default`` is that of a name whose extension is not known, or
+    that has none; ``charset`` is that of text that is no UTF-8.
     """
-    _, dot, extension = name.rpartition(b".")
-    return _BY_EXTENSION.get(extension.lower(), UNKNOWN) if dot else UNKNOWN
+
+    def __init__(
+        self,
+        own: Iterable[tuple[bytes, bytes]] = (),
+        default: bytes = b"",
+        charset: bytes = b"",
+    ) -> None:
+        self._parameter = b"; charset=" + charset if charset else b""
+        self._by_extension = dict(_BY_EXTENSION)
+        if charset:
+            for extension, media_type in _BY_EXTENSION.items():
+                if media_type.value.endswith(UTF_8):
+                    self._by_extension[extension] = media_type._replace(charset=self._parameter)
+        for extension, value in own:
+            self._by_extension[extension] = self._make(value)
+        self._default = self._make(default) if default else UNKNOWN
+
+    def select(self, name: bytes) -> MediaType:
+        """Return the media type of a file by the extension of its name, whatever its case.
+
+        Text is taken for UTF-8; what the content says besides is for `inspection` to find.
+        """
+        _, dot, extension = name.rpartition(b".")
+        return self._by_extension.get(extension.lower(), self._default) if dot else self._default
+
+    def _make(self, value: bytes) -> MediaType:
+        kind = value.partition(b";")[0].strip().lower()
+        known = _BY_TYPE.get(kind)
+        shrinks = is_compressible(value) if known is None else known
+        if kind.startswith(b"text/") and not has_charset(value):
+            return MediaType(value + UTF_8, shrinks, self._parameter)
+        return MediaType(value, shrinks)
+
+
+_BY_TYPE: Final = {
+    media_type.value.removesuffix(UTF_8): media_type.is_compressible
+    for media_type in _BY_EXTENSION.values()
+}
+OURS: Final = MediaTypes()
+select_media_type: Final = OURS.select
+"""The choice for a site whose operator decided nothing."""
+
+
+def parse_media_types(words: Iterable[str], default: str, charset: str) -> MediaTypes:
+    """Return the media types of a site, of words such as ``foo=application/x-foo``.
+
+    ``default`` and ``charset`` may be empty. Raises `OperatorError`, with the setting, for a mistake.
+    """
+    own = []
+    for word in words:
+        extension, equals, value = word.partition("=")
+        extension = extension.strip().removeprefix(".").lower()
+        if not equals or not extension or set(extension) & set("./"):
+            raise OperatorError(
+                f"{word!r} is no extension and media type, such as foo=application/x-foo",
+                "media_types",
+            )
+        own.append((extension.encode(errors="surrogateescape"), _read(value, "media_types")))
+    if charset and (not charset.isascii() or TOKEN.fullmatch(charset.encode()) is None):
+        raise OperatorError(f"{charset!r} is no charset, such as iso-8859-1", "charset")
+    return MediaTypes(
+        own, _read(default, "default_type") if default else b"", charset.lower().encode()
+    )
+
+
+def _read(text: str, setting: str) -> bytes:
+    value = text.strip().encode(errors="replace")
+    if not text.isascii() or not is_media_type(value):
+        raise OperatorError(
+            f"{text.strip()!r} is no media type, such as application/x-foo", setting
+        )
+    return value

@@ -22,6 +22,7 @@ from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
 from epollo.site.https_redirect import HttpsRedirect
 from epollo.site.listing.builds import Builds
+from epollo.site.media_types import parse_media_types
 from epollo.site.policy import Policy
 from epollo.site.reach import parse_reach
 from epollo.site.rulebook import Rulebook
@@ -51,6 +52,7 @@ def open_catalogue(
         budget=budget,
         kept_octets_limit=site.kept_octets_limit,
         reach=parse_reach(site.allow_hidden, site.follow_links),
+        media_types=parse_media_types(site.media_types, site.default_type, site.charset),
     )
     catalogue.listings.background = Builds(loop.call_again)
     return catalogue
