@@ -20,9 +20,10 @@ from epollo.connections.door import Arrival
 from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Peer, Service
+from epollo.connections.steps import STEP_OCTETS_MINIMUM
 from epollo.http.message import Segment, count_octets
 from epollo.loop import READABLE, WRITABLE
-from epollo.protocols.answer import STEP_OCTETS, Exchange, count_content
+from epollo.protocols.answer import Exchange, count_content
 
 RECEIVE_OCTETS: Final = 32 * 1024
 """At most so much is received in one turn."""
@@ -240,11 +241,13 @@ class Connection(Peer):
         # The socket is non-blocking: sendfile(2) knows no MSG_DONTWAIT.
         sent = transport.send(octets, MSG_DONTWAIT)
         if sent == len(octets):
+            if length > STEP_OCTETS_MINIMUM:
+                loop = self._service.loop
+                share = self._service.steps.share(loop.clock.now, loop.batch_length)
+                length = min(length, share)
             # contextlib.suppress would take a microsecond on this path.
             try:  # noqa: SIM105
-                sent += os.sendfile(
-                    self.descriptor, file.descriptor, offset, min(length, STEP_OCTETS)
-                )
+                sent += os.sendfile(self.descriptor, file.descriptor, offset, length)
             except BlockingIOError:
                 pass
         return sent
@@ -260,7 +263,9 @@ class Connection(Peer):
         """Send what is owed, one step of a file at the most."""
         try:
             service = self._service
-            outbox.send(self._transport, service.clock.second, len(service.peers))
+            clock = service.clock
+            step_octets = service.steps.share(clock.now, service.loop.batch_length)
+            outbox.send(self._transport, clock.second, len(service.peers), step_octets)
         except BlockingIOError:
             pass
         except (OSError, VersionEndedError):

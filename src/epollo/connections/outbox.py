@@ -66,10 +66,17 @@ class Outbox:
             self._segments.append(view)
             self.octets += len(view)
 
-    def send(self, transport: Transport, second: int, connections: int = 0) -> None:
+    def send(
+        self,
+        transport: Transport,
+        second: int,
+        connections: int = 0,
+        step_octets: int = STEP_OCTETS,
+    ) -> None:
         """Send octets until the peer takes no more, and one step of a file at the most.
 
-        A step is a stretch of one part, or several short parts with the octets between them.
+        A step is a stretch of one part, of ``step_octets`` at the most, or several short parts with the
+        octets between them.
         ``second`` is now, whole seconds since 1970. Of a file that has to be read, no more is read than
         may wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` where the
         peer takes nothing now, `VersionEndedError` where a file is not what it was, and `OSError` where
@@ -81,7 +88,7 @@ class Outbox:
             first = self._segments[0]
             if isinstance(first, _FilePart):
                 if self._sends_files and (first.file.is_settled or first.file.settle()):
-                    self._send_step(transport, first, second)
+                    self._send_step(transport, first, second, step_octets)
                     return
                 self._read_file(first, second, limit)
                 is_file = True
@@ -102,14 +109,16 @@ class Outbox:
         self._segments.clear()
         self.octets = 0
 
-    def _send_step(self, transport: Transport, part: _FilePart, second: int) -> None:
+    def _send_step(
+        self, transport: Transport, part: _FilePart, second: int, step_octets: int
+    ) -> None:
         """Send one step of a part of a file that is settled.
 
         The file is looked at before the last step, so that no answer looks whole that is not; before
         another one as often as the file asks for it, so that one which cannot become whole ends early.
         """
         file = part.file
-        length = min(part.length, STEP_OCTETS)
+        length = min(part.length, step_octets)
         is_last = length == part.length
         if (
             (is_last or file.checked_second != second)

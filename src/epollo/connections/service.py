@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 from epollo.budget import Budget
 from epollo.connections.addresses import Addresses
 from epollo.connections.recall import Recall
+from epollo.connections.steps import Steps
 from epollo.http.message import FieldLine, Later, Request, Response
 from epollo.loop import EventLoop, Handler
 from epollo.protocols.answer import Answer
@@ -130,6 +131,7 @@ class Service:
         "respond",
         "retry_fields",
         "secure_lines",
+        "steps",
         "timeouts",
     )
 
@@ -189,6 +191,7 @@ class Service:
         self.secure_lines = secure_lines
         """Field lines of each answer over TLS, and of no other (RFC 6797 section 7.2)."""
         self.is_draining = False
+        self.steps = Steps()
         self.idle_deadline = 0.0
         self.frames = Frames(loop.clock.date)
         self.begin_second()

@@ -52,6 +52,7 @@ class EventLoop:
         "_poller",
         "_removed",
         "_timers",
+        "batch_length",
         "clock",
         "on_second",
         "report",
@@ -67,6 +68,8 @@ class EventLoop:
         self.report = report
         self.traits: Traits = opened.traits
         """What holds of the poller."""
+        self.batch_length = 0
+        """How many descriptors the poller has reported for this batch."""
         self._poller = opened.poller
         self._batch_limit = opened.traits.batch_limit
         self._handlers: dict[int, Handler] = {}
@@ -162,6 +165,7 @@ class EventLoop:
         if removed:
             removed.clear()
         batch = self._poller.poll(timeout)
+        self.batch_length = len(batch)
         if clock.read():
             for on_second in self.on_second:
                 on_second()
