@@ -261,8 +261,10 @@ class PromptCompressor(Compressor):
 
     def add(self, task: Task) -> bool:
         self._code(task)
-        while self._best:
-            self._improve(*self._best.popleft())
+        return True
+
+    def improve(self, task: Task, limits: Mapping[bytes, int]) -> bool:
+        self._improve(task, limits)
         return True
 
     def add_file(self, task: FileTask) -> bool:

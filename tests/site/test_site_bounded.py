@@ -151,7 +151,10 @@ def test_files_that_were_asked_for_a_thousand_times_make_room_for_others(tmp_pat
         assert sum(ground.catalogue._files.get(names) is not None for names in kept) >= 18
 
 
-def test_nothing_depends_on_what_was_evicted(tmp_path: Path) -> None:
+def test_nothing_depends_on_what_was_evicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("epollo.site.folders._OPEN_LIMIT", 4)
     for number in range(200):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -241,6 +244,8 @@ def test_descriptors_of_files_that_are_not_kept_are_bounded(tmp_path: Path) -> N
     for number in range(140):
         (tmp_path / f"{number}.bin").write_bytes(b"%d" % number * 3000)
     with Ground(tmp_path, kept_octets_limit=0) as ground:
+        # The folder is kept open.
+        ground.status("/nothing")
         before = count_descriptors()
         for number in range(140):
             assert ground.get(f"/{number}.bin") == b"%d" % number * 3000

@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -26,12 +26,17 @@ class WaitingCompressor(Compressor):
         super().__init__(lambda call: call())
         self._room = room
         self.tasks: list[Task] = []
+        self.improved: list[Mapping[bytes, int]] = []
 
     def has_room(self) -> bool:
         return len(self.tasks) < self._room
 
     def add(self, task: Task) -> bool:
         self.tasks.append(task)
+        return True
+
+    def improve(self, task: Task, limits: Mapping[bytes, int]) -> bool:  # noqa: ARG002
+        self.improved.append(limits)
         return True
 
 
@@ -119,8 +124,12 @@ def test_a_coding_that_is_made_is_added(kept: Kept) -> None:
     kept.offer(compressor)
     (task,) = compressor.tasks
     assert task.is_wanted()
-    task.done(b"gzip", b"coded")
-    task.done(b"gzip", b"better coded")
+    task.done({b"gzip": b"coded"}, {b"gzip": 5})
+    assert kept.resource.improvable == {b"gzip": 5}
+    kept.codings.improve(kept.resource, kept.edition)
+    assert compressor.improved == [{b"gzip": 5}]
+    task.done({b"gzip": b"better coded"}, {})
+    assert not kept.resource.improvable
     assert kept.edition.representations[b"gzip"].read() == b"better coded"
     names = kept.resource.names
     assert kept.grown == [(names, len(b"coded")), (names, len(b"better "))]
@@ -134,6 +143,6 @@ def test_a_coding_of_what_has_ended_is_dropped(kept: Kept) -> None:
     (task,) = compressor.tasks
     kept.resource.end()
     assert not task.is_wanted()
-    task.done(b"gzip", b"coded")
+    task.done({b"gzip": b"coded"}, {})
     assert b"gzip" not in kept.edition.representations
     assert not kept.grown

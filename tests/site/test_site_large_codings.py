@@ -55,6 +55,12 @@ class WaitingCompressor(PromptCompressor):
             self.calls.pop(0)()
 
 
+@pytest.fixture(autouse=True)
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codings are made when they are looked for first."""
+    monkeypatch.setattr("epollo.site.catalogue._ASKED_MINIMUM", 1)
+
+
 @pytest.fixture
 def compressor() -> WaitingCompressor:
     return WaitingCompressor()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from epollo.http.content_coding import IDENTITY
+from epollo.http.message import PERMANENT, Basis, OneSecond
 from epollo.site.compressor import Compressor, Task
 from epollo.site.negotiation import Negotiator
 from site_grounds import Ground, PromptCompressor
@@ -29,6 +30,12 @@ class CountingCompressor(Compressor):
         return True
 
 
+@pytest.fixture(autouse=True)
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codings are made when they are looked for first."""
+    monkeypatch.setattr("epollo.site.catalogue._ASKED_MINIMUM", 1)
+
+
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
     (tmp_path / "page.txt").write_bytes(TEXT)
@@ -39,7 +46,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
 
 def negotiate(
     ground: Ground, negotiator: Negotiator, accept_encoding: bytes, name: bytes = b"page.txt"
-) -> tuple[bytes, bool]:
+) -> tuple[bytes, Basis | None]:
     resource = ground.catalogue.find((name,))
     assert resource.edition is not None
     return negotiator.negotiate(accept_encoding, resource, resource.edition)
@@ -64,8 +71,8 @@ def test_the_coding_that_a_client_prefers(
 ) -> None:
     negotiator = Negotiator(ground.catalogue, PromptCompressor())
     for _ in range(2):
-        chosen, is_settled = negotiate(ground, negotiator, accept_encoding)
-        assert is_settled
+        chosen, until = negotiate(ground, negotiator, accept_encoding)
+        assert until is PERMANENT
     assert chosen == coding
 
 
@@ -73,7 +80,7 @@ def test_codings_are_asked_for_once(ground: Ground) -> None:
     compressor = CountingCompressor(room=9)
     negotiator = Negotiator(ground.catalogue, compressor)
     for _ in range(3):
-        assert negotiate(ground, negotiator, b"gzip") == (IDENTITY, True)
+        assert negotiate(ground, negotiator, b"gzip") == (IDENTITY, PERMANENT)
     assert len(compressor.tasks) == 1
 
 
@@ -81,9 +88,11 @@ def test_without_room_they_are_asked_for_again(ground: Ground) -> None:
     compressor = CountingCompressor(room=0)
     negotiator = Negotiator(ground.catalogue, compressor)
     for _ in range(3):
-        assert negotiate(ground, negotiator, b"gzip") == (IDENTITY, False)
+        coding, until = negotiate(ground, negotiator, b"gzip")
+        assert coding == IDENTITY
+        assert isinstance(until, OneSecond)
     compressor.room = 1
-    assert negotiate(ground, negotiator, b"gzip") == (IDENTITY, True)
+    assert negotiate(ground, negotiator, b"gzip") == (IDENTITY, PERMANENT)
     assert len(compressor.tasks) == 1
 
 
@@ -96,13 +105,13 @@ def test_nothing_is_asked_for_that_no_client_would_get(
 ) -> None:
     compressor = CountingCompressor(room=9)
     negotiator = Negotiator(ground.catalogue, compressor)
-    assert negotiate(ground, negotiator, accept_encoding, name) == (IDENTITY, True)
+    assert negotiate(ground, negotiator, accept_encoding, name) == (IDENTITY, PERMANENT)
     assert not compressor.tasks
 
 
 def test_without_a_compressor_content_is_sent_as_it_is(ground: Ground) -> None:
     negotiator = Negotiator(ground.catalogue, None)
-    assert negotiate(ground, negotiator, b"br, gzip") == (IDENTITY, True)
+    assert negotiate(ground, negotiator, b"br, gzip") == (IDENTITY, PERMANENT)
 
 
 def test_what_is_remembered_of_clients_is_bounded(ground: Ground) -> None:

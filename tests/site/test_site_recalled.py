@@ -17,6 +17,7 @@ from connections.in_process import FolderSite, InProcess, Peer
 from epollo.http.message import Basis
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_task import FileTask
+from epollo.site.folders import Folders
 from epollo.site.resolve import Kind, Walk
 from epollo.site.root import Root
 from loop.hand_clock import HandClock
@@ -181,6 +182,12 @@ def test_answers_with_and_without_recall(tmp_path: Path, seed: int) -> None:
         assert [side.way.reports for side in sides] == [[], []]
 
 
+@pytest.fixture(autouse=True)
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codings are made when they are looked for first."""
+    monkeypatch.setattr("epollo.site.catalogue._ASKED_MINIMUM", 1)
+
+
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
     with Ground(tmp_path) as ground:
@@ -205,6 +212,7 @@ def test_an_answer_without_a_page_that_could_not_be_looked_for_is_not_given_agai
 
     with monkeypatch.context() as patched:
         patched.setattr(Root, "walk", walk_without_descriptors)
+        patched.setattr(Folders, "find", lambda *_: None)
         answer = ground.ask("/nothing")
     assert answer.status == 404
     assert not is_true(answer.basis, ground)
@@ -234,6 +242,8 @@ def test_an_answer_whose_codings_could_not_be_asked_for_is_made_anew(tmp_path: P
     with Ground(tmp_path, compressor=compressor) as ground:
         for fields in ({}, {"Range": "bytes=0-1"}, {"If-None-Match": "*"}):
             answer = ground.ask("/page.txt", {"Accept-Encoding": "gzip", **fields})
+            assert is_true(answer.basis, ground)
+            ground.clock.turn()
             assert not is_true(answer.basis, ground)
             # What takes no coding waits for none.
             assert is_true(ground.ask("/page.txt", fields).basis, ground)

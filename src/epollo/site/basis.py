@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from epollo.http.message import AllOf, Basis, OneSecond
+from epollo.http.message import PERMANENT, AllOf, Basis, OneSecond
 from epollo.site.open_files import OpenFile
 from epollo.site.representation import Edition
 from epollo.site.resource import Resource
@@ -42,6 +42,13 @@ def select_basis(
     if is_dated or (edition.last_modified_seconds or 0) >= second:
         return AllOf(resource, OneSecond(second))
     return resource
+
+
+def limit_basis(basis: Basis | None, until: Basis | None) -> Basis | None:
+    """Return what an answer rests on that rests on both; None where one is."""
+    if basis is None or until is None:
+        return None
+    return basis if until is PERMANENT else AllOf(basis, until)
 
 
 def select_file_basis(basis: Basis | None, edition: Edition, file: OpenFile) -> Basis | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from epollo.budget import Budget
-from epollo.http.message import FileSegment
+from epollo.http.message import PERMANENT, Basis, FileSegment, OneSecond
 from epollo.loop import Clock
 from epollo.site.absences import find_absence, select_missing
 from epollo.site.cache import HITS_LIMIT, Cache
@@ -37,6 +37,10 @@ from epollo.site.tagging import Tagging
 from epollo.site.version import Version, version_of
 from epollo.site.watch import Dependent, Watch, watch_other_names
 
+_ASKED_MINIMUM: Final = 2
+"""How often codings are looked for before they are made."""
+_IMPROVED_SECONDS: Final = 60
+"""In how many seconds a resource is used before its codings are made as small as can be."""
 RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 """The length up to which a rule file is read."""
 
@@ -150,6 +154,9 @@ class Catalogue:
             if not self._is_as_found(resource):
                 self._on_end(resource)
                 return False
+            resource.seconds_used += 1
+            if resource.improvable and resource.seconds_used >= _IMPROVED_SECONDS:
+                self._improve(resource)
         if resource.hits < HITS_LIMIT:
             resource.hits += 1
         return True
@@ -183,12 +190,27 @@ class Catalogue:
         self._on_end(resource)
         return False
 
-    def offer(self, resource: Resource, compressor: Compressor) -> None:
-        """Have codings made of a resource, once; its sidecar files are looked for first."""
+    def offer(self, resource: Resource, compressor: Compressor) -> Basis | None:
+        """Have codings made of a resource, once, when that pays; sidecar files are looked for first.
+
+        Return until when an answer may be given again besides: one that is recalled asks for no codings.
+        Facts: a crawl asks once for each page, and a file in use may change a thousand times a second.
+        Decision: codings are made when they are looked for a second time, after the second in which the
+        file changed.
+        """
         edition = resource.edition
         if edition is None or not resource.is_current:
             # One that was evicted at once is looked up anew for the next request anyway.
-            return
+            return None
+        resource.asked += 1
+        if resource.asked < _ASKED_MINIMUM:
+            return None
+        second = self._clock.second
+        if edition.version.changed_ns // 1_000_000_000 != second:
+            self._offer(resource, edition, compressor)
+        return PERMANENT if resource.is_offered else OneSecond(second)
+
+    def _offer(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
         if isinstance(resource, Made):
             self.listings.offer(resource, compressor)
         elif edition.identity.content is None:
@@ -206,6 +228,10 @@ class Catalogue:
         self._promises.clear()
         self._folders.close()
         self._root.close()
+
+    def _improve(self, resource: Resource) -> None:
+        if resource.edition is not None:
+            self._kept_codings.improve(resource, resource.edition)
 
     def _open_watch(self, report: Callable[[str], None]) -> Watch | None:
         try:

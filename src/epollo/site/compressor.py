@@ -1,9 +1,9 @@
 """Compression in the background: once per version of a file, never while a client waits.
 
 One thread of the lowest priority makes the codings; the libraries let go of the interpreter while
-they work. Every coding of content that is kept is first made quickly and then, when all that was asked
-for has its quick ones, as small as it can be. A file that is too large to be kept is coded once, and
-gives way between two pieces to content that waits for its quick codings. What comes out is handed to
+they work. Every coding of content that is kept is first made quickly; to make one as small as it can be
+takes thirty times as long, and is asked for by itself. A file that is too large to be kept is coded once,
+and gives way between two pieces to content that waits for its quick codings. What comes out is handed to
 the loop.
 """
 
@@ -38,14 +38,14 @@ class Task(NamedTuple):
 
     ``sidecars`` has octets that were found beside the file and claim to be a coding of it, by name of
     the coding. ``is_wanted`` returns whether the result is still of use; ``done`` is called with the
-    name of a coding and the coded octets, ``refuse`` with the suffix of a sidecar that cannot be used
-    and the reason.
+    coded octets, by name of the coding, and with how long what was made here may be to be made better;
+    ``refuse`` with the suffix of a sidecar that cannot be used and the reason.
     """
 
     content: bytes
     sidecars: Mapping[bytes, bytes]
     is_wanted: Callable[[], bool]
-    done: Callable[[bytes, bytes], None]
+    done: Callable[[Mapping[bytes, bytes], Mapping[bytes, int]], None]
     refuse: Callable[[bytes, str], None]
 
 
@@ -58,7 +58,7 @@ class Compressor:
     def __init__(self, call_in_loop: CallInLoop) -> None:
         self._call_in_loop = call_in_loop
         self._quick: deque[Task] = deque()
-        self._best: deque[tuple[Task, Coding, int]] = deque()
+        self._best: deque[tuple[Task, Mapping[bytes, int]]] = deque()
         self._files: deque[FileTask] = deque()
         self._best_files: deque[tuple[FileTask, dict[bytes, int]]] = deque()
         self._condition = threading.Condition()
@@ -79,6 +79,16 @@ class Compressor:
             if not self.has_room():
                 return False
             self._quick.append(task)
+            self._condition.notify()
+        self._start()
+        return True
+
+    def improve(self, task: Task, limits: Mapping[bytes, int]) -> bool:
+        """Make codings as small as can be, if shorter than their limits; False if too many wait."""
+        with self._condition:
+            if not self.has_room():
+                return False
+            self._best.append((task, limits))
             self._condition.notify()
         self._start()
         return True
@@ -146,45 +156,51 @@ class Compressor:
 
     def _code(self, task: Task) -> None:
         content = HeldContent(task.content)
+        made: dict[bytes, bytes] = {}
+        limits: dict[bytes, int] = {}
         for coding in CODINGS:
             if not task.is_wanted():
                 return
-            if (
-                not self._use_sidecar(task, coding, content)
-                and content.length <= CODED_OCTETS_LIMIT
-            ):
-                self._code_quickly(task, coding, content)
+            if self._is_sidecar_usable(task, coding, content):
+                made[coding.name] = task.sidecars[coding.name]
+            elif content.length <= CODED_OCTETS_LIMIT:
+                is_large = content.length >= LARGE_OCTETS
+                level = coding.effort.large if is_large else coding.effort.quick
+                coded = _encode(coding, level, content)
+                limit = content.length
+                if len(coded) <= worthwhile_octets(content.length):
+                    made[coding.name] = coded
+                    limit = len(coded)
+                if not is_large:
+                    limits[coding.name] = limit
+        # All at once: each time that there is a better coding, what was answered is rendered again.
+        self._hand_on(lambda: task.done(made, limits))
 
-    def _use_sidecar(self, task: Task, coding: Coding, content: HeldContent) -> bool:
-        """Use the sidecar of a coding if clients can read it; return whether it is used."""
+    def _is_sidecar_usable(self, task: Task, coding: Coding, content: HeldContent) -> bool:
+        """Return whether the sidecar of a coding is there and clients can read it."""
         sidecar = task.sidecars.get(coding.name)
         if sidecar is None:
             return False
         fault = find_fault(coding, HeldContent(sidecar), content)
-        if fault is None:
-            self._hand_on(lambda: task.done(coding.name, sidecar))
-        else:
+        if fault is not None:
             self._hand_on(lambda: task.refuse(coding.suffix, fault))
         return fault is None
 
-    def _code_quickly(self, task: Task, coding: Coding, content: HeldContent) -> None:
-        is_large = content.length >= LARGE_OCTETS
-        coded = _encode(coding, coding.effort.large if is_large else coding.effort.quick, content)
-        length = content.length
-        if len(coded) <= worthwhile_octets(length):
-            length = len(coded)
-            self._hand_on(lambda: task.done(coding.name, coded))
-        if not is_large:
-            with self._condition:
-                self._best.append((task, coding, length))
-
-    def _improve(self, task: Task, coding: Coding, length: int) -> None:
-        """Make a coding as small as it can be; hand it on if it is shorter than what there is."""
-        if not task.is_wanted():
-            return
-        coded = _encode(coding, coding.effort.best, HeldContent(task.content))
-        if len(coded) < length and len(coded) <= worthwhile_octets(len(task.content)):
-            self._hand_on(lambda: task.done(coding.name, coded))
+    def _improve(self, task: Task, limits: Mapping[bytes, int]) -> None:
+        """Make codings as small as they can be; hand on those that are shorter than what there is."""
+        content = HeldContent(task.content)
+        made: dict[bytes, bytes] = {}
+        for coding in CODINGS:
+            if coding.name not in limits:
+                continue
+            if not task.is_wanted():
+                return
+            coded = _encode(coding, coding.effort.best, content)
+            limit = min(limits[coding.name] - 1, worthwhile_octets(content.length))
+            if len(coded) <= limit:
+                made[coding.name] = coded
+        if made:
+            self._hand_on(lambda: task.done(made, {}))
 
     def _hand_on(self, call: Callable[[], None]) -> None:
         if not self._is_closed:

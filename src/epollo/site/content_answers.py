@@ -9,7 +9,7 @@ import os
 from typing import Final, NamedTuple
 
 from epollo.http.content_coding import IDENTITY
-from epollo.http.message import Basis, FieldLine, FileSegment, Request, Response
+from epollo.http.message import PERMANENT, Basis, FieldLine, FileSegment, Request, Response
 from epollo.http.preconditions import (
     CONDITIONAL_FIELDS,
     Outcome,
@@ -24,7 +24,7 @@ from epollo.http.ranges import (
     select_partial_fields,
 )
 from epollo.loop import Clock
-from epollo.site.basis import select_basis, select_file_basis
+from epollo.site.basis import limit_basis, select_basis, select_file_basis
 from epollo.site.catalogue import Catalogue
 from epollo.site.encoded_files import HEAD_OCTETS, select_encoded
 from epollo.site.negotiation import Negotiator
@@ -101,12 +101,13 @@ class ContentAnswers:
         if treatment.fields.content_coding is not None:
             edition = self._select_encoded(resource, edition, treatment.fields.content_coding)
         edition = edition.as_known_to(fields)
-        coding, is_settled = IDENTITY, True
+        coding = IDENTITY
+        until: Basis | None = PERMANENT
         if edition.media_type.is_compressible and b"accept-encoding" in fields:
-            coding, is_settled = self._negotiator.negotiate(
+            coding, until = self._negotiator.negotiate(
                 fields[b"accept-encoding"], resource, edition
             )
-        basis = select_basis(fields, resource, edition, self._clock.second) if is_settled else None
+        basis = limit_basis(select_basis(fields, resource, edition, self._clock.second), until)
         representation = edition.representations[coding]
         return _Selected(treatment, policy, resource, edition, coding, representation, basis)
 

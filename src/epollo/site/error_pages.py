@@ -8,7 +8,8 @@ the file at its path. Its page is any file ``404.html`` on the way to the path, 
 """
 
 from epollo.http.content_coding import IDENTITY
-from epollo.http.message import AllOf, Basis, Request, Response
+from epollo.http.message import PERMANENT, AllOf, Basis, Request, Response
+from epollo.site.basis import limit_basis
 from epollo.site.candidates import list_error_pages
 from epollo.site.catalogue import Catalogue
 from epollo.site.negotiation import Negotiator
@@ -62,12 +63,13 @@ class ErrorPages:
         if edition is None or edition.identity.content is None:
             response = policy.select_refusals(treatment.fields).select(status)
             return response.on(join_absences((page,)))
-        coding, is_settled = IDENTITY, True
+        coding = IDENTITY
+        until: Basis | None = PERMANENT
         accepted = request.fields.get(b"accept-encoding")
         if edition.media_type.is_compressible and accepted is not None:
-            coding, is_settled = self._negotiator.negotiate(accepted, page, edition)
+            coding, until = self._negotiator.negotiate(accepted, page, edition)
         fields = (*treatment.fields.refusal, *policy.error_fields)
-        basis = page if is_settled and page.is_current else None
+        basis = limit_basis(page if page.is_current else None, until)
         return respond_with_page(status, treatment, edition, coding, fields).on(basis)
 
 

@@ -1,7 +1,7 @@
 """Codings of content that is kept: asked for once per version, and taken over when they are made."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
@@ -36,6 +36,7 @@ class KeptCodings:
         self._grow = grow
         self._refuse = refuse
         self._kept_octets_limit = kept_octets_limit
+        self._compressor: Compressor | None = None
 
     def offer(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
         """Have codings made of the content; the sidecar files are read first."""
@@ -47,14 +48,25 @@ class KeptCodings:
             coded = self._read_sidecar(resource, coding)
             if coded is not None:
                 sidecars[coding.name] = coded
-        resource.is_offered = compressor.add(
-            Task(
-                edition.identity.read(),
-                sidecars,
-                lambda: resource.is_current,
-                lambda coding, coded: self._add(resource, coding, coded),
-                lambda suffix, reason: self._refuse(resource, suffix, reason),
-            )
+        task = self._make_task(resource, edition, sidecars)
+        resource.is_offered = compressor.add(task)
+        self._compressor = compressor
+
+    def improve(self, resource: Resource, edition: Edition) -> None:
+        """Have the codings that were made here made as small as they can be, once."""
+        task = self._make_task(resource, edition, {})
+        if self._compressor is not None and self._compressor.improve(task, resource.improvable):
+            resource.improvable = {}
+
+    def _make_task(
+        self, resource: Resource, edition: Edition, sidecars: Mapping[bytes, bytes]
+    ) -> Task:
+        return Task(
+            edition.identity.read(),
+            sidecars,
+            lambda: resource.is_current,
+            lambda made, limits: self._add(resource, made, limits),
+            lambda suffix, reason: self._refuse(resource, suffix, reason),
         )
 
     def _read_sidecar(self, resource: Resource, coding: Coding) -> bytes | None:
@@ -78,12 +90,18 @@ class KeptCodings:
         finally:
             os.close(found.descriptor)
 
-    def _add(self, resource: Resource, coding: bytes, coded: bytes) -> None:
-        """Add a coding that was made in the background, if the resource is still what it was."""
-        if not resource.is_current or resource.edition is None:
+    def _add(
+        self, resource: Resource, made: Mapping[bytes, bytes], limits: Mapping[bytes, int]
+    ) -> None:
+        """Add codings that were made in the background, if the resource is still what it was."""
+        edition = resource.edition
+        if not resource.is_current or edition is None:
             return
-        before = resource.edition.lengths.get(coding, 0)
-        resource.edition.add_coding(coding, coded)
-        self._grow(resource.names, len(coded) - before)
-        # A client that takes this coding is to get it from now on.
-        resource.end_answers()
+        for coding, coded in made.items():
+            before = edition.lengths.get(coding, 0)
+            edition.add_coding(coding, coded)
+            self._grow(resource.names, len(coded) - before)
+        resource.improvable = limits
+        if made:
+            # A client that takes one of these is to get it from now on.
+            resource.end_answers()

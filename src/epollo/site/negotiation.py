@@ -9,6 +9,7 @@ from epollo.http.content_coding import (
     parse_accept_encoding,
     select_coding,
 )
+from epollo.http.message import PERMANENT, Basis
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.representation import Edition
@@ -31,11 +32,10 @@ class Negotiator:
 
     def negotiate(
         self, accept_encoding: bytes, resource: Resource, edition: Edition
-    ) -> tuple[bytes, bool]:
-        """Return the coding to send now, and whether the same request may get it again.
+    ) -> tuple[bytes, Basis | None]:
+        """Return the coding to send now, and until when besides the same request may get it again.
 
-        It may not while other codings were to be asked for and there was no room for them: an answer
-        that is recalled would ask for none.
+        None where it may not: an answer that is recalled would ask for no other codings.
         """
         preference = self._preferences.young.get(accept_encoding)
         if preference is None:
@@ -44,14 +44,13 @@ class Negotiator:
             if preference is None:
                 preference = parse_accept_encoding(accept_encoding)
                 self._preferences.put(accept_encoding, preference, octets)
-        is_settled = True
+        until: Basis | None = PERMANENT
         if (
             not resource.is_offered
             and self._compressor is not None
             and edition.identity.length >= _COMPRESSED_OCTETS_MINIMUM
             and any(coding != IDENTITY for coding, _ in preference.weights)
         ):
-            self._catalogue.offer(resource, self._compressor)
-            is_settled = resource.is_offered
+            until = self._catalogue.offer(resource, self._compressor)
         # RFC 9110 section 12.5.3: where nothing is acceptable, send it as it is.
-        return select_coding(preference, edition.lengths) or IDENTITY, is_settled
+        return select_coding(preference, edition.lengths) or IDENTITY, until

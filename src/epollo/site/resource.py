@@ -4,7 +4,7 @@ A path where nothing stands has a resource, too: that there is nothing is what a
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from epollo.http.message import Basis, Releasable
@@ -33,16 +33,19 @@ class Resource(Basis):
     __slots__ = (
         "_answers",
         "_confirm",
+        "asked",
         "edges",
         "edition",
         "folder",
         "hits",
+        "improvable",
         "is_current",
         "is_offered",
         "kind",
         "may_be_ambiguous",
         "names",
         "octets",
+        "seconds_used",
         "sidecars",
     )
 
@@ -60,6 +63,12 @@ class Resource(Basis):
         self.folder: Folder | None = None
         """The folder that this was found in, where its edges are but its own name there."""
         self.is_current = True
+        self.asked = 0
+        """How often codings were looked for, until they were offered."""
+        self.improvable: Mapping[bytes, int] = {}
+        """How short a coding has to be to take the place of the one that was made, by its name."""
+        self.seconds_used = 0
+        """In how many seconds this was asked for after the first."""
         self.is_offered = False
         """Whether codings of it were asked for."""
         self.may_be_ambiguous = False

@@ -7,7 +7,7 @@ edition, so that codings, validators, ranges and recall are those of a file.
 import errno
 import math
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from epollo.http.content_coding import IDENTITY
@@ -136,19 +136,21 @@ class Listings:
                     edition.identity.read(),
                     {},
                     lambda: page.is_current,
-                    lambda coding, coded: self._add_coding(page, edition, coding, coded),
+                    lambda made, _: self._add_codings(page, edition, made),
                     lambda suffix, reason: None,  # noqa: ARG005 - there are no files beside it
                 )
             )
 
-    def _add_coding(self, page: Made, edition: Edition, coding: bytes, coded: bytes) -> None:
-        if page.is_current:
+    def _add_codings(self, page: Made, edition: Edition, made: Mapping[bytes, bytes]) -> None:
+        if not page.is_current:
+            return
+        for coding, coded in made.items():
             before = edition.lengths.get(coding, 0)
             edition.add_coding(coding, coded)
             if self._kept.get(page.names) is page:
                 self._kept.grow(page.names, page, len(coded) - before)
-            # A client that takes this coding is to get it from now on.
-            page.end_answers()
+        # A client that takes one of these is to get it from now on.
+        page.end_answers()
 
     def _make(
         self, build: Build, folder: Names, view: View, cache_fields: tuple[FieldLine, ...]
