@@ -30,10 +30,10 @@ from epollo.terminal import TerminalLog, report, tell
 from epollo.worker.process import Worker
 
 respond = Site.respond
-def respond_or_fail(self, request):
+def respond_or_fail(self, request, *others):
     if b"fault" in request.target.path:
         raise LookupError("wanted by the test")
-    return respond(self, request)
+    return respond(self, request, *others)
 Site.respond = respond_or_fail
 
 def audit(event, details):
@@ -107,7 +107,7 @@ def server(site: Path, tmp_path: Path) -> Iterator[ConfinedServer]:
     assert server.stop() == 0
     # Below the root the walk opens names relative to a folder. The lines of a fault are looked for in
     # the source, and gone without.
-    expected = re.compile(r"open b'[a-z.]+'|open '.*\.py'")
+    expected = re.compile(r"open b'[a-z0-9.]+'|open '.*\.py'")
     assert {line for line in server.audited() if not expected.fullmatch(line)} == set()
 
 
@@ -145,6 +145,20 @@ def test_sees_changes_at_once(server: ConfinedServer, site: Path) -> None:
     (site / "page.html").unlink()
     assert status_of(server.get("/page.html")[0]) == 404
     assert "cannot watch" not in server.stderr
+
+
+def test_lists_folders(server: ConfinedServer, site: Path) -> None:
+    (site / "index.html").unlink()
+    (site / "link.html").symlink_to("page.html")
+    (site / "hard.html").hardlink_to(site / "page.html")
+    head, content = server.get("/?format=json")
+    assert status_of(head) == 200
+    assert [entry["name"] for entry in json.loads(content)["entries"]] == [
+        *("bare", "folder", "hard.html", "large.bin", "link.html", "page.html", "text.txt")
+    ]
+    style = re.search(rb'href="\./(\S+css\?\S+)"', server.get("/")[1])
+    assert style is not None
+    assert status_of(server.get(f"/{style[1].decode()}")[0]) == 200
 
 
 def test_a_link_out_of_the_root(server: ConfinedServer, site: Path) -> None:

@@ -103,7 +103,8 @@ _FREE: Final = (
     # Files: open descriptors, and what Landlock holds to the root.
     *("read", "pread64", "readv", "preadv", "preadv2", "write", "writev", "lseek", "close"),
     *("dup", "dup2", "dup3", "fstat", "newfstatat", "stat", "lstat", "statx"),
-    *("readlink", "readlinkat", "getdents64", "getcwd", "memfd_create"),
+    *("faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "getcwd"),
+    "memfd_create",
     *("inotify_init1", "inotify_add_watch", "inotify_rm_watch"),
     # Memory and threads.
     *("brk", "munmap", "mremap", "madvise", "futex", "set_robust_list", "rseq"),
@@ -120,7 +121,6 @@ _FREE: Final = (
 _LATER_ALTERNATIVES: Final = (
     "clone3",
     "openat2",
-    "faccessat2",
     "close_range",
     "futex_waitv",
     "fchmodat2",
@@ -194,6 +194,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "epoll_wait": (232, None),
     "exit": (60, 93),
     "exit_group": (231, 94),
+    "faccessat": (269, 48),
     "faccessat2": (439, 439),
     "fchmodat2": (452, 452),
     "fcntl": (72, 25),
