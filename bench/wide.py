@@ -1,8 +1,8 @@
 """What the width of a site costs, beside nginx: ``.venv/bin/python bench/wide.py``.
 
 Replays traces of many URLs, distinct heads, missing pages, ranges and changing files against each server
-on loopback, round after round, and writes CPU time per request as JSON and Markdown. ``--quick`` takes
-under two minutes; ``--help`` lists the options; bench/README.md says how it measures.
+on loopback, round after round, and writes CPU time per request as JSON and Markdown, and a picture.
+``--quick`` takes under two minutes; ``--help`` lists the options; bench/README.md says how it measures.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--out",
         type=Path,
-        help="folder for wide.json and wide.md\n(default: bench/results; quick: nothing is written)",
+        help="folder for wide.json, wide.md and wide.svg\n(default: bench/results; with --quick none)",
     )
     add(
         "--peers",
@@ -276,7 +276,8 @@ def main() -> None:
     try:
         run(arguments)
     except KeyboardInterrupt:
-        sys.exit("stopped; the rows that were finished are written")
+        is_written = arguments.out or not arguments.quick
+        sys.exit(f"stopped{'; the rows that were finished are written' if is_written else ''}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ from wide_contest import Beside, Row
 
 WIDTHS: Final = (100, 1_000, 3_000, 10_000, 30_000)
 """Numbers of URLs of the picture."""
-THREE: Final = ("epollo", "nginx", "h2o")
+PICTURED: Final = ("epollo", "nginx", "h2o", "lighttpd")
+CACHED: Final = 10_000
+"""This many files fit into nginx's cache everywhere; with more, another configuration may be its best."""
 LARGE_CACHE: Final = ("--cache-size", "2G")
 CHANGED: Final = "/changed.png"
 PLAIN_FILES: Final = tuple(tiny_target(number) for number in range(1_000))
@@ -42,8 +44,9 @@ def _given(compose: Callable[..., Trace], *words: float | str) -> Callable[[Lear
 def _uniform(count: int) -> Row:
     return Row(
         f"uniform-{count}", f"{count:,} files of 4 KiB", _given(compose_tiny, count),
-        servers=THREE, bar=1.0 if count >= 1_000 else None, checked=PLAIN_FILES[:count], files=count,
+        servers=PICTURED, bar=1.0 if count >= 1_000 else None, checked=PLAIN_FILES[:count], files=count,
         is_quick=count in {1_000, 10_000}, together="uniform",
+        best="tiny" if count <= CACHED else "wide",
     )  # fmt: skip
 
 
@@ -51,7 +54,7 @@ def _zipf(exponent: float, bar: float) -> Row:
     return Row(
         f"zipf-{exponent}", f"100,000 files of 4 KiB, Zipf {exponent}",
         _given(compose_zipf, 100_000, exponent), options=LARGE_CACHE, bar=bar,
-        checked=PLAIN_FILES, files=100_000,
+        checked=PLAIN_FILES, files=100_000, best="wide",
     )  # fmt: skip
 
 
@@ -75,13 +78,13 @@ ROWS: Final = (
     _zipf(1.1, 1.15),
     Row(
         "paced", "10,000 URLs at 6,000 requests a second", _given(compose_tiny, 10_000), rate=6_000,
-        servers=THREE, bar=1.5, checked=PLAIN_FILES, files=10_000, is_quick=True,
+        servers=PICTURED, bar=1.5, checked=PLAIN_FILES, files=10_000, is_quick=True,
     ),
     _DOCS("docs", "documentation, a browser's heads, codings finished", compose_docs, bar=1.3,
           is_quick=True),
     _DOCS("docs-made", "documentation, a browser's heads, codings being made",
           functools.partial(compose_docs, is_checked=False), is_restarted=True, bar=1.6),
-    Row("missing", "404 over 3,000 names", _given(compose_missing, 3_000), servers=THREE, bar=1.1,
+    Row("missing", "404 over 3,000 names", _given(compose_missing, 3_000), servers=PICTURED, bar=1.1,
         files=3_000, is_quick=True),
     Row("ranges", "64 KiB ranges of one file, each another", _given(compose_ranges, 40_000),
         site="large", best="ranges", bar=1.6, is_quick=True),
