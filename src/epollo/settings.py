@@ -512,10 +512,20 @@ class Settings:
         "--proxy-from",
         group="Behind a proxy",
         manual=(
-            "Accept PROXY headers from these addresses and networks only, for example "
-            "10.0.0.0/8,::1. A connection from another address is closed."
+            "Believe proxies at these addresses and networks only, for example 10.0.0.0/8,::1. "
+            "With --proxy-protocol, a connection from another address is closed."
         ),
         unit="networks",
+    )
+    forwarded: str = _option(
+        "off",
+        "--forwarded",
+        group="Behind a proxy",
+        manual=(
+            "Which header of a proxy says the address of a client, for the log and for guesses of "
+            "passwords. Choose the one that the proxy writes: clients can send the other."
+        ),
+        choices=("off", "x-forwarded-for", "forwarded"),
     )
 
 

@@ -181,13 +181,13 @@ def test_haproxy(serve: Serve, site: Path, tmp_path: Path, certificate: Path) ->
 
 def test_nginx(serve: Serve, site: Path, tmp_path: Path, certificate: Path) -> None:
     options, configuration = read_section("nginx")
-    port = free_port()
+    log, port = tmp_path / "access.log", free_port()
     server = replace_each(
         configuration,
         {
             "443": f"127.0.0.1:{port}",
             "/etc/ssl/site": str(certificate),
-            "127.0.0.1:7890": f"127.0.0.1:{start_epollo(serve, site, options, tmp_path)}",
+            "127.0.0.1:7890": f"127.0.0.1:{start_epollo(serve, site, options, log)}",
         },
     )
     folders = "".join(
@@ -197,14 +197,13 @@ def test_nginx(serve: Serve, site: Path, tmp_path: Path, certificate: Path) -> N
     command = nginx_command(tmp_path, f"http {{\naccess_log off;\n{folders}{server}}}\n")
     with running(command, port, tmp_path):
         ask_twice(port, certificate, site)
+    assert read_addresses(log) == {CLIENT}
 
 
-def test_nginx_with_the_address(
-    serve: Serve, site: Path, tmp_path: Path, certificate: Path
-) -> None:
+def test_nginx_with_proxy(serve: Serve, site: Path, tmp_path: Path, certificate: Path) -> None:
     if not STREAM_MODULE.exists():
         pytest.skip("libnginx-mod-stream is not installed")
-    options, configuration = read_section("nginx, with the client's address")
+    options, configuration = read_section("nginx, with PROXY")
     log, port = tmp_path / "access.log", free_port()
     server = replace_each(
         configuration,
@@ -223,7 +222,7 @@ def test_caddy(serve: Serve, site: Path, tmp_path: Path) -> None:
     """Without TLS: the certificate would have to come from an authority on the Internet."""
     program = find_program("caddy")
     options, configuration = read_section("Caddy")
-    port = free_port()
+    log, port = tmp_path / "access.log", free_port()
     path = tmp_path / "Caddyfile"
     path.write_text(
         "{\n\tadmin off\n}\n"
@@ -231,10 +230,11 @@ def test_caddy(serve: Serve, site: Path, tmp_path: Path) -> None:
             configuration,
             {
                 "example.org {": f"http://:{port} {{\n    bind 127.0.0.1",
-                "127.0.0.1:7890": f"127.0.0.1:{start_epollo(serve, site, options, tmp_path)}",
+                "127.0.0.1:7890": f"127.0.0.1:{start_epollo(serve, site, options, log)}",
             },
         )
     )
     command = [program, "run", "--adapter", "caddyfile", "--config", str(path)]
     with running(command, port, tmp_path):
         ask_twice(port, None, site)
+    assert read_addresses(log) == {CLIENT}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, Server, receive_content, receive_head
+from epollo.site.access.guesses import AT_ONCE
 from linux.confined import ABI
 from server.workers import await_line, refusal
 
@@ -249,3 +250,27 @@ def test_passwords_over_a_network_are_warned_of_once(
     assert server.stderr.count("passwords cross the network unencrypted") == 1
     assert "unencrypted" not in serve(site, "--auth", str(path)).stderr
     assert "unencrypted" not in serve(site, "--host", "0.0.0.0").stderr
+
+
+def test_guesses_and_the_log_go_by_the_client_of_a_proxy(
+    serve: Serve, site: Path, tmp_path: Path
+) -> None:
+    path = write_passwords(tmp_path / "passwords", ann="open")
+    log = tmp_path / "log"
+    words = ("--auth", str(path), "--access-log", str(log), "--access-log-format", "common")
+    server = serve(site, *words, "--forwarded", "x-forwarded-for")
+    first, second = "X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2"
+    for number in range(AT_ONCE):
+        assert ask(server, "/", f"ann:{number}", first)[0] == 401
+    assert ask(server, "/", "ann:another", first)[0] == 429
+    assert ask(server, "/", "ann:another", second, "Forwarded: for=192.0.2.9")[0] == 401
+    assert server.stop() == 0
+    peers = [line.split()[0] for line in log.read_text().splitlines()]
+    assert peers == ["192.0.2.1"] * (AT_ONCE + 1) + ["192.0.2.2"]
+    # Neither a proxy that is not named nor a header that is not asked for is believed.
+    for more in (("--forwarded", "x-forwarded-for", "--proxy-from", "10.0.0.1"), ()):
+        log.unlink()
+        server = serve(site, *words, *more)
+        ask(server, "/", "", first)
+        assert server.stop() == 0
+        assert log.read_text().startswith("127.0.0.1 ")

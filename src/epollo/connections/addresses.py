@@ -7,6 +7,7 @@ may use another address of it for each connection (RFC 6177, RFC 7934): an addre
 
 import _socket
 import socket
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 Network: TypeAlias = str | bytes
@@ -44,13 +45,23 @@ def network_of(address: str) -> Network:
         return address
 
 
+def _is_nothing(address: str) -> bool:
+    """Return that an address is not shared."""
+    return not address
+
+
 class Addresses:
-    """Counts by network; only networks with open connections take room."""
+    """Counts by network; only networks with open connections take room.
 
-    __slots__ = ("_counts", "limit")
+    ``is_shared`` returns whether an address is that of a proxy, whose connections are those of many
+    clients and are not counted.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_counts", "_is_shared", "limit")
+
+    def __init__(self, limit: int, is_shared: Callable[[str], bool] = _is_nothing) -> None:
         self.limit = limit
+        self._is_shared = is_shared
         self._counts: dict[Network, int] = {}
 
     def enter(self, address: str) -> bool:
@@ -58,7 +69,7 @@ class Addresses:
 
         A peer without an address, of a unix-domain socket, is not counted.
         """
-        if not address:
+        if not address or self._is_shared(address):
             return True
         network = network_of(address)
         count = self._counts.get(network, 0)
@@ -69,6 +80,8 @@ class Addresses:
 
     def leave(self, address: str) -> None:
         """Count one connection less."""
+        if self._is_shared(address):
+            return
         network = network_of(address)
         count = self._counts[network] - 1
         if count:

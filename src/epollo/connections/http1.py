@@ -271,7 +271,8 @@ class Http1Connection(Connection):
                 service.respond(request) if later is None else later.conclude()
             )
             while isinstance(response, Later):
-                response.begin(self.address or "")
+                address, clients = self.address or "", service.clients
+                response.begin(clients.find_client(address, head) if clients else address)
                 if not response.is_done:
                     response.on_done = self._on_result
                     self._waiting = _Waiting(response, request, head, reduced)

@@ -24,6 +24,16 @@ def _do_nothing() -> None:
     """Look for no changes: there is nothing that could tell of any."""
 
 
+class Clients(Protocol):
+    """What knows clients behind proxies."""
+
+    def is_trusted(self, address: str, /) -> bool:
+        """Return whether an address is that of a proxy."""
+
+    def find_client(self, address: str, head: bytes, /) -> str:
+        """Return the address of the client that sent a head, by a peer that has this address."""
+
+
 class AccessLog(Protocol):
     """Where answers are noted."""
 
@@ -114,6 +124,7 @@ class Service:
         "_told_of_handshake",
         "addresses",
         "capacity",
+        "clients",
         "clock",
         "frames",
         "idle_deadline",
@@ -149,6 +160,7 @@ class Service:
         budget: Budget | None = None,
         secure_lines: bytes = b"",
         needs_addresses: bool = False,
+        clients: Clients | None = None,
         capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
     ) -> None:
         self.loop = loop
@@ -180,7 +192,13 @@ class Service:
         self.peers: dict[Peer, None] = {}
         """Everything that serves a peer now, in the order of arrival."""
         self.capacity = capacity
-        self.addresses = Addresses(capacity.per_address) if capacity.per_address else None
+        self.clients = clients
+        """Knows clients behind proxies that tell of them in each request; None where none is believed."""
+        self.addresses: Addresses | None = None
+        if capacity.per_address and clients is not None:
+            self.addresses = Addresses(capacity.per_address, clients.is_trusted)
+        elif capacity.per_address:
+            self.addresses = Addresses(capacity.per_address)
         self.keeps_addresses = (
             needs_addresses or self.addresses is not None or (log is not None and log.names_peers)
         )

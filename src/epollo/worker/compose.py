@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from epollo.budget import Budget
 from epollo.connections import http1, refusing
 from epollo.connections.door import Door, Stage
+from epollo.connections.forwarding import ForwardedLog, Forwarding
 from epollo.connections.listener import Listener
 from epollo.connections.preamble import Network, Proxies
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
@@ -109,14 +110,15 @@ def make_service(
     relevant_fields: frozenset[bytes],
     budget: Budget,
     needs_addresses: bool,
+    proxies: list[Network],
     look_for_changes: Callable[[], None],
     connections_limit: int,
 ) -> Service:
     """Return what all connections share.
 
     ``relevant_fields`` are those that an answer may depend on (`Policy`). ``needs_addresses`` is whether
-    the site waits on behalf of the address of a client. ``connections_limit`` is how
-    many suit the descriptors of this process, for settings without one.
+    the site waits on behalf of the address of a client. ``proxies`` are those that are trusted.
+    ``connections_limit`` is how many suit the descriptors of this process, for settings without one.
     """
     limits = Limits(
         settings.request_line_octets_limit,
@@ -124,6 +126,10 @@ def make_service(
         settings.fields_limit,
         settings.content_octets_limit,
     )
+    clients = None
+    if settings.forwarded != "off":
+        clients = Forwarding(settings.forwarded, proxies)
+        log = None if log is None else ForwardedLog(log, clients)
     return Service(
         loop,
         respond,
@@ -141,6 +147,7 @@ def make_service(
         budget=budget,
         secure_lines=_format_hsts(settings.hsts_seconds),
         needs_addresses=needs_addresses,
+        clients=clients,
         capacity=Capacity(
             settings.connections_limit or connections_limit,
             settings.connections_per_address_limit,

@@ -153,6 +153,7 @@ class Worker:
             budget=budget,
             relevant_fields=rulebook.policy.relevant_fields | self._access.relevant_fields,
             needs_addresses=self._access.needs_addresses,
+            proxies=proxies,
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
