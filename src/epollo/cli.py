@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from epollo.terminal import (
     close_streams,
     describe_places,
     describe_start,
+    find_reachable_address,
     make_streams_nonblocking,
     open_streams,
     print_text,
@@ -46,6 +48,7 @@ from epollo.transports.listening import (
     is_local,
 )
 from epollo.transports.pairs import Secrets, read_pairs
+from epollo.transports.state_folder import AUTHORITY, find_state_folder
 from epollo.worker.compose import speaks_tls
 from epollo.worker.process import Worker
 
@@ -238,6 +241,8 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
     _resolve_positional(wanted, words)
     settings = Settings(**wanted)
     try:
+        if settings.tls_self_signed:
+            settings = _sign_locally(settings)
         check_settings(settings)
     except OperatorError as mistake:
         name = mistake.setting
@@ -248,6 +253,20 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
             raise
         raise OperatorError(f"{context.obj.find_place(name)}: {mistake}", name) from None
     return settings
+
+
+def _sign_locally(settings: Settings) -> Settings:
+    """Return settings with a certificate of our own for this machine, made if need be."""
+    # Here alone: nothing else needs the package.
+    from epollo.transports.self_signed import ensure_certificate, list_local_names  # noqa: PLC0415
+
+    names = list_local_names(settings.host, find_reachable_address())
+    local = ensure_certificate(find_state_folder(), names)
+    return replace(
+        settings,
+        tls_certificates=(*settings.tls_certificates, str(local.certificate)),
+        tls_keys=(*settings.tls_keys, str(local.key)),
+    )
 
 
 def _find_places(settings: Settings, sockets: list[socket.socket]) -> list[str]:
@@ -270,6 +289,8 @@ def _warn_of_passwords(settings: Settings, sockets: list[socket.socket]) -> None
 
 
 def _tell_start(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> None:
+    if settings.tls_self_signed:
+        places = [*places, f"  trust:   {find_state_folder() / AUTHORITY} (once, in the browser)"]
     for line in describe_start(settings.root, places, poller_name, sandbox):
         # A log on stdout is for programs, and has stdout for itself.
         (report if settings.access_log == STDOUT else tell)(line)

@@ -194,6 +194,16 @@ class Settings:
         minimum=0,
         maximum=65535,
     )
+    tls_self_signed: bool = _option(
+        False,
+        "--tls-self-signed",
+        group="TLS",
+        manual=(
+            "Speak https with a certificate for this machine, made by epollo. It is signed by an "
+            "authority of your own, which a browser has to be told once to trust; the first lines "
+            "say where it is. Needs the extra: pip install 'epollo[tls]'."
+        ),
+    )
     hsts_seconds: float = _option(
         0.0,
         "--hsts",

@@ -402,3 +402,16 @@ def test_tls_to_a_plain_port_is_told_of_once(serve: Serve, folder: Path) -> None
             connect(server)
     assert server.stderr.count("a client speaks TLS to a port of plain http") == 1
     assert server.stderr.count("\n") == 1
+
+
+def test_developers_have_https_by_one_option(
+    serve: Serve, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    for workers in ("0", "1"):
+        server = serve(folder, "--tls-self-signed", "--workers", workers)
+        authority = tmp_path / "state" / "authority.pem"
+        assert f"  trust:   {authority} (once, in the browser)\n" in server.lines
+        context = ssl.create_default_context(cafile=authority)
+        with context.wrap_socket(server.connect(), server_hostname="localhost") as peer:
+            assert ask(peer, "/")[0].startswith(b"HTTP/1.1 200 ")
