@@ -83,7 +83,7 @@ def test_the_authority_can_sign_for_no_other_host(tmp_path: Path) -> None:
 def test_names_are_those_of_this_machine() -> None:
     names = list_local_names("192.168.1.5", "10.0.0.7")
     assert {"localhost", "127.0.0.1", "::1", "192.168.1.5", "10.0.0.7"} <= set(names)
-    for host in ("0.0.0.0", "::", "8.8.8.8", "example.org", ""):
+    for host in ("0.0.0.0", "::", "8.8.8.8", "100.64.0.1", "192.0.2.1", "example.org", ""):
         assert host not in list_local_names(host, None)
 
 

@@ -33,9 +33,14 @@ _AUTHORITY_DAYS: Final = 3650
 # Browsers accept no certificate for more than 398 days; Apple's none of a user's own for more than 825.
 _CERTIFICATE_DAYS: Final = 90
 _RENEWED_DAYS: Final = 30
-_PRIVATE_NETWORKS: Final = (
-    *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
-    *("::1/128", "fc00::/7", "fe80::/10"),
+_PRIVATE_NETWORKS: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+            *("::1/128", "fc00::/7", "fe80::/10"),
+        ),
+    )
 )
 
 
@@ -58,7 +63,8 @@ def list_local_names(host: str, reachable: str | None) -> tuple[str, ...]:
             parsed = ipaddress.ip_address(address)
         except ValueError:
             continue
-        if (parsed.is_private or parsed.is_loopback) and not parsed.is_unspecified:
+        # What the authority may not sign for would spoil the certificate for all names.
+        if any(parsed in network for network in _PRIVATE_NETWORKS):
             names.append(str(parsed))
     return tuple(dict.fromkeys(names))
 
@@ -109,7 +115,7 @@ def _make_authority(certificate: Path, key_path: Path) -> None:
     permitted: list[x509.GeneralName] = [
         x509.DNSName(one) for one in ("localhost", "local", machine.lower())
     ]
-    permitted += [x509.IPAddress(ipaddress.ip_network(one)) for one in _PRIVATE_NETWORKS]
+    permitted += map(x509.IPAddress, _PRIVATE_NETWORKS)
     made = (
         _begin(name, name, key, _AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
