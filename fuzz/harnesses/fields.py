@@ -8,14 +8,7 @@ from epollo.http.dates import format_date, parse_date
 from epollo.http.fields import is_host, is_token, parse_content_length
 from epollo.http.grammar import FIELD_VALUE, QUOTED_STRING, parse_list, parse_weight
 from epollo.http.preconditions import Outcome, evaluate_if_range, evaluate_preconditions
-from epollo.http.validators import (
-    ANY,
-    EntityTag,
-    is_strong_match,
-    is_weak_match,
-    parse_entity_tag,
-    parse_entity_tags,
-)
+from epollo.http.validators import EntityTag, is_listed, is_strong_match, parse_entity_tag
 
 TOKENS = (
     b'"', b'W/"', b'"a"', b'W/"a"', b"*", b",", b"[::1]", b":80", b"[v1.a]", b"%41", b"GMT", b"\\",
@@ -93,14 +86,13 @@ def _check_tags(octets: bytes) -> None:
     tag = parse_entity_tag(octets)
     if tag is not None:
         assert tag.format() == octets
-        assert parse_entity_tags(octets) == [tag]
-        assert is_weak_match(tag, tag)
+        assert is_listed(octets, tag, weakly=True)
+        assert is_listed(octets, tag, weakly=False) != tag.is_weak
         assert is_strong_match(tag, tag) != tag.is_weak
-    tags = parse_entity_tags(octets)
-    if tags is ANY:
-        assert octets.strip(b" \t") == b"*"
-    elif tags is not None:
-        assert parse_entity_tags(b", ".join(one.format() for one in tags)) == tags
+    outcome = is_listed(octets, TAG, weakly=True)
+    if outcome is not None and octets.strip(b" \t") != b"*":
+        # A list is none the less one with another tag behind it, and then names that.
+        assert is_listed(octets + b"," + TAG.format(), TAG, weakly=True)
 
 
 def _check_preconditions(octets: bytes) -> None:

@@ -20,7 +20,14 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND, STOP_SECONDS, Serve, Server, require_descriptors
+from conftest import (
+    COMMAND,
+    STOP_SECONDS,
+    Serve,
+    Server,
+    receive_head,
+    require_descriptors,
+)
 
 P99_SECONDS = 0.05
 INTERVAL_SECONDS = 0.001
@@ -234,3 +241,31 @@ def test_a_burst_that_reads_nothing_takes_little_and_delays_no_other(
         # Few have much: the first 128 of a crowd, and what came with the last of them.
         assert sum(octets > 600_000 for octets in queues) <= 128 + 32
         assert server.resident_octets() - resident_octets < connections * 100_000
+
+
+def test_heads_as_long_as_may_be_delay_no_known_answer(serve: Serve, site: Path) -> None:
+    connections = 600
+    require_descriptors(2 * connections)
+    server = serve(site, "--quiet")
+    elements = b",".join(b'"%05d"' % number for number in range(3800))
+    assert 30_000 < len(elements) < 32_000
+    with contextlib.ExitStack() as open_peers:
+        good = open_peers.enter_context(server.connect())
+        server.get("/", peer=good)
+        peers = [open_peers.enter_context(server.connect()) for _ in range(connections)]
+        os.kill(server.pid, signal.SIGSTOP)
+        for number, peer in enumerate(peers):
+            target = b"/page.html?%d" % number
+            peer.sendall(
+                b"GET %b HTTP/1.1\r\nHost: a\r\nIf-None-Match: %b\r\n\r\n" % (target, elements)
+            )
+        os.kill(server.pid, signal.SIGCONT)
+        waits_seconds = []
+        for _ in range(20):
+            begun = server.busy_seconds()
+            server.get("/", peer=good)
+            waits_seconds.append(server.busy_seconds() - begun)
+        assert all(receive_head(peer)[0].startswith(b"HTTP/1.1 200 ") for peer in peers)
+        # The first waits for what is received before it; the others for a batch each.
+        waits_seconds.sort()
+        assert waits_seconds[-2] < P99_SECONDS, waits_seconds

@@ -11,6 +11,7 @@ Decisions where the RFC leaves room:
 - A coding that is named twice has the lower of its weights: a refusal is not taken back.
 - ``*`` covers identity as well, as its ``q=0`` does by the letter.
 - Identity that nothing in the value speaks of is acceptable and comes last.
+- Of more than `_ELEMENTS_MAX` elements the first count: to read one costs more than to send it.
 - Without the field every coding is acceptable; identity is what a client that does not speak of
   codings can read for certain.
 """
@@ -40,6 +41,7 @@ _KNOWN: Final = {
 _ELEMENT: Final = re.compile(rb"(%b++)(?:%b;%b[qQ]=(.*+))?" % (TCHAR, OWS, OWS), re.DOTALL)
 
 _WEIGHT_MAX: Final = 1000
+_ELEMENTS_MAX: Final = 100
 
 # The weight of what is acceptable but was not asked for: less than any that a field can give, since
 # a weight of 0 is a refusal (RFC 9110 section 12.4.2).
@@ -65,7 +67,7 @@ def parse_accept_encoding(value: bytes | None) -> CodingPreference:
     if value is None:
         return _WITHOUT_FIELD
     named: dict[bytes, int] = {}
-    for element in parse_list(value):
+    for element in parse_list(value, _ELEMENTS_MAX):
         found = _ELEMENT.fullmatch(element)
         if found is None:
             continue

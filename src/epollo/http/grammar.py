@@ -10,6 +10,8 @@ Decision: only sets of octets are repeated possessively.
 """
 
 import re
+import sys
+from itertools import islice
 from typing import Final
 
 # OWS = *( SP / HTAB )                                               RFC 9110 section 5.6.3
@@ -60,11 +62,17 @@ def parse_weight(octets: bytes) -> int | None:
     return int(octets.replace(b".", b"").ljust(4, b"0"))
 
 
-def parse_list(value: bytes) -> list[bytes]:
+def parse_list(value: bytes, elements_limit: int = sys.maxsize) -> list[bytes]:
     """Return the elements of a comma-separated list, without white space around them.
 
     Empty elements are left out (RFC 9110 section 5.6.1.2), commas in quoted strings separate
-    nothing. What an element may hold is for its reader to judge.
+    nothing. What an element may hold is for its reader to judge. Beyond ``elements_limit``, which counts
+    empty ones too, none is looked at.
     """
-    elements = _ELEMENT.findall(value) if b'"' in value else value.split(b",")
+    if b'"' in value:
+        elements = [found[0] for found in islice(_ELEMENT.finditer(value), elements_limit)]
+    elif elements_limit == sys.maxsize:
+        elements = value.split(b",")
+    else:
+        elements = value.split(b",", elements_limit)[:elements_limit]
     return [stripped for element in elements if (stripped := element.strip(OWS_OCTETS))]

@@ -14,12 +14,10 @@ from typing import Final
 
 from epollo.http.dates import parse_date
 from epollo.http.validators import (
-    ANY,
     EntityTag,
+    is_listed,
     is_strong_match,
-    is_weak_match,
     parse_entity_tag,
-    parse_entity_tags,
 )
 
 CONDITIONAL_FIELDS: Final = frozenset(
@@ -106,12 +104,7 @@ def evaluate_if_range(
 
 def _is_match(value: bytes, entity_tag: EntityTag | None) -> bool:
     """Evaluate If-Match: strong comparison (RFC 9110 section 13.1.1)."""
-    tags = parse_entity_tags(value)
-    if tags is ANY:
-        return True
-    if tags is None or entity_tag is None:
-        return False
-    return any(is_strong_match(tag, entity_tag) for tag in tags)
+    return is_listed(value, entity_tag, weakly=False) or False
 
 
 def _is_none_match(value: bytes, entity_tag: EntityTag | None) -> bool:
@@ -119,12 +112,7 @@ def _is_none_match(value: bytes, entity_tag: EntityTag | None) -> bool:
     if entity_tag is not None and value == entity_tag.opaque:
         # What a browser sends back, told without parsing.
         return False
-    tags = parse_entity_tags(value)
-    if tags is ANY:
-        return False
-    if tags is None or entity_tag is None:
-        return True
-    return not any(is_weak_match(tag, entity_tag) for tag in tags)
+    return not is_listed(value, entity_tag, weakly=True)
 
 
 def _is_later(last_modified_seconds: int | None, date_seconds: int | None) -> bool:

@@ -120,6 +120,10 @@ _ENCODED: Final = tuple(
 )
 
 
+# Segments that lead nowhere: empty ones, and single dots.
+_IDLE_SEGMENTS: Final = re.compile(rb"/(?:\.?/)+")
+
+
 def decode_path(path: bytes) -> tuple[bytes, ...] | None:
     """Return the names that a raw path descends through, None where it is to be refused.
 
@@ -128,25 +132,17 @@ def decode_path(path: bytes) -> tuple[bytes, ...] | None:
     """
     if not path.startswith(b"/") or b"\0" in path:
         return None
-    raw_segments = path[1:].split(b"/")
-    if b"%" not in path and b"//" not in path and b"/." not in path:
-        return tuple(raw_segments)
-    segments: list[bytes] = []
-    is_folder = True
-    for raw_segment in raw_segments:
-        segment = decode_segment(raw_segment)
-        if segment is None:
-            return None
-        is_folder = segment in {b"", b".", b".."}
-        if not is_folder:
-            segments.append(segment)
-        elif segment == b"..":
-            if not segments:
-                return None
-            segments.pop()
-    if is_folder:
-        segments.append(b"")
-    return tuple(segments)
+    # No octet that separates segments comes of decoding, so it may come first.
+    decoded = decode_segment(path)
+    if decoded is None:
+        return None
+    if b"//" not in decoded and b"/." not in decoded:
+        return tuple(decoded[1:].split(b"/"))
+    decoded = _IDLE_SEGMENTS.sub(b"/", decoded)
+    segments = decoded[1:].split(b"/")
+    if b"/.." not in decoded and segments[-1] != b".":
+        return tuple(segments)
+    return _ascend(segments)
 
 
 def encode_path(segments: Iterable[bytes]) -> bytes:
@@ -169,15 +165,32 @@ def decode_segment(segment: bytes) -> bytes | None:
     if b"%" not in segment:
         return segment
     head, *rest = segment.split(b"%")
-    decoded = [head]
-    for part in rest:
-        octet = _DECODED.get(part[:2])
-        if octet is None:
-            return None
-        decoded += octet, part[2:]
-    return b"".join(decoded)
+    try:
+        return head + b"".join([_DECODED[part[:2]] + part[2:] for part in rest])
+    except KeyError:
+        return None
 
 
 def encode_segment(segment: bytes) -> bytes:
     """Return a segment percent-encoded."""
     return b"".join([_ENCODED[octet] for octet in segment])
+
+
+def _ascend(segments: list[bytes]) -> tuple[bytes, ...] | None:
+    """Return segments without dots; None where they lead above the root.
+
+    None of them is empty or ``.`` but the last.
+    """
+    names: list[bytes] = []
+    for segment in segments:
+        if segment == b"..":
+            if not names:
+                return None
+            names.pop()
+        else:
+            names.append(segment)
+    if segments[-1] == b".":
+        names[-1] = b""
+    elif segments[-1] == b"..":
+        names.append(b"")
+    return tuple(names)

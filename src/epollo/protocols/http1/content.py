@@ -19,7 +19,15 @@ _CHUNK_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,15}+)(?:%b;%b%b++(?:%b=%b%b)?)*"
     % (OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
 )
+# Chunks of up to fifteen octets: to look at each by itself takes far longer than to send it.
+_TINY_CHUNKS: Final = re.compile(
+    b"(?:%b)+" % b"|".join(rb"[%x%X]\r\n.{%d}\r\n" % (size, size, size) for size in range(1, 16)),
+    re.DOTALL,
+)
+_WHOLE_CHUNK_LINE: Final = re.compile(_CHUNK_LINE.pattern + rb"\r\n")
 _TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+")
+_WHOLE_TRAILER_LINE: Final = re.compile(_TRAILER_LINE.pattern + rb"\r\n")
+_CRLF: Final = b"\r\n"
 _LINE_OCTETS: Final = 1024
 
 
@@ -72,6 +80,7 @@ class ChunkReader:
                 if self._missing:
                     return Progress.UNFINISHED, position
                 self._state = _State.DATA_END
+            position = self._pass_whole(octets, position)
             end = octets.find(b"\n", position, position + _LINE_OCTETS)
             if end < 0:
                 return self._judge_part(octets[position:]), position
@@ -84,6 +93,34 @@ class ChunkReader:
                 return Progress.FINISHED, position
             if self._budget < 0:
                 return Progress.TOO_LARGE, position
+
+    def _pass_whole(self, octets: bytes, start: int) -> int:
+        """Read past chunks, or trailer lines, that are here as a whole; return where the next begins.
+
+        Each may be of a few octets. What this does not take is judged line by line, as is what comes in
+        parts, and what exceeds the limit.
+        """
+        position = start
+        limit = start + self._budget
+        if self._state is _State.SIZE:
+            if found := _TINY_CHUNKS.match(octets, position, limit):
+                position = found.end()
+            while found := _WHOLE_CHUNK_LINE.match(octets, position):
+                data = found.end()
+                end = data + int(found[1], 16) + 2
+                if octets[end - 2 : end] != _CRLF or data + 2 == end or end > limit:
+                    break
+                if data - position > _LINE_OCTETS:
+                    break
+                position = end
+        elif self._state is _State.TRAILER:
+            while found := _WHOLE_TRAILER_LINE.match(octets, position):
+                end = found.end()
+                if end > limit or end - position > _LINE_OCTETS:
+                    break
+                position = end
+        self._budget = limit - position
+        return position
 
     def _is_accepted(self, line: bytes) -> bool:
         """Take one line in; return whether it may stand where it stands."""

@@ -49,6 +49,8 @@ _TRANSFER_CODING: Final = re.compile(
     rb"%b++(?:%b;%b%b++%b=%b%b)*" % (TCHAR, OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
 )
 
+_TRANSFER_CODINGS_MAX: Final = 64
+
 # An octet that no line may hold: a control other than HTAB, and a CR that no LF follows. A CR at the
 # end may still be the first half of a CRLF.
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0a-\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)")
@@ -172,6 +174,9 @@ class HeadReader:
         if isinstance(request_line, Refusal):
             return request_line
         fields: dict[bytes, bytes] = {}
+        # The values of fields with several lines are joined once, at the end: each time, they would cost
+        # the square of their length.
+        values: dict[bytes, list[bytes]] = {}
         for line in lines[:-2]:
             field = self._read_field_line(line)
             if field is None:
@@ -180,8 +185,11 @@ class HeadReader:
             if name in fields:
                 if name in _ONLY_ONCE:
                     return refuse(400, octets)
-                value = b"%b, %b" % (fields[name], value)
-            fields[name] = value
+                values.setdefault(name, [fields[name]]).append(value)
+            else:
+                fields[name] = value
+        for name, several in values.items():
+            fields[name] = b", ".join(several)
         head = _conclude(request_line, fields)
         return refuse(head, octets) if isinstance(head, int) else head
 
@@ -330,7 +338,10 @@ def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
         if coding != b"chunked":
             # Where the last coding is not chunked, no content can be told from what follows it.
             is_framed = coding.rpartition(b",")[2].strip(OWS_OCTETS) == b"chunked"
-            is_valid = all(map(_TRANSFER_CODING.fullmatch, parse_list(coding)))
+            codings = parse_list(coding, _TRANSFER_CODINGS_MAX + 1)
+            is_valid = len(codings) <= _TRANSFER_CODINGS_MAX and all(
+                map(_TRANSFER_CODING.fullmatch, codings)
+            )
             return 501 if is_framed and is_valid else 400
         content_length = None
     elif b"content-length" in fields:
