@@ -27,7 +27,8 @@ from replay import build_replay
 from servers import Server, ServerFailedError
 from sites import Sites
 from wide_chart import draw_wide
-from wide_contest import Ground, LoadEntrant, Row
+from wide_contest import Ground, LoadEntrant
+from wide_load import Row
 from wide_report import format_wide
 from wide_results import EntrantResult, Measured, RowResult, Wide, start_result
 from wide_rows import ROWS

@@ -24,7 +24,7 @@ from traces import (
     compose_zipf,
     docs_targets,
 )
-from wide_contest import Beside, Row
+from wide_load import Beside, Row
 
 WIDTHS: Final = (100, 1_000, 3_000, 10_000, 30_000)
 """Numbers of URLs of the picture."""

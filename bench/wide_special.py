@@ -15,7 +15,8 @@ from replay import Played, Replay, Trace, compose_get, refuse_wrong, write_trace
 from servers import HOST, SERVERS, Order, Plan, choose_port, running
 from sites import tiny_target
 from traces import Known, compose_docs, compose_tiny, compose_whole, sizes_of_docs
-from wide_contest import Ground, open_file_cache, prefer
+from wide_contest import Ground, prefer
+from wide_load import open_file_cache
 from wide_results import Bar, Measured, start_result
 from wire import ask
 from workloads import WORKLOADS

@@ -19,9 +19,20 @@ from traces import (
     compose_zipf,
     docs_targets,
 )
-from wide_contest import nginx_variants
-from wide_results import Bar, EntrantResult, RowResult, figure_of, judge, measure_bar, start_result
+from wide_contest import Loaded
+from wide_load import nginx_variants
+from wide_results import (
+    Bar,
+    EntrantResult,
+    Measured,
+    RowResult,
+    figure_of,
+    judge,
+    measure_bar,
+    start_result,
+)
 from wide_rows import ROWS
+from wire import WrongAnswerError
 
 
 def _target(octets: bytes) -> str:
@@ -150,3 +161,26 @@ def test_an_entrant_that_answers_wrongly_is_no_measure() -> None:
     assert judge(row, BAR) == "not measured"
     assert figure_of(row, "nginx") is None
     assert figure_of(row, "epollo") is not None
+
+
+@pytest.mark.parametrize(("is_another", "name"), [(True, "docs"), (False, "docs"), (True, "paced")])
+def test_a_round_is_repeated_if_what_was_learned_is_no_longer_so(
+    monkeypatch: pytest.MonkeyPatch, is_another: bool, name: str
+) -> None:
+    rounds: list[WrongAnswerError | Measured] = [WrongAnswerError("another length"), {"cpu": 1.0}]
+
+    def measure(_loaded: Loaded, _number: int, _seconds: float) -> Measured:
+        found = rounds.pop(0)
+        if isinstance(found, WrongAnswerError):
+            raise found
+        return found
+
+    monkeypatch.setattr(Loaded, "_measure", measure)
+    monkeypatch.setattr(Loaded, "_learn", lambda _loaded: is_another)
+    loaded = Loaded.__new__(Loaded)
+    loaded.row = next(row for row in ROWS if row.name == name)
+    if is_another and loaded.row.learned:
+        assert loaded.measure(0, 1.0) == {"cpu": 1.0}
+    else:
+        with pytest.raises(WrongAnswerError):
+            loaded.measure(0, 1.0)
