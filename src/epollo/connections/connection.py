@@ -21,7 +21,7 @@ from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Peer, Service
 from epollo.connections.steps import STEP_OCTETS_MINIMUM
-from epollo.http.message import Segment, count_octets
+from epollo.http.message import FileSegment, Segment, close_files, count_octets
 from epollo.loop import READABLE, WRITABLE
 from epollo.protocols.answer import Exchange, count_content
 
@@ -189,17 +189,20 @@ class Connection(Peer):
             if not rest:
                 sent = self._transport.send(octets, MSG_DONTWAIT)
             elif len(rest) == 1:
-                total += count_octets(rest[0])
-                sent = self._send_with(octets, rest[0])
+                segment = rest[0]
+                if isinstance(segment, bytes):
+                    total += len(segment)
+                    sent = self._transport.sendmsg((octets, segment), (), MSG_DONTWAIT)
+                else:
+                    total += segment.length
+                    sent = self._send_with(octets, segment)
             else:
                 total += sum(map(count_octets, rest))
         except BlockingIOError:
             pass
         except OSError:
             self.close()
-            for segment in rest:
-                if not isinstance(segment, bytes):
-                    segment.file.close()
+            close_files(rest)
             self._note(exchanges, service.clock.now, total - sent)
             return
         if sent == total:
@@ -221,15 +224,13 @@ class Connection(Peer):
         else:
             self._flush(outbox)
 
-    def _send_with(self, octets: bytes, segment: Segment) -> int:
-        """Send octets and one segment behind them, as far as that needs no outbox; return how many.
+    def _send_with(self, octets: bytes, part: FileSegment) -> int:
+        """Send octets and a part of a file behind them, as far as that needs no outbox; return how many.
 
         Raises `OSError`, but for `BlockingIOError` once octets were sent.
         """
         transport = self._transport
-        if isinstance(segment, bytes):
-            return transport.sendmsg((octets, segment), (), MSG_DONTWAIT)
-        file, offset, length = segment
+        file, offset, length = part
         # What the file has was looked at in this turn; more than a step of it is looked at again.
         if not (file.is_sealed or file.is_settled or file.settle()):
             return 0

@@ -22,6 +22,7 @@ from epollo.connections.connection import (
 )
 from epollo.connections.crowd import bound_turn_octets
 from epollo.connections.door import Arrival
+from epollo.connections.passing import give_in_passing
 from epollo.connections.refusing import send_last
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
@@ -181,6 +182,8 @@ class Http1Connection(Connection):
         protocol = self._protocol
         service = self._service
         assert protocol is not None  # noqa: S101 - octets were received
+        recall = service.recalls[self.kind.scheme]
+        frames = service.frames
         exchanges: list[Exchange] = []
         # Framed at once: a look for changes may end what an answer rests on, and take its content along.
         segments: list[Segment] = []
@@ -199,14 +202,13 @@ class Http1Connection(Connection):
                 service.look_for_changes()
                 is_current = True
             may_be_newer = True
-            if isinstance(query, Refusal):
-                answer: Answer | None = protocol.refuse(query)
-                head = protocol.describe()
-                if head.startswith(_HANDSHAKE):
-                    service.note_handshake()
-            else:
+            answer = recall.find(query) if recall is not None and isinstance(query, bytes) else None
+            if answer is None:
                 answer = self._answer(protocol, query, reduced)
-                head = query if isinstance(query, bytes) else query.head
+            if isinstance(query, bytes):
+                head = query
+            else:
+                head = protocol.describe(None if isinstance(query, Refusal) else query)
             reduced = b""
             if answer is None:
                 if self._waiting is not None:
@@ -215,8 +217,9 @@ class Http1Connection(Connection):
             if service.capacity.requests:
                 answer = protocol.conclude(answer)
             exchanges.append((head, answer))
-            segments.append(service.frames[answer])
-            segments += answer.rest
+            segments.append(frames[answer])
+            if answer.rest:
+                segments += answer.rest
             owed_octets += answer.length
             if not answer.persists:
                 break
@@ -227,17 +230,19 @@ class Http1Connection(Connection):
         elif self._waiting is not None:
             self._await_result()
 
-    def _answer(self, protocol: Http1, query: Query, reduced: bytes) -> Answer | None:
+    def _answer(self, protocol: Http1, query: Query | Refusal, reduced: bytes) -> Answer | None:
         """Return the answer to a query; None where content is to come first, or a result."""
         service = self._service
+        if isinstance(query, Refusal):
+            if protocol.describe().startswith(_HANDSHAKE):
+                service.note_handshake()
+            return protocol.refuse(query)
         recall = service.recalls[self.kind.scheme]
         if isinstance(query, bytes) and not reduced:
             if recall is not None:
-                known = recall.find(query)
-                if known is None:
-                    known, reduced = recall.find_whole(query, service.reader)
-                if known is not None:
-                    return known
+                answer, reduced = recall.find_whole(query, service.reader)
+                if answer is not None:
+                    return answer
             if not reduced:
                 outcome = protocol.reduce(query)
                 if isinstance(outcome, Refusal):
@@ -368,41 +373,14 @@ class Http1Connection(Connection):
 
 def serve(service: Service, arrival: Arrival) -> None:
     """Serve a peer that was admitted: the last stage of a listener."""
-    if arrival.received and _answer_in_passing(service, arrival):
+    given = give_in_passing(service, arrival) if arrival.received else None
+    if given is not None and given.is_whole:
         return
     connection = Http1Connection(service, arrival)
     try:
-        connection.on_accepted(arrival)
+        if given is None:
+            connection.on_accepted(arrival)
+        else:
+            connection.owe(given.answer, arrival.received, given.octets, given.sent_octets)
     except Exception as fault:
         service.loop.end_fault(connection, fault)
-
-
-def _answer_in_passing(service: Service, arrival: Arrival) -> bool:
-    """Answer a peer that wants one answer only, if that is known; return whether it was.
-
-    Nothing is waited for, so no `Connection` is needed: half of the way of such a peer saved.
-    """
-    recall = service.recalls_at_once[arrival.kind.scheme]
-    received = arrival.received
-    if recall is None or service.is_draining or service.addresses is not None:
-        return False
-    answer = recall.known.get(received)
-    if answer is None or answer.persists or answer.rest or not recall.is_true(answer):
-        return False
-    octets = service.frames[answer]
-    try:
-        sent = arrival.transport.send(octets, MSG_DONTWAIT)
-    except OSError:
-        return False
-    if sent < len(octets):
-        connection = Http1Connection(service, arrival)
-        try:
-            connection.owe(answer, received, octets, sent)
-        except Exception as fault:
-            service.loop.end_fault(connection, fault)
-        return True
-    arrival.transport.close()
-    if service.log is not None:
-        address = arrival.address if service.keeps_addresses else None
-        service.log.note(address or None, received, answer, answer.length, service.clock.now)
-    return True

@@ -25,7 +25,7 @@ from typing import Final
 
 from epollo.budget import Budget
 from epollo.generations import Generations
-from epollo.http.message import ENDED, Later, Request, Response
+from epollo.http.message import ENDED, Later, Request, Response, close_files
 from epollo.loop import Clock
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
@@ -121,8 +121,10 @@ class Recall:
             answer = self._others.get(octets, _OTHER_OCTETS + len(octets))
         if answer is not None and self.is_true(answer):
             return answer, b""
+        if octets.find(_HEAD_END) != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
+            return None, b""
         left = reader.strip(octets)
-        # What is left is known only where it is a head, and then the octets are one (`strip`).
+        # What is left is known only where it is a valid head, and then the octets are one (`strip`).
         answer = self.known.get(left)
         if answer is not None and self.is_true(answer):
             if left is not octets:
@@ -130,8 +132,6 @@ class Recall:
             return answer, b""
         if (answer := self._find_part(left)) is not None:
             return answer, b""
-        if octets.find(_HEAD_END) != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
-            return None, b""
         reduced = reader.judge(octets, left)
         return None, b"" if isinstance(reduced, Refusal) else reduced
 
@@ -170,9 +170,7 @@ class Recall:
             return
         answer = render(whole, response)
         if not self.keep(split[0], answer):
-            for segment in answer.rest:
-                if not isinstance(segment, bytes):
-                    segment.file.close()
+            close_files(answer.rest)
 
     def clear(self) -> None:
         """Forget everything."""

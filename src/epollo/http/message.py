@@ -5,7 +5,7 @@ case. Field lines of one name are combined with ``", "`` in their order (RFC 911
 field section is a plain dictionary.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -57,6 +57,13 @@ FieldLine: TypeAlias = tuple[bytes, bytes]
 def count_octets(segment: Segment) -> int:
     """Return how many octets a segment has."""
     return len(segment) if isinstance(segment, bytes) else segment.length
+
+
+def close_files(segments: Iterable[Segment]) -> None:
+    """Give back the files of segments that are not sent."""
+    for segment in segments:
+        if not isinstance(segment, bytes):
+            segment.file.close()
 
 
 class Basis:
