@@ -16,7 +16,7 @@ from epollo.site.watch import has_unwatched
 
 # What a resource takes besides content: objects, edges, the dictionaries' slots; the same where there is
 # no content; and each of the names.
-RESOURCE_OCTETS: Final = 3072
+RESOURCE_OCTETS: Final = 3584
 ABSENCE_OCTETS: Final = 1024
 NAME_OCTETS: Final = 64
 
