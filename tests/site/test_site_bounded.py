@@ -159,7 +159,7 @@ def test_nothing_depends_on_what_was_evicted(
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "page.txt").write_bytes(b"x" * 10_000)
-    with Ground(tmp_path, cache_octets=100_000) as ground:
+    with Ground(tmp_path, cache_octets=200_000) as ground:
         watch = ground.catalogue.watch
         assert watch is not None
         for number in range(200):
