@@ -1,6 +1,7 @@
 """Which address gives way where all connections are taken, and what an address counts as."""
 
 import socket
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -116,9 +117,11 @@ class Asked(Serving):
         Asked.given_way += 1
 
 
-def test_a_flood_of_one_address_costs_one_look_a_second(clock: HandClock) -> None:
+def test_a_flood_of_one_address_costs_one_look_a_second(
+    harness: InProcess, clock: HandClock
+) -> None:
     peers: dict[Serving, None] = dict.fromkeys(Asked(A) for _ in range(500))
-    shares = Shares(peers, clock)
+    shares = Shares(peers, harness.loop)
     Asked.asked = Asked.given_way = 0
     for _ in range(1000):
         assert shares.make_room(A) == 0
@@ -133,6 +136,17 @@ def test_a_flood_of_one_address_costs_one_look_a_second(clock: HandClock) -> Non
     clock.read()
     assert shares.make_room(A) == 0
     assert Asked.asked == before + 500
+
+
+def test_a_peer_that_is_gone_is_not_held(harness: InProcess, clock: HandClock) -> None:
+    peers: dict[Serving, None] = {Asked(A): None}
+    references = [weakref.ref(peer) for peer in peers]
+    shares = Shares(peers, harness.loop)
+    assert shares.make_room(B) == 0
+    peers.clear()
+    clock.turn(3)
+    harness.loop.run_batch(0)
+    assert references[0]() is None
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def test_a_pipe_of_another_user_is_written_to_by_a_thread(
     monkeypatch.setattr(os, "open", refuse_to_open)
     descriptor = open_nonblocking(writing)
     taken = fill(descriptor)
-    assert taken > 65536
+    # A pipe holds that much (pipe(7)); the thread may have taken more of it.
+    assert taken >= 65536
     os.close(descriptor)
     seen: list[bytes] = []
     reader = threading.Thread(target=lambda: seen.append(read_all(reading)))

@@ -43,6 +43,9 @@ _MONTHS: Final = [
 _REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) (HTTP/[0-9]\.[0-9])")
 
 _UNSAFE: Final = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
+_ESCAPED: Final = {
+    octet: f"\\x{octet:02X}" for octet in range(256) if _UNSAFE.match(bytes((octet,)))
+}
 
 
 class Format(NamedTuple):
@@ -81,7 +84,9 @@ def _format_combined(head: bytes, status: int, content_octets: int) -> bytes:
 def _escape(octets: bytes) -> bytes:
     if not octets:
         return _ABSENT
-    return _UNSAFE.sub(lambda found: b"\\x%02X" % found[0][0], octets)
+    if _UNSAFE.search(octets) is None:
+        return octets
+    return octets.decode("iso-8859-1").translate(_ESCAPED).encode("ascii")
 
 
 def _format_json_begin(peer: str, second: int) -> bytes:

@@ -87,7 +87,7 @@ class Door:
         self._service = service
         self._serve = serve
         self._turn_away = turn_away
-        self._shares = Shares(service.peers, service.clock)
+        self._shares = Shares(service.peers, service.loop)
         # The longest idle last, each with the deadline that it had when it was found.
         self._idle: list[tuple[float, Peer]] = []
         self._seen = 0

@@ -14,28 +14,29 @@ from typing import Final
 
 from epollo.connections.addresses import Network, network_of
 from epollo.connections.service import Peer
-from epollo.loop import Clock
+from epollo.loop import EventLoop
 
 LOOKS_PER_CLOSING: Final = 64
+_LOOK_EVERY_SECONDS: Final = 1.0
 
 
 class Shares:
     """What each network had of all connections at the last look."""
 
     __slots__ = (
-        "_clock",
         "_closed",
         "_counts",
         "_heap",
         "_looked_at",
+        "_loop",
         "_members",
         "_peers",
         "_seen",
     )
 
-    def __init__(self, peers: dict[Peer, None], clock: Clock) -> None:
+    def __init__(self, peers: dict[Peer, None], loop: EventLoop) -> None:
         self._peers = peers
-        self._clock = clock
+        self._loop = loop
         self._counts: dict[Network, int] = {}
         self._members: list[list[Peer]] = []
         """The peers of each network, the one that gives way first at the end."""
@@ -75,13 +76,16 @@ class Shares:
 
     def _may_look(self) -> bool:
         return (
-            self._clock.now - self._looked_at >= 1 or self._closed * LOOKS_PER_CLOSING > self._seen
+            self._loop.clock.now - self._looked_at >= _LOOK_EVERY_SECONDS
+            or self._closed * LOOKS_PER_CLOSING > self._seen
         )
 
     def _look(self) -> None:
         self._seen = len(self._peers)
         self._closed = 0
-        self._looked_at = self._clock.now
+        self._looked_at = self._loop.clock.now
+        if not self._heap:
+            self._loop.call_at(self._looked_at + _LOOK_EVERY_SECONDS, self._forget)
         members: dict[Network, list[Peer]] = {}
         for peer in self._peers:
             network = network_of(peer.find_address())
@@ -91,6 +95,11 @@ class Shares:
         self._members = [_order(peers) for peers in members.values()]
         self._heap = [(-count, place) for place, count in enumerate(self._counts.values())]
         heapq.heapify(self._heap)
+
+    def _forget(self) -> None:
+        """Hold no peer that may be gone."""
+        self._members.clear()
+        self._heap.clear()
 
 
 def _order(peers: Iterable[Peer]) -> list[Peer]:

@@ -15,18 +15,20 @@ import os
 import select
 import socket
 import stat
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from threading import Thread
 
 Write: TypeAlias = Callable[[bytes | memoryview], int]
 """Writes as much as is taken now, and returns how much; raises `BlockingIOError` if that is nothing."""
 
 _RELAYED_OCTETS: Final = 4096
 
-_relays: list[threading.Thread] = []
+_relays: list["Thread"] = []
 
 
 def open_nonblocking(descriptor: int) -> int:
@@ -50,7 +52,7 @@ def open_nonblocking(descriptor: int) -> int:
 def choose_write(descriptor: int) -> Write:
     """Return the call that writes to a descriptor of `open_nonblocking`."""
     is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
-    return partial(_send if is_socket else os.write, descriptor)
+    return partial(_send if is_socket else _write, descriptor)
 
 
 def await_relays(seconds: float) -> None:
@@ -58,6 +60,10 @@ def await_relays(seconds: float) -> None:
     until = time.monotonic() + seconds
     while _relays:
         _relays.pop().join(max(0.0, until - time.monotonic()))
+
+
+def _write(descriptor: int, octets: bytes | memoryview) -> int:
+    return os.write(descriptor, octets)
 
 
 def _send(descriptor: int, octets: bytes | memoryview) -> int:
@@ -70,9 +76,12 @@ def _send(descriptor: int, octets: bytes | memoryview) -> int:
 
 
 def _begin_relay(descriptor: int) -> int:
+    # Here alone: few servers need it, and it takes its time at the start.
+    from threading import Thread  # noqa: PLC0415
+
     reading, writing = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(writing, False)
-    thread = threading.Thread(target=_relay, args=(reading, descriptor), daemon=True)
+    thread = Thread(target=_relay, args=(reading, descriptor), daemon=True)
     try:
         thread.start()
     except RuntimeError:

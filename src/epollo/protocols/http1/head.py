@@ -49,6 +49,10 @@ _TRANSFER_CODING: Final = re.compile(
     rb"%b++(?:%b;%b%b++%b=%b%b)*" % (TCHAR, OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
 )
 
+# A member of Connection among others                                RFC 9110 section 7.6.1
+_CLOSE: Final = re.compile(rb"(?:\A|,)%bclose%b(?:,|\Z)" % (OWS, OWS))
+_KEEP_ALIVE: Final = re.compile(rb"(?:\A|,)%bkeep-alive%b(?:,|\Z)" % (OWS, OWS))
+
 _TRANSFER_CODINGS_MAX: Final = 64
 
 # An octet that no line may hold: a control other than HTAB, and a CR that no LF follows. A CR at the
@@ -365,7 +369,7 @@ def _persists(minor_version: int, connection: bytes | None) -> bool:
     """Return whether the connection may persist after this answer (RFC 9112 section 9.3)."""
     if connection is None:
         return minor_version > 0
-    options = [option.strip(OWS_OCTETS) for option in connection.lower().split(b",")]
-    if b"close" in options:
+    options = connection.lower()
+    if _CLOSE.search(options) is not None:
         return False
-    return minor_version > 0 or b"keep-alive" in options
+    return minor_version > 0 or _KEEP_ALIVE.search(options) is not None
