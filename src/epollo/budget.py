@@ -6,6 +6,20 @@ Decision: each has a bound of its own, and all together have one. Beyond that, w
 """
 
 from collections.abc import Callable
+from typing import Protocol
+
+
+class Sharer(Protocol):
+    """What gives way to all else that is kept."""
+
+    octets: int
+    """What it takes."""
+
+    def give_way(self) -> None:
+        """Evict what does not fit into the budget."""
+
+    def look_at_one(self) -> None:
+        """Evict the entry that is next, unless it is in use."""
 
 
 def _do_nothing() -> None:
@@ -15,14 +29,27 @@ def _do_nothing() -> None:
 class Budget:
     """The octets that are kept in memory, and their limit."""
 
-    __slots__ = ("give_way", "octets", "octets_limit")
+    __slots__ = ("_sharers", "give_way", "octets", "octets_limit")
 
     def __init__(self, octets_limit: int) -> None:
         self.octets_limit = octets_limit
         self.octets = 0
         """What is taken of it."""
+        self._sharers: list[Sharer] = []
         self.give_way: Callable[[], None] = _do_nothing
         """Called when more is taken than there is; gives back until `is_exceeded` is false."""
+
+    def share(self, sharer: Sharer) -> None:
+        """Let this give way; of several the one that takes most, so that no site drives out another."""
+        self._sharers.append(sharer)
+        self.give_way = sharer.give_way if len(self._sharers) == 1 else self._make_room
+
+    def _make_room(self) -> None:
+        while self.is_exceeded:
+            largest = max(self._sharers, key=lambda one: one.octets)
+            if not largest.octets:
+                return
+            largest.look_at_one()
 
     @property
     def is_exceeded(self) -> bool:

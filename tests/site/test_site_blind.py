@@ -33,7 +33,7 @@ def blind_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> INotify:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("epollo.site.watch.INotify", refuse)
+    monkeypatch.setattr("epollo.site.events.INotify", refuse)
 
 
 def blind_watches(monkeypatch: pytest.MonkeyPatch) -> None:

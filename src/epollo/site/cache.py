@@ -104,19 +104,19 @@ class Cache(Generic[Name, Cached]):
     def give_way(self) -> None:
         """Evict what does not fit into the budget."""
         while self._budget.is_exceeded and (self._short or self._main):
-            self._look_at_one()
+            self.look_at_one()
 
     def _count(self, octets: int) -> None:
         self.octets += octets
         self._budget.take(octets)
         while self.octets > self._limit and (self._short or self._main):
-            self._look_at_one()
+            self.look_at_one()
 
     def _discount(self, octets: int) -> None:
         self.octets -= octets
         self._budget.give_back(octets)
 
-    def _look_at_one(self) -> None:
+    def look_at_one(self) -> None:
         """Evict the entry that is next, unless it is in use."""
         if self._short and (self._short_octets > self._limit * _SHORT_SHARE or not self._main):
             self._shorten()

@@ -19,6 +19,7 @@ from epollo.loop import Clock
 from epollo.site.absences import find_absence, select_missing
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.compressor import Compressor
+from epollo.site.events import Events
 from epollo.site.file_codings import FileCodings, Sidecar
 from epollo.site.files import Files
 from epollo.site.folders import Folder, Folders
@@ -56,7 +57,7 @@ class Catalogue:
     """The resources below one root.
 
     ``budget`` bounds what is kept in memory, and files give way to all else; ``kept_octets_limit``
-    bounds what is kept of one file.
+    bounds what is kept of one file. ``events`` are those of all sites of a worker.
     ``on_root_out_of_reach`` is told of a root that was replaced by one that cannot be read (`Root`).
     """
 
@@ -71,6 +72,7 @@ class Catalogue:
         kept_octets_limit: int,
         reach: Reach = PLAIN,
         media_types: MediaTypes = OURS,
+        events: Events | None = None,
     ) -> None:
         """Raise `OperatorError` where the root is no folder that can be read."""
         self._clock = clock
@@ -81,14 +83,14 @@ class Catalogue:
         self._root = Root(root, self._end_all, on_root_out_of_reach, reach)
         cache_octets = budget.octets_limit
         self._files: Cache[Names, Resource] = Cache(cache_octets, self._end, budget)
-        budget.give_way = self._files.give_way
+        budget.share(self._files)
         self._absences: Cache[Names, Resource] = Cache(
             cache_octets // _ABSENCES_SHARE, self._end, budget
         )
         self._rule_files: dict[Names, Resource] = {}
         self.on_rules_doubted: Callable[[], None] = _do_nothing
         """Called when a rule file may be another: at an event, and when all is to be looked at anew."""
-        self.watch = self._open_watch(report)
+        self.watch = self._open_watch(report, events)
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
         self._folders = Folders(self._root, self._on_end)
@@ -233,9 +235,9 @@ class Catalogue:
         if resource.edition is not None:
             self._kept_codings.improve(resource, resource.edition)
 
-    def _open_watch(self, report: Callable[[str], None]) -> Watch | None:
+    def _open_watch(self, report: Callable[[str], None], events: Events | None) -> Watch | None:
         try:
-            return Watch(self._on_end, report)
+            return Watch(self._on_end, report, events)
         except (OSError, AttributeError) as error:
             # EMFILE may be the limit of inotify instances (inotify_init(2)), beyond which files are
             # served all the same. Where it is the limit of descriptors, this raises it again.

@@ -7,22 +7,19 @@ appears where there was none, are all the same case.
 
 The price is one watch per folder in use, one wake-up per batch of changes, and nothing per request.
 Changes may come faster than they are read, from a log that is written in the folder: a turn reads those
-that were there when it began, and of more than `_TURN_OCTETS` it learns only that there were changes.
+that were there when it began, and of too many it learns only that there were changes.
 Where a folder cannot be watched, or events were lost, the check by ``stat`` (`catalogue`) remains.
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from fcntl import ioctl
-from termios import FIONREAD
 from typing import Final, Protocol
 
 from inotify_simple import flags
 
-from epollo.linux.inotify import INotify, list_events
 from epollo.loop import Handler
+from epollo.site.events import Events
 from epollo.site.resolve import Edge
 
 UNWATCHED: Final = -1
@@ -52,8 +49,6 @@ _MASK_SELF: Final = flags.MOVE_SELF | flags.ONLYDIR
 _MASK_FILE: Final = (
     flags.ATTRIB | flags.CLOSE_WRITE | flags.DELETE_SELF | flags.MODIFY | flags.MOVE_SELF
 )
-_TURN_OCTETS: Final = 128 * 1024
-"""Events of one turn, some four thousand of them; more are not told apart, as if they were lost."""
 
 
 class Interest(Enum):
@@ -138,12 +133,15 @@ class _Folder:
 
 
 class Watch(Handler):
-    """The handler of one inotify descriptor; ``on_end`` is called with each dependent that has ended."""
+    """What a site watches; ``on_end`` is called with each dependent that has ended.
+
+    ``events`` are those of all sites; without them, this is the handler of a descriptor of its own.
+    """
 
     __slots__ = (
         "_by_key",
+        "_events",
         "_folders",
-        "_inotify",
         "_on_end",
         "_report",
         "_was_exhausted",
@@ -151,10 +149,13 @@ class Watch(Handler):
         "on_read",
     )
 
-    def __init__(self, on_end: OnEnd, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, on_end: OnEnd, report: Callable[[str], None], events: Events | None = None
+    ) -> None:
         """Raise `OSError` where the system gives no inotify descriptor."""
-        self._inotify = INotify(nonblocking=True)
-        self.descriptor: int = self._inotify.fileno()
+        self._events = events or Events()
+        self._events.join(self)
+        self.descriptor: int = self._events.descriptor
         self._on_end = on_end
         self._report = report
         self.on_read: Callable[[], None] | None = None
@@ -176,9 +177,7 @@ class Watch(Handler):
             return number
         try:
             # Through /proc, so that it is this folder and no other that has its path meanwhile.
-            number = int(
-                self._inotify.add_watch(f"/proc/self/fd/{descriptor}", mask | flags.MASK_ADD)
-            )
+            number = self._events.add(self, f"/proc/self/fd/{descriptor}", mask)
         except OSError as error:
             # Without the right to read it, or with all watches in use (inotify_add_watch(2)).
             # Folders above the root are often not ours to read, and rarely change.
@@ -226,71 +225,48 @@ class Watch(Handler):
                     del folder.dependents[name]
             if not folder.dependents:
                 self._drop(number)
-                try:
-                    self._inotify.rm_watch(number)
-                except OSError:
-                    # The folder is gone, and its watch with it.
-                    continue
+                self._events.remove(self, number)
 
-    def on_ready(self, events: int) -> None:  # noqa: ARG002
+    def on_ready(self, events: int) -> None:
         """Read every change that is here when this is called, and end what depended on it."""
-        try:
-            octets = os.read(self.descriptor, _TURN_OCTETS)
-        except BlockingIOError:
+        self._events.on_ready(events)
+
+    def note(self, number: int, mask: int, name: bytes) -> None:
+        """End what depended on a change."""
+        folder = self._folders.get(number)
+        if folder is None:
             return
-        if len(octets) > _TURN_OCTETS // 2 and self._pass_over():
-            self._note_loss()
+        if mask & flags.IGNORED:
+            self._drop(number)
+        if name:
+            dependents = folder.dependents
+            if name in dependents:
+                self._end(dependents[name], mask)
+            if EVERY_NAME in dependents:
+                self._end(dependents[EVERY_NAME], mask)
+            if ITS_NAMES in dependents and mask & _MASK_NAMES:
+                self._end(dependents[ITS_NAMES], mask)
+            for members in folder.members:
+                member = members.get(name)
+                if member is not None:
+                    self._end((member,), mask)
         else:
-            self._note(octets)
+            for each in list(folder.dependents.values()):
+                self._end(each, mask)
+
+    def note_end(self) -> None:
+        """Take in that the changes which were there have been read."""
         if self.on_read is not None:
             self.on_read()
 
-    def _note(self, octets: bytes) -> None:
-        """End what depended on the changes that were read."""
-        for number, mask, name in list_events(octets):
-            if mask & flags.Q_OVERFLOW:
-                self._note_loss()
-                continue
-            folder = self._folders.get(number)
-            if folder is None:
-                continue
-            if mask & flags.IGNORED:
-                self._drop(number)
-            if name:
-                dependents = folder.dependents
-                if name in dependents:
-                    self._end(dependents[name], mask)
-                if EVERY_NAME in dependents:
-                    self._end(dependents[EVERY_NAME], mask)
-                if ITS_NAMES in dependents and mask & _MASK_NAMES:
-                    self._end(dependents[ITS_NAMES], mask)
-                for members in folder.members:
-                    member = members.get(name)
-                    if member is not None:
-                        self._end((member,), mask)
-            else:
-                for each in list(folder.dependents.values()):
-                    self._end(each, mask)
-
-    def _pass_over(self) -> bool:
-        """Read what more is here now, without a look at it; return whether there was anything.
-
-        What comes meanwhile is left to the next turn, so that a storm does not keep this one.
-        """
-        octets_left = int.from_bytes(ioctl(self.descriptor, FIONREAD, bytes(4)), sys.byteorder)
-        has_more = octets_left > 0
-        while octets_left > 0:
-            octets_left -= len(os.read(self.descriptor, _TURN_OCTETS))
-        return has_more
-
     def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
         """End everything: after a bug nothing is known to be current."""
-        self._note_loss()
+        self.note_loss()
 
     def close(self) -> None:
         """Stop watching."""
         self._folders.clear()
-        self._inotify.close()
+        self._events.leave(self)
 
     def _drop(self, number: int) -> None:
         folder = self._folders.pop(number)
@@ -304,7 +280,7 @@ class Watch(Handler):
             else:
                 self._on_end(dependent, is_written=bool(mask & flags.MODIFY))
 
-    def _note_loss(self) -> None:
+    def note_loss(self) -> None:
         """Trust nothing to be current: events were lost, those of folders that are gone among them."""
         self._by_key.clear()
         for folder in self._folders.values():

@@ -133,7 +133,7 @@ def test_what_is_being_made_when_events_are_lost_is_not_for_later_requests(
     for _ in range(4):
         assert loop.turn()
     assert ground.catalogue.watch is not None
-    ground.catalogue.watch._note_loss()
+    ground.catalogue.watch.note_loss()
     wait_for(ground)
     assert ground.catalogue.listings.background is not None
     assert len(ground.catalogue.listings.background) == 2
