@@ -1,12 +1,14 @@
 """What can be known to be wrong with settings before a socket is opened.
 
 If the folder is mistyped, the operator is told so, even if the port is taken too. The order is that of
-`_CHECKS`: what is served, then for which peers, as which user, under which restriction, with which log.
+`_SITE_CHECKS` and `_SERVER_CHECKS`: what is served, then for which peers, as which user, under which
+restriction, with which log.
 A check only looks: it gives up no right and leaves nothing open.
 """
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,19 +23,32 @@ from epollo.site.access.hashes import Hashes
 from epollo.site.access.password_file import describe_mistakes, read_password_file
 from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
+from epollo.site.hosts import split_hosts
 from epollo.site.media_types import parse_media_types
 from epollo.site.reach import parse_reach
 from epollo.site.resolve import is_hidden
+from epollo.site_settings import select_sites
 from epollo.transports.pairs import read_pairs
 
 
 def check_settings(settings: Settings) -> None:
     """Raise `OperatorError` for the first mistake; it names the setting."""
-    for name, check in _CHECKS:
+    for number, site in enumerate(select_sites(settings)):
+        one = replace(settings, **site._asdict())
+        _check(one, _SITE_CHECKS, number if settings.sites else None)
+    _check(settings, _SERVER_CHECKS)
+
+
+def _check(
+    settings: Settings,
+    checks: tuple[tuple[str, Callable[[Settings], None]], ...],
+    site: int | None = None,
+) -> None:
+    for name, check in checks:
         try:
             check(settings)
         except OperatorError as mistake:
-            raise OperatorError(str(mistake), mistake.setting or name) from None
+            raise OperatorError(str(mistake), mistake.setting or name, site) from None
 
 
 def _check_root(settings: Settings) -> None:
@@ -47,6 +62,13 @@ def _check_follow_links(settings: Settings) -> None:
 
 def _check_allow_hidden(settings: Settings) -> None:
     parse_reach(settings.allow_hidden, "")
+
+
+def _check_allowed_hosts(settings: Settings) -> None:
+    try:
+        split_hosts(settings.allowed_hosts)
+    except ValueError as mistake:
+        raise OperatorError(str(mistake)) from None
 
 
 def _check_proxies(settings: Settings) -> None:
@@ -124,7 +146,7 @@ def _check_certificates(settings: Settings) -> None:
         Certificates(read_pairs(certificates, keys))
 
 
-_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
+_SITE_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("root", _check_root),
     ("media_types", _check_media_types),
     ("auth", _check_auth),
@@ -132,6 +154,9 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("cors", _check_cors),
     ("follow_links", _check_follow_links),
     ("allow_hidden", _check_allow_hidden),
+)
+_SERVER_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
+    ("allowed_hosts", _check_allowed_hosts),
     ("proxies", _check_proxies),
     ("user", _check_user),
     ("sandbox", _check_sandbox),

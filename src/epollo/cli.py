@@ -28,6 +28,7 @@ from epollo.settings import (
 )
 from epollo.settings_file import SettingsFile, read_settings_file
 from epollo.site.mounts import open_mounts
+from epollo.site_settings import select_sites
 from epollo.supervisor import Listening, Supervisor, open_listening, take_over
 from epollo.terminal import (
     attend_streams,
@@ -197,6 +198,18 @@ def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> 
         except click.BadParameter as mistake:
             raise OperatorError(f"{file.find_place(name)}: {mistake.message}") from None
     context.default_map = file.values
+    for number, site in enumerate(file.sites):
+        for name in site.keys() & parameters.keys():
+            parameter, value = parameters[name], site[name]
+            try:
+                site[name] = (
+                    [parameter.type.convert(one, parameter, context) for one in value]
+                    if isinstance(value, list)
+                    else parameter.type.convert(value, parameter, context)
+                )
+            except click.BadParameter as mistake:
+                place = file.find_site_place(number, name)
+                raise OperatorError(f"{place}: {mistake.message}") from None
 
 
 def _run(words: tuple[str, ...], **given: Any) -> None:
@@ -239,6 +252,14 @@ def _take_passed_sockets() -> Listening | None:
 def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
     wanted = dict(given)
     _resolve_positional(wanted, words)
+    context = click.get_current_context()
+    if isinstance(context.obj, SettingsFile) and context.obj.sites:
+        source = context.get_parameter_source("root")
+        if wanted["root"] != Path(given["root"]) or source is not ParameterSource.DEFAULT:
+            raise OperatorError(
+                f"each [[site]] of {context.obj.path} has a folder of its own; no other can be given"
+            )
+        wanted["sites"] = context.obj.sites
     settings = Settings(**wanted)
     try:
         if settings.tls_self_signed:
@@ -246,7 +267,9 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
         check_settings(settings)
     except OperatorError as mistake:
         name = mistake.setting
-        context = click.get_current_context()
+        if mistake.site is not None and isinstance(context.obj, SettingsFile):
+            place = context.obj.find_site_place(mistake.site, name)
+            raise OperatorError(f"{place}: {mistake}", name) from None
         is_typed = context.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP
         is_replaced = name == "root" and wanted["root"] != Path(given["root"])
         if is_typed or is_replaced or not isinstance(context.obj, SettingsFile):
@@ -281,7 +304,8 @@ def _warn_of_passwords(settings: Settings, sockets: list[socket.socket]) -> None
     """Tell the operator that users would send passwords over a network that any of its machines reads."""
     addresses = [describe_address(one) for one in sockets]
     is_secured = settings.tls_certificates or settings.has_proxy_protocol
-    if settings.auth and not is_secured and not all(map(is_local, addresses)):
+    has_passwords = any(site.auth for site in select_sites(settings))
+    if has_passwords and not is_secured and not all(map(is_local, addresses)):
         report(
             "passwords cross the network unencrypted; use --tls-cert and --tls-key, or a proxy with TLS "
             "in front, or listen on 127.0.0.1"
@@ -291,7 +315,8 @@ def _warn_of_passwords(settings: Settings, sockets: list[socket.socket]) -> None
 def _tell_start(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> None:
     if settings.tls_self_signed:
         places = [*places, f"  trust:   {find_state_folder() / AUTHORITY} (once, in the browser)"]
-    for line in describe_start(settings.root, places, poller_name, sandbox):
+    roots = [site.root for site in select_sites(settings)]
+    for line in describe_start(roots, places, poller_name, sandbox):
         # A log on stdout is for programs, and has stdout for itself.
         (report if settings.access_log == STDOUT else tell)(line)
 

@@ -11,12 +11,14 @@ class OperatorError(EpolloError):
     """The operator asked for something that cannot be had.
 
     The message is one line for a person; the command prints it on stderr and exits with status 2.
-    ``setting`` is the setting that has to be changed, where it is a single one.
+    ``setting`` is the setting that has to be changed, where it is a single one; ``site`` the number of
+    the site that has it, where there are several.
     """
 
-    def __init__(self, message: str, setting: str = "") -> None:
+    def __init__(self, message: str, setting: str = "", site: int | None = None) -> None:
         super().__init__(message)
         self.setting = setting
+        self.site = site
 
 
 class DescriptorLimitError(EpolloError):

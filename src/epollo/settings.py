@@ -144,6 +144,17 @@ class Settings:
         minimum=0,
         maximum=65535,
     )
+    allowed_hosts: str = _option(
+        "",
+        "--allowed-hosts",
+        group="Addresses",
+        unit="hosts",
+        manual=(
+            "Answer requests for these hosts only, and all others with 421, for example "
+            "local,example.org,*.example.org. local stands for localhost and loopback addresses. "
+            "Without it every host is answered."
+        ),
+    )
     poller: str = _option(
         "auto",
         "--poller",
@@ -537,6 +548,8 @@ class Settings:
         ),
         choices=("off", "x-forwarded-for", "forwarded"),
     )
+    sites: tuple[dict[str, Any], ...] = ()
+    """The tables ``[[site]]`` of the settings file: ``hosts``, ``default``, settings by their names."""
 
 
 def describe_default(option: Option, default: Any) -> str:
@@ -570,4 +583,8 @@ def load_settings(text: str) -> Settings:
 
 def list_options() -> dict[str, tuple[Option, Any]]:
     """Return every option and its default, by the name of its setting."""
-    return {one.name: (one.metadata["option"], one.default) for one in fields(Settings)}
+    return {
+        one.name: (one.metadata["option"], one.default)
+        for one in fields(Settings)
+        if "option" in one.metadata
+    }

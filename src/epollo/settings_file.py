@@ -2,12 +2,18 @@
 
 import re
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from epollo.arguments import find_near
 from epollo.errors import OperatorError
 from epollo.settings import Option, list_options
+from epollo.site.hosts import parse_pattern
+from epollo.site_settings import SiteSettings
+
+_SITE: Final = "site"
+_SITE_HEADER: Final = re.compile(r"\s*\[\[\s*(?:site|\"site\"|'site')\s*\]\]")
 
 
 class SettingsFile(NamedTuple):
@@ -16,10 +22,17 @@ class SettingsFile(NamedTuple):
     path: Path
     text: str
     values: dict[str, Any]
+    sites: tuple[dict[str, Any], ...] = ()
+    """The tables of the sites: ``hosts``, ``default``, and settings by their names."""
 
     def find_place(self, name: str) -> str:
         """Return the file, the line and the key of one of the settings."""
         return _find_place(self.path, self.text, find_key(list_options()[name][0]))
+
+    def find_site_place(self, number: int, name: str) -> str:
+        """Return the file, the line and the key of a setting of a site, whose tables count from 0."""
+        key = find_key(list_options()[name][0])
+        return _find_site_place(self.path, self.text, number, key) + f": {key}"
 
 
 def read_settings_file(path: Path) -> SettingsFile:
@@ -31,26 +44,85 @@ def read_settings_file(path: Path) -> SettingsFile:
     """
     text = _read_text(path)
     table = _parse(path, text)
-    known = {
-        find_key(option): (name, option, default)
-        for name, (option, default) in list_options().items()
+    known = _list_known(list_options())
+    sites = table.pop(_SITE, [])
+    read = _read_table(table, known, lambda key: _find_place(path, text, key, is_shown=False))
+    return SettingsFile(path, text, dict(read), _read_sites(path, text, sites))
+
+
+def _list_known(options: dict[str, tuple[Option, Any]]) -> dict[str, tuple[str, Option, Any]]:
+    return {
+        find_key(option): (name, option, default) for name, (option, default) in options.items()
     }
-    settings = {}
+
+
+def _read_table(
+    table: dict[str, Any],
+    known: dict[str, tuple[str, Option, Any]],
+    find_place: Callable[[str], str],
+) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of a table by their names; raise `OperatorError` for the first mistake."""
     for key, value in table.items():
+        if key not in known and key in _list_known(list_options()):
+            raise OperatorError(
+                f"{find_place(key)}: {key} is the same for all sites; it stands before the first "
+                "[[site]]"
+            )
         if key not in known:
-            place = _find_place(path, text, key, is_shown=False)
             near = find_near(key, known)
             meant = f"is {' or '.join(near)} meant?" if near else "epollo --help lists the options"
-            raise OperatorError(f"{place}: there is no setting {key}; {meant}")
+            raise OperatorError(f"{find_place(key)}: there is no setting {key}; {meant}")
         name, option, default = known[key]
         if name == "workers" and type(value) is int:
             value = str(value)  # noqa: PLW2901 - a number in the file, a word on the command line
         if isinstance(default, tuple) and isinstance(value, str):
             value = [value]  # noqa: PLW2901 - one of what may be several
         if reason := _find_mistake(value, option, default):
-            raise OperatorError(f"{_find_place(path, text, key, is_shown=False)}: {key} {reason}")
-        settings[name] = value
-    return SettingsFile(path, text, settings)
+            raise OperatorError(f"{find_place(key)}: {key} {reason}")
+        yield name, value
+
+
+def _read_sites(path: Path, text: str, tables: object) -> tuple[dict[str, Any], ...]:
+    """Return the tables ``[[site]]``: whose hosts they are, which answers for all others, settings."""
+    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        place = _find_place(path, text, _SITE, is_shown=False)
+        raise OperatorError(f"{place}: each site is a table of its own, that begins with [[site]]")
+    options = list_options()
+    known = _list_known({name: options[name] for name in SiteSettings._fields})
+    seen: set[bytes] = set()
+    sites: list[dict[str, Any]] = []
+    for number, table in enumerate(tables):
+
+        def find_place(key: str, number: int = number) -> str:
+            return _find_site_place(path, text, number, key)
+
+        hosts = table.pop("hosts", [])
+        hosts = [hosts] if isinstance(hosts, str) else hosts
+        is_default = table.pop("default", False)
+        if not isinstance(hosts, list) or not all(isinstance(one, str) and one for one in hosts):
+            raise OperatorError(f"{find_place('hosts')}: hosts must be a list of texts")
+        if not isinstance(is_default, bool):
+            raise OperatorError(f"{find_place('default')}: default must be true or false")
+        site = dict(_read_table(table, known, find_place))
+        if "root" not in site:
+            raise OperatorError(f"{find_place('')}: this site has no directory")
+        if not hosts and not is_default:
+            raise OperatorError(
+                f"{find_place('')}: this site has no hosts; default = true lets it answer for all "
+                "that no other site has"
+            )
+        if is_default and any(one["default"] for one in sites):
+            raise OperatorError(f"{find_place('default')}: another site is the default already")
+        for host in hosts:
+            try:
+                pattern = parse_pattern(host)
+            except ValueError as mistake:
+                raise OperatorError(f"{find_place('hosts')}: {mistake}") from None
+            if pattern in seen:
+                raise OperatorError(f"{find_place('hosts')}: {host} is there already")
+            seen.add(pattern)
+        sites.append({"hosts": hosts, "default": is_default, **site})
+    return tuple(sites)
 
 
 def _read_text(path: Path) -> str:
@@ -151,6 +223,20 @@ def _find_place(path: Path, text: str, key: str, *, is_shown: bool = True) -> st
         if _read_key(line) == key and _is_toml("\n".join(lines[:index])):
             return f"{path}:{index + 1}{shown}"
     return f"{path}{shown}"
+
+
+def _find_site_place(path: Path, text: str, number: int, key: str) -> str:
+    """Return the file and the line where a key of a table ``[[site]]`` stands, or the table itself."""
+    begin = None
+    for index, line in enumerate(text.split("\n")):
+        if line.lstrip().startswith("["):
+            if begin is not None:
+                break
+            number -= _SITE_HEADER.match(line) is not None
+            begin = index if number < 0 else None
+        elif begin is not None and _read_key(line) == key:
+            return f"{path}:{index + 1}"
+    return f"{path}" if begin is None else f"{path}:{begin + 1}"
 
 
 def _is_toml(text: str) -> bool:

@@ -5,7 +5,7 @@ limits of connections and the memory are shared by all sites of a server.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from epollo.settings import Settings
 
@@ -32,5 +32,25 @@ class SiteSettings(NamedTuple):
 
 
 def select_sites(settings: Settings) -> tuple[SiteSettings, ...]:
-    """Return the settings of each site: of the one that the options describe."""
-    return (SiteSettings(*(getattr(settings, name) for name in SiteSettings._fields)),)
+    """Return the settings of each site: of those in the settings file, or of the one of the options.
+
+    What the table of a site does not say is as the options are.
+    """
+    return tuple(
+        SiteSettings(
+            *(_read(site.get(name, getattr(settings, name)), name) for name in SiteSettings._fields)
+        )
+        for site in settings.sites or ({},)
+    )
+
+
+def select_hosts(settings: Settings) -> tuple[tuple[tuple[str, ...], bool], ...]:
+    """Return the patterns of the hosts of each site, and whether it answers for all others."""
+    return tuple((tuple(site["hosts"]), bool(site["default"])) for site in settings.sites)
+
+
+def _read(value: Any, name: str) -> Any:
+    """Return a value as the settings have it, also after it has passed through JSON."""
+    if isinstance(value, list):
+        return tuple(value)
+    return Path(value) if name == "root" else value

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -194,9 +195,12 @@ def _keep_on_line(text: str) -> str:
     )
 
 
-def describe_start(root: Path, places: list[str], poller_name: str, sandbox: str) -> list[str]:
+def describe_start(
+    roots: Sequence[Path], places: list[str], poller_name: str, sandbox: str
+) -> list[str]:
     """Return the first lines: what is served and where (`describe_places`), and how to stop it."""
-    lines = [f"epollo serves {os.path.realpath(root)}", *places, f"  poller:  {poller_name}"]
+    shown = os.path.realpath(roots[0]) if len(roots) == 1 else f"{len(roots)} sites"
+    lines = [f"epollo serves {shown}", *places, f"  poller:  {poller_name}"]
     if sandbox != "off":
         lines.append(f"  sandbox: {sandbox}")
     lines.append("  stop it with Ctrl-C")

@@ -259,9 +259,9 @@ class Watch(Handler):
         if self.on_read is not None:
             self.on_read()
 
-    def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
+    def on_fault(self, fault: Exception) -> None:
         """End everything: after a bug nothing is known to be current."""
-        self.note_loss()
+        self._events.on_fault(fault)
 
     def close(self) -> None:
         """Stop watching."""

@@ -14,6 +14,7 @@ from epollo.connections.forwarding import ForwardedLog, Forwarding
 from epollo.connections.listener import Listener
 from epollo.connections.preamble import Network, Proxies
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
+from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.confinement import confine
 from epollo.loop import EventLoop
 from epollo.protocols.http1 import HeadReader, Limits
@@ -21,6 +22,8 @@ from epollo.settings import Settings
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
+from epollo.site.events import Events
+from epollo.site.hosts import AllowedHosts, split_hosts
 from epollo.site.https_redirect import HttpsRedirect
 from epollo.site.listing.builds import Builds
 from epollo.site.media_types import parse_media_types
@@ -40,8 +43,12 @@ def open_catalogue(
     loop: EventLoop,
     report: Callable[[str], None],
     on_root_out_of_reach: Callable[[str, bool], None],
+    *,
+    events: Events | None = None,
 ) -> Catalogue:
     """Return the resources of the folder of a site, kept in memory within the budget.
+
+    ``events`` are those of all sites; without them it has its own.
 
     Raises `OperatorError` where it is no folder that can be read.
     """
@@ -54,6 +61,7 @@ def open_catalogue(
         kept_octets_limit=site.kept_octets_limit,
         reach=parse_reach(site.allow_hidden, site.follow_links),
         media_types=parse_media_types(site.media_types, site.default_type, site.charset),
+        events=events,
     )
     catalogue.listings.background = Builds(loop.call_again)
     return catalogue
@@ -87,10 +95,16 @@ def open_rulebook(
 
 
 def select_responder(settings: Settings, respond: Responder) -> Responder:
-    """Return what answers requests: the site, behind a redirect where plain HTTP is to lead to https."""
-    if not settings.tls_port:
-        return respond
-    return HttpsRedirect(respond, settings.tls_port).respond
+    """Return what answers requests: the sites, behind what looks at hosts and at the scheme.
+
+    Plain HTTP may lead to https, and hosts that are not allowed get nothing, not even a redirect.
+    """
+    if settings.tls_port:
+        respond = HttpsRedirect(respond, settings.tls_port).respond
+    if settings.allowed_hosts:
+        allowed = split_hosts(settings.allowed_hosts)
+        respond = AllowedHosts(allowed, respond, (NO_CACHE_FIELD,)).respond
+    return respond
 
 
 def speaks_tls(settings: Settings, listening: socket.socket) -> bool:

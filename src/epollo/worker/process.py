@@ -21,16 +21,11 @@ from epollo.connections.service import AccessLog
 from epollo.errors import OperatorError
 from epollo.linux.confinement import filter_calls
 from epollo.linux.libc import forbid_dumps
-from epollo.linux.readiness_signal import signal_readiness
 from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings, load_settings
-from epollo.site.compressor import Compressor
 from epollo.site.mounts import Mounts, open_mounts
-from epollo.site.respond import Site
-from epollo.site.rulebook import Rulebook
-from epollo.site.tagging import Tagging
 from epollo.site_settings import select_sites
 from epollo.terminal import (
     attend_streams,
@@ -46,8 +41,6 @@ from epollo.worker.compose import (
     Entrance,
     confine_to,
     make_service,
-    open_catalogue,
-    open_rulebook,
     select_responder,
     select_sandbox,
     speaks_tls,
@@ -61,6 +54,7 @@ from epollo.worker.orders import (
     load_secrets,
     read_orders,
 )
+from epollo.worker.sites import Sites
 
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
@@ -114,9 +108,8 @@ class Worker:
         self.poller_name = opened.name
         self._loop = EventLoop(opened, report)
         self._wakeup = Wakeup(self._loop)
-        (site_settings,) = sites = select_sites(settings)
         self._access = Access(
-            sites,
+            select_sites(settings),
             self._loop,
             self._wakeup.call,
             report,
@@ -126,38 +119,30 @@ class Worker:
         in_force = [confine_to(settings, sandbox)]
         attend_streams(self._loop)
         budget = Budget(settings.cache_octets)
-        self._catalogue = open_catalogue(
-            site_settings, budget, self._loop, report, self._on_root_out_of_reach
-        )
-        self._catalogue.tagging = Tagging(self._wakeup.call)
-        self._compressor = Compressor(self._wakeup.call) if site_settings.compress else None
-        rulebook = open_rulebook(
-            site_settings, self._catalogue, self._loop, report, tells_mistakes=place == 0
-        )
-        is_behind_gateway = settings.has_proxy_protocol
-        clock = self._loop.clock
-        site = Site(
-            self._catalogue,
-            clock,
-            self._compressor,
-            rulebook,
-            listing=site_settings.listing,
-            is_behind_gateway=is_behind_gateway,
+        self._sites = Sites(
+            settings,
+            self._loop,
+            call_in_loop=self._wakeup.call,
+            report=report,
+            on_root_out_of_reach=self._on_root_out_of_reach,
+            access=self._access,
+            budget=budget,
+            tells_mistakes=place == 0,
         )
         self._service = make_service(
             settings,
             self._loop,
-            select_responder(settings, self._access.protect(0, site)),
+            select_responder(settings, self._sites.respond),
             report,
             log,
             budget=budget,
-            relevant_fields=rulebook.policy.relevant_fields | self._access.relevant_fields,
+            relevant_fields=self._sites.relevant_fields,
             needs_addresses=self._access.needs_addresses,
             proxies=proxies,
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
-        self._follow_rules(rulebook)
+        self._sites.follow_rules(self._service)
         if log is not None:
             log.begin(self._loop)
         self._handle_signals(supervisor)
@@ -260,25 +245,12 @@ class Worker:
 
     def _learn_of_changes(self) -> None:
         """Have the kernel tell of changes of files and mounts before anything else in a batch."""
-        watch, mounts = self._catalogue.watch, self._mounts
-        if watch is not None:
-            self._loop.add_first(watch.descriptor, watch)
-            signal_readiness(watch.descriptor, self._service.note_change)
-        self._access.learn_of_changes(self._loop, self._service.note_change)
+        mounts = self._mounts
+        self._sites.learn_of_changes(self._service.note_change)
         if mounts is not None:
-            mounts.on_change = self._catalogue.look_anew
+            mounts.on_change = self._sites.look_anew
             if self._loop.traits.is_ordered:
                 self._loop.add_first(mounts.descriptor, mounts)
-
-    def _follow_rules(self, rulebook: Rulebook) -> None:
-        """Have requests reduced and answered by the rules that are in force."""
-        service = self._service
-        relevant_here = self._access.relevant_fields
-        rulebook.on_change.append(
-            lambda policy: service.rely_on(policy.relevant_fields | relevant_here)
-        )
-        # Before a request is reduced: what it is reduced to depends on the rules.
-        self._loop.on_second.append(rulebook.follow)
 
     def _handle_signals(self, supervisor: Orders | None) -> None:
         """From here on a signal is not lost: it waits for the loop."""
@@ -341,8 +313,7 @@ class Worker:
     def _close(self) -> None:
         for handler in [*self._service.peers, *self._listeners, *self._covering]:
             handler.close()
-        if self._compressor is not None:
-            self._compressor.close()
+        self._sites.stop_compressing()
         if self._service.log is not None:
             self._service.log.close()
         if self._secure is not None:
@@ -353,7 +324,7 @@ class Worker:
         self._access.close()
         self._wakeup.close(gives_back=False)
         self._loop.close()
-        self._catalogue.close()
+        self._sites.close()
         if self._mounts is not None:
             self._mounts.close()
         if self._supervisor is not None:
@@ -361,9 +332,7 @@ class Worker:
 
     def _look_for_changes(self) -> None:
         self._service.is_report_instant = self._loop.traits.is_instant
-        if self._catalogue.watch is not None:
-            self._catalogue.watch.on_ready(0)
-        self._access.look_for_changes()
+        self._sites.look_for_changes()
         if self._mounts is not None and not self._loop.traits.is_ordered:
             self._mounts.look()
 

@@ -1,0 +1,138 @@
+"""The sites of a worker: what each is made of, what they share, and which of them answers."""
+
+from collections.abc import Callable
+
+from epollo.budget import Budget
+from epollo.connections.service import Responder, Service
+from epollo.http.caching import NO_CACHE_FIELD
+from epollo.linux.readiness_signal import signal_readiness
+from epollo.loop import EventLoop
+from epollo.settings import Settings
+from epollo.site.catalogue import Catalogue
+from epollo.site.compressor import Compressor
+from epollo.site.events import Events
+from epollo.site.hosts import Hosts
+from epollo.site.respond import Site
+from epollo.site.rulebook import Rulebook
+from epollo.site.tagging import CallInLoop, Tagging
+from epollo.site_settings import select_hosts, select_sites
+from epollo.worker.access import Access
+from epollo.worker.compose import open_catalogue, open_rulebook
+
+
+class Sites:
+    """All that is served, from requests to responses.
+
+    Sites share the memory that is kept (``budget``), one inotify descriptor, the thread that compresses
+    and the one that reads large files. ``access`` is what stands before them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: EventLoop,
+        *,
+        call_in_loop: CallInLoop,
+        report: Callable[[str], None],
+        on_root_out_of_reach: Callable[[str, bool], None],
+        access: Access,
+        budget: Budget,
+        tells_mistakes: bool,
+    ) -> None:
+        """Raise `OperatorError` where a folder cannot be read."""
+        self._loop = loop
+        self._access = access
+        self._catalogues: list[Catalogue] = []
+        self._rulebooks: list[Rulebook] = []
+        sites = select_sites(settings)
+        events = _open_events() if len(sites) > 1 else None
+        tagging = Tagging(call_in_loop)
+        self._compressor = (
+            Compressor(call_in_loop) if any(site.compress for site in sites) else None
+        )
+        responders: list[Responder] = []
+        for number, site in enumerate(sites):
+            catalogue = open_catalogue(
+                site, budget, loop, report, on_root_out_of_reach, events=events
+            )
+            catalogue.tagging = tagging
+            self._catalogues.append(catalogue)
+            rulebook = open_rulebook(site, catalogue, loop, report, tells_mistakes=tells_mistakes)
+            self._rulebooks.append(rulebook)
+            responder = Site(
+                catalogue,
+                loop.clock,
+                self._compressor if site.compress else None,
+                rulebook,
+                listing=site.listing,
+                is_behind_gateway=settings.has_proxy_protocol,
+            )
+            responders.append(access.protect(number, responder))
+        self.respond = _select_by_host(settings, responders)
+        # One for each descriptor.
+        self._watches = list(
+            {one.watch.descriptor: one.watch for one in self._catalogues if one.watch}.values()
+        )
+
+    @property
+    def relevant_fields(self) -> frozenset[bytes]:
+        """The fields that an answer may depend on by the rules that are in force."""
+        return self._access.relevant_fields.union(
+            *(rulebook.policy.relevant_fields for rulebook in self._rulebooks)
+        )
+
+    def learn_of_changes(self, note_change: Callable[[], None]) -> None:
+        """Have the kernel tell of changes of files before anything else in a batch."""
+        for watch in self._watches:
+            self._loop.add_first(watch.descriptor, watch)
+            signal_readiness(watch.descriptor, note_change)
+        self._access.learn_of_changes(self._loop, note_change)
+
+    def look_for_changes(self) -> None:
+        """Learn of every change up to now."""
+        for watch in self._watches:
+            watch.on_ready(0)
+        self._access.look_for_changes()
+
+    def look_anew(self) -> None:
+        """Have everything compared with the file system before it is answered again."""
+        for catalogue in self._catalogues:
+            catalogue.look_anew()
+
+    def follow_rules(self, service: Service) -> None:
+        """Have requests reduced and answered by the rules that are in force."""
+        for rulebook in self._rulebooks:
+            rulebook.on_change.append(lambda _: service.rely_on(self.relevant_fields))
+            # Before a request is reduced: what it is reduced to depends on the rules.
+            self._loop.on_second.append(rulebook.follow)
+
+    def close(self) -> None:
+        """Give back every descriptor; to be called when no loop watches them."""
+        for catalogue in self._catalogues:
+            catalogue.close()
+
+    def stop_compressing(self) -> None:
+        """Stop the thread that compresses, after what it is doing."""
+        if self._compressor is not None:
+            self._compressor.close()
+
+
+def _open_events() -> Events | None:
+    try:
+        return Events()
+    except (OSError, AttributeError):
+        # Each catalogue says what is missing.
+        return None
+
+
+def _select_by_host(settings: Settings, responders: list[Responder]) -> Responder:
+    """Return one responder for all sites, that tells them apart by the host."""
+    if not settings.sites:
+        return responders[0]
+    default: Responder | None = None
+    by_host: dict[str, Responder] = {}
+    for responder, (hosts, is_default) in zip(responders, select_hosts(settings), strict=True):
+        by_host |= dict.fromkeys(hosts, responder)
+        if is_default:
+            default = responder
+    return Hosts(by_host, default, (NO_CACHE_FIELD,)).respond
