@@ -352,8 +352,8 @@ def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
         content_length = int(fields[b"content-length"])
     expects_continue = False
     if b"expect" in fields and line.minor_version:
-        members = parse_list(fields[b"expect"].lower())
-        if any(member != b"100-continue" for member in members):
+        members = set(parse_list(fields[b"expect"].lower()))
+        if members - {b"100-continue"}:
             return 417
         expects_continue = bool(members)
     return Head(
