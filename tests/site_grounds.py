@@ -257,7 +257,7 @@ class PromptCompressor(Compressor):
     """A compressor that does everything at once, where it is asked to."""
 
     def __init__(self) -> None:
-        super().__init__(lambda call: call())
+        super().__init__(lambda call: call(), print)
 
     def add(self, task: Task) -> bool:
         self._code(task)

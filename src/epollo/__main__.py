@@ -15,8 +15,13 @@ def main() -> None:
         signal.signal(signal.SIGINT, _leave)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _leave)
-    # What serves is imported here, for that takes a good part of a second.
-    from epollo.cli import main as run  # noqa: PLC0415
+    try:
+        # What serves is imported here, for that takes a good part of a second.
+        from epollo.cli import main as run  # noqa: PLC0415
+    except (ImportError, MemoryError) as error:
+        # A library that there is no room to map is one that cannot be imported.
+        sys.stderr.write(f"epollo: cannot start: {error or 'there is too little memory'}\n")
+        sys.exit(1)
 
     try:
         run()

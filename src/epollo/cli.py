@@ -16,7 +16,7 @@ from epollo import __version__
 from epollo.access_log import STDOUT, find_hindrance, open_log
 from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
 from epollo.checks import check_settings
-from epollo.errors import OperatorError
+from epollo.errors import OperatorError, describe_fault
 from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors
 from epollo.settings import (
     GROUPS,
@@ -446,6 +446,9 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(0)
+    except Exception as fault:
+        report(describe_fault(fault))
+        sys.exit(1)
     finally:
         close_streams()
 

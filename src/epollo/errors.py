@@ -31,6 +31,8 @@ def describe_fault(fault: Exception) -> str:
         f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
         for frame in reversed(traceback.extract_tb(fault.__traceback__)[-3:])
     )
+    if isinstance(fault, MemoryError):
+        return f"there is too little memory, in {where}"
     return f"a fault in epollo, please report it: {fault!r} in {where}"
 
 

@@ -87,12 +87,25 @@ def open_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             # The lowest number that is free is this one (open(2)).
-            os.open(os.devnull, os.O_RDWR)
-    _Nowhere.descriptor = os.open(os.devnull, os.O_WRONLY)
+            _open_nowhere()
+    _Nowhere.descriptor = _open_nowhere()
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _open_nowhere() -> int:
+    """Return the lowest descriptor that was free, for what no reader wants."""
+    try:
+        return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        # A container may have no devices.
+        reading, writing = os.pipe()
+        os.close(reading)
+        lowest = os.dup(writing)
+        os.close(writing)
+        return lowest
 
 
 def make_streams_nonblocking() -> None:

@@ -186,7 +186,7 @@ class FullCompressor(Compressor):
     """One that takes no task, and says so at once or only when it is given one."""
 
     def __init__(self, *, says_so: bool) -> None:
-        super().__init__(lambda call: call())
+        super().__init__(lambda call: call(), print)
         self._says_so = says_so
 
     def has_room(self) -> bool:
@@ -218,7 +218,7 @@ def ignore(*_: object) -> None:
 
 def test_a_compressor_that_is_full_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("epollo.site.compressor._TASKS_LIMIT", 0)
-    compressor = Compressor(lambda call: call())
+    compressor = Compressor(lambda call: call(), print)
     task = Task(b"", {}, lambda: True, ignore, ignore)
     assert not compressor.has_room()
     assert not compressor.add(task)

@@ -41,7 +41,7 @@ class Background:
         path.write_bytes(b"content " * (PIECES * PIECE_OCTETS // 8))
         self._path = path
         self._calls: queue.Queue[Callable[[], None]] = queue.Queue()
-        self.compressor = Compressor(self._calls.put)
+        self.compressor = Compressor(self._calls.put, print)
         self.is_wanted = True
         self.told: list[str] = []
 

@@ -23,7 +23,7 @@ class WaitingCompressor(Compressor):
     """A compressor that only takes tasks."""
 
     def __init__(self, *, room: int = 9) -> None:
-        super().__init__(lambda call: call())
+        super().__init__(lambda call: call(), print)
         self._room = room
         self.tasks: list[Task] = []
         self.improved: list[Mapping[bytes, int]] = []

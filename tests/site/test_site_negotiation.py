@@ -18,7 +18,7 @@ class CountingCompressor(Compressor):
     """A compressor that has as much room as a test says, and makes nothing."""
 
     def __init__(self, room: int) -> None:
-        super().__init__(lambda call: call())
+        super().__init__(lambda call: call(), print)
         self.room = room
         self.tasks: list[Task] = []
 

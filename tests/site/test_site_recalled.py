@@ -53,7 +53,7 @@ class LateCompressor(Compressor):
     """A compressor with room for few tasks, which are done when a test says so."""
 
     def __init__(self) -> None:
-        super().__init__(lambda call: call())
+        super().__init__(lambda call: call(), print)
         self._prompt = PromptCompressor()
         self._late: list[Task] = []
 
@@ -223,7 +223,7 @@ class FullCompressor(Compressor):
     """A compressor without room."""
 
     def __init__(self) -> None:
-        super().__init__(lambda call: call())
+        super().__init__(lambda call: call(), print)
         self.has_place = False
         self.tasks: list[Task] = []
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from epollo.connections.addresses import ask_address
 from epollo.connections.door import Arrival
-from epollo.connections.outbox import Outbox, VersionEndedError
+from epollo.connections.outbox import NO_SENDFILE, Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
 from epollo.connections.service import Peer, Service
 from epollo.connections.steps import STEP_OCTETS_MINIMUM
@@ -246,11 +246,14 @@ class Connection(Peer):
                 loop = self._service.loop
                 share = self._service.steps.share(loop.clock.now, loop.batch_length)
                 length = min(length, share)
-            # contextlib.suppress would take a microsecond on this path.
-            try:  # noqa: SIM105
+            try:
                 sent += os.sendfile(self.descriptor, file.descriptor, offset, length)
             except BlockingIOError:
                 pass
+            except OSError as error:
+                # The outbox reads what cannot be sent so.
+                if error.errno not in NO_SENDFILE:
+                    raise
         return sent
 
     def _begin_outbox(self) -> Outbox:

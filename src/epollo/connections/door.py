@@ -29,6 +29,8 @@ _FOUND: Final = 1024
 _REPORT_EVERY_SECONDS: Final = 60.0
 
 # More than any system gives by itself (fs.nr_open, proc_sys_fs(5)).
+_USUAL_DESCRIPTORS: Final = 1024
+"""Where the system does not tell the limit."""
 _DESCRIPTORS_LIMIT: Final = 1_048_576
 _RESERVED_DESCRIPTORS_LIMIT: Final = 8192
 
@@ -57,7 +59,10 @@ def claim_descriptors() -> int:
     A shell gives 1,024, for the sake of programs that use select(2) (getrlimit(2)). A quarter, 8,192
     at most, is left for files: kept content, and what is being sent.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError:
+        soft = hard = _USUAL_DESCRIPTORS
     limit = _DESCRIPTORS_LIMIT if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS_LIMIT)
     if soft != resource.RLIM_INFINITY and soft < limit:
         # Refused, for instance where fs.nr_open was lowered, the limit stays what it is.

@@ -285,7 +285,11 @@ class Http1Connection(Connection):
                 response = response.conclude()
         except Exception as fault:
             service.report(describe_fault(fault))
-            response = respond_plainly(500, (NO_CACHE_FIELD,))
+            # Memory may be there again in a moment, a bug is there to stay.
+            status, fields = (
+                (503, service.retry_fields) if isinstance(fault, MemoryError) else (500, ())
+            )
+            response = respond_plainly(status, (NO_CACHE_FIELD, *fields))
             may_persist = False
         answer = protocol.render(request, response, may_persist=may_persist)
         if service.secure_lines and self.kind.scheme == b"https":

@@ -4,6 +4,7 @@ An outbox is made when a peer does not take an answer at once, or when a file is
 in memory; most answers never see one.
 """
 
+import errno
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ _COPIED_OCTETS: Final = 32 * 1024
 An answer with 200 ranges is 200 such parts, each behind its own head. To send this much by copying
 costs no more than ``sendfile``.
 """
+
+NO_SENDFILE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM))
+"""A file system has no ``sendfile``, or a filter of system calls refuses it (sendfile(2), seccomp(2))."""
 
 # sendmsg(2): at most IOV_MAX (1,024) buffers; answers that are pipelined rarely make more.
 _BUFFERS: Final = 64
@@ -88,8 +92,9 @@ class Outbox:
             first = self._segments[0]
             if isinstance(first, _FilePart):
                 if self._sends_files and (first.file.is_settled or first.file.settle()):
-                    self._send_step(transport, first, second, step_octets)
-                    return
+                    if self._send_step(transport, first, second, step_octets):
+                        return
+                    self._sends_files = False
                 self._read_file(first, second, limit)
                 is_file = True
             views = self._first_views()
@@ -111,8 +116,8 @@ class Outbox:
 
     def _send_step(
         self, transport: Transport, part: _FilePart, second: int, step_octets: int
-    ) -> None:
-        """Send one step of a part of a file that is settled.
+    ) -> bool:
+        """Send one step of a part of a file that is settled; return whether the system can do that.
 
         The file is looked at before the last step, so that no answer looks whole that is not; before
         another one as often as the file asks for it, so that one which cannot become whole ends early.
@@ -126,7 +131,12 @@ class Outbox:
             and not file.may_send_on(second)
         ):
             raise VersionEndedError
-        sent = os.sendfile(transport.fileno(), file.descriptor, part.offset, length)
+        try:
+            sent = os.sendfile(transport.fileno(), file.descriptor, part.offset, length)
+        except OSError as error:
+            if error.errno in NO_SENDFILE:
+                return False
+            raise
         if not sent:
             raise VersionEndedError
         self.octets -= sent
@@ -134,6 +144,7 @@ class Outbox:
         part.length -= sent
         if not part.length:
             self._end_part(part)
+        return True
 
     def _read_short_parts(self, second: int, octets_limit: int) -> bool:
         """Put the octets of short parts of files, among what is sent next, in their places.

@@ -55,12 +55,7 @@ def confine(roots: Sequence[int], sandbox: str, user: str | None = None) -> str:
     if sandbox == "off":
         parts.append("off")
     else:
-        try:
-            parts.append(_restrict(roots))
-        except OSError as error:
-            if sandbox == "on":
-                raise _make_refusal(error) from None
-            parts.append(f"no new privileges, but no Landlock here: {error.strerror}")
+        parts += _restrict(roots, sandbox)
     if user is not None:
         for root in roots:
             _require_readable(root, user)
@@ -116,15 +111,43 @@ def preload() -> None:
     load_library("libgcc_s.so.1")
 
 
-def _restrict(roots: Sequence[int]) -> str:
-    """Restrict this thread as far as the kernel can; `OSError` where that leaves its files open."""
+def _restrict(roots: Sequence[int], sandbox: str) -> list[str]:
+    """Restrict this thread as far as the kernel can; return, for a person, how far that is.
+
+    Raises `OperatorError` where ``on`` asks for more.
+    """
     if count_threads() > 1:
-        raise RuntimeError("a thread was started before the sandbox, and would stay outside of it")
-    drop_capabilities()
-    set_no_new_privileges()
-    abi = find_abi()
-    restrict_to_reading(roots, abi)
-    return f"{describe_handled(abi)}; no new privileges"
+        # One that relays what is printed, where stdout cannot be opened anew.
+        line = "a thread runs already and would stay outside: redirect stdout and stderr to a file"
+        if sandbox == "on":
+            raise OperatorError(f"--sandbox on: {line}")
+        return [line]
+    failure: OSError | None = None
+    parts = []
+    try:
+        set_no_new_privileges()
+    except OSError as error:
+        failure = error
+        parts.append(f"new privileges are possible: {error.strerror}")
+    try:
+        drop_capabilities()
+    except OSError as error:
+        failure = error
+        parts.append(f"capabilities are kept: {error.strerror}")
+    before = "" if parts else "no new privileges, but "
+    try:
+        abi = find_abi()
+        restrict_to_reading(roots, abi)
+    except OSError as error:
+        failure = error
+        parts.append(f"{before}no Landlock here: {error.strerror}")
+    else:
+        parts.insert(0, describe_handled(abi))
+        if before:
+            parts.append("no new privileges")
+    if sandbox == "on" and failure is not None:
+        raise _make_refusal(failure)
+    return parts
 
 
 def count_threads() -> int:

@@ -46,7 +46,7 @@ def open_nonblocking(descriptor: int) -> int:
     try:
         return os.open(f"/proc/self/fd/{descriptor}", flags)
     except OSError:
-        return _begin_relay(descriptor)
+        return begin_relay(descriptor)
 
 
 def choose_write(descriptor: int) -> Write:
@@ -75,7 +75,11 @@ def _send(descriptor: int, octets: bytes | memoryview) -> int:
         one.detach()
 
 
-def _begin_relay(descriptor: int) -> int:
+def begin_relay(descriptor: int) -> int:
+    """Return the end of a pipe from which a thread passes octets on to a descriptor, which stays open.
+
+    Raises `OSError` where there is no room for pipe or thread.
+    """
     # Here alone: few servers need it, and it takes its time at the start.
     from threading import Thread  # noqa: PLC0415
 

@@ -1,5 +1,6 @@
 """Content codings: br, zstd and gzip, made and undone (RFC 9110 section 8.4.1)."""
 
+import mmap
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
@@ -58,8 +59,29 @@ class _Gzip:
         self.encode, self.finish = stream.compress, stream.flush
 
 
+# Measured, with something to spare: up to this level, or this length, 24 MiB, and else 64.
+_FRUGAL_LEVEL: Final = 6
+_FRUGAL_OCTETS: Final = 128 * 1024
+_FRUGAL_MEMORY_OCTETS: Final = 40 * 1024 * 1024
+_MEMORY_OCTETS: Final = 112 * 1024 * 1024
+
+
+def _require_memory(octets: int) -> None:
+    """Raise `MemoryError` where the process cannot have so much more memory.
+
+    The library of brotli ends the process where it is refused some (BROTLI_ENCODER_EXIT_ON_OOM).
+    """
+    try:
+        # Nothing is written to it, so that it costs two system calls and no memory.
+        mmap.mmap(-1, octets).close()
+    except OSError as error:
+        raise MemoryError from error
+
+
 class _Brotli:
-    def __init__(self, level: int, octets: int) -> None:  # noqa: ARG002
+    def __init__(self, level: int, octets: int) -> None:
+        is_small = level <= _FRUGAL_LEVEL or octets <= _FRUGAL_OCTETS
+        _require_memory(_FRUGAL_MEMORY_OCTETS if is_small else _MEMORY_OCTETS)
         stream = brotli.Compressor(quality=level)
         self.encode, self.finish = stream.process, stream.finish
 

@@ -7,12 +7,13 @@ and gives way between two pieces to content that waits for its quick codings. Wh
 the loop.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
+from epollo.errors import describe_fault
+from epollo.linux.threads import lower_priority, start_thread
 from epollo.site.codings import (
     CODED_OCTETS_LIMIT,
     CODINGS,
@@ -26,9 +27,12 @@ from epollo.site.pieces import HeldContent, read_pieces
 from epollo.site.sidecars import find_fault
 
 _TASKS_LIMIT: Final = 1024
+_LINES_LIMIT: Final = 16
+_TOO_LITTLE_MEMORY: Final = (
+    "there is too little memory to compress a file as far as can be; it is sent longer than need be"
+)
 _FILE_TASKS_LIMIT: Final = 16
 """Each of them holds up to four descriptors."""
-_LOWEST_PRIORITY: Final = 19
 
 CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
 
@@ -52,11 +56,13 @@ class Task(NamedTuple):
 class Compressor:
     """A thread that makes codings, started when the first is asked for.
 
-    ``call_in_loop`` has the loop's thread make a call.
+    ``call_in_loop`` has the loop's thread make a call; ``report`` tells the operator, in one line.
     """
 
-    def __init__(self, call_in_loop: CallInLoop) -> None:
+    def __init__(self, call_in_loop: CallInLoop, report: Callable[[str], None]) -> None:
         self._call_in_loop = call_in_loop
+        self._report = report
+        self._told: set[str] = set()
         self._quick: deque[Task] = deque()
         self._best: deque[tuple[Task, Mapping[bytes, int]]] = deque()
         self._files: deque[FileTask] = deque()
@@ -111,27 +117,45 @@ class Compressor:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="compressor", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._work, "compressor")
+            if self._thread is None:
+                # The task waits for the next one that finds room.
+                self._tell_once(
+                    "no thread can be started; files are sent as they are until one can"
+                )
 
     def _work(self) -> None:
-        # Linux has a priority for each thread (setpriority(2), BUGS).
-        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)
+        lower_priority()
         while True:
             with self._condition:
                 while not (self._is_closed or self._has_tasks()):
                     self._condition.wait()
                 if self._is_closed:
                     return
-            if self._quick:
-                self._code(self._quick.popleft())
-            elif self._files:
-                self._code_file(self._files.popleft())
-            elif self._best:
-                self._improve(*self._best.popleft())
-            else:
-                task, limits = self._best_files.popleft()
-                task.improve(limits, self._give_way_to_all, self._hand_on)
+            try:
+                self._do_next()
+            except MemoryError:
+                self._tell_once(_TOO_LITTLE_MEMORY)
+            except Exception as fault:
+                # The next task may be well.
+                self._tell_once(describe_fault(fault))
+
+    def _do_next(self) -> None:
+        if self._quick:
+            self._code(self._quick.popleft())
+        elif self._files:
+            self._code_file(self._files.popleft())
+        elif self._best:
+            self._improve(*self._best.popleft())
+        else:
+            task, limits = self._best_files.popleft()
+            task.improve(limits, self._give_way_to_all, self._hand_on)
+
+    def _tell_once(self, line: str) -> None:
+        """Have the loop tell the operator, unless it has told so before."""
+        if line not in self._told and len(self._told) < _LINES_LIMIT:
+            self._told.add(line)
+            self._hand_on(lambda: self._report(line))
 
     def _has_tasks(self) -> bool:
         return bool(self._quick or self._files or self._best or self._best_files)
@@ -161,20 +185,30 @@ class Compressor:
         for coding in CODINGS:
             if not task.is_wanted():
                 return
-            if self._is_sidecar_usable(task, coding, content):
-                made[coding.name] = task.sidecars[coding.name]
-            elif content.length <= CODED_OCTETS_LIMIT:
-                is_large = content.length >= LARGE_OCTETS
-                level = coding.effort.large if is_large else coding.effort.quick
-                coded = _encode(coding, level, content)
-                limit = content.length
-                if len(coded) <= worthwhile_octets(content.length):
-                    made[coding.name] = coded
-                    limit = len(coded)
-                if not is_large:
-                    limits[coding.name] = limit
+            try:
+                if self._is_sidecar_usable(task, coding, content):
+                    made[coding.name] = task.sidecars[coding.name]
+                elif content.length <= CODED_OCTETS_LIMIT:
+                    self._code_quickly(coding, content, made, limits)
+            except MemoryError:
+                # Another coding may take less.
+                self._tell_once(_TOO_LITTLE_MEMORY)
         # All at once: each time that there is a better coding, what was answered is rendered again.
         self._hand_on(lambda: task.done(made, limits))
+
+    @staticmethod
+    def _code_quickly(
+        coding: Coding, content: HeldContent, made: dict[bytes, bytes], limits: dict[bytes, int]
+    ) -> None:
+        """Make a coding; note it where it is worth keeping, and how long a better one may be."""
+        is_large = content.length >= LARGE_OCTETS
+        coded = _encode(coding, coding.effort.large if is_large else coding.effort.quick, content)
+        limit = content.length
+        if len(coded) <= worthwhile_octets(content.length):
+            made[coding.name] = coded
+            limit = len(coded)
+        if not is_large:
+            limits[coding.name] = limit
 
     def _is_sidecar_usable(self, task: Task, coding: Coding, content: HeldContent) -> bool:
         """Return whether the sidecar of a coding is there and clients can read it."""
@@ -195,7 +229,11 @@ class Compressor:
                 continue
             if not task.is_wanted():
                 return
-            coded = _encode(coding, coding.effort.best, content)
+            try:
+                coded = _encode(coding, coding.effort.best, content)
+            except MemoryError:
+                self._tell_once(_TOO_LITTLE_MEMORY)
+                continue
             limit = min(limits[coding.name] - 1, worthwhile_octets(content.length))
             if len(coded) <= limit:
                 made[coding.name] = coded

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from epollo.http.validators import EntityTag
+from epollo.linux.threads import lower_priority, start_thread
 from epollo.site.entity_tags import ContentTagger
 from epollo.site.open_files import OpenFile, SharedFile
 from epollo.site.promise import Promise
@@ -27,7 +28,6 @@ _PART_OCTETS: Final = 256 * 1024
 _OCTETS_PER_SECOND: Final = 256 * 1024 * 1024
 _FILE_OCTETS_LIMIT: Final = 16 * 1024**3
 _TASKS_LIMIT: Final = 16
-_LOWEST_PRIORITY: Final = 19
 
 CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
 """Has the thread of the loop make a call."""
@@ -70,8 +70,11 @@ class Tagging:
             self._queue.append((file.descriptor, promise.octets))
             self._condition.notify()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="tagging", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._work, "tagging")
+            if self._thread is None:
+                # There may be room for it when the file is asked for again.
+                self._queue.clear()
+                del self._wanted[file.descriptor]
 
     def close(self) -> None:
         """Stop after the part that is being read; what is read stays open until then."""
@@ -84,8 +87,7 @@ class Tagging:
             self._condition.notify()
 
     def _work(self) -> None:
-        # Linux has a priority for each thread (setpriority(2), BUGS).
-        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)
+        lower_priority()
         while (task := self._take()) is not None:
             descriptor, octets = task
             tag = self._read(descriptor, octets)
@@ -109,9 +111,9 @@ class Tagging:
 
     def _read(self, descriptor: int, octets: int) -> EntityTag | None:
         """Return the tag of so much of a file; None where it is not one version all the time."""
-        tagger = ContentTagger()
-        buffer = memoryview(bytearray(_PART_OCTETS))
         try:
+            tagger = ContentTagger()
+            buffer = memoryview(bytearray(_PART_OCTETS))
             before = os.fstat(descriptor)
             offset = 0
             while offset < octets:
@@ -123,7 +125,7 @@ class Tagging:
                 offset += length
             if version_of(before) != version_of(os.fstat(descriptor)):
                 return None
-        except OSError:
+        except (OSError, MemoryError):
             return None
         return tagger.tag()
 

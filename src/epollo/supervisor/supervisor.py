@@ -31,6 +31,7 @@ from epollo.linux.systemd import (
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings
+from epollo.supervisor.delays import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Delays
 from epollo.supervisor.generation import Generation
 from epollo.supervisor.listening_sockets import (
     NOWHERE,
@@ -44,10 +45,6 @@ from epollo.supervisor.vigil import SILENT_SECONDS, Vigil
 from epollo.supervisor.worker_process import WorkerProcess, describe_exit
 from epollo.worker.orders import COVER, DRAIN, REOPEN, STOP, STOP_AT_ONCE
 
-_SOUND_SECONDS: Final = 1.0
-"""A worker that served for less died of what may end the next one too."""
-_FIRST_DELAY_SECONDS: Final = 0.1
-_LONGEST_DELAY_SECONDS: Final = 10.0
 _RELUCTANCE_SECONDS: Final = 5.0
 """So long after workers could not start for a root that was replaced, no others are started for it."""
 _STARTING_SECONDS: Final = 60
@@ -78,15 +75,19 @@ class Supervisor:
         settings = load()
         present = inherited or NOWHERE
         self._first_listening = change_listening(present, settings)
-        self.loop = EventLoop(open_poller("auto"), report)
-        self._wakeup = Wakeup(self.loop)
+        try:
+            self.loop = EventLoop(open_poller("auto"), report)
+            self._wakeup = Wakeup(self.loop)
+        except OSError:
+            self._first_listening.close()
+            raise
         self._vigil = Vigil(self.loop, report, self._list_ready, self._on_silent)
         self.on_passwords_wanted = PasswordFiles(report).answer
         self._serving = Generation(settings, present)
         """Without workers until the first generation serves; then what was inherited is let go of."""
         self._coming: Generation | None = None
         self._retiring: set[WorkerProcess] = set()
-        self._delays: dict[int, float] = {}
+        self._delays = Delays()
         self._restarts: list[tuple[float, int]] = []
         self._upgrade: Upgrade | None = None
         self._is_started = False
@@ -107,6 +108,7 @@ class Supervisor:
             (signal.SIGHUP, self._on_hangup),
             (signal.SIGUSR1, self._on_reopen),
             (signal.SIGUSR2, self._on_upgrade),
+            (signal.SIGCHLD, self._on_child),
         ):
             self._wakeup.on_signal(number, call)
         self._begin(self._serving.settings, self._first_listening)
@@ -145,7 +147,7 @@ class Supervisor:
             self._serving.workers.remove(worker)
             self._retire(worker)
             # All may have been asked, this process too, which would be the next event.
-            self._restart(worker, "was asked to end", _FIRST_DELAY_SECONDS)
+            self._restart(worker, "was asked to end", FIRST_DELAY_SECONDS)
 
     def on_worker_exit(self, worker: WorkerProcess, status: int) -> None:
         """Replace a worker that died; give up new ones that cannot start."""
@@ -162,7 +164,7 @@ class Supervisor:
         elif worker in self._serving.workers:
             self._serving.workers.remove(worker)
             reason = f": {worker.mistake}" if worker.mistake else ""
-            self._restart(worker, describe_exit(status) + reason, self._find_delay(worker))
+            self._restart(worker, describe_exit(status) + reason, self._delays.find(worker))
 
     def on_root_replaced(self, worker: WorkerProcess) -> None:
         """Start workers that may read the new root; the sandbox of the old ones cannot be widened."""
@@ -240,23 +242,16 @@ class Supervisor:
         self._retiring.add(worker)
         worker.tell(DRAIN)
 
-    def _find_delay(self, worker: WorkerProcess) -> float:
-        """Return how long the next worker in this place shall wait: longer, the more often they die."""
-        if worker.is_ready and worker.seconds_served() >= _SOUND_SECONDS:
-            self._delays.pop(worker.place, None)
-            return 0.0
-        delay = self._delays.get(worker.place, 0.0)
-        self._delays[worker.place] = min(
-            max(delay * 2, _FIRST_DELAY_SECONDS), _LONGEST_DELAY_SECONDS
-        )
-        return delay
-
     def _restart(self, worker: WorkerProcess, reason: str, delay_seconds: float) -> None:
         """Have another worker take this place."""
         self._cover()
         soon = f"in {delay_seconds:.1f} s" if delay_seconds else "now"
         self._report(f"worker {worker.pid} {reason}; another starts {soon}")
         self._restarts.append((time.monotonic() + delay_seconds, worker.place))
+
+    def _list_all(self) -> list[WorkerProcess]:
+        coming = [] if self._coming is None else self._coming.workers
+        return [*self._serving.workers, *coming, *self._retiring]
 
     def _list_ready(self) -> list[WorkerProcess]:
         return [worker for worker in self._serving.workers if worker.is_ready]
@@ -288,7 +283,7 @@ class Supervisor:
                 self._serving.workers.append(self._start(self._serving, place))
             except Exception as error:
                 self._report(f"cannot start a worker: {explain(error)}; trying again")
-                self._restarts.append((now + _LONGEST_DELAY_SECONDS, place))
+                self._restarts.append((now + LONGEST_DELAY_SECONDS, place))
         if now >= self._kill_at:
             self._kill_at = math.inf
             for worker in self._retiring:
@@ -331,6 +326,11 @@ class Supervisor:
         grace_seconds = 0.0 if is_second else self._serving.settings.grace_seconds
         self._kill_at = time.monotonic() + grace_seconds + _LATE_SECONDS
 
+    def _on_child(self) -> None:
+        """Look which worker has ended, where that is all the system tells."""
+        for worker in self._list_all():
+            worker.look_for_exit()
+
     def _on_hangup(self) -> None:
         """Take in new settings; but stop where the hang-up is that of our terminal."""
         if self._has_terminal and not os.isatty(0):
@@ -357,7 +357,6 @@ class Supervisor:
 
     def _on_reopen(self) -> None:
         """Open the access log anew; workers cannot, in their sandbox."""
-        coming = [] if self._coming is None else self._coming.workers
         name = self._serving.settings.access_log
         if not name:
             return
@@ -366,7 +365,7 @@ class Supervisor:
         except Exception as error:
             self._report(f"{explain(error)}; the old file stays in use")
             return
-        for worker in [*self._serving.workers, *coming, *self._retiring]:
+        for worker in self._list_all():
             worker.tell(REOPEN, [descriptor])
         os.close(descriptor)
 

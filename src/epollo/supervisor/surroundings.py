@@ -12,6 +12,8 @@ import stat
 from collections.abc import Mapping
 from typing import Final
 
+from epollo.linux.nonblocking import begin_relay
+
 _NAMES: Final = frozenset(("LANG", "LANGUAGE", "TZ", "TZDIR", "LOCPATH", "LD_LIBRARY_PATH"))
 """What the C library and the interpreter go by: how names of files are written, what time it is, where
 libraries are."""
@@ -30,20 +32,19 @@ def select_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def open_for_writing(descriptor: int) -> int:
     """Return another descriptor to where this one writes, which cannot be read from.
 
-    The caller closes it. A file that several processes write to at one position, and what cannot be
-    opened anew, a socket or the terminal of another user, is duplicated as it is. Raises `OSError` where
-    there is no descriptor.
+    The caller closes it. A file that several processes write to at one position, and a socket, which
+    cannot be opened anew, are duplicated as they are. What is written to the terminal of another user is
+    relayed by this process. Raises `OSError` where there is no descriptor.
     """
-    access = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    if access & os.O_ACCMODE == os.O_RDWR and not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        try:
-            return os.open(
-                f"/proc/self/fd/{descriptor}",
-                os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC,
-            )
-        except OSError:
-            pass
-    return os.dup(descriptor)
+    access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+    mode = os.fstat(descriptor).st_mode
+    if access != os.O_RDWR or stat.S_ISREG(mode) or stat.S_ISSOCK(mode):
+        return os.dup(descriptor)
+    flags = os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        return os.open(f"/proc/self/fd/{descriptor}", flags)
+    except OSError:
+        return begin_relay(descriptor)
 
 
 def open_end_of_file() -> int:

@@ -3,6 +3,7 @@
 Workers are started by exec, not by fork alone: a new one runs the code that is installed now.
 """
 
+import contextlib
 import math
 import os
 import signal
@@ -124,14 +125,11 @@ class WorkerProcess(Handler):
                 for descriptor in opened:
                     os.close(descriptor)
         self._control.setblocking(False)
-        try:
+        self._exit: _Exit | None = None
+        # Where there is no descriptor for it, SIGCHLD tells of the end (`look_for_exit`).
+        with contextlib.suppress(OSError, AttributeError):
             self._exit = _Exit(self, os.pidfd_open(self._process.pid))
-        except OSError:
-            self._process.kill()
-            self._process.wait()
-            self._control.close()
-            raise
-        self._loop.add(self._exit.descriptor, self._exit)
+            self._loop.add(self._exit.descriptor, self._exit)
         self._loop.add(self._control.fileno(), self)
 
     @property
@@ -190,11 +188,17 @@ class WorkerProcess(Handler):
         elif message == ROOT_REPLACED:
             self._parent.on_root_replaced(self)
 
+    def look_for_exit(self) -> None:
+        """Collect the exit status of a process that ended, where no descriptor tells of it."""
+        if self._exit is None and self._process.poll() is not None:
+            self.on_exit()
+
     def on_exit(self) -> None:
         """Collect the exit status, after the last words."""
         status = self._process.wait()
-        self._loop.remove(self._exit.descriptor)
-        os.close(self._exit.descriptor)
+        if self._exit is not None:
+            self._loop.remove(self._exit.descriptor)
+            os.close(self._exit.descriptor)
         while self._is_heard:
             self.on_ready(0)
         self._control.close()

@@ -5,6 +5,8 @@ holds no more than 128 KiB (execve(2)), and settings have no such bound.
 """
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -45,6 +47,10 @@ SECRETS: Final = b"secrets"
 DESCRIPTORS_LIMIT: Final = 253
 """The most that one message passes (SCM_RIGHTS, unix(7))."""
 
+_F_SETPIPE_SZ: Final = 1031
+"""linux/fcntl.h; Python names it from 3.10 on, but not on every C library."""
+_PIPE_OCTETS: Final = 65_536
+
 LEFT_TO_SUPERVISOR: Final = frozenset(
     (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 )
@@ -65,7 +71,10 @@ def write_content(octets: bytes) -> int:
 
     Raises `OSError` where the system has no descriptor or no memory.
     """
-    descriptor = os.memfd_create("orders", os.MFD_CLOEXEC)
+    try:
+        descriptor = os.memfd_create("orders", os.MFD_CLOEXEC)
+    except (OSError, AttributeError):
+        return _write_to_pipe(octets)
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(octets)
@@ -74,6 +83,23 @@ def write_content(octets: bytes) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _write_to_pipe(octets: bytes) -> int:
+    """Return the end of a pipe that holds octets, where the system has no files without a name."""
+    reading, writing = os.pipe()
+    try:
+        if len(octets) > _PIPE_OCTETS:
+            fcntl.fcntl(writing, _F_SETPIPE_SZ, len(octets))
+        os.set_blocking(writing, False)
+        if os.write(writing, octets) < len(octets):
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+    except OSError:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    return reading
 
 
 def read_orders() -> dict[str, Any]:

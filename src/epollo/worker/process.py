@@ -18,7 +18,7 @@ from epollo.connections.door import claim_descriptors
 from epollo.connections.listener import Listener
 from epollo.connections.preamble import parse_networks
 from epollo.connections.service import AccessLog
-from epollo.errors import OperatorError
+from epollo.errors import OperatorError, describe_fault
 from epollo.linux.confinement import filter_calls
 from epollo.linux.libc import forbid_dumps
 from epollo.linux.systemd import notify_stopping
@@ -367,6 +367,8 @@ def main() -> None:
         supervisor.give_up(str(mistake))
     except OSError as error:
         supervisor.give_up(f"cannot serve {settings.root}: {error.strerror}")
+    except Exception as fault:
+        supervisor.give_up(describe_fault(fault))
     supervisor.say(READY + f"{worker.poller_name}\n{worker.sandbox}".encode())
     worker.run()
     close_streams()

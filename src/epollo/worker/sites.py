@@ -48,7 +48,7 @@ class Sites:
         events = _open_events() if len(sites) > 1 else None
         tagging = Tagging(call_in_loop)
         self._compressor = (
-            Compressor(call_in_loop) if any(site.compress for site in sites) else None
+            Compressor(call_in_loop, report) if any(site.compress for site in sites) else None
         )
         responders: list[Responder] = []
         for number, site in enumerate(sites):

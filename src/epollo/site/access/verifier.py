@@ -20,6 +20,7 @@ from epollo.errors import describe_fault
 from epollo.generations import Generations
 from epollo.http.authentication import Credentials
 from epollo.http.message import Later
+from epollo.linux.threads import lower_priority, start_thread
 from epollo.site.access.guesses import Guesses
 from epollo.site.access.hashes import Hashes
 from epollo.site.access.passwords import Passwords
@@ -27,7 +28,6 @@ from epollo.site.access.passwords import Passwords
 _OUTCOMES_LIMIT: Final = 8192
 _TASKS_LIMIT: Final = 64
 """The most guesses that wait to be compared."""
-_LOWEST_PRIORITY: Final = 19
 _UNKNOWN: Final = "the library of this system does not know it; make the hash anew with htpasswd -B"
 
 CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
@@ -112,8 +112,12 @@ class Verifier:
             self._tasks.append(task)
             self._condition.notify()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="verifier", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._work, "verifier")
+            if self._thread is None:
+                # No room for it now; the client may try again.
+                self._tasks.clear()
+                attempt.wait_seconds = 1.0
+                self._end(task, None)
 
     def close(self) -> None:
         """Stop after what is being compared; nothing more is handed to the loop."""
@@ -122,8 +126,7 @@ class Verifier:
             self._condition.notify()
 
     def _work(self) -> None:
-        # Linux has a priority for each thread (setpriority(2), BUGS).
-        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)
+        lower_priority()
         while True:
             with self._condition:
                 while not (self._is_closed or self._tasks):

@@ -1,0 +1,26 @@
+"""Threads in the background, in a system that may refuse them, or their priority."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from typing import Final
+
+_LOWEST_PRIORITY: Final = 19
+
+
+def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None:
+    """Start a thread that ends with the process; None where the system has no room for it."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError):
+        return None
+    return thread
+
+
+def lower_priority() -> None:
+    """Have the thread that calls run when no other wants to; if that is refused, it runs as others."""
+    # Linux has a priority for each thread (setpriority(2), BUGS); 0 is the one that calls.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)

@@ -1,0 +1,31 @@
+"""How long the next worker in a place waits: longer, the more often workers die there."""
+
+from typing import Final
+
+from epollo.supervisor.worker_process import WorkerProcess
+
+_SOUND_SECONDS: Final = 1.0
+"""A worker that served for less died of what may end the next one too."""
+FIRST_DELAY_SECONDS: Final = 0.1
+LONGEST_DELAY_SECONDS: Final = 10.0
+
+
+class Delays:
+    """The seconds to wait, by place; none where the last worker was sound."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[int, float] = {}
+
+    def find(self, worker: WorkerProcess) -> float:
+        """Return how many seconds the next worker in the place of one that ended shall wait."""
+        if worker.is_ready and worker.seconds_served() >= _SOUND_SECONDS:
+            self._by_place.pop(worker.place, None)
+            return 0.0
+        delay = self._by_place.get(worker.place, 0.0)
+        longer = min(max(delay * 2, FIRST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
+        self._by_place[worker.place] = longer
+        return delay
+
+    def clear(self) -> None:
+        """Begin anew, with other workers."""
+        self._by_place.clear()
