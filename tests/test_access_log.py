@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epollo.access_log import BatchedLog, Destination, open_log
-from epollo.access_log.destination import open_destination
+from epollo.access_log.batches import BatchedLog
+from epollo.access_log.choice import open_log
+from epollo.access_log.destination import Destination, open_destination
 from epollo.access_log.formats import FORMATS, format_end
 from epollo.errors import OperatorError
 from epollo.loop import EventLoop

@@ -12,15 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from epollo.access_log import check_destination
-from epollo.connections.preamble import parse_networks
+from epollo.access_log.destination import check_destination
+from epollo.connections.networks import parse_networks
 from epollo.errors import OperatorError
 from epollo.http.cross_origin import parse_origins
 from epollo.linux.confinement import require_landlock
 from epollo.linux.privileges import require_root, resolve_identity
 from epollo.settings import Settings
-from epollo.site.access.hashes import Hashes
-from epollo.site.access.password_file import describe_mistakes, read_password_file
 from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
 from epollo.site.hosts import split_hosts
@@ -78,6 +76,13 @@ def _check_proxies(settings: Settings) -> None:
 def _check_auth(settings: Settings) -> None:
     if not settings.auth:
         return
+    # Here alone: no other server needs what passwords need.
+    from epollo.site.access.hashes import Hashes  # noqa: PLC0415
+    from epollo.site.access.password_file import (  # noqa: PLC0415
+        describe_mistakes,
+        read_password_file,
+    )
+
     octets = read_password_file(settings.auth)
     for mistake in describe_mistakes(settings.auth, octets, Hashes().find_mistake):
         raise OperatorError(mistake)

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from epollo import __version__
-from epollo.access_log import STDOUT, find_hindrance, open_log
+from epollo.access_log.destination import STDOUT
 from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
 from epollo.checks import check_settings
 from epollo.errors import OperatorError, describe_fault
@@ -26,10 +26,9 @@ from epollo.settings import (
     describe_default,
     list_options,
 )
-from epollo.settings_file import SettingsFile, read_settings_file
-from epollo.site.mounts import open_mounts
 from epollo.site_settings import select_sites
-from epollo.supervisor import Listening, Supervisor, open_listening, take_over
+from epollo.supervisor.listening_sockets import Listening, open_listening
+from epollo.supervisor.upgrade import take_over
 from epollo.terminal import (
     attend_streams,
     close_streams,
@@ -50,8 +49,12 @@ from epollo.transports.listening import (
 )
 from epollo.transports.pairs import Secrets, read_pairs
 from epollo.transports.state_folder import AUTHORITY, find_state_folder
-from epollo.worker.compose import speaks_tls
-from epollo.worker.process import Worker
+from epollo.worker.places import speaks_tls
+
+if TYPE_CHECKING:
+    # Imported where it is used, as all that only one kind of server needs: a parent of workers serves
+    # nothing, and one process has no parent.
+    from epollo.worker.process import Worker
 
 
 class _Choice(click.Choice[str]):
@@ -188,6 +191,8 @@ def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> 
     """Let a file say what the options are where they are not typed."""
     if path is None:
         return
+    from epollo.settings_file import read_settings_file  # noqa: PLC0415
+
     file = context.obj = read_settings_file(Path(path))
     parameters = {parameter.name: parameter for parameter in context.command.params}
     for name, value in file.values.items():
@@ -220,7 +225,13 @@ def _run(words: tuple[str, ...], **given: Any) -> None:
     if settings.workers != "0":
         _supervise(settings, inherited, tell_predecessor)
         return
-    listening = inherited or open_listening(settings)
+    _serve(settings, inherited or open_listening(settings), tell_predecessor)
+
+
+def _serve(settings: Settings, listening: Listening, tell_predecessor: Callable[[], None]) -> None:
+    """Serve in this process, until a signal says to stop."""
+    from epollo.access_log.choice import find_hindrance  # noqa: PLC0415
+
     try:
         # A sandbox lets the worker make no sockets any more.
         places = _find_places(settings, listening.sockets)
@@ -253,7 +264,7 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
     wanted = dict(given)
     _resolve_positional(wanted, words)
     context = click.get_current_context()
-    if isinstance(context.obj, SettingsFile) and context.obj.sites:
+    if context.obj is not None and context.obj.sites:
         source = context.get_parameter_source("root")
         if wanted["root"] != Path(given["root"]) or source is not ParameterSource.DEFAULT:
             raise OperatorError(
@@ -267,12 +278,12 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
         check_settings(settings)
     except OperatorError as mistake:
         name = mistake.setting
-        if mistake.site is not None and isinstance(context.obj, SettingsFile):
+        if mistake.site is not None and context.obj is not None:
             place = context.obj.find_site_place(mistake.site, name)
             raise OperatorError(f"{place}: {mistake}", name) from None
         is_typed = context.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP
         is_replaced = name == "root" and wanted["root"] != Path(given["root"])
-        if is_typed or is_replaced or not isinstance(context.obj, SettingsFile):
+        if is_typed or is_replaced or context.obj is None:
             raise
         raise OperatorError(f"{context.obj.find_place(name)}: {mistake}", name) from None
     return settings
@@ -325,6 +336,8 @@ def _supervise(
     settings: Settings, inherited: Listening | None, tell_predecessor: Callable[[], None]
 ) -> None:
     """Have workers serve, until a signal says to stop."""
+    from epollo.supervisor.supervisor import Supervisor  # noqa: PLC0415
+
     is_first = True
 
     def load() -> Settings:
@@ -358,8 +371,12 @@ def _read_again() -> Settings:
         raise OperatorError(mistake.format_message()) from None
 
 
-def _open_worker(settings: Settings, listening: list[socket.socket]) -> Worker:
+def _open_worker(settings: Settings, listening: list[socket.socket]) -> "Worker":
     """Return a worker; what the system refuses it is told in one line."""
+    from epollo.access_log.choice import open_log  # noqa: PLC0415
+    from epollo.site.mounts import open_mounts  # noqa: PLC0415
+    from epollo.worker.process import Worker  # noqa: PLC0415
+
     try:
         pairs = read_pairs(settings.tls_certificates, settings.tls_keys)
         worker = Worker(

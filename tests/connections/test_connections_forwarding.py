@@ -7,7 +7,7 @@ import pytest
 from connections.in_process import InProcess, Log
 from epollo.connections.addresses import Addresses
 from epollo.connections.forwarding import ForwardedLog, Forwarding
-from epollo.connections.preamble import parse_networks
+from epollo.connections.networks import parse_networks
 from epollo.http.message import PERMANENT, Later, Request, Response
 
 NETWORKS = parse_networks("10.0.0.0/8,::1")

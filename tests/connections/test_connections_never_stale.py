@@ -15,7 +15,8 @@ from connections.test_connections_listener import serve_until_answered
 from connections.test_connections_preamble import BINARY, LINE, LOOPBACK
 from epollo.connections.connection import Connection
 from epollo.connections.http1 import REQUESTS_PER_TURN
-from epollo.connections.preamble import Proxies, parse_networks
+from epollo.connections.networks import parse_networks
+from epollo.connections.preamble import Proxies
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.pollers import ERROR, HANGUP, POLLERS, Poller
 from epollo.transports.listening import open_listening_socket, open_unix_socket

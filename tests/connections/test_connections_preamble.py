@@ -10,7 +10,8 @@ from connections.in_process import InProcess
 from connections.test_connections_listener import connect, serve_until_answered
 from epollo.connections.connection import Connection
 from epollo.connections.listener import Listener
-from epollo.connections.preamble import Preamble, Proxies, parse_networks
+from epollo.connections.networks import parse_networks
+from epollo.connections.preamble import Preamble, Proxies
 from epollo.connections.service import Capacity
 from epollo.errors import OperatorError
 from epollo.http.message import PERMANENT, Request, Response

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from epollo.settings import Settings
-from epollo.supervisor import Supervisor
+from epollo.supervisor.supervisor import Supervisor
 
 FAULT = "a fault in epollo, please report it: ValueError('a bug')"
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from epollo.connections.preamble import Network
+from epollo.connections.networks import Network
 from epollo.connections.service import AccessLog
 from epollo.generations import Generations
 from epollo.http.forwarded import find_client, parse_forwarded, parse_forwarded_for

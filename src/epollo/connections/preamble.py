@@ -11,34 +11,16 @@ import ipaddress
 import math
 from collections.abc import Callable, Sequence
 from socket import MSG_DONTWAIT
-from typing import Final, TypeAlias
+from typing import Final
 
 from epollo.connections.door import Arrival, Stage
+from epollo.connections.networks import Network
 from epollo.connections.service import Peer, Service
-from epollo.errors import OperatorError
 from epollo.loop import READABLE
 from epollo.protocols.proxy_protocol import ProxyHeader, parse_proxy_header
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 _RECEIVE_OCTETS: Final = 32 * 1024
 _REPORT_EVERY_SECONDS: Final = 60.0
-
-
-def parse_networks(text: str) -> list[Network]:
-    """Return the networks of a list with commas: addresses, or CIDR prefixes (RFC 4632).
-
-    Raises `OperatorError` for anything else.
-    """
-    networks = []
-    for word in text.split(","):
-        try:
-            networks.append(ipaddress.ip_network(word.strip()))
-        except ValueError:
-            raise OperatorError(
-                f"{word.strip()!r} is no address and no network such as 10.0.0.0/8"
-            ) from None
-    return networks
 
 
 class Proxies:

@@ -1,6 +1,7 @@
 """Field names, and the values of the fields on which the framing of a message rests."""
 
 import re
+from functools import cache
 from typing import Final
 
 from epollo.http.grammar import TOKEN
@@ -49,18 +50,19 @@ _IPV6: Final = b"|".join(
 # reg-name   = *( unreserved / pct-encoded / sub-delims )
 # Every IPv4address is a reg-name too, so that it needs no alternative of its own. That the host is
 # not empty is RFC 9110 section 4.2.1.
-_HOST: Final = re.compile(
-    rb"""
-    (?: \[ (?: %b | [vV][0-9A-Fa-f]++ \. [A-Za-z0-9\-._~!$&'()*+,;=:]++ ) \]
-      | (?: [A-Za-z0-9\-._~!$&'()*+,;=]++ | %%[0-9A-Fa-f]{2} )+
-    )
-    (?: : (?P<port> [0-9]*+ ) )?
-    """
-    % _IPV6,
-    re.VERBOSE,
+_PORT: Final = rb"(?::(?P<port>[0-9]*+))?"
+_NAME_AND_PORT: Final = re.compile(
+    rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})+" + _PORT,
 )
 
 _PORT_MAX: Final = 65535
+
+
+@cache
+def _compile_literal_and_port() -> re.Pattern[bytes]:
+    """Return what an IP-literal matches: few hosts are one, and it takes longest of all to compile."""
+    literal = rb"\[(?:%b|[vV][0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+,;=:]++)\]" % _IPV6
+    return re.compile(literal + _PORT)
 
 
 def is_token(octets: bytes) -> bool:
@@ -80,7 +82,8 @@ def is_host(octets: bytes) -> bool:
     """
     if not octets:
         return True
-    host = _HOST.fullmatch(octets)
+    pattern = _compile_literal_and_port() if octets.startswith(b"[") else _NAME_AND_PORT
+    host = pattern.fullmatch(octets)
     if host is None:
         return False
     # Zeros in front are valid and mean nothing; without them five digits are enough for a port.

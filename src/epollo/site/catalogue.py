@@ -8,7 +8,6 @@ unmapped and closed.
 """
 
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from epollo.http.message import PERMANENT, Basis, FileSegment, OneSecond
 from epollo.loop import Clock
 from epollo.site.absences import find_absence, select_missing
 from epollo.site.cache import HITS_LIMIT, Cache
+from epollo.site.comparison import Comparison
 from epollo.site.compressor import Compressor
 from epollo.site.events import Events
 from epollo.site.file_codings import FileCodings, Sidecar
@@ -35,7 +35,6 @@ from epollo.site.resolve import FILE_FLAGS, RULE_FILES, Edge, Kind, Names, Walk
 from epollo.site.resource import Resource
 from epollo.site.root import Root, do_nothing
 from epollo.site.tagging import Tagging
-from epollo.site.version import Version, version_of
 from epollo.site.watch import Dependent, Watch, watch_other_names
 
 _ASKED_MINIMUM: Final = 2
@@ -94,6 +93,7 @@ class Catalogue:
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
         self._folders = Folders(self._root, self._on_end)
+        self._comparison = Comparison(self._root, clock)
         self.tagging: Tagging | None = None
         """Makes entity tags from the content of large files, where there is a thread for it."""
         self._file_codings = FileCodings(
@@ -153,7 +153,7 @@ class Catalogue:
             return False
         if resource.checked_second != second:
             resource.checked_second = second
-            if not self._is_as_found(resource):
+            if not self._comparison.is_as_found(resource):
                 self._on_end(resource)
                 return False
             resource.seconds_used += 1
@@ -334,36 +334,10 @@ class Catalogue:
         if edition.identity.content is not None:
             resource.octets += edition.identity.length
 
-    def _is_as_found(self, resource: Resource) -> bool:
-        """Compare with the file system what was found there earlier."""
-        if resource.edition is None:
-            return self._find_kind(resource.names) is resource.kind
-        if resource.may_be_ambiguous:
-            return False
-        if (resource.edition.last_modified_seconds or 0) >= self._clock.second:
-            # The clock was set back, and what was of the past is not over or of the future now.
-            return False
-        return self._find_version(resource.names) == resource.edition.version
-
-    def _find_version(self, names: Names) -> Version | None:
-        try:
-            return version_of(self._root.stat(names))
-        except (OSError, ValueError):
-            return None
-
-    def _find_kind(self, names: Names) -> Kind | None:
-        """Return whether the file system says that a folder or nothing stands at a path of names."""
-        try:
-            return Kind.FOLDER if stat.S_ISDIR(self._root.stat(names).st_mode) else None
-        except (FileNotFoundError, NotADirectoryError):
-            return Kind.MISSING
-        except (OSError, ValueError):
-            return None
-
     def _is_free(self, names: Names) -> bool:
         """Return whether nothing stands at a path of names, nor is known to."""
         known = self._absences.get(names) or self._files.get(names)
-        return known is None and self._find_kind(names) is Kind.MISSING
+        return known is None and self._comparison.find_kind(names) is Kind.MISSING
 
     def _tag_anew(self, promise: Promise) -> None:
         """Let everything with this promise have the entity tag that was made of the content."""

@@ -113,6 +113,8 @@ class FileCodings:
         if self._watch is not None:
             for sidecar in resource.sidecars.values():
                 self._watch.forget(sidecar)
+        # Each refers to the resource: without them, no collection is needed to free it.
+        resource.sidecars = {}
 
     def refuse(self, resource: Codable, suffix: bytes, reason: str) -> None:
         """Tell of a sidecar file that cannot be used."""

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from epollo.access_log import open_destination
+from epollo.access_log.destination import open_destination
 from epollo.errors import explain
 from epollo.linux.systemd import (
     notify_ready,

@@ -12,7 +12,8 @@ from epollo.connections import http1, refusing
 from epollo.connections.door import Door, Stage
 from epollo.connections.forwarding import ForwardedLog, Forwarding
 from epollo.connections.listener import Listener
-from epollo.connections.preamble import Network, Proxies
+from epollo.connections.networks import Network
+from epollo.connections.preamble import Proxies
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.confinement import confine
@@ -105,13 +106,6 @@ def select_responder(settings: Settings, respond: Responder) -> Responder:
         allowed = split_hosts(settings.allowed_hosts)
         respond = AllowedHosts(allowed, respond, (NO_CACHE_FIELD,)).respond
     return respond
-
-
-def speaks_tls(settings: Settings, listening: socket.socket) -> bool:
-    """Return whether TLS is spoken on a listening socket."""
-    if not settings.tls_certificates:
-        return False
-    return not settings.tls_port or listening.getsockname()[1] == settings.tls_port
 
 
 def make_service(
