@@ -10,7 +10,7 @@ from epollo.settings import MEBIBYTE
 from site_grounds import Ground, PromptCompressor, replace
 
 ROUNDS = 20
-FIELDS = (
+FIELDS: tuple[dict[str, str], ...] = (
     {},
     {"Accept-Encoding": "gzip, br"},
     {"If-None-Match": '"x"'},

@@ -21,7 +21,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>\n' * 20
 @pytest.fixture(autouse=True)
 def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codings are made when they are looked for first."""
-    monkeypatch.setattr("epollo.site.catalogue._ASKED_MINIMUM", 1)
+    monkeypatch.setattr("epollo.site.demand._ASKED_MINIMUM", 1)
 
 
 @pytest.fixture(params=[0, 1024 * 1024], ids=["not kept", "kept"])

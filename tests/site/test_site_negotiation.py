@@ -33,7 +33,7 @@ class CountingCompressor(Compressor):
 @pytest.fixture(autouse=True)
 def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codings are made when they are looked for first."""
-    monkeypatch.setattr("epollo.site.catalogue._ASKED_MINIMUM", 1)
+    monkeypatch.setattr("epollo.site.demand._ASKED_MINIMUM", 1)
 
 
 @pytest.fixture

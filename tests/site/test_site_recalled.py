@@ -185,7 +185,7 @@ def test_answers_with_and_without_recall(tmp_path: Path, seed: int) -> None:
 @pytest.fixture(autouse=True)
 def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codings are made when they are looked for first."""
-    monkeypatch.setattr("epollo.site.catalogue._ASKED_MINIMUM", 1)
+    monkeypatch.setattr("epollo.site.demand._ASKED_MINIMUM", 1)
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from epollo.budget import Budget
-from epollo.http.message import PERMANENT, Basis, FileSegment, OneSecond
+from epollo.http.message import Basis, FileSegment
 from epollo.loop import Clock
 from epollo.site.absences import find_absence, select_missing
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.comparison import Comparison
 from epollo.site.compressor import Compressor
+from epollo.site.demand import is_due, is_improvable, select_end
 from epollo.site.events import Events
 from epollo.site.file_codings import FileCodings, Sidecar
 from epollo.site.files import Files
@@ -37,10 +38,6 @@ from epollo.site.root import Root, do_nothing
 from epollo.site.tagging import Tagging
 from epollo.site.watch import Dependent, Watch, watch_other_names
 
-_ASKED_MINIMUM: Final = 2
-"""How often codings are looked for before they are made."""
-_IMPROVED_SECONDS: Final = 60
-"""In how many seconds a resource is used before its codings are made as small as can be."""
 RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 """The length up to which a rule file is read."""
 
@@ -156,9 +153,8 @@ class Catalogue:
             if not self._comparison.is_as_found(resource):
                 self._on_end(resource)
                 return False
-            resource.seconds_used += 1
-            if resource.improvable and resource.seconds_used >= _IMPROVED_SECONDS:
-                self._improve(resource)
+            if is_improvable(resource) and resource.edition is not None:
+                self._kept_codings.improve(resource, resource.edition)
         if resource.hits < HITS_LIMIT:
             resource.hits += 1
         return True
@@ -195,22 +191,16 @@ class Catalogue:
     def offer(self, resource: Resource, compressor: Compressor) -> Basis | None:
         """Have codings made of a resource, once, when that pays; sidecar files are looked for first.
 
-        Return until when an answer may be given again besides: one that is recalled asks for no codings.
-        Facts: a crawl asks once for each page, and a file in use may change a thousand times a second.
-        Decision: codings are made when they are looked for a second time, after the second in which the
-        file changed.
+        Return until when besides an answer may be given again, None where it may not.
         """
         edition = resource.edition
         if edition is None or not resource.is_current:
             # One that was evicted at once is looked up anew for the next request anyway.
             return None
-        resource.asked += 1
-        if resource.asked < _ASKED_MINIMUM:
-            return None
         second = self._clock.second
-        if edition.version.changed_ns // 1_000_000_000 != second:
+        if is_due(resource, edition, second):
             self._offer(resource, edition, compressor)
-        return PERMANENT if resource.is_offered else OneSecond(second)
+        return select_end(resource, second)
 
     def _offer(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
         if isinstance(resource, Made):
@@ -230,10 +220,6 @@ class Catalogue:
         self._promises.clear()
         self._folders.close()
         self._root.close()
-
-    def _improve(self, resource: Resource) -> None:
-        if resource.edition is not None:
-            self._kept_codings.improve(resource, resource.edition)
 
     def _open_watch(self, report: Callable[[str], None], events: Events | None) -> Watch | None:
         try:
