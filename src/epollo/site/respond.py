@@ -26,6 +26,7 @@ from epollo.site.compressor import Compressor
 from epollo.site.content_answers import ContentAnswers
 from epollo.site.error_pages import ErrorPages, join_absences, rest_on
 from epollo.site.listing.answers import Found, ListingAnswers
+from epollo.site.listing.assets import Asset
 from epollo.site.listing.builds import Build
 from epollo.site.listing.snapshot import Made
 from epollo.site.navigation import is_navigation
@@ -210,6 +211,9 @@ class Site:
     ) -> Response | Later:
         """Answer with a page of a listing, with what pages refer to, or with why there is none."""
         outcome, policy = found.outcome, self._policies.policy
+        if not isinstance(outcome, Kind | Asset) and not _is_plain(request, treatment):
+            # The references of a listing are relative to the folder's own path.
+            return self._redirect(request, treatment, treatment.names, absences)
         if isinstance(outcome, Build):
             return Later(outcome.wait, partial(self.respond, request, outcome))
         if isinstance(outcome, Made):
@@ -254,6 +258,11 @@ class Site:
     def _select_refusal_fields(self, treatment: Treatment) -> tuple[FieldLine, ...]:
         """Return the fields of redirects at a path."""
         return self._policies.policy.select_refusal_fields(treatment.fields)
+
+
+def _is_plain(request: Request, treatment: Treatment) -> bool:
+    """Return whether a path has no segments that mean nothing: empty ones and dots."""
+    return request.target.path.count(b"/") == len(treatment.names)
 
 
 def _find_treatment(policy: Policy, request: Request) -> Treatment | None:

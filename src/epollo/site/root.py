@@ -15,7 +15,7 @@ from pathlib import Path
 from epollo.errors import OperatorError
 from epollo.site.folder import open_root
 from epollo.site.reach import PLAIN, Reach
-from epollo.site.resolve import LINKS_LIMIT, Edge, Names, Walk, walk
+from epollo.site.resolve import LINKS_LIMIT, Edge, Names, Walk, is_hidden, walk
 from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
 
 
@@ -79,7 +79,11 @@ class Root:
 
     def walk_unwatched(self, names: Names) -> Walk:
         """Walk in the same way without watching anything."""
-        return walk(self.descriptor, self._real_path, names, lambda _: UNWATCHED)
+        return walk(self.descriptor, self._real_path, names, lambda _: UNWATCHED, reach=self._reach)
+
+    def is_hidden(self, names: Names) -> bool:
+        """Return whether a path of names is never served."""
+        return is_hidden(names, self._reach)
 
     def stat(self, names: Names) -> os.stat_result:
         """Return what stands at a path of names by the file system alone: links are followed anywhere.

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from epollo.site.candidates import Paths
 from epollo.site.listing.assets import SCRIPT, STYLE
 from epollo.site.listing.page import PAGE_ENTRIES
+from epollo.site.reach import parse_reach
 from site_grounds import Answer, Ground, PromptCompressor, replace, switch_link
 
 
@@ -81,12 +83,15 @@ def test_what_is_listed(ground: Ground, root: Path) -> None:
     (folder / "nowhere").symlink_to("nothing")
     (folder / "link.txt").symlink_to("../a.txt")
     (folder / "up").symlink_to("..")
+    (folder / "deep" / "round").symlink_to("../../folder")
+    (folder / "across").symlink_to("deep")
     assert [(one["name"], one["type"]) for one in read(ground)["entries"]] == [
-        *(("deep", "folder"), ("up", "folder"), ("_headers", "file")),
+        *(("across", "folder"), ("deep", "folder"), ("_headers", "file")),
         *(("b9.txt", "file"), ("b10.txt", "file"), ("link.txt", "file")),
     ]
     assert sizes(ground)["link.txt"] == 1
     assert set(sizes(ground, "/")) == {"folder", "a.txt"}
+    assert sizes(ground, "/folder/deep/") == sizes(ground, "/folder/across/") == {}
 
 
 def test_each_entry_leads_to_what_it_names(ground: Ground, root: Path) -> None:
@@ -379,3 +384,22 @@ def test_a_root_that_was_deleted_has_no_listing(ground: Ground, root: Path) -> N
     assert ground.status("/") == 404
     root.mkdir()
     assert ground.status("/") == 200
+
+
+@pytest.mark.parametrize("path", ["//folder/", "/folder//", "/./folder/", "/folder/deep/../"])
+def test_a_path_that_relative_references_do_not_suit_leads_to_the_plain_one(
+    ground: Ground, path: str
+) -> None:
+    answer = ground.ask(f"{path}?sort=size")
+    assert (answer.status, answer.fields["location"]) == (301, "/folder/?sort=size")
+
+
+def test_hidden_names_that_are_served_are_listed(root: Path) -> None:
+    (root / "folder" / ".zgroup").write_bytes(b"{}")
+    (root / "folder" / ".secret").write_bytes(b"")
+    (root / "folder" / "link").symlink_to(root.parent / "store")
+    (root.parent / "store").mkdir()
+    reach = parse_reach(".z*", str(root.parent / "store"))
+    with Ground(root, listing="auto", paths=Paths(reach=reach)) as ground:
+        assert set(sizes(ground)) == {"deep", "link", "b9.txt", "b10.txt", ".zgroup"}
+        assert set(sizes(ground, "/folder/link/")) == set()

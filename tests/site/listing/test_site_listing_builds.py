@@ -1,5 +1,6 @@
 """Listings that take longer than a turn: in slices, for all that wait, and true to each of them."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,6 +142,38 @@ def test_what_is_being_made_when_events_are_lost_is_not_for_later_requests(
     assert conclude(before).status == 200
 
 
+def test_a_folder_is_read_once_at_a_time(
+    ground: Ground, loop: HandTurned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[object] = []
+    scandir = os.scandir
+
+    def note_and_read(descriptor: int) -> object:
+        reads.append(descriptor)
+        return scandir(descriptor)
+
+    monkeypatch.setattr(os, "scandir", note_and_read)
+    waiting = [wait_for(ground, f"/folder/?format=json&q={number}") for number in range(9)]
+    for _ in range(12):
+        loop.turn()
+    assert len(reads) == 1
+    (tmp_path / "folder" / "new0").touch()
+    later = [wait_for(ground, f"/folder/?format=json&q=new{number}") for number in range(9)]
+    while len(reads) < 2:
+        assert loop.turn()
+    for _ in range(30):
+        loop.turn()
+    (tmp_path / "folder" / "new1").touch()
+    latest = wait_for(ground, "/folder/?format=json&q=new")
+    loop.finish()
+    assert len(reads) == 3
+    assert {conclude(one).status for one in waiting} == {200}
+    assert b'"new0"' in content(conclude(later[0]))
+    found = content(conclude(latest))
+    assert found.count(b'"name":') == 2
+    assert not ground.catalogue.listings._reading
+
+
 def test_a_folder_that_changes_all_the_time_is_listed_all_the_same(
     ground: Ground, loop: HandTurned, tmp_path: Path
 ) -> None:
@@ -213,7 +246,7 @@ def test_builds_take_turns() -> None:
             end = time.perf_counter() + SLICE_SECONDS
             while time.perf_counter() < end:
                 pass
-            yield
+            yield None
         return Kind.MISSING
 
     builds = Builds(loop.call_again)
@@ -226,12 +259,12 @@ def test_builds_take_turns() -> None:
 
 def test_a_bug_in_one_build_ends_no_other(loop: HandTurned) -> None:
     def fail() -> Making:
-        yield
+        yield None
         raise ZeroDivisionError
 
     def succeed() -> Making:
         for _ in range(3):
-            yield
+            yield None
         return Kind.FORBIDDEN
 
     builds = Builds(loop.call_again)

@@ -14,7 +14,7 @@ from epollo.site.listing.builds import Build
 from epollo.site.listing.snapshot import Made
 from epollo.site.listing.view import parse_view
 from epollo.site.policy import Policy
-from epollo.site.resolve import Kind, is_hidden
+from epollo.site.resolve import Kind
 from epollo.site.resource import Resource
 from epollo.site.rules.fields import PathFields
 from epollo.site.treatment import Treatment
@@ -60,7 +60,7 @@ class ListingAnswers:
         asset = find_asset(target.path, target.query)
         if asset is not None:
             return Found(asset, fields)
-        if names[-1] or is_hidden(names):
+        if names[-1] or not treatment.candidates:
             return Found(Kind.MISSING, fields)
         rests_on: tuple[Resource, ...] = ()
         if self._choice == AUTO:

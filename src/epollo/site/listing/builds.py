@@ -18,12 +18,13 @@ from epollo.site.listing.snapshot import ListingPage, Snapshot
 from epollo.site.resolve import Kind
 
 SLICE_SECONDS: Final = 0.001
-BUILDS_LIMIT: Final = 64
+BUILDS_LIMIT: Final = 32
 """At most this number of listings is being made at once."""
 
 Listed: TypeAlias = ListingPage | Kind
 """A page, or why there is none."""
-Making: TypeAlias = Generator[None, None, Listed]
+Making: TypeAlias = Generator[bool | None, None, Listed]
+"""Steps; true where one can do nothing before another build has come further."""
 
 
 class Build:
@@ -36,6 +37,8 @@ class Build:
     def __init__(self, make: Callable[["Build"], Making]) -> None:
         self._making = make(self)
         self.snapshot: Snapshot | None = None
+        self.is_read = False
+        """Whether the folder has been read."""
         self.outcome: Listed | None = None
         self._waiting: list[Later] = []
 
@@ -48,9 +51,9 @@ class Build:
         """Continue for so long, and for one step in any case; return whether there is an outcome."""
         end = time.perf_counter() + seconds
         try:
-            next(self._making)
-            while time.perf_counter() < end:
-                next(self._making)
+            waits = next(self._making)
+            while not waits and time.perf_counter() < end:
+                waits = next(self._making)
         except StopIteration as stop:
             self.outcome = stop.value
         except BaseException:

@@ -68,6 +68,8 @@ class Listings:
         # One object that all resources share, where each access to the method makes another.
         self._confirm = self.confirm
         self._builds: dict[Names, Build] = {}
+        # By folder, those that read it: each folder is read once at a time.
+        self._reading: dict[Names, Build] = {}
         self.background: Builds | None = None
         """Takes builds on; without it each is made at once."""
 
@@ -157,19 +159,51 @@ class Listings:
     ) -> Making:
         """Make a page in steps."""
         try:
-            found = self._kept.get(_name_snapshot(folder))
-            if isinstance(found, Snapshot) and self.confirm(found):
-                build.snapshot = snapshot = found
-            else:
+            found = yield from self._await_reading(build, folder)
+            if found is None:
+                self._reading[folder] = build
                 read = yield from self._read(build, folder)
+                # From here on what ends it lets another read the folder anew.
+                del self._reading[folder]
                 if isinstance(read, Kind):
                     return read
-                snapshot = read
+                found = read
+            build.snapshot = snapshot = found
             return (yield from self._make_page(snapshot, view, cache_fields))
         finally:
             key = _name_page(folder, view)
             if self._builds.get(key) is build:
                 del self._builds[key]
+            if self._reading.get(folder) is build:
+                del self._reading[folder]
+
+    def _await_reading(
+        self, build: Build, folder: Names
+    ) -> Generator[bool | None, None, Snapshot | None]:
+        """Return what another build finds in a folder, where that is good enough; None to read it now.
+
+        A folder is read once at a time, however many requests are for it. What was begun before this, and
+        has ended by now, is waited for and not used: the next to read it does so for all that wait.
+        """
+        is_later = False
+        while (found := self._find_snapshot(folder)) is None:
+            reading = self._reading.get(folder)
+            if reading is None:
+                return None
+            is_good = is_later or reading.may_be_joined
+            if is_good:
+                build.snapshot = reading.snapshot
+            while not reading.is_read and reading.outcome is None:
+                yield True
+            if is_good and reading.is_read:
+                return reading.snapshot
+            is_later = True
+        return found
+
+    def _find_snapshot(self, folder: Names) -> Snapshot | None:
+        """Return what was found in a folder, if that still stands."""
+        found = self._kept.get(_name_snapshot(folder))
+        return found if isinstance(found, Snapshot) and self.confirm(found) else None
 
     def _read(self, build: Build, folder: Names) -> Reading:
         """Read a folder in steps, and keep what was found if it still stands."""
@@ -197,6 +231,7 @@ class Listings:
             raise
         finally:
             os.close(walk.descriptor)
+        build.is_read = True
         self._keep(snapshot)
         return snapshot
 
@@ -213,7 +248,7 @@ class Listings:
         octets = 0
         for start in range(0, len(entries), _COUNTED_AT_ONCE):
             octets += sum(entry.octets for entry in entries[start : start + _COUNTED_AT_ONCE])
-            yield
+            yield None
         model = make_page(snapshot.folder_names, view, entries, octets)
         key = _name_page(snapshot.folder_names, model.view)
         kept = self._kept.get(key)
@@ -224,7 +259,7 @@ class Listings:
         pieces = []
         for piece in format_page(model):
             pieces.append(piece)
-            yield
+            yield None
         edition = Edition(NO_VERSION, media_type, IDENTITY, b"".join(pieces))
         edition.cache_fields = cache_fields
         page = ListingPage(key, snapshot, edition)

@@ -16,7 +16,7 @@ from typing import Final
 
 from epollo.site.listing.entries import Entry
 from epollo.site.representation import Edition
-from epollo.site.resolve import WELL_KNOWN, Edge, Kind, Names, Walk, is_hidden
+from epollo.site.resolve import WELL_KNOWN, Edge, Kind, Names, Walk
 from epollo.site.resource import Confirm, Resource
 from epollo.site.root import Root
 from epollo.site.version import Version, version_of
@@ -66,6 +66,7 @@ class Snapshot(Resource):
         "_cursor",
         "_end_page",
         "_pages",
+        "above",
         "confirm",
         "entries",
         "folder_names",
@@ -89,6 +90,8 @@ class Snapshot(Resource):
         self._end_page = end_page
         self.entries: Sequence[Entry] = ()
         self.version: Version | None = None
+        self.above: set[tuple[int, int]] = set()
+        """The folders on the path to this one, and itself: device and inode."""
         self.known_edges: set[Edge] = set()
         self.watched = 0
         """How many entries are watched themselves."""
@@ -130,7 +133,8 @@ class Snapshot(Resource):
 class Reader:
     """Reads a folder into a snapshot, in steps.
 
-    Not listed is what is hidden, what this process may not read, and what is neither file nor folder.
+    Not listed is what is hidden, what this process may not read, what is neither file nor folder, and a
+    link to a folder on its own path.
     """
 
     def __init__(self, root: Root, watch: Watch | None) -> None:
@@ -148,7 +152,12 @@ class Reader:
         Whatever is looked at is watched before.
         """
         entries: list[Entry] = []
-        snapshot.version = version_of(os.fstat(descriptor))
+        status = os.fstat(descriptor)
+        snapshot.version = version_of(status)
+        snapshot.above = {(status.st_dev, status.st_ino)}
+        for depth in range(len(snapshot.folder_names)):
+            status = self._root.stat(snapshot.folder_names[:depth])
+            snapshot.above.add((status.st_dev, status.st_ino))
         readable = os.open(b".", _FOLDER_FLAGS, dir_fd=descriptor)
         try:
             with os.scandir(readable) as found:
@@ -166,7 +175,7 @@ class Reader:
 
     def _read_entry(self, snapshot: Snapshot, folder: int, name: bytes) -> Entry | None:
         names = (*snapshot.folder_names, name)
-        if is_hidden(names) or names == (WELL_KNOWN,):
+        if self._root.is_hidden(names) or names == (WELL_KNOWN,):
             return None
         try:
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -226,6 +235,9 @@ class Reader:
             self._add_edges(snapshot, (Edge(UNWATCHED, b""),))
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode) is not is_folder:
+            return None
+        if (status.st_dev, status.st_ino) in snapshot.above:
+            # A program that copies the tree would go round in a circle.
             return None
         if is_folder:
             return Entry(name, True, 0, status.st_mtime_ns if is_watched else None)
