@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from chromium import Chromium, find_chromium
+from conftest import rest
 
 Seen = dict[str, Any]
 
@@ -40,10 +42,10 @@ class Watching:
         self.port, self.key = int(found[1]), found[2]
         assert "Ctrl-C" in self.process.stdout.readline()
 
-    def ask(self, method: str, target: str) -> tuple[int, str]:
+    def ask(self, method: str, target: str, **fields: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
-            connection.request(method, target)
+            connection.request(method, target, headers=fields)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:
@@ -178,6 +180,47 @@ def test_a_visitor_without_key_or_sense_is_refused(
     watching: Watching, method: str, target: str, status: int
 ) -> None:
     assert watching.ask(method, target.replace("KEY", watching.key))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 204),
+        ({"Host": "localhost:9000"}, 204),
+        ({"Host": "LOCALHOST"}, 204),
+        ({"Host": "[::1]:9000"}, 204),
+        ({"Host": "localhost:9000", "Origin": "http://localhost:9000"}, 204),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Host": "localhost:9000", "Origin": "http://localhost:3000"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_pages_of_other_sites_order_nothing(
+    watching: Watching, fields: dict[str, str], status: int
+) -> None:
+    """Not even those that have got hold of the key."""
+    assert watching.ask("POST", f"/order?key={watching.key}&asking=1", **fields)[0] == status
+
+
+def test_no_descriptors_for_browsers() -> None:
+    """One that waits is let in later, and meanwhile nothing spins."""
+    one = Watching()
+    try:
+        one.await_event(lambda seen: seen["guests"] == 50)
+        resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (3, 4096))
+        with socket.create_connection(("127.0.0.1", one.port), 30) as browser:
+            browser.sendall(f"GET /?key={one.key} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            rest(3)
+            resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+            assert browser.recv(100).startswith(b"HTTP/1.1 200 ")
+    finally:
+        stderr = one.stop()
+    lines = stderr.splitlines()
+    # One for each pause of a second, and a guest has no place either where the tick is unlucky.
+    assert 1 <= len(lines) <= 8
+    assert "epollo: no browser can connect for a moment: Too many open files" in lines
 
 
 def test_no_more_ask_than_there_are(watching: Watching) -> None:

@@ -4,6 +4,7 @@ The server itself answers with what is in files, and ends each answer. Server-se
 9.2) never end; so here is a second, small handler beside it, on the same loop and protocol.
 """
 
+import errno
 import math
 import socket
 from typing import Final, Protocol
@@ -16,8 +17,11 @@ from epollo.protocols.http1 import HeadReader, Http1, Limits
 
 _RECEIVE_OCTETS: Final = 32 * 1024
 _REQUEST_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 1.0
 
-_READER: Final = HeadReader(Limits(), frozenset())
+# There is no room for another descriptor or its memory (accept(2)).
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_READER: Final = HeadReader(Limits(), frozenset((b"host", b"origin")))
 _STREAM: Final = Response(
     200,
     (
@@ -48,16 +52,27 @@ class Door(Handler):
     def __init__(self, listening: socket.socket, host: Host) -> None:
         self._socket = listening
         self._host = host
+        self.deadline = math.inf
         host.loop.add(listening.fileno(), self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Let one visitor in."""
         try:
             peer, _ = self._socket.accept()
-        except OSError:
-            # The peer left, or there is no room: one that waits is reported again.
+        except OSError as error:
+            # Else the peer left. One that waits where there is no room is reported again and again.
+            if error.errno in _EXHAUSTED:
+                self._host.report(f"no browser can connect for a moment: {error.strerror}")
+                self._host.loop.modify(self._socket.fileno(), 0)
+                self.deadline = self._host.loop.clock.now + _PAUSE_SECONDS
+                self._host.loop.note_deadline(self, self.deadline)
             return
         Visitor(peer, self._host)
+
+    def on_deadline(self) -> None:
+        """Let visitors in again after a pause."""
+        self.deadline = math.inf
+        self._host.loop.modify(self._socket.fileno(), READABLE)
 
 
 class Visitor(Handler):

@@ -22,7 +22,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from epollo.errors import OperatorError
-from epollo.http.message import Request, Response
+from epollo.http.message import Request, Response, select_host
 from epollo.http.status import respond_plainly
 from epollo.lab.accounting import cpu_seconds
 from epollo.lab.counters import SYSTEM_CALLS, TRIES, Counters
@@ -39,6 +39,8 @@ from epollo.transports.listening import open_listening_socket
 GUESTS_LIMIT: Final = 900
 """The most guests that fit below select's FD_SETSIZE."""
 ASKING_LIMIT: Final = 50
+_HOSTS: Final = frozenset((b"127.0.0.1", b"localhost", b"[::1]"))
+"""What this machine calls itself, also at the near end of a tunnel."""
 _TICKS_PER_SECOND: Final = 5
 _TICK_SECONDS: Final = 1 / _TICKS_PER_SECOND
 _OPENED_PER_TICK: Final = 100
@@ -169,6 +171,12 @@ class Watch:
 
     def respond(self, request: Request) -> Response | None:
         """Answer the page's requests; None for its stream of events."""
+        host = request.target.authority or request.fields.get(b"host", b"")
+        if select_host(request) not in _HOSTS:
+            # A name of another site that leads here (DNS rebinding); RFC 9110 section 7.4.
+            return respond_plainly(421)
+        if request.fields.get(b"origin", b"http://" + host) != b"http://" + host:
+            return respond_plainly(403)
         query = parse_qs((request.target.query or b"").decode("latin-1"))
         if not secrets.compare_digest(query.get("key", [""])[0].encode(), self.key.encode()):
             return respond_plainly(404)
