@@ -103,3 +103,16 @@ def test_system_clock_looks_again_where_the_second_is_not_over_yet(
     now, wall = 1000.3125, 784_111_778.0
     assert clock.read()
     assert clock.second == 784_111_778
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_the_length_of_a_batch_is_counted_from_the_reading(make: Callable[[], Clock]) -> None:
+    clock = make()
+    for _ in range(3):
+        clock.read()
+        assert 0 <= clock.count_batch_seconds() < 10
+    if isinstance(clock, HandClock):
+        clock.turn(0.5)
+        assert clock.count_batch_seconds() == 0.5
+        clock.read()
+        assert clock.count_batch_seconds() == 0

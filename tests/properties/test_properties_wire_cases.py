@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Server, managed_servers, receive_all
-from connections.in_process import FolderSite, InProcess
-from epollo.loop import SystemClock
+from connections.in_process import FolderSite, InProcess, UnhurriedClock
 from properties.answers import AnswerRead, read_answers
 from properties.wire_cases import WireCase, list_cases, parse_cases, parse_octets
 
@@ -123,6 +122,8 @@ def replay(harness: InProcess, case: WireCase, parts: list[bytes]) -> list[Answe
         peer.half_close()
         harness.settle(peer)
     answers = check(case, bytes(peer.received), peer.is_closed)
+    # The operator is told of a client that speaks TLS, once in a while.
+    harness.reports[:] = [line for line in harness.reports if "speaks TLS" not in line]
     harness.forget_peers()
     return answers
 
@@ -141,7 +142,7 @@ def list_places(case: WireCase) -> list[int]:
 @pytest.fixture(scope="module")
 def harnesses(cases_site: Path) -> Iterator[tuple[InProcess, InProcess]]:
     """Two ways to the same answers: with recall and without."""
-    clock = SystemClock()
+    clock = UnhurriedClock()
     with (
         FolderSite(cases_site, clock) as site,
         InProcess(site.respond, clock=clock, has_recall=True) as recalling,
@@ -170,7 +171,7 @@ def test_octet_by_octet(harnesses: tuple[InProcess, InProcess], case: WireCase) 
 @pytest.mark.parametrize("poller_name", POLLER_NAMES)
 def test_random_cuts_over_every_poller(poller_name: str, cases_site: Path) -> None:
     chance = random.Random(poller_name)
-    clock = SystemClock()
+    clock = UnhurriedClock()
     with (
         FolderSite(cases_site, clock) as site,
         InProcess(site.respond, clock=clock, poller_name=poller_name) as harness,

@@ -25,6 +25,7 @@ from conftest import (
     STOP_SECONDS,
     Serve,
     Server,
+    receive_all,
     receive_head,
     require_descriptors,
 )
@@ -190,6 +191,22 @@ def test_output_that_is_not_read_delays_no_answer(
         assert stalled.stop() == 0
 
 
+def test_a_parent_whose_terminal_is_stopped_replaces_its_worker(site: Path) -> None:
+    stalled = Stalled(site, "--quiet", "--workers", "1", kind="stopped terminal")
+    try:
+        before = stalled.pid
+        os.kill(before, signal.SIGKILL)
+        # Its socket is the parent's too, so that what connects now waits for the next worker.
+        with stalled.connect() as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert peer.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert stalled.pid != before
+        stalled.let_on()
+        stalled.read_until("serves in its place")
+    finally:
+        assert stalled.stop() == 0
+
+
 def test_one_address_with_all_connections_keeps_no_other_out(serve: Serve, site: Path) -> None:
     connections, others = 1000, 288
     require_descriptors(2 * connections)
@@ -269,3 +286,29 @@ def test_heads_as_long_as_may_be_delay_no_known_answer(serve: Serve, site: Path)
         # The first waits for what is received before it; the others for a batch each.
         waits_seconds.sort()
         assert waits_seconds[-2] < P99_SECONDS, waits_seconds
+
+
+def test_behind_a_proxy_the_client_that_has_most_gives_way(serve: Serve, site: Path) -> None:
+    connections = 50
+    server = serve(site, "--quiet", "--max-connections", str(connections), "--proxy-protocol")
+
+    def connect(client: str, octets: bytes) -> socket.socket:
+        peer = server.connect()
+        peer.sendall(f"PROXY TCP4 {client} 192.0.2.1 50000 80\r\n".encode() + octets)
+        return peer
+
+    with contextlib.ExitStack() as open_peers:
+        halves = [
+            open_peers.enter_context(connect("198.51.100.1", b"GET / HT"))
+            for _ in range(connections)
+        ]
+        with connect("198.51.100.1", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") as refused:
+            assert refused.recv(65536).startswith(b"HTTP/1.1 503 ")
+        for number in range(2, 30):
+            other = connect(f"198.51.100.{number}", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            open_peers.enter_context(other)
+            assert other.recv(65536).startswith(b"HTTP/1.1 200 ")
+        # The longest connected gave way, and was told.
+        assert receive_all(halves[0]).startswith(b"HTTP/1.1 503 ")
+        halves[-1].sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
+        assert halves[-1].recv(65536).startswith(b"HTTP/1.1 200 ")
