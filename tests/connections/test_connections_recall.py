@@ -180,6 +180,22 @@ def test_a_flood_drives_out_nothing_that_is_in_use() -> None:
     assert len(recall.known) > 400
 
 
+def test_what_is_asked_for_again_is_not_dropped_with_what_came_beside_it() -> None:
+    recall, frames = Recall(HandClock(), Budget(MEBIBYTE)), Frames(b"date")
+    for number in range(1000):
+        recall.keep(b"before %d" % number, make_answer(bytes(500)))
+    for key, uses in ((b"once", 1), (b"again", 2)):
+        answer = make_answer(bytes(500))
+        recall.keep(key, answer)
+        for _ in range(uses):
+            frames.begin(b"date")
+            assert frames[answer]
+    for number in range(100):
+        recall.keep(b"beside %d" % number, make_answer(bytes(500)))
+    assert recall.find(b"once") is None
+    assert recall.find(b"again") is not None
+
+
 def test_what_is_no_longer_in_use_makes_room() -> None:
     recall, frames = Recall(HandClock(), Budget(4 * MEBIBYTE)), Frames(b"date")
     for turn in range(4):

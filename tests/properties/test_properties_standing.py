@@ -191,6 +191,8 @@ SETTLED = [
     Write("page.txt", 1, OLD, is_replaced=False),
 ]
 
+IN_TURN = [Ask("/page.txt", ""), Turn(1, is_jump=False)] * 3
+
 
 @given(steps)
 @example(
@@ -216,6 +218,11 @@ SETTLED = [
         Turn(-3600, is_jump=True),
         *FOUND,
     ]
+)
+@example([Write("page.txt", 1, 0, is_replaced=False), *IN_TURN])
+@example([Write("page.txt", 1, -5, is_replaced=False), *IN_TURN])
+@example(
+    [*SETTLED, Ask("/page.txt", FIELDS[-1]), Turn(5, is_jump=False), Ask("/page.txt", FIELDS[-1])]
 )
 def test_answers_with_and_without_recall(steps: list[Step]) -> None:
     with contextlib.ExitStack() as stack:
