@@ -28,7 +28,7 @@ def compile_irrelevant(relevant: Iterable[bytes]) -> re.Pattern[bytes]:
 
     A match begins with the CRLF before the first of them and ends before the CRLF behind the last. It
     never begins with an empty line, so that nothing behind a head is taken for a part of it. A line
-    with an octet that it may not hold is left from that octet on: what remains is no head.
+    with an octet that it may not hold is left as it is: no CR before a match meets an LF behind it.
     """
     names = [name for name in sorted(relevant) if name not in MARKS]
     counting = [_format_names(names) + b":"]
@@ -38,7 +38,7 @@ def compile_irrelevant(relevant: Iterable[bytes]) -> re.Pattern[bytes]:
         counting.append(_format_names([name]) + b":" + value)
     line = rb"(?!%b)%b++:%b" % (b"|".join(counting), TCHAR, VALUE_OCTETS)
     # The literal in front is what the engine searches for; more lines follow without a search.
-    return re.compile(rb"\r\n(?<!\n\r\n)%b(?:\r\n%b)*" % (line, line))
+    return re.compile(rb"\r\n(?<!\n\r\n)%b(?:\r\n%b)*(?=\r\n)" % (line, line))
 
 
 def _format_names(names: list[bytes]) -> bytes:
