@@ -234,7 +234,7 @@ class InProcess:
             self.loop.run_batch(0)
         assert all(peer.is_let_go() for peer in self._peers)
         assert len(self.service.peers) == 0
-        assert not self.reports
+        assert not self.reports, self.reports
         self._peers.clear()
 
 
