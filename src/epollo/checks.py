@@ -7,6 +7,7 @@ A check only looks: it gives up no right and leaves nothing open.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -136,7 +137,9 @@ def _check_certificates(settings: Settings) -> None:
             f"each --tls-cert needs a --tls-key, in the same order: {len(certificates)} and "
             f"{len(keys)} were given"
         )
-    if (settings.tls_port or settings.hsts_seconds) and not certificates:
+    if settings.acme:
+        _check_acme(settings)
+    elif (settings.tls_port or settings.hsts_seconds) and not certificates:
         raise OperatorError("--tls-port and --hsts need a --tls-cert and a --tls-key")
     if settings.tls_port and settings.unix:
         raise OperatorError("--tls-port listens on an address; it cannot go with --unix")
@@ -151,6 +154,28 @@ def _check_certificates(settings: Settings) -> None:
         Certificates(read_pairs(certificates, keys))
 
 
+def _check_acme(settings: Settings) -> None:
+    if not settings.domains:
+        raise OperatorError("--acme needs a --domain: the name to obtain a certificate for")
+    if settings.workers == "0":
+        raise OperatorError("--acme needs --workers: the parent of workers obtains certificates")
+    for name in settings.domains:
+        if not _DOMAIN.fullmatch(name):
+            raise OperatorError(f"{name!r} is no name of a host, such as www.example.org")
+    directory = settings.acme_directory
+    if directory not in {"production", "staging"} and not directory.startswith("https://"):
+        raise OperatorError(
+            f"{directory!r} is no directory: production, staging, or a URL of https"
+        )
+    # Here alone: nothing else needs the package.
+    from epollo.acme.keeper import check_authority  # noqa: PLC0415
+
+    check_authority(settings.acme_ca)
+
+
+_DOMAIN: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
 _SITE_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("root", _check_root),
     ("media_types", _check_media_types),

@@ -215,6 +215,50 @@ class Settings:
             "say where it is. Needs the extra: pip install 'epollo[tls]'."
         ),
     )
+    acme: str = _option(
+        "",
+        "--acme",
+        group="TLS",
+        unit="email",
+        manual=(
+            "Obtain certificates for each --domain from Let's Encrypt, and renew them, as the user "
+            "with this address. Needs --workers and the extra: pip install 'epollo[tls]'."
+        ),
+    )
+    domains: tuple[str, ...] = _option(
+        (),
+        "--domain",
+        group="TLS",
+        unit="name",
+        manual="A name to obtain a certificate for. May be given several times.",
+    )
+    acme_directory: str = _option(
+        "production",
+        "--acme-directory",
+        group="TLS",
+        unit="url",
+        manual=(
+            "Where to obtain certificates: production or staging of Let's Encrypt, or the URL of "
+            "another authority's directory."
+        ),
+    )
+    acme_ca: str = _option(
+        "",
+        "--acme-ca",
+        group="TLS",
+        unit="file",
+        manual="Trust these certificates, as PEM, when asking the authority, instead of the system's.",
+    )
+    acme_profile: str = _option(
+        "",
+        "--acme-profile",
+        group="TLS",
+        unit="name",
+        manual=(
+            "Ask for certificates of this profile of the authority, for example shortlived: six "
+            "days, from Let's Encrypt."
+        ),
+    )
     hsts_seconds: float = _option(
         0.0,
         "--hsts",

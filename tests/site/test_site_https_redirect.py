@@ -9,13 +9,20 @@ from epollo.site.https_redirect import HttpsRedirect
 SITE = Response(200)
 
 
+TOKENS = {"token": "token.thumbprint"}
+
+
+def make_redirect(port: int, *, is_ready: bool = True) -> HttpsRedirect:
+    return HttpsRedirect(lambda _: SITE, port, lambda: is_ready, TOKENS.get)
+
+
 def ask(
     target: bytes, host: bytes | None = b"a.test", *, port: int = 443, scheme: bytes = b"http"
 ) -> Response:
     parsed = parse_target(target)
     assert parsed is not None
     fields = {} if host is None else {b"host": host}
-    response = HttpsRedirect(lambda _: SITE, port).respond(Request(b"GET", parsed, fields, scheme))
+    response = make_redirect(port).respond(Request(b"GET", parsed, fields, scheme))
     assert isinstance(response, Response)
     return response
 
@@ -46,7 +53,11 @@ def test_every_request_is_led_to_the_same_url(
 
 def test_what_is_not_redirected() -> None:
     assert ask(b"/", scheme=b"https") is SITE
-    assert ask(b"/.well-known/acme-challenge/token") is SITE
+    assert ask(b"/.well-known/acme-challenge/other") is SITE
+    proof = ask(b"/.well-known/acme-challenge/token")
+    assert (proof.status, proof.content, proof.basis) == (200, (b"token.thumbprint",), None)
+    assert ask(b"/.well-known/acme-challenge/token", scheme=b"https") is SITE
+    assert ask(b"/", port=0) is SITE
     assert ask(b"/.well-known/other").status == 308
     for host in (None, b""):
         assert ask(b"/", host).status == 400

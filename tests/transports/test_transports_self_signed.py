@@ -21,6 +21,7 @@ def shake_hands(local: self_signed.Local, name: str) -> None:
     client = ssl.create_default_context(cafile=str(local.authority))
     client.verify_flags |= ssl.VERIFY_X509_STRICT
     server = Certificates(read_pairs([str(local.certificate)], [str(local.key)])).default
+    assert server is not None
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [
         client.wrap_bio(to_client, to_server, server_hostname=name),

@@ -17,7 +17,7 @@ import ssl
 import threading
 from _socket import MSG_DONTWAIT
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -28,15 +28,17 @@ from epollo.loop import READABLE
 from epollo.protocols.http1 import refuse, render_refusal
 from epollo.protocols.tls import (
     Alert,
+    ClientHello,
     MalformedHelloError,
     find_link,
     format_alert,
     parse_client_hello,
 )
-from epollo.transports.certificates import PROTOCOLS, Certificates
+from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificates
 from epollo.transports.session import Session
 from epollo.transports.tls import TLS, TlsTransport
 
+_HANDSHAKE_RECORD: Final = b"\x16"
 _RECEIVE_OCTETS: Final = 32 * 1024
 
 CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
@@ -116,6 +118,18 @@ class Handshakes:
         """Those that the next handshake uses; may be replaced at any time."""
         self.flights = flights
         self.then = then
+        self.plain: Stage | None = None
+        """What takes on a peer that speaks plain HTTP; None where it is refused."""
+        self.proofs: Mapping[bytes, ssl.SSLContext] = {}
+        """By name, what answers an authority that asks whether a host is ours."""
+
+    def find_context(self, hello: ClientHello) -> ssl.SSLContext | Alert:
+        """Return what a session begins with, or why there is none."""
+        if PROOF_PROTOCOL in hello.protocols:
+            return self.proofs.get(hello.server_name, Alert.NO_APPLICATION_PROTOCOL)
+        if hello.protocols and not set(hello.protocols).intersection(PROTOCOLS):
+            return Alert.NO_APPLICATION_PROTOCOL
+        return self.certificates.find(hello.server_name) or Alert.UNRECOGNIZED_NAME
 
     def begin(self, arrival: Arrival) -> None:
         """Wait for a ClientHello."""
@@ -247,12 +261,9 @@ class Handshake(Peer):
             return
         if hello is None:
             return
-        if hello.protocols and not set(hello.protocols).intersection(PROTOCOLS):
-            self._refuse(format_alert(Alert.NO_APPLICATION_PROTOCOL))
-            return
-        context = self._stage.certificates.find(hello.server_name)
-        if context is None:
-            self._refuse(format_alert(Alert.UNRECOGNIZED_NAME))
+        context = self._stage.find_context(hello)
+        if isinstance(context, Alert):
+            self._refuse(format_alert(context))
             return
         self._session = Session(context)
         octets, self._octets = self._octets, b""
@@ -263,6 +274,13 @@ class Handshake(Peer):
 
     def _refuse_hello(self) -> None:
         """Refuse what is no ClientHello: plain HTTP by an answer that leads to https."""
+        plain = self._stage.plain
+        if plain is not None and not self._octets.startswith(_HANDSHAKE_RECORD):
+            self._let_go()
+            service = self._stage.service
+            service.look_for_changes()
+            plain(self._arrival._replace(received=self._octets, is_reported=False))
+            return
         link = find_link(self._octets)
         if link is None:
             self._refuse(format_alert(Alert.DECODE_ERROR))

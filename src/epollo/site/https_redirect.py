@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from epollo.http.caching import NO_STORE_FIELD
 from epollo.http.message import Later, Request, Response
 from epollo.http.status import respond_plainly
 from epollo.http.target import TargetForm
@@ -13,15 +14,34 @@ _HTTPS_PORT: Final = 443
 
 
 class HttpsRedirect:
-    """A responder before that of the site; ``port`` is where TLS is spoken."""
+    """A responder before that of the site.
 
-    def __init__(self, respond: Callable[[Request], Response | Later], port: int) -> None:
+    ``port`` is where TLS is spoken, 0 where plain HTTP is to lead nowhere; ``is_ready`` returns whether
+    there is a certificate yet, ``find_token`` what a token of an authority is answered with.
+    """
+
+    def __init__(
+        self,
+        respond: Callable[[Request], Response | Later],
+        port: int,
+        is_ready: Callable[[], bool],
+        find_token: Callable[[str], str | None],
+    ) -> None:
         self._respond = respond
+        self._port = port
+        self._is_ready = is_ready
+        self._find_token = find_token
         self._suffix = b"" if port == _HTTPS_PORT else b":%d" % port
 
     def respond(self, request: Request) -> Response | Later:
         """Return a redirect for a request by plain HTTP, and the site's response to any other."""
-        if request.scheme != b"http" or request.target.path.startswith(CHALLENGES):
+        if request.scheme != b"http":
+            return self._respond(request)
+        path = request.target.path
+        if path.startswith(CHALLENGES):
+            authorization = self._find_token(path[len(CHALLENGES) :].decode("latin-1"))
+            return self._respond(request) if authorization is None else _tell(authorization)
+        if not (self._port and self._is_ready()):
             return self._respond(request)
         location = self._locate(request)
         if location is None:
@@ -39,6 +59,17 @@ class HttpsRedirect:
             return None
         query = b"" if target.query is None else b"?" + target.query
         return b"https://%b%b%b%b" % (host, self._suffix, target.path or b"/", query)
+
+
+def _tell(authorization: str) -> Response:
+    """Return the answer to an authority (RFC 8555 section 8.3)."""
+    content = authorization.encode()
+    fields = (
+        (b"Content-Type", b"application/octet-stream"),
+        (b"Content-Length", b"%d" % len(content)),
+        NO_STORE_FIELD,
+    )
+    return Response(200, fields, (content,))
 
 
 def _strip_port(authority: bytes) -> bytes:

@@ -177,8 +177,7 @@ class Supervisor:
         """Start a generation."""
         coming = self._coming = Generation(settings, listening)
         try:
-            coming.ticket_key = self._serving.ticket_key
-            coming.open_certificates(self.loop, self._report)
+            coming.open_secrets(self.loop, self._wakeup.call, self._report, self._serving)
             for place in coming.places:
                 coming.workers.append(self._start(coming, place))
         except Exception as error:
@@ -198,7 +197,9 @@ class Supervisor:
         self._vigil.watch(coming.listening.sockets)
         self._restarts.clear()
         self._delays.clear()
-        former.close_certificates()
+        former.close_secrets()
+        if coming.tls is not None:
+            coming.tls.begin()
         for worker in former.workers:
             self._retire(worker)
         if self._is_started:
@@ -218,7 +219,7 @@ class Supervisor:
         coming, self._coming = self._coming, None
         if coming is None:
             return
-        coming.close_certificates()
+        coming.close_secrets()
         for worker in coming.workers:
             self._retire(worker)
         if coming.listening is not self._serving.listening:
@@ -301,7 +302,7 @@ class Supervisor:
         self._restarts.clear()
         for generation in (self._serving, self._coming):
             if generation is not None:
-                generation.close_certificates()
+                generation.close_secrets()
                 for worker in generation.workers:
                     self._retire(worker)
         self._serving.workers.clear()

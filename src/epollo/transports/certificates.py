@@ -18,6 +18,8 @@ from epollo.transports.pairs import Pair
 
 PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
 """What is spoken over TLS, by the names of ALPN (RFC 7301 section 6)."""
+PROOF_PROTOCOL: Final = b"acme-tls/1"
+"""What an authority says that it speaks in order to have a host proven (RFC 8737 section 4)."""
 # Mozilla's intermediate profile, version 5.7, for TLS 1.2; those of TLS 1.3 are always on.
 _SUITES: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _EXPIRED: Final = 10
@@ -30,7 +32,10 @@ _SELF_SIGNED_END: Final = re.compile(rb"-----END CERTIFICATE-----")
 
 
 class Certificates:
-    """All certificates of a listener: the context of each name, and that of no name."""
+    """All certificates of a listener: the context of each name, and that of no name.
+
+    There may be none yet, where an authority is still to issue the first.
+    """
 
     def __init__(self, pairs: Sequence[Pair], ticket_key: bytes = b"") -> None:
         """Raise `OperatorError` where one of the pairs is not right.
@@ -50,7 +55,7 @@ class Certificates:
                 load_pair(present, pair)
             for name in names:
                 self._by_name.setdefault(name.encode(), present)
-        self.default = next(iter(by_names.values()))
+        self.default = next(iter(by_names.values()), None)
 
     def find(self, server_name: bytes) -> ssl.SSLContext | None:
         """Return the context for a name that a client asks for; None where no certificate has it.
@@ -69,6 +74,13 @@ class Certificates:
     def names(self) -> list[str]:
         """All names that the certificates have."""
         return [name.decode() for name in self._by_name]
+
+
+def make_proof_context(pair: Pair) -> ssl.SSLContext:
+    """Return the context that answers an authority's handshake (RFC 8737 section 3)."""
+    context = make_context(pair)
+    context.set_alpn_protocols([PROOF_PROTOCOL.decode()])
+    return context
 
 
 def make_context(pair: Pair) -> ssl.SSLContext:

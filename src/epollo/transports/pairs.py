@@ -1,7 +1,8 @@
 """Certificates with their keys, as octets: read from files, and passed on to workers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from epollo.errors import OperatorError
@@ -23,11 +24,15 @@ class Pair(NamedTuple):
 class Secrets(NamedTuple):
     """What a worker needs to speak TLS.
 
-    ``ticket_key`` is what all workers protect tickets by; none where there is but one process.
+    ``ticket_key`` is what all workers protect tickets by; none where there is but one process. ``tokens``
+    and ``proofs`` answer an authority that asks whether a host is ours: by the path of a plain request
+    (RFC 8555 section 8.3), and by a certificate for a name (RFC 8737).
     """
 
     pairs: Sequence[Pair]
     ticket_key: bytes = b""
+    tokens: Mapping[str, str] = MappingProxyType({})
+    proofs: Mapping[str, Pair] = MappingProxyType({})
 
 
 def read_pair(certificate: str, key: str) -> Pair:

@@ -36,6 +36,7 @@ from epollo.site_settings import SiteSettings, select_sites
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
     from epollo.connections.handshakes import Handshakes
+    from epollo.worker.secure import Secure
 
 
 def open_catalogue(
@@ -95,13 +96,24 @@ def open_rulebook(
     )
 
 
-def select_responder(settings: Settings, respond: Responder) -> Responder:
+def select_responder(
+    settings: Settings, respond: Responder, find_secure: "Callable[[], Secure | None]"
+) -> Responder:
     """Return what answers requests: the sites, behind what looks at hosts and at the scheme.
 
     Plain HTTP may lead to https, and hosts that are not allowed get nothing, not even a redirect.
     """
-    if settings.tls_port:
-        respond = HttpsRedirect(respond, settings.tls_port).respond
+
+    def is_ready() -> bool:
+        secure = find_secure()
+        return secure is not None and secure.is_ready
+
+    def find_token(token: str) -> str | None:
+        secure = find_secure()
+        return None if secure is None else secure.find_token(token)
+
+    if settings.tls_port or settings.acme:
+        respond = HttpsRedirect(respond, settings.tls_port, is_ready, find_token).respond
     if settings.allowed_hosts:
         allowed = split_hosts(settings.allowed_hosts)
         respond = AllowedHosts(allowed, respond, (NO_CACHE_FIELD,)).respond

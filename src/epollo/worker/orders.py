@@ -111,20 +111,30 @@ def read_orders() -> dict[str, Any]:
 
 def dump_secrets(secrets: Secrets) -> dict[str, Any]:
     """Return secrets as part of orders."""
-    pairs = [
-        [pair.certificate.decode("latin-1"), pair.key.decode("latin-1"), pair.place]
-        for pair in secrets.pairs
-    ]
-    return {"pairs": pairs, "ticket_key": secrets.ticket_key.hex()}
+    return {
+        "pairs": [_dump_pair(pair) for pair in secrets.pairs],
+        "ticket_key": secrets.ticket_key.hex(),
+        "tokens": dict(secrets.tokens),
+        "proofs": {name: _dump_pair(pair) for name, pair in secrets.proofs.items()},
+    }
 
 
 def load_secrets(dumped: dict[str, Any]) -> Secrets:
     """Return the secrets that `dump_secrets` wrote."""
-    pairs = [
-        Pair(certificate.encode("latin-1"), key.encode("latin-1"), place)
-        for certificate, key, place in dumped["pairs"]
-    ]
-    return Secrets(pairs, bytes.fromhex(dumped["ticket_key"]))
+    return Secrets(
+        [_load_pair(*one) for one in dumped["pairs"]],
+        bytes.fromhex(dumped["ticket_key"]),
+        dumped["tokens"],
+        {name: _load_pair(*one) for name, one in dumped["proofs"].items()},
+    )
+
+
+def _dump_pair(pair: Pair) -> list[str]:
+    return [pair.certificate.decode("latin-1"), pair.key.decode("latin-1"), pair.place]
+
+
+def _load_pair(certificate: str, key: str, place: str) -> Pair:
+    return Pair(certificate.encode("latin-1"), key.encode("latin-1"), place)
 
 
 class Ordered(Protocol):

@@ -53,7 +53,7 @@ from epollo.worker.orders import (
     load_secrets,
     read_orders,
 )
-from epollo.worker.places import speaks_tls
+from epollo.worker.places import is_secure, speaks_tls
 from epollo.worker.sites import Sites
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Worker:
         # Looked at in any case: what is wrong there is to be known before it is needed.
         proxies = parse_networks(settings.proxies)
         connections_limit = claim_descriptors()
-        if secrets.pairs:
+        if is_secure(settings):
             # A module cannot be read in the sandbox; a server without TLS does without the library.
             from epollo.worker.secure import Secure  # noqa: PLC0415
 
@@ -133,7 +133,7 @@ class Worker:
         self._service = make_service(
             settings,
             self._loop,
-            select_responder(settings, self._sites.respond),
+            select_responder(settings, self._sites.respond, lambda: self._secure),
             report,
             log,
             budget=budget,
@@ -150,8 +150,13 @@ class Worker:
         self._mounts = mounts
         self._learn_of_changes()
         self._secure: Secure | None = None
-        if secrets.pairs:
-            self._secure = Secure(self._service, secrets, self._wakeup.call)
+        if is_secure(settings):
+            self._secure = Secure(
+                self._service,
+                secrets,
+                self._wakeup.call,
+                serves_plain_first=not settings.tls_port,
+            )
         trusted = proxies if settings.has_proxy_protocol else None
         self._entrance = Entrance(self._service, trusted)
         self._secure_entrance = self._entrance

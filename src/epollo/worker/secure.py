@@ -3,35 +3,75 @@
 Everything here needs the TLS library, and is imported only where TLS is spoken.
 """
 
+from functools import partial
+
+from epollo.connections import http1
 from epollo.connections.door import Stage
 from epollo.connections.handshakes import CallInLoop, Flights, Handshakes
 from epollo.connections.service import Service
-from epollo.transports.certificates import Certificates
+from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.pairs import Secrets
 
 
 class Secure:
-    """The certificates of a worker, and what uses them."""
+    """The certificates of a worker, and what uses them.
 
-    def __init__(self, service: Service, secrets: Secrets, call_in_loop: CallInLoop) -> None:
+    ``serves_plain_first`` is whether plain HTTP is served on the ports of TLS while there is no
+    certificate.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        secrets: Secrets,
+        call_in_loop: CallInLoop,
+        *,
+        serves_plain_first: bool,
+    ) -> None:
         """Raise `OperatorError` where a pair is not right."""
         self._service = service
-        self._certificates = Certificates(*secrets)
+        self._secrets = secrets
+        self._serves_plain_first = serves_plain_first
+        self._certificates = Certificates(secrets.pairs, secrets.ticket_key)
         self._flights = Flights(call_in_loop)
         self._stages: list[Handshakes] = []
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a certificate."""
+        return bool(self._secrets.pairs)
+
+    def find_token(self, token: str) -> str | None:
+        """Return what a token of an authority is answered with; None for any other."""
+        return self._secrets.tokens.get(token)
 
     def make_stage(self, then: Stage) -> Handshakes:
         """Return the stage of arrivals that speak TLS; ``then`` takes those on that are secured."""
         stage = Handshakes(self._service, self._certificates, self._flights, then)
         self._stages.append(stage)
+        self._equip(stage)
         return stage
 
     def use(self, secrets: Secrets) -> None:
         """Use these secrets from the next handshake on."""
-        self._certificates = Certificates(*secrets)
+        former, self._secrets = self._secrets, secrets
+        if secrets[:2] != former[:2]:
+            self._certificates = Certificates(secrets.pairs, secrets.ticket_key)
         for stage in self._stages:
-            stage.certificates = self._certificates
+            self._equip(stage)
+        if not former.pairs:
+            # What was answered by plain HTTP is led to https from now on.
+            self._service.forget()
 
     def close(self) -> None:
         """Begin no more handshakes."""
         self._flights.close()
+
+    def _equip(self, stage: Handshakes) -> None:
+        stage.certificates = self._certificates
+        stage.proofs = {
+            name.encode(): make_proof_context(pair) for name, pair in self._secrets.proofs.items()
+        }
+        stage.plain = None
+        if self._serves_plain_first and not self.is_ready:
+            stage.plain = partial(http1.serve, self._service)

@@ -1,0 +1,259 @@
+"""Keeps a certificate valid: obtains it, writes it to the state folder, renews it in time.
+
+A thread talks to the authority; everything else is called in the loop of the parent. A failure is told
+in one line and tried again later, each time twice as late, up to a day; what there is stays in use.
+"""
+
+import contextlib
+import os
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from epollo.acme.client import AcmeError, Challenge, Client
+from epollo.acme.credentials import (
+    choose_within,
+    dump_key,
+    find_renewal,
+    identify,
+    load_key,
+    make_key,
+    make_proof,
+    make_request,
+)
+from epollo.errors import OperatorError, describe_fault
+from epollo.settings import Settings
+from epollo.transports.certificates import Certificates
+from epollo.transports.pairs import Pair
+from epollo.transports.state_folder import open_state_folder, write_secret
+
+DIRECTORIES: Final = {
+    "production": "https://acme-v02.api.letsencrypt.org/directory",
+    "staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+}
+"""Of Let's Encrypt, by the words that an operator may type."""
+_PLAIN_FIRST: Final = ("http-01", "tls-alpn-01")
+_TLS_FIRST: Final = ("tls-alpn-01", "http-01")
+_FIRST_DELAY_SECONDS: Final = 60.0
+_LONGEST_DELAY_SECONDS: Final = 86_400.0
+_ASK_EVERY_SECONDS: Final = 6 * 3600.0
+"""So often the authority is asked when it wants a renewal (RFC 9773 section 4.3.2)."""
+_SPREAD_SECONDS: Final = 1.0
+"""All workers have a proof after this, at the latest."""
+
+
+class Wish(NamedTuple):
+    """What is asked of an authority: ``ca_file`` has the certificates to trust for it; empty for the system's own."""
+
+    email: str
+    names: tuple[str, ...]
+    directory: str
+    ca_file: str
+    profile: str
+    kinds: tuple[str, ...]
+
+
+def make_wish(settings: Settings) -> Wish:
+    """Return what settings ask of an authority."""
+    return Wish(
+        settings.acme,
+        settings.domains,
+        DIRECTORIES.get(settings.acme_directory, settings.acme_directory),
+        settings.acme_ca,
+        settings.acme_profile,
+        # Whether a port of plain HTTP is there, which an authority asks on port 80.
+        _PLAIN_FIRST if settings.tls_port else _TLS_FIRST,
+    )
+
+
+def check_authority(ca_file: str) -> None:
+    """Raise `OperatorError` where an authority could not be trusted for its own certificate."""
+    try:
+        ssl.create_default_context(cafile=ca_file or None)
+    except (ssl.SSLError, OSError) as error:
+        reason = (
+            error.strerror if type(error) is not ssl.SSLError else "it has no certificate as PEM"
+        )
+        raise OperatorError(f"cannot read {ca_file}: {reason}") from None
+
+
+class Proofs(NamedTuple):
+    """What answers challenges now: by token, and by name."""
+
+    tokens: dict[str, str]
+    pairs: dict[str, Pair]
+
+
+NO_PROOFS: Final = Proofs({}, {})
+
+
+class _StoppedError(Exception):
+    """The keeper is to stop."""
+
+
+class Keeper:
+    """The certificate for some names.
+
+    ``change`` is called in the loop when `pair` or `proofs` have changed.
+    """
+
+    def __init__(
+        self,
+        wish: Wish,
+        folder: Path,
+        report: Callable[[str], None],
+        call_in_loop: Callable[[Callable[[], None]], None],
+        change: Callable[[], None],
+    ) -> None:
+        """Raise `OperatorError` where the folder cannot be used."""
+        self._wish = wish
+        self._report = report
+        self._call_in_loop = call_in_loop
+        self._change = change
+        host = wish.directory.partition("://")[2].partition("/")[0].replace(":", "_")
+        open_state_folder(folder)
+        self._account_file = folder / f"acme-{host}.key"
+        self._certificate_file = folder / f"{wish.names[0]}.pem"
+        self._key_file = folder / f"{wish.names[0]}.key"
+        self.pair = self._load()
+        """The certificate that is in use; None while there is none."""
+        self.proofs = NO_PROOFS
+        self._condition = threading.Condition()
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._work, name="acme", daemon=True)
+
+    def begin(self) -> None:
+        """Obtain a certificate, now or when it is time."""
+        if self.pair is None:
+            names = ", ".join(self._wish.names)
+            self._report(
+                f"there is no certificate for {names} yet: until there is, the site is plain http"
+            )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ask for nothing more; what is under way is not waited for."""
+        with self._condition:
+            self._is_stopped = True
+            self._condition.notify()
+
+    def _load(self) -> Pair | None:
+        """Return what was obtained earlier, if it is still right and for all names."""
+        try:
+            pair = Pair(
+                self._certificate_file.read_bytes(),
+                self._key_file.read_bytes(),
+                os.fspath(self._certificate_file),
+            )
+            known = set(Certificates([pair]).names)
+        except (OSError, OperatorError):
+            return None
+        return pair if known == set(self._wish.names) else None
+
+    def _work(self) -> None:
+        delay = _FIRST_DELAY_SECONDS
+        with contextlib.suppress(_StoppedError):
+            while True:
+                try:
+                    self._wait_until_due()
+                    self._obtain()
+                    delay = _FIRST_DELAY_SECONDS
+                except (AcmeError, OperatorError) as error:
+                    wanted = error.retry_seconds if isinstance(error, AcmeError) else 0.0
+                    self._tell_failure(str(error), max(delay, wanted))
+                    self._wait(max(delay, wanted) * random.uniform(0.9, 1.1))  # noqa: S311
+                    delay = min(delay * 2, _LONGEST_DELAY_SECONDS)
+                except _StoppedError:
+                    raise
+                except Exception as fault:
+                    self._tell_failure(describe_fault(fault), delay)
+                    self._wait(delay)
+                    delay = min(delay * 2, _LONGEST_DELAY_SECONDS)
+
+    def _tell_failure(self, reason: str, seconds: float) -> None:
+        names = ", ".join(self._wish.names)
+        line = f"no new certificate for {names}: {reason}; trying again in {seconds / 60:.0f} min"
+        self._call_in_loop(partial(self._report, line))
+
+    def _wait(self, seconds: float) -> None:
+        """Wait; raise `_StoppedError` where the keeper is to stop."""
+        with self._condition:
+            if not self._is_stopped:
+                self._condition.wait(max(0.0, seconds))
+            if self._is_stopped:
+                raise _StoppedError
+
+    def _wait_until_due(self) -> None:
+        """Wait until the certificate is to be renewed."""
+        while (pair := self.pair) is not None:
+            due = self._find_due(pair)
+            now = time.time()
+            if now >= due:
+                return
+            self._wait(min(due - now, _ASK_EVERY_SECONDS))
+
+    def _find_due(self, pair: Pair) -> float:
+        """Return when to renew, seconds since 1970: as the authority wants it, or after two thirds."""
+        due = find_renewal(pair.certificate)
+        with contextlib.suppress(AcmeError, ValueError, KeyError, TypeError):
+            window = self._open_client().find_window(identify(pair.certificate))
+            if window is not None:
+                due = choose_within(*window)
+        return due
+
+    def _obtain(self) -> None:
+        """Obtain a certificate, write it, and have it used."""
+        wish = self._wish
+        client = self._open_client()
+        client.register(wish.email)
+        key = make_key()
+        request = make_request(wish.names, key)
+        chain = client.obtain(wish.names, request, wish.kinds, self._prove, profile=wish.profile)
+        pair = Pair(chain, dump_key(key), os.fspath(self._certificate_file))
+        Certificates([pair])
+        # The key first: a pair that does not match is obtained anew at the next start.
+        write_secret(self._key_file, pair.key)
+        write_secret(self._certificate_file, pair.certificate)
+        self._call_in_loop(partial(self._use, pair))
+
+    def _open_client(self) -> Client:
+        context = ssl.create_default_context(cafile=self._wish.ca_file or None)
+        return Client(self._wish.directory, self._load_account_key(), context, self._wait)
+
+    def _load_account_key(self) -> ec.EllipticCurvePrivateKey:
+        with contextlib.suppress(OSError):
+            key = load_key(self._account_file.read_bytes())
+            if key is not None:
+                return key
+        key = make_key()
+        write_secret(self._account_file, dump_key(key))
+        return key
+
+    def _use(self, pair: Pair) -> None:
+        names = ", ".join(self._wish.names)
+        self._report(f"a new certificate for {names} is in use")
+        self.pair = pair
+        self._change()
+
+    def _prove(self, challenge: Challenge | None) -> None:
+        """Have a challenge answered by all workers; with None, none any more."""
+        proofs = NO_PROOFS
+        if challenge is not None and challenge.kind == "http-01":
+            proofs = Proofs({challenge.token: challenge.authorization}, {})
+        elif challenge is not None:
+            certificate, key = make_proof(challenge.name, challenge.authorization)
+            proofs = Proofs({}, {challenge.name: Pair(certificate, key, "a challenge")})
+        self._call_in_loop(partial(self._offer, proofs))
+        if challenge is not None:
+            self._wait(_SPREAD_SECONDS)
+
+    def _offer(self, proofs: Proofs) -> None:
+        self.proofs = proofs
+        self._change()

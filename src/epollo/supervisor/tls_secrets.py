@@ -1,0 +1,116 @@
+"""What workers need to speak TLS, as the parent has it: watched files, an authority, a ticket key."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from epollo.linux.libc import forbid_dumps
+from epollo.loop import EventLoop, Timer
+from epollo.settings import Settings
+from epollo.transports.pairs import TICKET_KEY_OCTETS, Pair, Secrets
+from epollo.transports.state_folder import find_state_folder
+
+if TYPE_CHECKING:
+    # A server without TLS needs nothing of the library.
+    from epollo.acme.keeper import Keeper
+    from epollo.transports.certificate_files import CertificateFiles
+
+CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
+_TICKET_KEY_SECONDS: Final = 12 * 3600.0
+"""A ticket is good for two hours (SSL_CTX_set_timeout(3)); one of a former key makes a full handshake."""
+
+
+class TlsSecrets:
+    """The secrets that settings ask for; ``change`` is called when they are others.
+
+    ``ticket_key`` is that of the generation before, if there was one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: EventLoop,
+        call_in_loop: CallInLoop,
+        report: Callable[[str], None],
+        change: Callable[[], None],
+        *,
+        ticket_key: bytes,
+    ) -> None:
+        """Raise `OperatorError` where a certificate is not right."""
+        self._loop = loop
+        self._change = change
+        self._files: CertificateFiles | None = None
+        self._keeper: Keeper | None = None
+        self._rotation: Timer | None = None
+        self.ticket_key = ticket_key
+        if not (settings.tls_certificates or settings.acme):
+            return
+        forbid_dumps()
+        self.ticket_key = ticket_key or os.urandom(TICKET_KEY_OCTETS)
+        self._await_rotation()
+        if settings.acme:
+            self._keeper = _make_keeper(settings, report, call_in_loop, change)
+        if settings.tls_certificates:
+            self._files = _open_files(settings, loop, report, self._on_files)
+
+    @property
+    def secrets(self) -> Secrets:
+        """What a worker needs now."""
+        pairs = [] if self._files is None else list(self._files.pairs)
+        keeper = self._keeper
+        if keeper is None:
+            return Secrets(pairs, self.ticket_key)
+        if keeper.pair is not None:
+            pairs.append(keeper.pair)
+        return Secrets(pairs, self.ticket_key, keeper.proofs.tokens, keeper.proofs.pairs)
+
+    def begin(self) -> None:
+        """Ask an authority from now on: the workers that answer its challenges serve."""
+        if self._keeper is not None:
+            self._keeper.begin()
+
+    def close(self) -> None:
+        """Watch nothing more, and ask for nothing."""
+        if self._files is not None:
+            self._files.close()
+            self._files = None
+        if self._keeper is not None:
+            self._keeper.close()
+        if self._rotation is not None:
+            self._rotation.close()
+
+    def _on_files(self, _: list[Pair]) -> None:
+        self._change()
+
+    def _rotate(self) -> None:
+        """Protect the tickets of all workers by another key from now on."""
+        self.ticket_key = os.urandom(TICKET_KEY_OCTETS)
+        self._change()
+        self._await_rotation()
+
+    def _await_rotation(self) -> None:
+        self._rotation = self._loop.call_at(
+            self._loop.clock.now + _TICKET_KEY_SECONDS, self._rotate
+        )
+
+
+def _make_keeper(
+    settings: Settings,
+    report: Callable[[str], None],
+    call_in_loop: CallInLoop,
+    change: Callable[[], None],
+) -> "Keeper":
+    from epollo.acme.keeper import Keeper, make_wish  # noqa: PLC0415 - see above
+
+    return Keeper(make_wish(settings), find_state_folder(), report, call_in_loop, change)
+
+
+def _open_files(
+    settings: Settings,
+    loop: EventLoop,
+    report: Callable[[str], None],
+    use: Callable[[list[Pair]], None],
+) -> "CertificateFiles":
+    from epollo.transports.certificate_files import CertificateFiles  # noqa: PLC0415 - see above
+
+    return CertificateFiles(settings.tls_certificates, settings.tls_keys, loop, report, use)
