@@ -50,7 +50,10 @@ _SPREAD_SECONDS: Final = 1.0
 
 
 class Wish(NamedTuple):
-    """What is asked of an authority: ``ca_file`` has the certificates to trust for it; empty for the system's own."""
+    """What is asked of an authority.
+
+    ``ca_file`` has the certificates to trust for it; empty for the system's own.
+    """
 
     email: str
     names: tuple[str, ...]
