@@ -6,8 +6,13 @@ before the program begins.
 
 import errno
 import platform
+import re
+import socket
+import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from epollo.linux.seccomp import ALLOW, AND, JUMP_IF_EQUAL, LOAD, REFUSE, RETURN, Instruction
@@ -32,6 +37,8 @@ _NUMBERS: Final[dict[str, tuple[int, int]]] = {
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
     "memfd_create": (319, 279),
+    "mmap": (9, 222),
+    "mprotect": (10, 226),
     "pidfd_open": (434, 434),
     "prctl": (157, 167),
     "pread64": (17, 67),
@@ -84,7 +91,7 @@ def compile_refusals(refusals: Sequence[No]) -> list[Instruction]:
     program: list[Instruction] = []
     for refusal in refusals:
         verdict = Instruction(RETURN, REFUSE | refusal.error)
-        number = _NUMBERS[refusal.call][_COLUMN]
+        number = _find_number(refusal.call)
         if refusal.argument < 0:
             judgement = [verdict]
         else:
@@ -100,6 +107,10 @@ def compile_refusals(refusals: Sequence[No]) -> list[Instruction]:
             *judgement,
         ]
     return [*program, Instruction(RETURN, ALLOW)]
+
+
+def _find_number(call: str) -> int:
+    return _NUMBERS[call][_COLUMN] if call in _NUMBERS else read_numbers()[call]
 
 
 _LAUNCHER = """
@@ -118,3 +129,92 @@ def refuse(refusals: Sequence[No], command: Sequence[str]) -> list[str]:
     """Return the command that runs another one to which these calls are refused."""
     octets = encode(compile_refusals(refusals))
     return [sys.executable, "-c", _LAUNCHER, octets.hex(), *command]
+
+
+# What Docker's default profile does not list for a container without added capabilities (moby/profiles).
+_DOCKER_REFUSED: Final = """
+acct add_key bpf chroot clock_settime delete_module fanotify_init finit_module fsconfig fsmount fsopen
+fspick get_mempolicy init_module io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp
+kexec_file_load kexec_load keyctl lookup_dcookie mbind migrate_pages mount mount_setattr move_mount
+move_pages open_by_handle_at open_tree perf_event_open pidfd_getfd pivot_root process_madvise quotactl
+quotactl_fd reboot request_key set_mempolicy set_mempolicy_home_node setdomainname sethostname setns
+settimeofday swapoff swapon syslog umount2 unshare userfaultfd vhangup
+"""
+_NEW_NAMESPACES: Final = (
+    0x20000,
+    0x2000000,
+    0x4000000,
+    0x8000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
+# Of the time before kernels had them.
+_NEWER: Final = ("landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "clone3")
+_HEADERS: Final = (
+    Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    Path("/usr/include/asm-generic/unistd.h"),
+)
+
+
+@cache
+def read_numbers() -> dict[str, int]:
+    """Return the numbers of all calls; none where the kernel's headers are not installed."""
+    header = _HEADERS[_COLUMN]
+    text = header.read_text() if header.exists() else ""
+    found = re.findall(r"(?m)^#define __NR(?:3264)?_(\w+)\s+(\d+)$", text)
+    return {name: int(number) for name, number in found}
+
+
+def imitate_docker(*, is_old: bool = False) -> tuple[No, ...]:
+    """Return what a container may not call; ``is_old`` is Docker 20.10.
+
+    That one says of clone3(2) that it is not permitted, where a C library expects that it is not there.
+    """
+    numbers = read_numbers()
+    refused = tuple(No(call, errno.EPERM) for call in _DOCKER_REFUSED.split() if call in numbers)
+    namespaces = tuple(No("clone", errno.EPERM, 0, bit, bit) for bit in _NEW_NAMESPACES)
+    if is_old:
+        return (*refused, *namespaces, *(No(call, errno.EPERM) for call in _NEWER))
+    return (*refused, *namespaces, No("clone3", errno.ENOSYS))
+
+
+def imitate_systemd(unit: str) -> tuple[No, ...]:
+    """Return what a service may not call by the lines of its unit (systemd.exec(5)).
+
+    None where systemd is not installed to say what its groups of calls are.
+    """
+    allowed: set[str] = set()
+    for value in re.findall(r"(?m)^SystemCallFilter=(.*)$", unit):
+        named = {call for one in value.removeprefix("~").split() for call in _expand(one)}
+        allowed = (
+            allowed - named if value.startswith("~") else allowed | named | _expand("@default")
+        )
+    refused = [No(call, errno.EPERM) for call in read_numbers() if call not in allowed]
+    if "MemoryDenyWriteExecute=yes" in unit:
+        refused.append(No("mmap", errno.EPERM, 2, 6, 6))
+        refused.append(No("mprotect", errno.EPERM, 2, 4, 4))
+    families = re.findall(r"(?m)^RestrictAddressFamilies=(.*)$", unit)
+    if families:
+        known = {int(getattr(socket, family)) for family in families[0].split()}
+        refused += [
+            No("socket", errno.EAFNOSUPPORT, 0, family)
+            for family in range(46)
+            if family not in known
+        ]
+    return tuple(refused)
+
+
+@cache
+def _expand(name: str) -> frozenset[str]:
+    """Return the calls of a group, or the one of this name."""
+    if not name.startswith("@"):
+        return frozenset((name,))
+    result = subprocess.run(
+        ["systemd-analyze", "--no-pager", "syscall-filter", name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = (line.strip() for line in result.stdout.splitlines()[1:])
+    return frozenset(call for line in lines if line and line[0] != "#" for call in _expand(line))

@@ -9,6 +9,7 @@ import gzip
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,14 @@ import pytest
 
 from conftest import COMMAND, STOP_SECONDS, Serve, receive_all, rest
 from epollo.linux.system_calls import find_architecture
-from server.refusing import NO_PROCESSES, NO_THREADS, No, refuse
+from server.refusing import (
+    NO_PROCESSES,
+    NO_THREADS,
+    No,
+    imitate_docker,
+    imitate_systemd,
+    refuse,
+)
 from server.workers import PATIENCE_SECONDS, children
 
 pytestmark = pytest.mark.skipif(
@@ -42,9 +50,10 @@ class Row(NamedTuple):
     start: str = SOCKETS_FILTERED
     lines: tuple[str, ...] = ()
     is_coded: bool = True
+    name: str = ""
 
     def __str__(self) -> str:
-        return str(self.refusals[-1]) if self.refusals else "nothing"
+        return self.name or (str(self.refusals[-1]) if self.refusals else "nothing")
 
 
 def no(call: str, error: int, *where: int) -> tuple[No, ...]:
@@ -102,6 +111,17 @@ ROWS = [
     Row(no("sched_getaffinity", errno.EPERM)),
     Row(no("tgkill", errno.EPERM)),
 ]
+UNIT = Path(__file__).parents[2] / "docs" / "systemd" / "epollo.service"
+ROWS += [
+    Row(imitate_docker(), name="Docker"),
+    Row(imitate_docker(is_old=True), _LANDLOCK + "Operation not permitted", name="Docker 20.10"),
+]
+HAS_SYSTEMD = shutil.which("systemd-analyze") is not None
+if HAS_SYSTEMD:
+    ROWS.append(Row(imitate_systemd(UNIT.read_text()), name="the unit"))
+    # Without the lines that let epollo give up rights.
+    PLAIN = "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources\n"
+    ROWS.append(Row(imitate_systemd(PLAIN), "capabilities are kept: ", name="another unit"))
 # The command ends with status 2 and this line.
 REFUSED_STARTS = [
     (NO_PROCESSES, ("--workers", "1"), "cannot start a worker: Resource temporarily unavailable"),
@@ -320,3 +340,22 @@ def test_little_memory(serve: Serve, root: Path, mebibytes: int, words: tuple[st
     assert server.get("/") == b"index"
     assert server.get("/large.bin") == LARGE
     assert "ended with status" not in server.stderr
+
+
+@pytest.mark.skipif(not HAS_SYSTEMD, reason="systemd is not installed")
+def test_the_unit_is_hardened() -> None:
+    result = subprocess.run(
+        [
+            "systemd-analyze",
+            "--no-pager",
+            "security",
+            "--offline=true",
+            "--threshold=20",
+            str(UNIT),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert "exposure level for epollo.service: 1." in result.stdout
