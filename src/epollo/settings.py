@@ -399,7 +399,10 @@ class Settings:
         256 * MEBIBYTE,
         "--cache-size",
         group="Caching and compression",
-        manual="Keep at most this much of the site in memory.",
+        manual=(
+            "Keep at most this much in memory: files, their compressed forms, answers, and names "
+            "of what is not there."
+        ),
         minimum=0,
         unit="octets",
     )
