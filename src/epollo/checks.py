@@ -74,6 +74,19 @@ def _check_proxies(settings: Settings) -> None:
     parse_networks(settings.proxies)
 
 
+def _is_within_reach(settings: Settings, name: str) -> bool:
+    """Return whether a file would be served."""
+    reach = parse_reach(settings.allow_hidden, settings.follow_links)
+    path = Path(os.path.realpath(name))
+    for folder in (os.fspath(settings.root), *map(os.fsdecode, reach.folders)):
+        root = Path(os.path.realpath(folder))
+        if path.is_relative_to(root):
+            inside = path.parts[len(root.parts) :]
+            if not is_hidden(tuple(map(os.fsencode, inside)), reach):
+                return True
+    return False
+
+
 def _check_auth(settings: Settings) -> None:
     if not settings.auth:
         return
@@ -87,9 +100,7 @@ def _check_auth(settings: Settings) -> None:
     octets = read_password_file(settings.auth)
     for mistake in describe_mistakes(settings.auth, octets, Hashes().find_mistake):
         raise OperatorError(mistake)
-    root, path = os.path.realpath(settings.root), os.path.realpath(settings.auth)
-    inside = Path(path).parts[len(Path(root).parts) :] if Path(path).is_relative_to(root) else ()
-    if inside and not is_hidden(tuple(map(os.fsencode, inside))):
+    if _is_within_reach(settings, settings.auth):
         raise OperatorError(
             f"the password file {settings.auth} is in the folder that is served; move it elsewhere"
         )
@@ -179,11 +190,11 @@ _DOMAIN: Final = re.compile(
 _SITE_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("root", _check_root),
     ("media_types", _check_media_types),
-    ("auth", _check_auth),
     ("auth_paths", _check_auth_paths),
     ("cors", _check_cors),
     ("follow_links", _check_follow_links),
     ("allow_hidden", _check_allow_hidden),
+    ("auth", _check_auth),
 )
 _SERVER_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("allowed_hosts", _check_allowed_hosts),

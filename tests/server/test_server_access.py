@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -80,6 +81,29 @@ def test_a_change_of_the_password_file_is_in_the_next_answer(
     # However many workers there are, a mistake is told once.
     assert server.stderr.count("every password is refused") == 1
     assert server.stderr.count("is not a user") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_file_that_its_user_may_not_read_is_followed(
+    serve: Serve, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (open_folder / "site").mkdir()
+    (open_folder / "site" / "index.html").write_bytes(INDEX)
+    secret = open_folder / "secret"
+    secret.mkdir(mode=0o700)
+    path = write_passwords(secret / "passwords", ann="old")
+    path.chmod(0o600)
+    words = ("--auth", str(path), "--workers", "1", "--user", "65534:65534")
+    server = serve(open_folder / "site", *words)
+    assert ask(server, "/", "ann:old")[0] == 200
+    for number in range(3):
+        # By a rename, and in place.
+        write_passwords(secret / "next", ann=f"new {number}").rename(path)
+        assert ask(server, "/", f"ann:new {number}")[0] == 200
+        write_passwords(path, ann=f"newer {number}")
+        assert ask(server, "/", f"ann:new {number}")[0] == 401
+        assert ask(server, "/", f"ann:newer {number}")[0] == 200
+    assert server.stderr == ""
 
 
 @pytest.mark.skipif(shutil.which("htpasswd") is None, reason="htpasswd is missing")
@@ -226,6 +250,8 @@ def test_any_origin_and_isolation(serve: Serve, site: Path) -> None:
         (("--auth", "{tmp}"), "cannot read the password file {tmp}: Is a directory"),
         (("--auth", "{tmp}/wrong"), "{tmp}/wrong:1: the hash is MD5-crypt, which is guessed fast"),
         (("--auth", "{site}/users"), "is in the folder that is served; move it elsewhere"),
+        (("--auth", "{site}/.users", "--allow-hidden", ".u*"), "is in the folder that is served"),
+        (("--auth", "{tmp}/right", "--follow-links", "{tmp}"), "is in the folder that is served"),
         (("--auth", "{tmp}/right", "--auth-paths", "x"), "'x' is no path such as /private"),
         (("--auth", "{tmp}/right", "--sandbox", "on"), "--auth with --sandbox on takes --workers"),
         (("--cors", "https://a.example/"), "is https://a.example meant?"),
@@ -235,7 +261,8 @@ def test_a_mistake_is_one_line(
     site: Path, tmp_path: Path, words: tuple[str, ...], reason: str
 ) -> None:
     write_passwords(tmp_path / "right", ann="open")
-    write_passwords(site / "users", ann="open")
+    for name in ("users", ".users"):
+        write_passwords(site / name, ann="open")
     (tmp_path / "wrong").write_text("ann:$1$abc$BXBqpb9BZcZhXLgbee.0s/\n")
     places = {"tmp": tmp_path, "site": site}
     line = refusal(str(site), "--port", "0", *(word.format(**places) for word in words))

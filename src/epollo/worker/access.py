@@ -76,8 +76,9 @@ class Access:
     def learn_of_changes(self, loop: EventLoop, note_change: Callable[[], None]) -> None:
         """Have the kernel tell of changes of password files before anything else in a batch."""
         for file in self._files.values():
-            loop.add_first(file.descriptor, file)
-            signal_readiness(file.descriptor, note_change)
+            if file.descriptor >= 0:
+                loop.add_first(file.descriptor, file)
+                signal_readiness(file.descriptor, note_change)
 
     def look_for_changes(self) -> None:
         """Learn of every change of a password file up to now."""

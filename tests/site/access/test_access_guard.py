@@ -244,12 +244,40 @@ def test_a_link_that_is_switched_is_a_change(protected: Protected, tmp_path: Pat
 
 def test_a_change_that_no_event_tells_of_is_seen_within_a_second(protected: Protected) -> None:
     assert protected.ask("ann:open").status == 200
+    assert protected.file._inotify is not None
     for number in protected.file._names:
         protected.file._inotify.rm_watch(number)
     protected.file._names.clear()
     protected.write(ann=b"another")
     protected.clock.turn(1)
     assert protected.ask("ann:open").status == 401
+
+
+def test_without_inotify_a_change_is_seen_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("epollo.site.access.password_file.INotify", refuse)
+    path = tmp_path / "passwords"
+    path.write_bytes(b"ann:" + hash_sha1(b"open"))
+    clock, reports = HandClock(), list[str]()
+    file = PasswordFile(str(path), clock, lambda _: "", reports.append)
+    assert file.descriptor < 0
+    (line,) = reports
+    assert line.startswith("cannot watch the password file (Too many open files); a change")
+    file.on_ready(0)
+    passwords = file.find()
+    assert passwords is not None
+    assert passwords.users == {b"ann": hash_sha1(b"open")}
+    path.write_bytes(b"ann:" + hash_sha1(b"another"))
+    clock.turn(1)
+    clock.read()
+    passwords = file.find()
+    assert passwords is not None
+    assert passwords.users == {b"ann": hash_sha1(b"another")}
+    file.close()
 
 
 def test_answers_before_the_first_comparison_wait_for_one(protected: Protected) -> None:

@@ -9,6 +9,7 @@ Consequence: a password that was changed is refused from the next request on.
 Price: an inotify descriptor besides that of the site.
 """
 
+import contextlib
 import math
 import os
 from collections import deque
@@ -23,6 +24,7 @@ from epollo.http.message import Later
 from epollo.linux.inotify import INotify
 from epollo.loop import Clock, Handler
 from epollo.site.access.passwords import FILE_OCTETS_LIMIT, Passwords, parse_passwords
+from epollo.site.version import Version, version_of
 
 _MASK: Final = (
     flags.ATTRIB
@@ -38,8 +40,6 @@ _MASK: Final = (
 _LINKS_LIMIT: Final = 40
 _EVENTS_OCTETS: Final = 64 * 1024
 _MISTAKES_SHOWN: Final = 5
-
-Version = tuple[int, int, int, int, int]
 
 
 def read_password_file(path: str) -> bytes:
@@ -91,11 +91,12 @@ class PasswordFile(Handler):
         self._find_mistake = find_mistake
         self._report = report
         self._fetch = fetch
-        self._inotify = INotify(nonblocking=True)
-        self.descriptor: int = self._inotify.fileno()
+        self._is_reported = False
+        self._inotify = self._open_inotify()
+        self.descriptor: int = -1 if self._inotify is None else self._inotify.fileno()
+        """What tells of changes; -1 where nothing does, and they are seen within a second."""
         # For each watch the names that count, the empty one for what is watched itself.
         self._names: dict[int, set[bytes]] = {}
-        self._is_reported = False
         self._is_asked = False
         self._is_doubted = False
         self._waiting: list[Later] = []
@@ -135,7 +136,7 @@ class PasswordFile(Handler):
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Read every change that is there; end the version where one is of the file."""
         is_other = False
-        while True:
+        while self._inotify is not None:
             try:
                 octets = os.read(self.descriptor, _EVENTS_OCTETS)
             except BlockingIOError:
@@ -153,7 +154,16 @@ class PasswordFile(Handler):
 
     def close(self) -> None:
         """Follow the file no more."""
-        self._inotify.close()
+        if self._inotify is not None:
+            self._inotify.close()
+
+    def _open_inotify(self) -> INotify | None:
+        try:
+            return INotify(nonblocking=True)
+        except OSError as error:
+            # The user has as many as it may have (inotify_init(2)).
+            self._tell_unwatched("the password file", error)
+            return None
 
     def _end(self) -> None:
         self._is_doubted = True
@@ -192,20 +202,17 @@ class PasswordFile(Handler):
 
     def _find_version(self) -> Version | None:
         try:
-            status = os.stat(self._path)
+            return version_of(os.stat(self._path))
         except OSError:
             return None
-        return (
-            status.st_dev,
-            status.st_ino,
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-        )
 
     def _watch_names(self) -> None:
         """Watch each link on the way to the file, the file's name, and the file."""
+        inotify = self._inotify
+        if inotify is None:
+            return
         former, self._names = self._names, {}
+        refused: list[OSError] = []
         here = "/"
         names = deque(self._path.split("/"))
         links = 0
@@ -216,7 +223,7 @@ class PasswordFile(Handler):
             path = os.path.normpath(os.path.join(here, name))
             is_link = name != ".." and os.path.islink(path)
             if is_link or not any(names):
-                self._watch(here, name)
+                refused += self._watch(inotify, here, name)
             if not is_link:
                 here = path
                 continue
@@ -229,26 +236,34 @@ class PasswordFile(Handler):
                 break
             names.extendleft(reversed(target.split("/")))
             here = "/" if target.startswith("/") else here
-        self._watch(here, "")
+        refused += self._watch(inotify, here, "")
+        if refused:
+            # This process may have given up the right; a watch that began before still tells.
+            self._names = former | self._names
+            if not former:
+                self._tell_unwatched(here, refused[0])
         for number in former.keys() - self._names.keys():
-            try:
-                self._inotify.rm_watch(number)
-            except OSError:
-                # What was watched is gone, and its watch with it.
-                continue
+            with contextlib.suppress(OSError):
+                # What was watched may be gone, and its watch with it.
+                inotify.rm_watch(number)
 
-    def _watch(self, path: str, name: str) -> None:
+    def _watch(self, inotify: INotify, path: str, name: str) -> list[OSError]:
+        """Watch a name in a folder, or without one what stands at the path; return what refuses it."""
         try:
-            number = int(self._inotify.add_watch(path, _MASK))
+            number = int(inotify.add_watch(path, _MASK))
         except FileNotFoundError:
             # Its name is watched for.
-            return
+            return []
         except OSError as error:
-            if not self._is_reported:
-                self._is_reported = True
-                self._report(
-                    f"cannot watch {path} ({error.strerror}); a change of the password file "
-                    "is seen within a second"
-                )
-            return
+            return [error]
         self._names.setdefault(number, set()).add(os.fsencode(name))
+        return []
+
+    def _tell_unwatched(self, what: str, error: OSError) -> None:
+        if self._is_reported:
+            return
+        self._is_reported = True
+        self._report(
+            f"cannot watch {what} ({error.strerror}); a change of the password file is seen within a "
+            "second"
+        )

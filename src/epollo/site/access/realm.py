@@ -11,6 +11,7 @@ from epollo.http.target import decode_path
 
 _PATHS_LIMIT: Final = 4096
 _OCTETS_LIMIT: Final = 512 * 1024
+_PAGE_ENDING: Final = b".html"
 
 Names = tuple[bytes, ...]
 
@@ -57,9 +58,15 @@ class Realm:
         return known
 
     def has(self, names: Names) -> bool:
-        """Return whether a path of names is protected."""
+        """Return whether a path of names is protected.
+
+        The page of a protected path is, too: ``/private.html`` is sent for ``/private``.
+        """
         folded = tuple(map(_fold, names[: self._longest]))
-        return any(folded[: len(prefix)] == prefix for prefix in self._prefixes)
+        page = (*folded[:-1], folded[-1].removesuffix(_PAGE_ENDING)) if folded else ()
+        return any(
+            prefix in {folded[: len(prefix)], page[: len(prefix)]} for prefix in self._prefixes
+        )
 
 
 @lru_cache(maxsize=1024)
