@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from epollo.http.preconditions import CONDITIONAL_FIELDS
-from epollo.http.relevance import MARKS
+from epollo.http.relevance import MARK_OCTETS, MARKS
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.head import FRAMING_FIELDS, HeadReader, Limits
 from epollo.protocols.http1.reduction import compile_irrelevant
@@ -28,7 +28,7 @@ def reduce_by_lines(octets: bytes, relevant: frozenset[bytes]) -> bytes | Refusa
         found = FIELD_LINE.fullmatch(line)
         assert found is not None
         name, _, value = line.lower().partition(b":")
-        if name in relevant | FRAMING_FIELDS and MARKS.get(name, b"") in value:
+        if name in relevant | FRAMING_FIELDS and MARKS.get(name, b"") in value[: MARK_OCTETS + 1]:
             kept.append(line)
     return b"\r\n".join(kept) + b"\r\n\r\n"
 
@@ -118,9 +118,21 @@ def test_names_are_told_apart_in_either_case(relevant: frozenset[bytes]) -> None
 
 def test_a_value_without_the_mark_of_its_name_has_no_say() -> None:
     irrelevant = compile_irrelevant({b"accept", b"accept-encoding"})
-    for line in (b"Accept: application/json", b"ACCEPT:J", b"accept-encoding: gzip"):
+    for line in (
+        b"Accept: application/json",
+        b"ACCEPT:J",
+        b"accept:" + b"i" * MARK_OCTETS + b"J",
+        b"accept-encoding: gzip",
+    ):
         assert irrelevant.search(b"\r\n%b\r\n" % line) is None
-    for line in (b"Accept: text/html, */*", b"accept:", b"Accept-: json", b"accep: json"):
+    for line in (
+        b"Accept: text/html, */*",
+        b"Accept: text/html, image/avif, image/webp, image/jxl",
+        b"accept:" + b"i" * (MARK_OCTETS + 1) + b"J",
+        b"accept:",
+        b"Accept-: json",
+        b"accep: json",
+    ):
         assert irrelevant.match(b"\r\n%b\r\n" % line) is not None
 
 

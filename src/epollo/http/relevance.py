@@ -2,10 +2,13 @@
 
 from typing import Final
 
+MARK_OCTETS: Final = 32
+
 MARKS: Final = {b"accept": b"j"}
-"""An octet that stands, in either case, in each value of a field on which an answer may depend.
+"""An octet that stands, in either case and behind at most `MARK_OCTETS` others, in each value of a field
+on which an answer may depend.
 
 Browsers send another Accept for each kind of request, and a site asks one thing of it alone: is JSON
-wanted rather than HTML? A line without the octet is as if it were absent, so that answers are recalled
-for all.
+wanted rather than HTML? A client that wants it says so first. A line without the octet there is as if it
+were absent, so that answers are recalled for all.
 """

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 
 from epollo.http.grammar import TCHAR
-from epollo.http.relevance import MARKS
+from epollo.http.relevance import MARK_OCTETS, MARKS
 
 # field-line  = field-name ":" OWS field-value OWS                   RFC 9112 section 5
 # field-vchar = VCHAR / obs-text                                     RFC 9110 section 5.5
@@ -30,30 +30,33 @@ def compile_irrelevant(relevant: Iterable[bytes]) -> re.Pattern[bytes]:
     never begins with an empty line, so that nothing behind a head is taken for a part of it. A line
     with an octet that it may not hold is left as it is: no CR before a match meets an LF behind it.
     """
-    names = [name for name in sorted(relevant) if name not in MARKS]
-    counting = [_format_names(names) + b":"]
-    for name in sorted(MARKS.keys() & set(relevant)):
-        mark = MARKS[name]
-        value = rb"[^\r\n%b%b]*+%b" % (mark.lower(), mark.upper(), _format_octet(mark))
-        counting.append(_format_names([name]) + b":" + value)
-    line = rb"(?!%b)%b++:%b" % (b"|".join(counting), TCHAR, VALUE_OCTETS)
+    tails = [(name, _format_tail(name)) for name in sorted(relevant)]
+    line = rb"(?!%b)%b++:%b" % (_format_names(tails), TCHAR, VALUE_OCTETS)
     # The literal in front is what the engine searches for; more lines follow without a search.
     return re.compile(rb"\r\n(?<!\n\r\n)%b(?:\r\n%b)*(?=\r\n)" % (line, line))
 
 
-def _format_names(names: list[bytes]) -> bytes:
-    """Return an expression for exactly these names in either case; what they begin with stands once."""
-    endings: dict[bytes, list[bytes]] = {}
-    for name in names:
+def _format_tail(name: bytes) -> bytes:
+    """Return an expression for what follows a name in a line that has a say."""
+    mark = MARKS.get(name)
+    if mark is None:
+        return b":"
+    other = rb"[^\r\n%b%b]" % (mark.lower(), mark.upper())
+    return b":%b{0,%d}+%b" % (other, MARK_OCTETS, _format_octet(mark))
+
+
+def _format_names(tails: list[tuple[bytes, bytes]]) -> bytes:
+    """Return an expression for exactly these names in either case, each with what follows it.
+
+    What several names begin with stands once, so that a line of another name is soon passed over.
+    """
+    endings: dict[bytes, list[tuple[bytes, bytes]]] = {}
+    alternatives = [tail for name, tail in tails if not name]
+    for name, tail in tails:
         if name:
-            endings.setdefault(name[:1], []).append(name[1:])
-    alternatives = [_format_octet(first) + _format_names(rest) for first, rest in endings.items()]
-    if not alternatives:
-        return b""
-    may_end = b"?" if b"" in names else b""
-    if len(alternatives) == 1 and not may_end:
-        return alternatives[0]
-    return b"(?:%b)%b" % (b"|".join(alternatives), may_end)
+            endings.setdefault(name[:1], []).append((name[1:], tail))
+    alternatives += (_format_octet(first) + _format_names(rest) for first, rest in endings.items())
+    return alternatives[0] if len(alternatives) == 1 else b"(?:%b)" % b"|".join(alternatives)
 
 
 def _format_octet(octet: bytes) -> bytes:
