@@ -32,9 +32,9 @@ def test_a_neighbour_is_found_without_a_walk(
     ground: Ground, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ground.get("/folder/deep/page.txt")
-    assert ground.status("/404.html") == 404
+    assert ground.status("/folder/deep/none.txt") == 404
     (root / "folder" / "deep" / "other.txt").write_bytes(b"other")
-    monkeypatch.setattr("epollo.site.root.walk", lambda *_: pytest.fail("a walk"))
+    monkeypatch.setattr("epollo.site.root.walk", lambda *_, **__: pytest.fail("a walk"))
     assert ground.get("/folder/deep/other.txt") == b"other"
     assert ground.status("/folder/deep/nothing.txt") == 404
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import brotli
 import pytest
 
+from epollo.http.message import ENDED, Basis
 from epollo.site.codings import CODINGS
 from epollo.site.file_task import FileTask
 from epollo.site.pieces import HeldContent, read_pieces
@@ -97,6 +98,7 @@ class Kept:
     """What recall keeps, as the catalogue sees it."""
 
     is_released = False
+    basis: Basis = ENDED
 
     def release(self) -> None:
         self.is_released = True

@@ -86,7 +86,9 @@ class Basis:
 
 
 class Releasable(Protocol):
-    """What is kept and refers to content."""
+    """What is kept and refers to content; ``basis`` is what it rests on."""
+
+    basis: Basis
 
     def release(self) -> None:
         """Let go of the content."""

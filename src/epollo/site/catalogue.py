@@ -10,7 +10,7 @@ unmapped and closed.
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from epollo.budget import Budget
 from epollo.http.message import Basis, FileSegment
@@ -20,10 +20,11 @@ from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.comparison import Comparison
 from epollo.site.compressor import Compressor
 from epollo.site.demand import is_due, is_improvable, select_end
+from epollo.site.doomed import Doomed
 from epollo.site.events import Events
 from epollo.site.file_codings import FileCodings, Sidecar
 from epollo.site.files import Files
-from epollo.site.folders import Folder, Folders
+from epollo.site.folders import Folder, Folders, look_in
 from epollo.site.kept_codings import KeptCodings
 from epollo.site.listing.listings import Listings
 from epollo.site.listing.snapshot import Made, Snapshot
@@ -31,8 +32,8 @@ from epollo.site.media_types import OURS, MediaTypes
 from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
 from epollo.site.reach import PLAIN, Reach
-from epollo.site.representation import Edition, Representation, read_edition, read_watched
-from epollo.site.resolve import FILE_FLAGS, RULE_FILES, Edge, Kind, Names, Walk
+from epollo.site.representation import Edition, Representation, read_edition
+from epollo.site.resolve import Edge, Kind, Names, Walk
 from epollo.site.resource import Resource
 from epollo.site.root import Root, do_nothing
 from epollo.site.tagging import Tagging
@@ -43,10 +44,6 @@ RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 
 _ABSENCES_SHARE: Final = 16
 """What is not there is remembered too: one part of this number of what is kept."""
-
-
-def _do_nothing() -> None:
-    """Do nothing: no rules depend on what is here."""
 
 
 class Catalogue:
@@ -84,12 +81,15 @@ class Catalogue:
             cache_octets // _ABSENCES_SHARE, self._end, budget
         )
         self._rule_files: dict[Names, Resource] = {}
-        self.on_rules_doubted: Callable[[], None] = _do_nothing
+        self._has_ended_all = False
+        self.on_rules_doubted: Callable[[], None] = lambda: None
         """Called when a rule file may be another: at an event, and when all is to be looked at anew."""
         self.watch = self._open_watch(report, events)
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
         self._folders = Folders(self._root, self._on_end)
+        self.doomed = Doomed(self._give_back, self._folders.end)
+        """Gives back what has ended all at once."""
         self._comparison = Comparison(self._root, clock)
         self.tagging: Tagging | None = None
         """Makes entity tags from the content of large files, where there is a thread for it."""
@@ -138,8 +138,11 @@ class Catalogue:
 
     def end_answers(self) -> None:
         """Let none of the answers made so far be given again, whatever they rest on."""
+        if self._has_ended_all:
+            return
         for resource in self._list_resources():
-            resource.end_answers()
+            if resource.is_current:
+                resource.end_answers()
 
     def confirm(self, resource: Resource) -> bool:
         """Return whether what was found still stands; once a second it is looked at again."""
@@ -241,25 +244,9 @@ class Catalogue:
     def _look_up_in(self, folder: Folder, names: Names) -> Resource | None:
         """Look for a name in a folder that is open; None where that takes a walk."""
         name = names[-1]
-        if name.startswith(b".") or name in RULE_FILES:
+        is_known, edition = look_in(folder, name, self.media_types, self._kept_octets_limit)
+        if not is_known:
             return None
-        try:
-            descriptor = os.open(name, FILE_FLAGS, dir_fd=folder.descriptor)
-        except (OSError, ValueError) as error:
-            if not isinstance(error, FileNotFoundError):
-                # A link, a right that lacks, or no such name: the walk tells them apart.
-                return None
-            edition = None
-        else:
-            try:
-                media_type = self.media_types.select(name)
-                edition = read_watched(descriptor, media_type, self._kept_octets_limit)
-            except OSError:
-                edition = None
-            finally:
-                os.close(descriptor)
-            if edition is None:
-                return None
         kind = Kind.MISSING if edition is None else Kind.FILE
         edges = (Edge(folder.number, name),)
         resource = Resource(names, kind, edges, self._clock.second, self._confirm)
@@ -267,7 +254,7 @@ class Catalogue:
             self._hold(resource, edition)
         resource.folder = folder
         folder.members[name] = resource
-        self._cache_of(resource).put(names, resource)
+        self._keep(resource)
         return resource
 
     def _take_over(self, names: Names, found: Walk, *, is_rule_file: bool = False) -> Resource:
@@ -295,8 +282,16 @@ class Catalogue:
         if is_rule_file:
             self._rule_files[names] = resource
         else:
-            self._cache_of(resource).put(names, resource)
+            self._keep(resource)
         return resource
+
+    def _keep(self, resource: Resource) -> None:
+        cache = self._cache_of(resource)
+        former = cache.get(resource.names)
+        if former is not None:
+            # It has ended, and was not given back yet.
+            self._give_back(former)
+        cache.put(resource.names, resource)
 
     def _read(self, resource: Resource, descriptor: int, *, is_rule_file: bool) -> None:
         """Compile the version of a file that is open. Raises `OSError`."""
@@ -343,11 +338,10 @@ class Catalogue:
         return self._absences if is_absence else self._files
 
     def _list_resources(self) -> list[Resource]:
-        return [
-            *self._files.entries(),
-            *self._absences.entries(),
-            *self._rule_files.values(),
-        ]
+        return [*self._list_cached(), *self._rule_files.values()]
+
+    def _list_cached(self) -> list[Resource]:
+        return [*self._files.entries(), *self._absences.entries()]
 
     def _on_end(self, dependent: Dependent | None, *, is_written: bool = False) -> None:
         """Take out what has ended, everything with None, and let nothing of it be recalled.
@@ -369,23 +363,30 @@ class Catalogue:
             if self._rule_files.get(dependent.names) is dependent:
                 del self._rule_files[dependent.names]
                 self.on_rules_doubted()
-            elif self._cache_of(dependent).get(dependent.names) is dependent:
-                self._cache_of(dependent).remove(dependent.names)
-            self._end(dependent, is_written=is_written)
+            self._give_back(dependent, is_written=is_written)
+
+    def _give_back(self, resource: Resource, *, is_written: bool = False) -> None:
+        """Take out what has ended from where it is kept, and let go of it."""
+        cache = self._cache_of(resource)
+        if cache.get(resource.names) is resource:
+            cache.remove(resource.names)
+        self._end(resource, is_written=is_written)
 
     def _end_all(self) -> None:
         self.listings.end_builds()
-        for resource in self._list_resources():
-            self._on_end(resource)
-        for folder in self._folders.entries():
-            self._on_end(folder)
+        self.doomed.add(self._list_cached(), self._folders.take_all())
+        # Rules that are read anew end all answers, of which there are none now.
+        self._has_ended_all = True
+        for rule_file in list(self._rule_files.values()):
+            self._on_end(rule_file)
+        self._has_ended_all = False
 
     def _end_folder(self, folder: Folder) -> None:
         """End what was found in a folder that has ended."""
         if folder.is_current:
             self._folders.end(folder)
-            for member in list(folder.members.values()):
-                self._on_end(member)
+            # What is found in a folder is a resource, which knows the folder.
+            self.doomed.add(cast("list[Resource]", list(folder.members.values())))
 
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""

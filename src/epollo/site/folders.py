@@ -16,7 +16,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from epollo.site.resolve import Edge, Kind, Names, Walk
+from epollo.site.media_types import MediaTypes
+from epollo.site.representation import Edition, read_watched
+from epollo.site.resolve import FILE_FLAGS, RULE_FILES, Edge, Kind, Names, Walk
 from epollo.site.root import Root
 from epollo.site.watch import Dependent, Watch, has_unwatched
 
@@ -118,6 +120,12 @@ class Folders:
         """Return every folder in which something was found, and every one that is open."""
         return list(self._folders.values())
 
+    def take_all(self) -> list[Folder]:
+        """Return every folder, closed: none is found again, and each is the caller's to end."""
+        folders = self.entries()
+        self.close()
+        return folders
+
     def close(self) -> None:
         """Give back every descriptor."""
         for folder in self._open.values():
@@ -179,3 +187,28 @@ class Folders:
         if folder.descriptor >= 0:
             os.close(folder.descriptor)
             folder.descriptor = -1
+
+
+def look_in(
+    folder: Folder, name: bytes, media_types: MediaTypes, kept_octets_limit: int
+) -> tuple[bool, Edition | None]:
+    """Look for a name in a folder that is open; return whether that tells all, and the file's version.
+
+    Without a version nothing stands there. Where it does not tell all, a walk does: what may be hidden,
+    a link, a file that may not be read or is not to be kept.
+    """
+    if name.startswith(b".") or name in RULE_FILES:
+        return False, None
+    try:
+        descriptor = os.open(name, FILE_FLAGS, dir_fd=folder.descriptor)
+    except FileNotFoundError:
+        return True, None
+    except (OSError, ValueError):
+        return False, None
+    try:
+        edition = read_watched(descriptor, media_types.select(name), kept_octets_limit)
+    except OSError:
+        return False, None
+    finally:
+        os.close(descriptor)
+    return edition is not None, edition

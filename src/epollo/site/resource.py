@@ -41,6 +41,7 @@ class Resource(Basis):
         "improvable",
         "is_current",
         "is_offered",
+        "is_shared",
         "kind",
         "may_be_ambiguous",
         "names",
@@ -71,6 +72,8 @@ class Resource(Basis):
         """In how many seconds this was asked for after the first."""
         self.is_offered = False
         """Whether codings of it were asked for."""
+        self.is_shared = False
+        """Whether an answer that is kept rests on this and on more."""
         self.may_be_ambiguous = False
         """Whether another edit may have the same times, and cause no event."""
         self.checked_second = second
@@ -86,6 +89,8 @@ class Resource(Basis):
 
     def hold(self, answer: Releasable) -> None:
         """Have an answer that is kept release its content when this ends."""
+        if answer.basis is not self:
+            self.is_shared = True
         answers = self._answers
         if len(answers) >= _ANSWERS_LOOKED_AT and len(answers) & (len(answers) - 1) == 0:
             # At each doubling, so that it costs O(1) for each.

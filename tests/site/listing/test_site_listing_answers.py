@@ -116,7 +116,7 @@ class Kept:
 
     def __init__(self, answer: Answer, ground: Ground) -> None:
         assert answer.basis is not None
-        self._basis = answer.basis
+        self._basis = self.basis = answer.basis
         self._clock = ground.clock
         self._is_released = False
         self._basis.hold(self)

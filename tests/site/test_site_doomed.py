@@ -1,0 +1,175 @@
+"""What ends all at once: none of it is given from then on, and it is given back little by little."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from epollo.http.message import AllOf, Basis
+from epollo.loop import Handler
+from site_grounds import Answer, Ground, list_open_below, switch_link
+
+FILES = 600
+
+
+class Later:
+    """Calls that are made when a test says so."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[Handler, None] = {}
+
+    def call_again(self, handler: Handler) -> None:
+        self.handlers[handler] = None
+
+    def make_one(self) -> bool:
+        """Make the calls of a batch; return whether there were any."""
+        handlers, self.handlers = self.handlers, {}
+        for handler in handlers:
+            handler.on_ready(0)
+        return bool(handlers)
+
+
+class Kept:
+    """An answer as recall keeps it."""
+
+    def __init__(self, basis: Basis) -> None:
+        self.basis = basis
+        self.is_released = False
+        basis.hold(self)
+
+    def release(self) -> None:
+        self.is_released = True
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Path:
+    for release in ("a", "b"):
+        folder = tmp_path / release / "folder"
+        folder.mkdir(parents=True)
+        for number in range(FILES):
+            (folder / f"{number}.txt").write_text(f"{release} {number}")
+    (tmp_path / "b" / "folder" / f"{FILES}.txt").write_text("new")
+    switch_link(tmp_path / "current", "a")
+    return tmp_path
+
+
+@pytest.fixture
+def later() -> Later:
+    return Later()
+
+
+@pytest.fixture
+def ground(releases: Path, later: Later) -> Iterator[Ground]:
+    with Ground(releases / "current") as ground:
+        ground.catalogue.doomed.call_again = later.call_again
+        yield ground
+
+
+def ask_all(ground: Ground) -> list[Answer]:
+    return [ground.ask(f"/folder/{number}.txt") for number in range(FILES)]
+
+
+def stands(basis: Basis | None, ground: Ground) -> bool:
+    second = ground.clock.second
+    return basis is not None and (basis.checked_second == second or basis.stands(second))
+
+
+def switch(ground: Ground, releases: Path) -> None:
+    switch_link(releases / "current", "b")
+    assert ground.catalogue.watch is not None
+    ground.catalogue.watch.on_ready(1)
+
+
+def test_nothing_of_the_former_release_is_given(
+    ground: Ground, releases: Path, later: Later
+) -> None:
+    answers = ask_all(ground)
+    basis = ground.ask(f"/folder/{FILES}.txt").basis
+    assert basis is not None
+    absence = Kept(basis)
+    assert all(stands(answer.basis, ground) for answer in answers)
+    assert stands(basis, ground)
+    switch(ground, releases)
+    assert len(ground.catalogue.doomed) > FILES
+    assert not any(stands(answer.basis, ground) for answer in answers)
+    assert absence.is_released
+    # Asked for before all is given back, while it is, and afterwards.
+    for number in range(0, FILES, 3):
+        assert ground.get(f"/folder/{number}.txt") == b"b %d" % number
+    assert ground.get(f"/folder/{FILES}.txt") == b"new"
+    while later.make_one():
+        assert ground.get("/folder/1.txt") == b"b 1"
+    assert not len(ground.catalogue.doomed)
+    for number in range(FILES):
+        assert ground.get(f"/folder/{number}.txt") == b"b %d" % number
+
+
+def test_an_answer_that_rests_on_more_ends_at_once(
+    ground: Ground, releases: Path, later: Later
+) -> None:
+    """It is looked at once a second, and has no mark of its own."""
+    answers = ask_all(ground)
+    first, second = answers[0].basis, answers[1].basis
+    assert first is not None
+    assert second is not None
+    kept = Kept(AllOf(first, second))
+    alone = Kept(first)
+    assert stands(kept.basis, ground)
+    assert kept.basis.checked_second == ground.clock.second
+    switch(ground, releases)
+    assert kept.is_released
+    assert alone.is_released
+    while later.make_one():
+        pass
+
+
+def test_what_is_given_back_releases_its_answers_and_its_room(
+    ground: Ground, releases: Path, later: Later
+) -> None:
+    kept = [Kept(answer.basis) for answer in ask_all(ground) if answer.basis is not None]
+    assert len(kept) == FILES
+    octets = ground.catalogue._files.octets
+    switch(ground, releases)
+    batches = 0
+    while later.make_one():
+        batches += 1
+    assert batches
+    assert all(answer.is_released for answer in kept)
+    assert ground.catalogue._files.octets < octets / 10
+    assert ground.catalogue._absences.octets < 20_000
+    watch = ground.catalogue.watch
+    assert watch is not None
+    ask_all(ground)
+    assert ground.catalogue._files.octets == pytest.approx(octets, rel=0.01)
+
+
+def test_a_folder_that_is_renamed(ground: Ground, releases: Path, later: Later) -> None:
+    answers = ask_all(ground)
+    (releases / "a" / "folder").rename(releases / "a" / "other")
+    assert ground.status("/folder/1.txt") == 404
+    assert len(ground.catalogue.doomed) > FILES / 2
+    assert not any(stands(answer.basis, ground) for answer in answers)
+    (releases / "a" / "other").rename(releases / "a" / "folder")
+    for number in range(FILES):
+        assert ground.get(f"/folder/{number}.txt") == b"a %d" % number
+    while later.make_one():
+        pass
+    assert all(stands(ground.ask(f"/folder/{n}.txt").basis, ground) for n in range(FILES))
+
+
+def test_what_is_looked_at_anew_stays_ended(ground: Ground, releases: Path, later: Later) -> None:
+    answers = ask_all(ground)
+    switch(ground, releases)
+    ground.catalogue.look_anew()
+    assert not any(stands(answer.basis, ground) for answer in answers)
+    assert ground.get("/folder/1.txt") == b"b 1"
+    while later.make_one():
+        pass
+
+
+def test_descriptors_are_given_back(ground: Ground, releases: Path, later: Later) -> None:
+    ask_all(ground)
+    switch(ground, releases)
+    assert not list_open_below(releases / "a")
+    while later.make_one():
+        pass
