@@ -145,11 +145,32 @@ def test_a_long_part_is_not_kept() -> None:
     assert recall.find(b"whole") is not None
 
 
+@pytest.mark.parametrize(
+    ("status", "fields", "is_own"),
+    [
+        (200, b"Accept-Ranges: bytes\r\n", False),
+        (404, b"", False),
+        (200, b"", True),
+        (206, b"Accept-Ranges: bytes\r\n", True),
+        (301, b"", True),
+    ],
+)
+@pytest.mark.parametrize("octets", [1000, 20_000])
+def test_content_is_counted_where_no_representation_has_it(
+    status: int, fields: bytes, is_own: bool, octets: int
+) -> None:
+    budget = Budget(64 * MEBIBYTE)
+    recall = Recall(HandClock(), budget)
+    answer = make_answer(fields, (bytes(octets),), status)
+    assert recall.keep(PLAIN, answer) == (status != 206 or octets == 1000)
+    assert (budget.octets > octets) == (is_own and len(recall) == 1)
+
+
 def test_a_flood_is_bounded_in_octets() -> None:
     budget = Budget(16 * MEBIBYTE)
     recall = Recall(HandClock(), budget)
     for number in range(2000):
-        recall.keep(b"request %d" % number, make_answer(bytes(16 * 1024)))
+        recall.keep(b"request %d" % number, make_answer(bytes(16 * 1024), status=404))
         assert recall.octets == sum(one.kept_octets for one in recall.known.values())
         assert recall.octets == budget.octets
     assert 3 * MEBIBYTE < held_octets(recall) <= 4 * MEBIBYTE

@@ -46,7 +46,7 @@ _SPARED_LIMIT: Final = 32
 # the places in a dictionary and a queue; of octets as they came, the latter only.
 _ENTRY_OCTETS: Final = 400
 _OTHER_OCTETS: Final = 150
-_WHOLE: Final = frozenset((200, 404))
+_HAS_RANGES: Final = b"Accept-Ranges: bytes\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -253,8 +253,16 @@ class Recall:
 
 
 def _measure(key: bytes, answer: Answer) -> int:
-    """Return what an entry takes. The content of 200 and 404 is the representation's own."""
-    own_octets = 0 if answer.status in _WHOLE else len(answer.content)
+    """Return what an entry takes.
+
+    The content of a file, which has ranges, and of a page 404 is the representation's own.
+    """
+    has_ranges = answer.status == 200 and _HAS_RANGES in answer.fields
+    own_octets = len(answer.content)
+    if has_ranges or answer.status == 404:
+        own_octets = 0
+    elif answer.rest:
+        own_octets = sum(len(one) for one in answer.rest if isinstance(one, bytes))
     return _ENTRY_OCTETS + len(key) + len(answer.target) + len(answer.fields) + own_octets
 
 
