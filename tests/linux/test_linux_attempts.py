@@ -80,6 +80,7 @@ ours = os.pidfd_open(os.getpid())
 open_tcp, open_fast, open_message = socket.socket(), socket.socket(), socket.socket()
 open_bound = socket.socket(); open_bound.bind(("127.0.0.1", 0))
 open_spare = socket.socket()
+shared = socket.create_server(("127.0.0.1", 0))
 accepting = socket.create_server(("127.0.0.1", 0))
 connected = socket.create_connection(accepting.getsockname()); former, _ = accepting.accept()
 master, terminal = pty.openpty()
@@ -112,6 +113,11 @@ SOCKETS = {
     ),
     # The first step to make another one of a connection that was accepted.
     "let go of a connection": "check(LIBC.connect(former.fileno(), bytes(16), 16))",
+    "end a listening socket for all": "shared.shutdown(socket.SHUT_RD)",
+    "TCP fast open from a listening socket": (
+        "accepting.shutdown(socket.SHUT_RD)\n"
+        "accepting.sendto(b'x', socket.MSG_FASTOPEN, ('127.0.0.1', PORT))"
+    ),
     "a filter on a listening socket": (
         "accepting.setsockopt(socket.SOL_SOCKET, 26, struct.pack('@HP', 1, ctypes.addressof("
         "ctypes.create_string_buffer(struct.pack('=HBBI', 6, 0, 0, 0xffff)))))"

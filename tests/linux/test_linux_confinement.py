@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from epollo.errors import OperatorError
 from epollo.linux import confinement
 from epollo.linux.confinement import confine, count_threads, preload
 from linux.confined import ABI, attempt
@@ -225,7 +226,7 @@ def test_a_thread_that_would_stay_outside(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(confinement, "count_threads", lambda: 2)
     root = os.open(tmp_path, os.O_PATH)
     try:
-        with pytest.raises(RuntimeError, match="thread"):
+        with pytest.raises(OperatorError, match="a thread would stay outside the sandbox"):
             confine([root], "auto")
     finally:
         os.close(root)

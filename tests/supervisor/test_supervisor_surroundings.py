@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from epollo.linux.nonblocking import await_relays
 from epollo.supervisor.surroundings import (
     open_end_of_file,
     open_for_writing,
@@ -82,3 +83,28 @@ def test_nothing_can_be_read_of_stdin() -> None:
     os.close(descriptor)
     with pytest.raises(OSError, match="Bad file descriptor"):
         open_for_writing(descriptor)
+
+
+def test_a_terminal_of_another_user_is_written_to_by_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After su(1) it cannot be opened anew; a worker gets the end of a pipe."""
+    master, terminal = pty.openpty()
+    tty.setraw(terminal)
+    open_anew = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if path.startswith("/proc/self/fd/"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_anew(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    descriptor = open_for_writing(terminal)
+    os.write(descriptor, b"line")
+    assert os.read(master, 10) == b"line"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.read(descriptor, 10)
+    os.close(descriptor)
+    await_relays(10)
+    os.close(terminal)
+    os.close(master)

@@ -114,14 +114,13 @@ def preload() -> None:
 def _restrict(roots: Sequence[int], sandbox: str) -> list[str]:
     """Restrict this thread as far as the kernel can; return, for a person, how far that is.
 
-    Raises `OperatorError` where ``on`` asks for more.
+    Raises `OperatorError` where ``on`` asks for more, or a thread would stay as it is.
     """
     if count_threads() > 1:
         # One that relays what is printed, where stdout cannot be opened anew.
-        line = "a thread runs already and would stay outside: redirect stdout and stderr to a file"
-        if sandbox == "on":
-            raise OperatorError(f"--sandbox on: {line}")
-        return [line]
+        raise OperatorError(
+            "a thread would stay outside the sandbox: redirect stdout and stderr to a file or a pipe"
+        )
     failure: OSError | None = None
     parts = []
     try:

@@ -95,7 +95,7 @@ _PR_SET_VMA: Final = 0x53564D41
 
 _FREE: Final = (
     # Peers that are connected or come; no new socket is made.
-    *("recvfrom", "accept4", "accept", "recvmsg", "shutdown"),
+    *("recvfrom", "accept4", "accept", "recvmsg"),
     *("getsockname", "getpeername", "getsockopt", "sendfile"),
     # Waiting.
     *("epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "epoll_create1"),
@@ -138,6 +138,9 @@ def select_worker_calls(process: int) -> Mapping[str, Row]:
     }
     rows |= dict.fromkeys(_FREE, ALWAYS)
     rows |= {
+        # To a listening socket this does nothing. To end its reading would end it for all that hold it,
+        # and leave a socket that can be connected (inet_shutdown in the kernel's net/ipv4/af_inet.c).
+        "shutdown": _one_of(1, socket.SHUT_WR),
         "openat": _none_of(2, _OPENING_TO_WRITE),
         "open": _none_of(1, _OPENING_TO_WRITE),
         "mmap": _none_of(2, _PROT_EXEC),
