@@ -44,6 +44,8 @@ TABLE = HostTable(
         ("[::1]", "address"),
         ("192.0.2.1", "address 4"),
         ("1.192.0.2.1", None),
+        ("a" * 244 + ".example.org", None),
+        ("a" * 243 + ".example.org", "ending"),
     ],
 )
 def test_the_most_exact_pattern_counts(host: str, value: str | None) -> None:

@@ -43,7 +43,8 @@ class HostTable(Generic[Value]):
         """Return what is known of a host, in lower case and without a port."""
         host = host.removesuffix(b".")
         value = self._exact.get(host)
-        if value is not None or not self._endings:
+        if value is not None or not self._endings or len(host) > _HOST_OCTETS_LIMIT:
+            # No name is longer (RFC 1035 section 2.3.4): a field of dots is not looked through.
             return value
         at = host.find(b".", 1)
         while at > 0:
