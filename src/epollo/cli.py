@@ -432,6 +432,8 @@ _COMMAND = _Command(
         "  epollo /srv/site 8000                    another folder, another port\n"
         "  epollo /srv/site --host 0.0.0.0          let the whole network connect\n"
         "  epollo /srv/site --workers auto          one process per processor\n"
+        "  epollo why /about -d /srv/site           say what makes an answer, without a server\n"
+        "  epollo check /srv/site                   find mistakes in rules and links\n"
         "  epollo lab --quick                       measure the pollers (epollo lab --help)\n\n"
         "A size is a number of bytes or has a unit (64k, 256M, 1GiB); a duration is a number of seconds "
         "or has a unit (500ms, 10s, 5m, 1h).\n\n"
@@ -454,6 +456,12 @@ def main() -> None:
         run_lab(sys.argv[2:])
         return
     try:
+        if sys.argv[1:2] in (["why"], ["check"]) and not Path(sys.argv[1]).is_dir():
+            # As for the lab.
+            from epollo.diagnosis.command import run  # noqa: PLC0415
+
+            run(sys.argv[1], sys.argv[2:], _COMMAND, _make_settings)
+            return
         _COMMAND.main(standalone_mode=False, prog_name="epollo")
     except click.ClickException as mistake:
         report(f"{mistake.format_message()} ({_find_hint()})")

@@ -30,8 +30,8 @@ from epollo.site.resource import NAME_OCTETS
 from epollo.site.rules.fields import PLAIN_FIELDS, PathFields, merge_fields, vary_on
 from epollo.site.rules.index import RuleIndex
 from epollo.site.rules.pattern import match_pattern
-from epollo.site.rules.redirection import Redirect, Rewrite, follow_rule
-from epollo.site.rules.rule import Rules
+from epollo.site.rules.redirection import Redirect, Rewrite, follow_rule, parse_query
+from epollo.site.rules.rule import HeaderRule, RedirectRule, Rules
 from epollo.site.treatment import Treatment
 
 RELEVANT_FIELDS: Final = CONDITIONAL_FIELDS | {
@@ -75,9 +75,11 @@ class Policy:
         """Field lines of each error and redirect."""
         self.basis: Basis = PERMANENT
         """What an answer rests on that is made of the rules alone."""
-        self._rules = rules
+        self.rules = rules
         self._headers = RuleIndex([rule.pattern for rule in rules.headers])
-        self._redirects = RuleIndex([rule.pattern for rule in rules.redirects])
+        self._redirects = RuleIndex(
+            [rule.pattern for rule in rules.redirects], [rule.condition for rule in rules.redirects]
+        )
         self.is_host_relevant = self._headers.has_hosts or self._redirects.has_hosts
         """Whether a rule looks at the host, so that each host has treatments of its own."""
         self._refusals: dict[tuple[FieldLine, ...], Refusals] = {}
@@ -117,7 +119,8 @@ class Policy:
         The outcome depends on nothing else.
         """
         fields = self._select_fields(names, host)
-        otherwise, is_forced = self._select_redirect(names, query, host)
+        found = self._find_redirect(names, query, host)
+        is_forced = found is not None and found[0].is_forced
         candidates = () if is_forced else list_candidates(names, self._paths)
         is_shown = not is_hidden(names, self._paths.reach)
         return Treatment(
@@ -126,7 +129,7 @@ class Policy:
             (*names, b"") if candidates and names[-1] else None,
             fields,
             None if is_forced else select_page(names, self._paths),
-            otherwise,
+            None if found is None else found[1],
             vary_on(fields, NAVIGATION_FIELDS) if self._paths.is_app and is_shown else None,
         )
 
@@ -147,13 +150,13 @@ class Policy:
 
     def _select_fields(self, names: Names, host: bytes) -> PathFields:
         """Return the fields of the answers of a path."""
-        if not self._rules.headers:
+        if not self.rules.headers:
             return PLAIN_FIELDS
         key = tuple(self._headers.find(host, names))
         fields = self._fields.get(key)
         if fields is not None:
             return fields
-        rules = [self._rules.headers[number] for number in key]
+        rules = [self.rules.headers[number] for number in key]
         fields = merge_fields(
             (rule, match_pattern(rule.pattern, host, names) or {}) for rule in rules
         )
@@ -163,18 +166,27 @@ class Policy:
             self._fields[key] = fields
         return fields
 
-    def _select_redirect(
+    def find_rules(
         self, names: Names, query: bytes | None, host: bytes
-    ) -> tuple[Redirect | Rewrite | None, bool]:
-        """Return what the first redirect rule of a path says, and whether it goes before files."""
-        if not self._rules.redirects:
-            return None, False
-        for number in self._redirects.find(host, names):
-            rule = self._rules.redirects[number]
+    ) -> tuple[RedirectRule | None, list[HeaderRule]]:
+        """Return the rules that are about a path: of those of redirects the first."""
+        found = self._find_redirect(names, query, host)
+        headers = [self.rules.headers[number] for number in self._headers.find(host, names)]
+        return (None if found is None else found[0]), headers
+
+    def _find_redirect(
+        self, names: Names, query: bytes | None, host: bytes
+    ) -> tuple[RedirectRule, Redirect | Rewrite] | None:
+        """Return the first redirect rule of a path, and what it says of it."""
+        if not self.rules.redirects:
+            return None
+        parameters = parse_query(query) if self.is_query_relevant else {}
+        for number in self._redirects.find(host, names, parameters):
+            rule = self.rules.redirects[number]
             outcome = follow_rule(rule, host, names, query, self._list_rewrite_candidates)
             if outcome is not None:
-                return outcome, rule.is_forced
-        return None, False
+                return rule, outcome
+        return None
 
     def _list_rewrite_candidates(self, names: Names) -> tuple[Names, ...]:
         return list_rewrite_candidates(names, self._paths)

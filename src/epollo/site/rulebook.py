@@ -109,7 +109,7 @@ class Rulebook:
         self._shown = shown
         self._rules = Rules()
         self._files: dict[bytes, Resource | None] = dict.fromkeys(RULE_FILES)
-        self._contents: dict[bytes, object] = dict.fromkeys(RULE_FILES)
+        self._contents: dict[bytes, tuple[bytes, str] | None] = dict.fromkeys(RULE_FILES)
         self.checked_second = -1
         """The second in which the policy was found to be that of the files; -1 where it may not be."""
         self.on_change: list[Callable[[Policy], None]] = []
@@ -120,6 +120,11 @@ class Rulebook:
         if catalogue.watch is not None:
             catalogue.watch.on_read = self._on_changes
         self.follow()
+
+    def read_line(self, name: bytes, line: int) -> str:
+        """Return a line of a rule file as it was read last, without the white space around it."""
+        content, _ = self._contents[name] or (b"", "")
+        return content.split(b"\n")[line - 1].strip().decode("utf-8", "replace")
 
     def follow(self) -> None:
         """Bring the policy up to date with the rule files."""

@@ -47,6 +47,7 @@ def open_catalogue(
     on_root_out_of_reach: Callable[[str, bool], None],
     *,
     events: Events | None = None,
+    kind: type[Catalogue] = Catalogue,
 ) -> Catalogue:
     """Return the resources of the folder of a site, kept in memory within the budget.
 
@@ -54,7 +55,7 @@ def open_catalogue(
 
     Raises `OperatorError` where it is no folder that can be read.
     """
-    catalogue = Catalogue(
+    catalogue = kind(
         site.root,
         loop.clock,
         report,

@@ -38,27 +38,32 @@ class Sites:
         access: Access,
         budget: Budget,
         tells_mistakes: bool,
+        kind: type[Catalogue] = Catalogue,
+        compressor: Compressor | None = None,
     ) -> None:
-        """Raise `OperatorError` where a folder cannot be read."""
+        """Raise `OperatorError` where a folder cannot be read.
+
+        ``kind`` and ``compressor`` are for an examination, which has both of its own.
+        """
         self._loop = loop
         self._access = access
-        self._catalogues: list[Catalogue] = []
-        self._rulebooks: list[Rulebook] = []
+        self.catalogues: list[Catalogue] = []
+        self.rulebooks: list[Rulebook] = []
         sites = select_sites(settings)
         events = _open_events() if len(sites) > 1 else None
         tagging = Tagging(call_in_loop)
-        self._compressor = (
-            Compressor(call_in_loop, report) if any(site.compress for site in sites) else None
-        )
+        self._compressor = compressor
+        if compressor is None and any(site.compress for site in sites):
+            self._compressor = Compressor(call_in_loop, report)
         responders: list[Responder] = []
         for number, site in enumerate(sites):
             catalogue = open_catalogue(
-                site, budget, loop, report, on_root_out_of_reach, events=events
+                site, budget, loop, report, on_root_out_of_reach, events=events, kind=kind
             )
             catalogue.tagging = tagging
-            self._catalogues.append(catalogue)
+            self.catalogues.append(catalogue)
             rulebook = open_rulebook(site, catalogue, loop, report, tells_mistakes=tells_mistakes)
-            self._rulebooks.append(rulebook)
+            self.rulebooks.append(rulebook)
             responder = Site(
                 catalogue,
                 loop.clock,
@@ -71,14 +76,14 @@ class Sites:
         self.respond = _select_by_host(settings, responders)
         # One for each descriptor.
         self._watches = list(
-            {one.watch.descriptor: one.watch for one in self._catalogues if one.watch}.values()
+            {one.watch.descriptor: one.watch for one in self.catalogues if one.watch}.values()
         )
 
     @property
     def relevant_fields(self) -> frozenset[bytes]:
         """The fields that an answer may depend on by the rules that are in force."""
         return self._access.relevant_fields.union(
-            *(rulebook.policy.relevant_fields for rulebook in self._rulebooks)
+            *(rulebook.policy.relevant_fields for rulebook in self.rulebooks)
         )
 
     def learn_of_changes(self, note_change: Callable[[], None]) -> None:
@@ -96,19 +101,19 @@ class Sites:
 
     def look_anew(self) -> None:
         """Have everything compared with the file system before it is answered again."""
-        for catalogue in self._catalogues:
+        for catalogue in self.catalogues:
             catalogue.look_anew()
 
     def follow_rules(self, service: Service) -> None:
         """Have requests reduced and answered by the rules that are in force."""
-        for rulebook in self._rulebooks:
+        for rulebook in self.rulebooks:
             rulebook.on_change.append(lambda _: service.rely_on(self.relevant_fields))
             # Before a request is reduced: what it is reduced to depends on the rules.
             self._loop.on_second.append(rulebook.follow)
 
     def close(self) -> None:
         """Give back every descriptor; to be called when no loop watches them."""
-        for catalogue in self._catalogues:
+        for catalogue in self.catalogues:
             catalogue.close()
 
     def stop_compressing(self) -> None:

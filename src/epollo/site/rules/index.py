@@ -3,27 +3,55 @@
 Facts: a site may have ten thousand rules, and a path matches a handful of them.
 Decision: patterns stand in a tree by their segments. A node knows its literal children by name, the
 segments with a placeholder by what stands around it, and splats by what stands before and after them;
-the lengths of these are few, so that each length costs one look-up.
+the lengths of these are few, so that each length costs one look-up. Of rules about one path that ask for
+a parameter of the query with one value each, those of the value that was sent are looked at.
 Price: a tree for each host that patterns name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from epollo.site.resolve import Names
 from epollo.site.rules.pattern import Pattern, Piece, match_pieces
+
+_NO_PARAMETERS: Final[Mapping[bytes, bytes]] = {}
+
+
+class _Leaf:
+    """The numbers of patterns that are the same, some of them for a value of a parameter only."""
+
+    __slots__ = ("_by_value", "_numbers")
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._by_value: dict[bytes, dict[bytes, list[int]]] = {}
+
+    def add(self, number: int, condition: tuple[bytes, bytes] | None) -> None:
+        if condition is None:
+            self._numbers.append(number)
+        else:
+            name, value = condition
+            self._by_value.setdefault(name, {}).setdefault(value, []).append(number)
+
+    def find(self, parameters: Mapping[bytes, bytes], found: list[int]) -> None:
+        """Append the numbers of those that may match."""
+        found += self._numbers
+        for name, known in self._by_value.items():
+            if name in parameters:
+                found += known.get(parameters[name], ())
 
 
 class _Node:
     """What may follow the same segments."""
 
-    __slots__ = ("ends", "literals", "pieces", "splats")
+    __slots__ = ("end", "literals", "pieces", "splats")
 
     def __init__(self) -> None:
         self.literals: dict[bytes, _Node] = {}
         # By the lengths of head and tail, then by these themselves.
         self.pieces: dict[tuple[int, int], dict[tuple[bytes, bytes], _Node]] = {}
-        self.splats: dict[tuple[int, int], dict[tuple[bytes, bytes], list[int]]] = {}
-        self.ends: list[int] = []
+        self.splats: dict[tuple[int, int], dict[tuple[bytes, bytes], _Leaf]] = {}
+        self.end: _Leaf | None = None
 
     def add(self, segment: bytes | Piece) -> "_Node":
         """Return the node behind a segment."""
@@ -45,55 +73,74 @@ class _Node:
                 if node is not None:
                     found.append(node)
 
-    def find_splats(self, rest: bytes, found: list[int]) -> None:
+    def find_splats(self, rest: bytes, found: list[_Leaf]) -> None:
         """Append the patterns whose splat matches the rest of a path."""
         octets = len(rest)
         for (head, tail), known in self.splats.items():
             if octets >= head + tail:
-                found += known.get((rest[:head], rest[octets - tail :]), ())
+                leaf = known.get((rest[:head], rest[octets - tail :]))
+                if leaf is not None:
+                    found.append(leaf)
 
 
 class RuleIndex:
-    """Patterns by their numbers, which are their places in the order of the rules."""
+    """Patterns by their numbers, which are their places in the order of the rules.
 
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
+    ``conditions`` are, for each pattern, a parameter of the query and the value that it has to have, or
+    None.
+    """
+
+    def __init__(
+        self,
+        patterns: Sequence[Pattern],
+        conditions: Sequence[tuple[bytes, bytes] | None] | None = None,
+    ) -> None:
         self._anywhere = _Node()
         self._hosts: dict[Names, _Node] = {}
         self._host_patterns: dict[tuple[bytes | Piece, ...], _Node] = {}
         for number, pattern in enumerate(patterns):
-            self._add(number, pattern)
+            self._add(number, pattern, None if conditions is None else conditions[number])
 
     @property
     def has_hosts(self) -> bool:
         """Whether a pattern names a host."""
         return bool(self._hosts or self._host_patterns)
 
-    def find(self, host: bytes, names: Names) -> list[int]:
-        """Return the numbers of the patterns that match a host, in lower case, and a path; ascending."""
+    def find(
+        self, host: bytes, names: Names, parameters: Mapping[bytes, bytes] = _NO_PARAMETERS
+    ) -> list[int]:
+        """Return the numbers of the patterns that match a host, in lower case, and a path; ascending.
+
+        One with a condition is left out if the parameters of a query do not meet it.
+        """
         path = names[:-1] if names[-1] == b"" else names
-        found: list[int] = []
-        _collect(self._anywhere, path, found)
+        leaves: list[_Leaf] = []
+        _collect(self._anywhere, path, leaves)
         if self.has_hosts:
             labels = tuple(host.split(b"."))
             node = self._hosts.get(labels)
             if node is not None:
-                _collect(node, path, found)
+                _collect(node, path, leaves)
             for pieces, node in self._host_patterns.items():
                 if match_pieces(pieces, labels, {}):
-                    _collect(node, path, found)
+                    _collect(node, path, leaves)
+        found: list[int] = []
+        for leaf in leaves:
+            leaf.find(parameters, found)
         found.sort()
         return found
 
-    def _add(self, number: int, pattern: Pattern) -> None:
+    def _add(self, number: int, pattern: Pattern, condition: tuple[bytes, bytes] | None) -> None:
         node = self._find_root(pattern.host)
         for segment in pattern.segments:
             node = node.add(segment)
         if pattern.splat is None:
-            node.ends.append(number)
+            leaf = node.end = node.end or _Leaf()
         else:
             head, tail = pattern.splat
             known = node.splats.setdefault((len(head), len(tail)), {})
-            known.setdefault((head, tail), []).append(number)
+            leaf = known.setdefault((head, tail), _Leaf())
+        leaf.add(number, condition)
 
     def _find_root(self, host: tuple[bytes | Piece, ...] | None) -> _Node:
         if host is None:
@@ -103,7 +150,7 @@ class RuleIndex:
         return self._host_patterns.setdefault(host, _Node())
 
 
-def _collect(root: _Node, path: Names, found: list[int]) -> None:
+def _collect(root: _Node, path: Names, found: list[_Leaf]) -> None:
     nodes = [root]
     for depth, name in enumerate(path):
         rest = None
@@ -118,5 +165,6 @@ def _collect(root: _Node, path: Names, found: list[int]) -> None:
             return
         nodes = behind
     for node in nodes:
-        found += node.ends
+        if node.end is not None:
+            found.append(node.end)
         node.find_splats(b"", found)

@@ -61,12 +61,18 @@ def follow_rule(
     return Redirect(rule.status, target, frozenset(one.name for one in rule.query))
 
 
-def _match_query(rule: RedirectRule, query: bytes | None) -> Captures | None:
-    """Return what a rule captures of a query; None where this lacks a parameter that it asks for."""
+def parse_query(query: bytes | None) -> dict[bytes, bytes]:
+    """Return the parameters of a query as they were sent; of one that is there twice, the first."""
     parameters: dict[bytes, bytes] = {}
     for part in (query or b"").split(b"&"):
         name, _, value = part.partition(b"=")
         parameters.setdefault(name, value)
+    return parameters
+
+
+def _match_query(rule: RedirectRule, query: bytes | None) -> Captures | None:
+    """Return what a rule captures of a query; None where this lacks a parameter that it asks for."""
+    parameters = parse_query(query)
     captures: Captures = {}
     for name, value, is_captured in rule.query:
         found = parameters.get(name)

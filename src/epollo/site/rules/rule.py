@@ -57,6 +57,11 @@ class RedirectRule(NamedTuple):
     is_forced: bool
     line: int
 
+    @property
+    def condition(self) -> tuple[bytes, bytes] | None:
+        """A parameter that a request has to have, and its value; None where none has one value."""
+        return next(((one.name, one.value) for one in self.query if not one.is_captured), None)
+
 
 class Parameter(NamedTuple):
     """A parameter of a query that a rule asks for; ``value`` is a name where it is captured."""

@@ -1,0 +1,163 @@
+"""What is wrong with a site: its rules, its links, the files beside its files, names that hide others.
+
+Each link is asked for as a browser would, by the code that serves, so that what is found here is what
+clients get.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from epollo.diagnosis.links import Reference, list_references
+from epollo.diagnosis.rule_faults import ask, list_rule_faults
+from epollo.diagnosis.subject import Question, Subject
+from epollo.http.target import encode_path
+from epollo.site.candidates import HTML, INDEX
+from epollo.site.resolve import RULE_FILES, Names
+
+_READ_OCTETS: Final = 4 * 1024 * 1024
+_REDIRECTS_FOLLOWED: Final = 5
+_ORIGIN: Final = "http://localhost"
+_CODINGS: Final = {b".br": b"br", b".gz": b"gzip", b".zst": b"zstd"}
+
+
+def check_sites(subject: Subject) -> list[str]:
+    """Return a line for each thing that is wrong, with its place and a remedy."""
+    findings: list[str] = []
+    for number in range(len(subject.settings)):
+        findings += _Check(subject, number).list_findings()
+    # The mistakes in rules are found when the files are read, others when something is asked for.
+    return list(dict.fromkeys([*subject.reports, *findings]))
+
+
+class _Check:
+    """The examination of one site."""
+
+    def __init__(self, subject: Subject, number: int) -> None:
+        self._subject = subject
+        self._number = number
+        self._settings = subject.settings[number]
+        self._root = os.fsencode(self._settings.root)
+        self._files = _list_files(self._root)
+        self._statuses: dict[tuple[bytes, bool], int] = {}
+        self._by_case = {
+            encode_path(_path_of(names)).lower(): _path_of(names) for names in self._files
+        }
+
+    def list_findings(self) -> Iterator[str]:
+        """Return what is wrong with the site."""
+        paths = [_path_of(names) for names in self._files]
+        for name, line, reason in list_rule_faults(self._subject, self._number, paths):
+            yield f"{self._show((name.encode(),))}:{line}: {reason}"
+        yield from self._check_names(set(self._files))
+        yield from self._check_references()
+        if self._settings.compress:
+            yield from self._check_sidecars(set(self._files))
+
+    def _show(self, names: Names) -> str:
+        return os.fsdecode(os.path.join(self._root, *names))
+
+    def _check_names(self, files: set[Names]) -> Iterator[str]:
+        """Find names that hide others, and rule files that are none."""
+        for names in sorted(files):
+            shown = self._show(names)
+            if names[-1] in RULE_FILES:
+                yield f"{shown}: only the one in the root holds rules; this one is sent to any client"
+            page = (*names[:-1], names[-1] + HTML)
+            if self._settings.clean_urls and page in files:
+                path = encode_path(names).decode()
+                yield f"{shown}: it hides {os.fsdecode(page[-1])} at {path}; rename one of the two"
+
+    def _check_references(self) -> Iterator[str]:
+        """Find links to what is not there, in the wrong case, or over plain http."""
+        for names in self._files:
+            is_css = names[-1].endswith(b".css")
+            if not is_css and not names[-1].endswith((HTML, b".htm")):
+                continue
+            path = os.path.join(self._root, *names)
+            base = _ORIGIN + encode_path(_path_of(names)).decode()
+            for reference in list_references(_read(path), base, is_css=is_css):
+                reason = self._judge(reference)
+                if reason:
+                    yield f"{os.fsdecode(path)}:{reference.line}: {reason}"
+
+    def _judge(self, reference: Reference) -> str:
+        """Return what is wrong with a reference; nothing where it is right."""
+        if not reference.url.startswith(_ORIGIN + "/"):
+            if reference.url.startswith("http://") and not reference.is_navigation:
+                return f"{reference.url} is fetched over plain http, which a page of https blocks"
+            return ""
+        parts = urlsplit(reference.url)
+        target = quote(parts.path, safe="/%!$&'()*+,;=:@-._~").encode()
+        if parts.query:
+            target += b"?" + quote(parts.query, safe="/%!$&'()*+,;=:@-._~?").encode()
+        key = (target, reference.is_navigation)
+        if key not in self._statuses:
+            self._statuses[key] = self._follow(target, is_navigation=reference.is_navigation)
+        status = self._statuses[key]
+        if status < 400:
+            return ""
+        known = self._by_case.get(target.partition(b"?")[0].lower())
+        if known is not None and encode_path(known) != target:
+            return f"{target.decode()} is {status}; it is there as {encode_path(known).decode()}"
+        return f"{target.decode()} is {status}: correct the link, or add the file or a redirect"
+
+    def _follow(self, target: bytes, *, is_navigation: bool) -> int:
+        """Return the status at the end of the redirects of a path."""
+        for _ in range(_REDIRECTS_FOLLOWED):
+            asked = ask(self._subject, self._number, target, is_navigation=is_navigation)
+            location = asked.location
+            if location is None or not location.startswith(b"/"):
+                return asked.response.status
+            target = location.partition(b"#")[0]
+        return 508
+
+    def _check_sidecars(self, files: set[Names]) -> Iterator[str]:
+        """Find files beside a file that claim to be a coding of it, and are not used."""
+        for names in sorted(files):
+            ending = next((one for one in _CODINGS if names[-1].endswith(one)), None)
+            if ending is None:
+                continue
+            coded = (*names[:-1], names[-1].removesuffix(ending))
+            if coded not in files:
+                continue
+            before = len(self._subject.reports)
+            question = Question(
+                encode_path(coded),
+                self._subject.hosts[self._number],
+                fields={b"Accept-Encoding": _CODINGS[ending]},
+            )
+            self._subject.ask(question)
+            asked = self._subject.ask(question)
+            told = self._subject.reports[before:]
+            yield from told
+            if not told and asked.find_field(b"content-encoding") != _CODINGS[ending]:
+                shown = self._show(names)
+                yield f"{shown}: it is not used: a file of this type or length is sent plain; delete it"
+
+
+def _list_files(root: bytes) -> list[Names]:
+    """Return the names of all files below the root that are no dotfiles; links are not followed."""
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(
+            one for one in folders if not one.startswith(b".") or one == b".well-known"
+        )
+        below = os.path.relpath(folder, root)
+        parts = () if below == b"." else tuple(below.split(b"/"))
+        found += [(*parts, name) for name in sorted(names) if not name.startswith(b".")]
+    return [names for names in found if names not in {(one,) for one in RULE_FILES}]
+
+
+def _path_of(names: Names) -> Names:
+    """Return the path by which a browser knows a file: that of the folder for an index."""
+    return (*names[:-1], b"") if names[-1] == INDEX else names
+
+
+def _read(path: bytes) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_READ_OCTETS).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,228 @@
+"""Why a URL has the answer that it has: host, rules, file, coding, headers and cache."""
+
+import json
+import os
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from epollo.diagnosis.subject import Asked, Question, Subject
+from epollo.errors import OperatorError
+from epollo.http.caching import IMMUTABLE, NO_CACHE, NO_STORE_FIELD
+from epollo.http.fields import is_host
+from epollo.http.message import select_host
+from epollo.http.status import REASONS
+from epollo.http.target import decode_path, encode_path
+from epollo.site.resolve import RULE_FILES, Kind, Names
+from epollo.site.resource import Resource
+from epollo.site.rulebook import Rulebook
+from epollo.site.rules.redirection import Redirect, Rewrite
+from epollo.site.rules.rule import RedirectRule
+
+BROWSER: Final = {
+    b"Accept": b"text/html,application/xhtml+xml,*/*;q=0.8",
+    b"Accept-Encoding": b"gzip, deflate, br, zstd",
+    b"Sec-Fetch-Mode": b"navigate",
+}
+"""The fields of a browser in which a person goes to a URL."""
+
+_KINDS: Final = {
+    Kind.FILE: "a file",
+    Kind.FOLDER: "a folder",
+    Kind.MISSING: "nothing",
+    Kind.FORBIDDEN: "not readable",
+    Kind.UNAVAILABLE: "no descriptor to look with",
+}
+
+
+class RuleUsed(NamedTuple):
+    """A rule of a site; ``place`` is file and line, ``text`` that line."""
+
+    place: str
+    text: str
+    is_used: bool = True
+
+
+class Explanation(NamedTuple):
+    """What makes an answer."""
+
+    url: str
+    site: str
+    status: int
+    lookups: list[tuple[str, str]]
+    file: str | None
+    octets: dict[str, int]
+    coding: str
+    redirect_rule: RuleUsed | None
+    header_rules: list[RuleUsed]
+    fields: list[tuple[str, str]]
+    cache: str
+    is_recalled: bool
+
+
+def parse_question(text: str, lines: tuple[str, ...]) -> Question:
+    """Return the question that a path or URL is; ``lines`` are headers, ``Name: value``.
+
+    Raises `OperatorError`.
+    """
+    parts = urlsplit(text if "://" in text else "//localhost/" + text.lstrip("/"))
+    host = os.fsencode(parts.netloc)
+    if parts.scheme not in {"", "http", "https"} or not is_host(host) or not host:
+        raise OperatorError(f"{text} is neither a path nor a URL of http or https")
+    path = quote(parts.path or "/", safe="/%!$&'()*+,;=:@-._~")
+    query = "?" + quote(parts.query, safe="/%!$&'()*+,;=:@-._~?") if parts.query else ""
+    fields = dict(BROWSER)
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise OperatorError(f"{line!r} is no header: one is 'Name: value'")
+        known = next((key for key in fields if key.lower() == name.strip().lower().encode()), None)
+        fields[known or name.strip().encode()] = value.strip().encode("utf-8", "surrogateescape")
+    scheme = b"https" if parts.scheme == "https" else b"http"
+    return Question((path + query).encode(), host, scheme, fields)
+
+
+def explain(subject: Subject, question: Question) -> Explanation:
+    """Return what makes the answer to a question."""
+    # The first question has codings made; the second has them.
+    subject.ask(question)
+    asked = subject.ask(question)
+    redirect_rule, header_rules = _find_rules(subject, asked)
+    found = _find_file(asked)
+    octets: dict[str, int] = {}
+    if found is not None and found.edition is not None:
+        octets = {name.decode(): length for name, length in found.edition.lengths.items()}
+    coding = asked.find_field(b"content-encoding") or b"identity"
+    return Explanation(
+        url=f"{question.scheme.decode()}://{question.host.decode()}{question.target.decode()}",
+        site=os.fspath(subject.settings[asked.site].root),
+        status=asked.response.status,
+        lookups=[(_show(names), _KINDS[resource.kind]) for names, resource in asked.lookups],
+        file=None if found is None else _show(found.names),
+        octets=octets,
+        coding=coding.decode(),
+        redirect_rule=redirect_rule,
+        header_rules=header_rules,
+        fields=[(name.decode(), value.decode("latin-1")) for name, value in asked.response.fields],
+        cache=_describe_cache(asked.find_field(b"cache-control")),
+        is_recalled=asked.response.basis is not None,
+    )
+
+
+def _find_file(asked: Asked) -> Resource | None:
+    """Return what the content of an answer was made of; None for a redirect or a plain page."""
+    response = asked.response
+    if response.status in {301, 302, 303, 307, 308}:
+        return None
+    files = [one for _, one in asked.lookups if one.edition is not None]
+    if response.status == 200:
+        return files[-1] if files else None
+    # Of an error the nearest page; the file at the path itself is not it.
+    return next((one for one in reversed(files) if one.names[-1].startswith(b"4")), None)
+
+
+def _find_rules(subject: Subject, asked: Asked) -> tuple[RuleUsed | None, list[RuleUsed]]:
+    """Return the redirect rule of a path, and whether it is used; and its header rules."""
+    request = asked.request
+    names = None if request is None else decode_path(request.target.path)
+    if request is None or names is None:
+        return None, []
+    rulebook = subject.rulebooks[asked.site]
+    policy = rulebook.policy
+    host = select_host(request)
+    redirect, headers = policy.find_rules(names, request.target.query, host)
+    treatment = policy.find(request.target.path, request.target.query, host)
+    header_rules = [_show_rule(rulebook, RULE_FILES[0], rule.line) for rule in headers]
+    if redirect is None or treatment is None:
+        return None, header_rules
+    is_used = _is_used(asked, redirect, treatment.otherwise)
+    return _show_rule(rulebook, RULE_FILES[1], redirect.line, is_used=is_used), header_rules
+
+
+def _is_used(asked: Asked, rule: RedirectRule, outcome: Redirect | Rewrite | None) -> bool:
+    if rule.is_forced:
+        return True
+    if isinstance(outcome, Redirect):
+        location = (asked.location or b"").partition(b"?")[0]
+        expected = outcome.location.partition(b"#")[0].partition(b"?")[0]
+        return asked.response.status == outcome.status and location.startswith(expected)
+    if outcome is None:
+        return False
+    looked_up = [names for names, _ in asked.lookups]
+    return any(names in looked_up for names in outcome.candidates) and (
+        asked.response.status in {outcome.status, 404}
+    )
+
+
+def _show_rule(rulebook: Rulebook, name: bytes, line: int, *, is_used: bool = True) -> RuleUsed:
+    text = rulebook.read_line(name, line)
+    return RuleUsed(f"{name.decode()}:{line}", text, is_used)
+
+
+def _describe_cache(value: bytes | None) -> str:
+    """Return what a value of Cache-Control has a browser do."""
+    if value is None:
+        return "nothing is said: a browser may keep the answer for as long as it likes"
+    shown = value.decode("latin-1")
+    if value == NO_CACHE:
+        return f"{shown}: a browser asks before each use"
+    if value == NO_STORE_FIELD[1]:
+        return f"{shown}: no cache keeps the answer"
+    if value == IMMUTABLE:
+        return f"{shown}: a browser does not ask for a year, for the name has a fingerprint"
+    return shown
+
+
+def _show(names: Names) -> str:
+    return encode_path(names).decode()
+
+
+def format_text(explanation: Explanation) -> str:
+    """Return an explanation as lines for a person."""
+    one = explanation
+    rows = [
+        ("GET", one.url),
+        ("site", one.site),
+        ("answer", f"{one.status} {REASONS[one.status].decode()}"),
+    ]
+    rows += [("looked at", f"{path}: {kind}") for path, kind in one.lookups]
+    if one.file is not None:
+        sizes = ", ".join(f"{name} {octets:,}" for name, octets in sorted(one.octets.items()))
+        rows.append(("file", f"{one.file} (bytes: {sizes})" if sizes else one.file))
+        rows.append(("coding", one.coding))
+    if one.redirect_rule is not None:
+        rule = one.redirect_rule
+        unused = "" if rule.is_used else "  (not used: what stands at the path goes first)"
+        rows.append(("rule", f"{rule.place}: {rule.text}{unused}"))
+    rows += [("headers by", f"{rule.place}: {rule.text}") for rule in one.header_rules]
+    rows += [("header", f"{name}: {value}") for name, value in one.fields]
+    rows.append(("cache", one.cache))
+    rows.append(("recalled", "yes" if one.is_recalled else "no: it is made anew each time"))
+    lines = []
+    former = ""
+    for title, text in rows:
+        lines.append(f"{'' if title == former else title:<11} {text}\n")
+        former = title
+    return "".join(lines)
+
+
+def format_json(explanation: Explanation) -> str:
+    """Return an explanation as one JSON object; its keys are documented in ``docs/check.md``."""
+    one = explanation
+    rule = one.redirect_rule
+    value: dict[str, Any] = {
+        "url": one.url,
+        "site": one.site,
+        "status": one.status,
+        "lookups": [{"path": path, "kind": kind} for path, kind in one.lookups],
+        "file": one.file,
+        "bytes": one.octets,
+        "coding": one.coding,
+        "redirect": None
+        if rule is None
+        else {"place": rule.place, "text": rule.text, "used": rule.is_used},
+        "headers_by": [{"place": each.place, "text": each.text} for each in one.header_rules],
+        "headers": [list(field) for field in one.fields],
+        "cache": one.cache,
+        "recalled": one.is_recalled,
+    }
+    return json.dumps(value, indent=2) + "\n"

@@ -1,0 +1,192 @@
+"""``epollo check``: each thing that is wrong with a site is one line; a site without has none."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from epollo.diagnosis.check import check_sites
+from epollo.diagnosis.links import list_references
+from epollo.diagnosis.subject import Subject
+from epollo.settings import Settings
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "index.html").write_text("<a href='/about'>about</a>")
+    (tmp_path / "about.html").write_text("<a href='./'>home</a>")
+    return tmp_path
+
+
+def check(root: Path, **settings: bool) -> list[str]:
+    """Return what is found, without the name of the root."""
+    with Subject(Settings(root=root, **settings)) as subject:  # type: ignore[arg-type]
+        return [line.replace(f"{root}/", "") for line in check_sites(subject)]
+
+
+def test_a_site_without_a_fault(root: Path) -> None:
+    (root / "style.css").write_text("p { background: url('picture.png') }")
+    (root / "picture.png").write_bytes(b"png")
+    (root / "index.html").write_text(
+        "<base href='/'><link rel=stylesheet href=style.css><link rel=canonical href=http://a/>"
+        "<img srcset='picture.png 1x, picture.png?v=2 2x'><a href='mailto:a@b'>a</a><a href='#x'>b</a>"
+        "<a href='http://elsewhere.example/'>c</a><a href='about?a=b#c'>d</a><a href='old'>e</a>"
+    )
+    (root / "_headers").write_text("/*\n  X-A: b\n/*.png\n  X-B: c\n/old\n  X-C: d\n")
+    (root / "_redirects").write_text("/old /about\n/x/* /about\n/y id=:id /about\n/y /\n")
+    (root / "long.html").write_text("<p>long</p>" * 100)
+    (root / "long.html.gz").write_bytes(gzip.compress((root / "long.html").read_bytes()))
+    assert check(root) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "line", "reason"),
+    [
+        ("<p>\n<a href='/nothing'>x</a>", 2, "/nothing is 404"),
+        ("<script src='app.js'></script>", 1, "/app.js is 404"),
+        ("<img srcset='a.png 1x, b.png 2x'>", 1, "/b.png is 404"),
+        ("\n\n<a href='/About'>x</a>", 3, "/About is 404"),
+        ("<a href='/About.html'>x</a>", 1, "it is there as /about.html"),
+        ("<img src='http://elsewhere.example/a.png'>", 1, "plain http"),
+        ("<a href='/loop'>x</a>", 1, "/loop is 404"),
+    ],
+)
+def test_a_link_that_is_wrong(root: Path, page: str, line: int, reason: str) -> None:
+    (root / "page.html").write_text(page)
+    found = check(root)
+    assert any(one.startswith(f"page.html:{line}: ") and reason in one for one in found), found
+
+
+def test_a_style_sheet_that_is_wrong(root: Path) -> None:
+    (root / "style.css").write_text("a {}\nb { background: url(nothing.png) }")
+    assert check(root) == [
+        "style.css:2: /nothing.png is 404: correct the link, or add the file or a redirect"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "line", "reason"),
+    [
+        ("/a /b/:splat", 1, "nothing captures"),
+        ("/a/* /\n/a/b /about", 2, "line 1 matches all that it does"),
+        ("/:x /about\n/a /about", 2, "line 1 matches all that it does"),
+        ("/* /about 302\n/:x/* /", 2, "line 1 matches all that it does"),
+        ("/a /about\n/a /", 2, "line 1 matches all that it does"),
+        ("/about /", 1, "a file stands at /about"),
+        ("/a /nothing", 1, "it leads to /nothing, which is not there"),
+        ("/a /nothing 200", 1, "it leads to /nothing, which is not there"),
+    ],
+)
+def test_a_redirect_that_never_counts(root: Path, rules: str, line: int, reason: str) -> None:
+    (root / "_redirects").write_text(rules)
+    found = check(root)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"_redirects:{line}: ")
+    assert reason in found[0]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "/a/:x /\n/a/* /about",
+        "/a x=1 /\n/a /about",
+        "https://h.example/a /\n/a /about",
+        "/a/b /\n/a/:x /about",
+        "/*.png /\n/* /about 302",
+        "/about / 302!",
+    ],
+)
+def test_a_redirect_that_counts(root: Path, rules: str) -> None:
+    (root / "_redirects").write_text(rules)
+    assert check(root) == []
+
+
+def test_a_block_about_nothing(root: Path) -> None:
+    (root / "_headers").write_text("/nothing/*\n  X-A: b\n/about\n  X-A: b\n")
+    (root / "about").write_text("about")
+    assert check(root) == [
+        "_headers:1: no file of the site is at such a path",
+        "about: it hides about.html at /about; rename one of the two",
+    ]
+
+
+def test_rules_in_another_folder(root: Path) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "_redirects").write_text("/a /b")
+    (found,) = check(root)
+    assert found.startswith("folder/_redirects: only the one in the root holds rules")
+
+
+def test_a_file_beside_a_file_that_is_not_used(root: Path) -> None:
+    (root / "long.html").write_text("<p>long</p>" * 100)
+    (root / "long.html.gz").write_bytes(gzip.compress(b"another"))
+    (root / "picture.png").write_bytes(b"png")
+    (root / "picture.png.gz").write_bytes(gzip.compress(b"png"))
+    found = check(root)
+    assert len(found) == 2
+    assert "long.html.gz" in found[0]
+    assert found[1].startswith("picture.png.gz: it is not used")
+
+
+def test_an_app_has_its_own_paths(root: Path) -> None:
+    (root / "index.html").write_text("<a href='/route'>x</a><script src='/nothing.js'></script>")
+    assert [line.partition(": ")[2] for line in check(root, spa=True)] == [
+        "/nothing.js is 404: correct the link, or add the file or a redirect"
+    ]
+
+
+def test_references_of_a_page() -> None:
+    text = (
+        "<base href='/b/'><a href='x'><img srcset='y 1x, z 2x'><script>'<a href=\"no\">'</script>"
+    )
+    assert [one.url for one in list_references(text, "http://h/")] == [
+        "http://h/b/x", "http://h/b/y", "http://h/b/z",
+    ]  # fmt: skip
+
+
+def test_the_command(root: Path) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", "check", *words],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    found = run(str(root))
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "epollo: nothing found\n")
+    (root / "_redirects").write_text("/a //b\n")
+    found = run("-d", str(root))
+    assert (found.returncode, found.stderr) == (1, "epollo: 1 finding\n")
+    assert found.stdout.startswith(f"{root}/_redirects:1: ")
+    found = run("/nowhere/at/all")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.count("\n") == 1
+
+
+def test_each_site_is_examined(root: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text(f"<a href='/{name}'>x</a>")
+    (tmp_path / "two" / "_redirects").write_text("/old /two")
+    config = tmp_path / "sites.toml"
+    config.write_text(
+        f"[[site]]\nhosts = ['one.example']\ndirectory = '{tmp_path}/one'\n"
+        f"[[site]]\nhosts = ['two.example']\ndirectory = '{tmp_path}/two'\n"
+    )
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", *words],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    found = run("check", "--config", str(config))
+    assert found.returncode == 1
+    for place in ("one/index.html:1", "two/index.html:1", "two/_redirects:1"):
+        assert f"{tmp_path}/{place}: " in found.stdout
+    found = run("why", "http://two.example/old", "--config", str(config))
+    assert found.returncode == 0
+    assert f"site        {tmp_path}/two\n" in found.stdout
+    assert "_redirects:1: /old /two" in found.stdout
+    assert run("why", "http://three.example/", "--config", str(config)).returncode == 1

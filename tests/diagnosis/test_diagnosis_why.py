@@ -1,0 +1,132 @@
+"""``epollo why``: what makes an answer, as text and as JSON, the same as what a server sends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Serve, receive_content, receive_head
+from epollo.diagnosis.subject import Subject
+from epollo.diagnosis.why import explain, format_json, format_text, parse_question
+from epollo.errors import OperatorError
+from epollo.settings import Settings
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "site"
+    (root / "blog").mkdir(parents=True)
+    (root / "assets").mkdir()
+    (root / "index.html").write_text("<p>index</p>" * 100)
+    (root / "about.html").write_text("<p>about</p>" * 100)
+    (root / "404.html").write_text("<p>lost</p>")
+    (root / "assets" / "app-DRf8L97S.js").write_text("let a = 1;\n" * 100)
+    (root / "_headers").write_text("/*\n  X-Frame-Options: DENY\n\n/about*\n  X-A: b\n")
+    (root / "_redirects").write_text(
+        "/old /about 302\n/about /other\n/app/* /index.html 200\nhttps://a.example/x /y\n"
+    )
+    return root
+
+
+def why(root: Path, text: str, *lines: str, **settings: Any) -> dict[str, Any]:
+    with Subject(Settings(root=root, **settings)) as subject:
+        explanation = explain(subject, parse_question(text, lines))
+        assert not subject.reports
+        format_text(explanation)
+        found = json.loads(format_json(explanation))
+        assert isinstance(found, dict)
+        return found
+
+
+def test_a_file_by_its_clean_url(root: Path) -> None:
+    found = why(root, "/about")
+    assert (found["status"], found["file"]) == (200, "/about.html")
+    assert found["coding"] == min(found["bytes"], key=lambda name: found["bytes"][name])
+    assert set(found["bytes"]) == {"identity", "br", "gzip", "zstd"}
+    assert found["lookups"] == [
+        {"path": "/about", "kind": "nothing"}, {"path": "/about.html", "kind": "a file"},
+    ]  # fmt: skip
+    assert found["redirect"] == {
+        "place": "_redirects:2", "text": "/about /other", "used": False,
+    }  # fmt: skip
+    assert [one["place"] for one in found["headers_by"]] == ["_headers:1", "_headers:4"]
+    assert ["X-A", "b"] in found["headers"]
+    assert found["cache"].startswith("no-cache: ")
+    assert found["recalled"] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "file", "rule", "is_used"),
+    [
+        ("/old", 302, None, "_redirects:1", True),
+        ("old?a=b", 302, None, "_redirects:1", True),
+        ("/app/deep", 200, "/index.html", "_redirects:3", True),
+        ("https://a.example/x", 301, None, "_redirects:4", True),
+        ("http://b.example/x", 404, "/404.html", None, None),
+        ("/", 200, "/index.html", None, None),
+        ("/blog", 301, None, None, None),
+        ("/%2e%2e/x", 400, None, None, None),
+        ("/sp ace", 404, "/404.html", None, None),
+    ],
+)
+def test_what_makes_an_answer(
+    root: Path, text: str, status: int, file: str | None, rule: str | None, is_used: bool | None
+) -> None:
+    found = why(root, text)
+    assert (found["status"], found["file"]) == (status, file)
+    redirect = found["redirect"]
+    assert (redirect and redirect["place"], redirect and redirect["used"]) == (rule, is_used)
+
+
+def test_headers_of_the_request_count(root: Path) -> None:
+    assert why(root, "/about", "accept-encoding: br")["coding"] == "br"
+    assert why(root, "/about", "Accept-Encoding: identity")["coding"] == "identity"
+    assert why(root, "/deep", spa=True)["file"] == "/index.html"
+    assert why(root, "/deep", "Sec-Fetch-Mode: no-cors", spa=True)["status"] == 404
+    assert "fingerprint" in why(root, "/assets/app-DRf8L97S.js")["cache"]
+
+
+@pytest.mark.parametrize("text", ["ftp://a/", "http://a b/", "http://[/", "http:///x"])
+def test_what_is_no_url(text: str) -> None:
+    with pytest.raises((OperatorError, ValueError)):
+        parse_question(text, ())
+
+
+def test_it_is_what_a_server_sends(serve: Serve, root: Path) -> None:
+    server = serve(root, "--quiet")
+    with server.connect() as peer:
+        for path in ("/about", "/old", "/app/deep", "/nothing", "/blog", "/assets/app-DRf8L97S.js"):
+            found = why(root, path, "Accept-Encoding: identity")
+            peer.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Mode: navigate\r\n\r\n".encode()
+            )
+            head, content = receive_head(peer)
+            receive_content(peer, head, content)
+            lines = head.decode().split("\r\n")
+            assert lines[0].split()[1] == str(found["status"])
+            sent = [line for line in lines[1:] if not line.startswith(("Server:", "Date:"))]
+            assert sent == [f"{name}: {value}" for name, value in found["headers"]]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", *words],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_command(root: Path) -> None:
+    found = run("why", "/about", "-d", str(root))
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "answer      200 OK" in found.stdout
+    assert "_headers:4: /about*" in found.stdout
+    found = run("why", "/nothing", str(root), "--json")
+    assert found.returncode == 1
+    assert json.loads(found.stdout)["status"] == 404
+    for words in (("why",), ("why", "/x", "-d", "/nowhere"), ("why", "ftp://x/", "-d", str(root))):
+        found = run(*words)
+        assert (found.returncode, found.stdout) == (2, "")
+        assert found.stderr.count("\n") == 1
