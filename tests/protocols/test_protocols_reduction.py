@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from epollo.http.preconditions import CONDITIONAL_FIELDS
-from epollo.http.relevance import MARK_OCTETS, MARKS
+from epollo.http.relevance import MARK_OCTETS, MARKS, WHOLE_ACCEPT
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.head import FRAMING_FIELDS, HeadReader, Limits
 from epollo.protocols.http1.reduction import compile_irrelevant
@@ -134,6 +134,17 @@ def test_a_value_without_the_mark_of_its_name_has_no_say() -> None:
         b"accep: json",
     ):
         assert irrelevant.match(b"\r\n%b\r\n" % line) is not None
+
+
+def test_a_field_may_count_whatever_its_value() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n"
+    for relevant in ({WHOLE_ACCEPT}, {WHOLE_ACCEPT, b"accept"}):
+        reader = HeadReader(LIMITS, frozenset(relevant))
+        assert reader.strip(head) == head
+        assert reader.reduce(head) == head
+        assert not reader.rely_on(frozenset(relevant))
+        assert reader.rely_on(frozenset((b"accept",)))
+        assert reader.reduce(head) == b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def test_lines_in_a_row_are_taken_out_together() -> None:

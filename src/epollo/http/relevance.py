@@ -12,3 +12,6 @@ Browsers send another Accept for each kind of request, and a site asks one thing
 wanted rather than HTML? A client that wants it says so first. A line without the octet there is as if it
 were absent, so that answers are recalled for all.
 """
+
+WHOLE_ACCEPT: Final = b"accept:"
+"""Among relevant fields, Accept with every value: a site that is an app looks for HTML in it, too."""

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from epollo.http.grammar import parse_list
+from epollo.http.relevance import WHOLE_ACCEPT
 from epollo.site.resolve import Names
 
 NAVIGATION_FIELDS: Final = b"Sec-Fetch-Mode, Accept"
 """The fields that decide, as Vary names them."""
-NAVIGATION_RELEVANT_FIELDS: Final = frozenset((b"sec-fetch-mode", b"accept"))
+NAVIGATION_RELEVANT_FIELDS: Final = frozenset((b"sec-fetch-mode", WHOLE_ACCEPT))
 
 _HTML: Final = frozenset((b"text/html", b"application/xhtml+xml"))
 

@@ -130,9 +130,11 @@ class HeadReader:
         No head that was reduced before may be read afterwards.
         """
         relevant = FRAMING_FIELDS | relevant_fields
-        is_other = relevant != self._relevant
+        # One with a colon counts whatever its value.
+        names = relevant | {name.removesuffix(b":") for name in relevant}
+        is_other = names != self._relevant
         if is_other:
-            self._relevant = relevant
+            self._relevant = names
             self._irrelevant = compile_irrelevant(relevant).split
             self._lines.clear()
         return is_other

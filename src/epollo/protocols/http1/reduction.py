@@ -11,7 +11,7 @@ time.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from epollo.http.grammar import TCHAR
 from epollo.http.relevance import MARK_OCTETS, MARKS
@@ -21,16 +21,19 @@ from epollo.http.relevance import MARK_OCTETS, MARKS
 VALUE_OCTETS = rb"[\t\x20-\x7e\x80-\xff]*+"
 
 
-def compile_irrelevant(relevant: Iterable[bytes]) -> re.Pattern[bytes]:
+def compile_irrelevant(relevant: Collection[bytes]) -> re.Pattern[bytes]:
     r"""Return what matches valid field lines whose names are not among ``relevant``, in lower case.
 
-    Lines without the mark that their name has in `MARKS` are matched, too.
+    Lines without the mark that their name has in `MARKS` are matched, too, unless the name is there with
+    a colon (`WHOLE_ACCEPT`).
 
     A match begins with the CRLF before the first of them and ends before the CRLF behind the last. It
     never begins with an empty line, so that nothing behind a head is taken for a part of it. A line
     with an octet that it may not hold is left as it is: no CR before a match meets an LF behind it.
     """
-    tails = [(name, _format_tail(name)) for name in sorted(relevant)]
+    whole = {name[:-1] for name in relevant if name.endswith(b":")}
+    names = {name.removesuffix(b":") for name in relevant}
+    tails = [(name, b":" if name in whole else _format_tail(name)) for name in sorted(names)]
     line = rb"(?!%b)%b++:%b" % (_format_names(tails), TCHAR, VALUE_OCTETS)
     # The literal in front is what the engine searches for; more lines follow without a search.
     return re.compile(rb"\r\n(?<!\n\r\n)%b(?:\r\n%b)*(?=\r\n)" % (line, line))
