@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from epollo.site.resolve import Names
+from epollo.site.resource import Resource
 from site_grounds import Ground, is_true, replace
 
 
@@ -134,3 +136,26 @@ def test_few_mistakes_are_told(tmp_path: Path) -> None:
     with Ground(tmp_path) as ground:
         assert len(ground.reports) == 21
         assert "980 more" in ground.reports[-1]
+
+
+def test_an_answer_is_not_kept_where_the_rules_change_while_it_is_made(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at a large file reads what the kernel has to tell, also of a rule file."""
+    write(ground, "_redirects", "/old /one\n")
+    assert ground.ask("/old").basis is not None
+    find = ground.catalogue.find
+
+    def change_and_find(names: Names) -> Resource:
+        write(ground, "_redirects", "/old /two\n")
+        assert ground.catalogue.watch is not None
+        ground.catalogue.watch.on_ready(1)
+        return find(names)
+
+    monkeypatch.setattr(ground.catalogue, "find", change_and_find)
+    answer = ground.ask("/old")
+    assert (answer.fields["location"], answer.basis) == ("/one", None)
+    monkeypatch.undo()
+    answer = ground.ask("/old")
+    assert answer.fields["location"] == "/two"
+    assert answer.basis is not None

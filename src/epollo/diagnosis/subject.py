@@ -134,7 +134,7 @@ class Subject:
         for number, (patterns, is_default) in enumerate(select_hosts(settings)):
             if patterns and not is_default:
                 self.hosts[number] = patterns[0].replace("*", "any").encode()
-        self._respond = select_responder(settings, self._sites.respond)
+        self._respond = select_responder(settings, self._sites.respond, lambda: None)
         self._reader = HeadReader(Limits(), self._sites.relevant_fields)
 
     def ask(self, question: Question) -> Asked:

@@ -91,7 +91,12 @@ class Site:
         treatment = _find_treatment(policy, request)
         if treatment is None:
             return policy.select_refusals().bad_request
-        return self._respond_at(request, treatment, build)
+        in_force = policy.basis
+        response = self._respond_at(request, treatment, build)
+        if in_force is not self._policies.policy.basis and isinstance(response, Response):
+            # A look at a file told of a change of the rules: the answer is of the former ones.
+            return response.on(None)
+        return response
 
     def find_places(self, request: Request) -> Places:
         """Return where the content of the answer to a request may come from."""
