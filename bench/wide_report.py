@@ -65,7 +65,8 @@ def special_table(wide: Wide) -> str:
             found = measure_bar(row, bar)
             over = f" / {bar['theirs']}" if bar["theirs"] else ""
             said = format_spread(found) if found else ""
-            text = f"{row['title']}: {bar['ours']}{over}"
+            other = f", {bar['figure']}" if bar["figure"] != row["figure"] else ""
+            text = f"{row['title']}: {bar['ours']}{over}{other}"
             lines.append([text, said, f"{bar['bound']:g}", judge(row, bar)])
     return format_table(["", "figure", "bar", "reached"], lines)
 
