@@ -14,16 +14,12 @@ from click.core import ParameterSource
 
 from epollo import __version__
 from epollo.access_log.destination import STDOUT
-from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
 from epollo.checks import check_settings
+from epollo.command_line import GroupedCommand, make_parameter
 from epollo.errors import OperatorError, describe_fault
 from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors
 from epollo.settings import (
-    GROUPS,
-    Option,
     Settings,
-    describe_choices,
-    describe_default,
     list_options,
 )
 from epollo.site_settings import select_sites
@@ -55,93 +51,6 @@ if TYPE_CHECKING:
     # Imported where it is used, as all that only one kind of server needs: a parent of workers serves
     # nothing, and one process has no parent.
     from epollo.worker.process import Worker
-
-
-class _Choice(click.Choice[str]):
-    """One of some words, or of many numbers, which are not all listed."""
-
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
-        return f"{value!r} is not one of {describe_choices(self.choices)}."
-
-
-class _Command(NearOptions):
-    """A command whose help has a section for each group of options.
-
-    If the help cannot be printed, one line on stderr says so.
-    """
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, group by group; those that are no settings last."""
-        options = list_options()
-        rows: dict[str, list[tuple[str, str]]] = {group: [] for group in (*GROUPS, "Other")}
-        for parameter in self.get_params(ctx):
-            if not isinstance(parameter, click.Option):
-                continue
-            record = parameter.get_help_record(ctx)
-            if record is not None and parameter.name in options:
-                option, default = options[parameter.name]
-                shown = describe_default(option, default)
-                ending = f"  [default: {shown}]" if shown else ""
-                rows[option.group].append((record[0], option.manual + ending))
-            elif record is not None:
-                rows["Other"].append(record)
-        for group, records in rows.items():
-            with formatter.section(group):
-                formatter.write_dl(records, col_max=26)
-
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return the option --help."""
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.callback = _show_help
-        return option
-
-
-def _make_parameter(name: str, option: Option, default: Any) -> click.Option:
-    """Return what the command line library needs to know of one setting."""
-    kind: Any = type(default)
-    if option.is_cache_control:
-        kind = CacheControl()
-    elif option.choices:
-        kind = _Choice(option.choices)
-    elif isinstance(default, bool):
-        return click.Option(
-            [*option.flags, name],
-            is_flag=True,
-            default=default,
-            help=option.manual,
-        )
-    elif option.unit.startswith("octets"):
-        kind = OctetsRange(option.minimum, option.maximum)  # type: ignore[arg-type]
-    elif option.unit == "seconds":
-        kind = SecondsRange(option.minimum, option.maximum)
-    elif isinstance(default, int):
-        kind = click.IntRange(option.minimum, option.maximum)  # type: ignore[arg-type]
-    elif isinstance(default, float):
-        kind = FiniteRange(option.minimum, option.maximum)
-    elif isinstance(default, Path):
-        kind = click.Path()
-    elif isinstance(default, tuple):
-        kind = str
-    return click.Option(
-        [*option.flags, name],
-        type=kind,
-        multiple=isinstance(default, tuple),
-        callback=_refuse_empty,
-        default=default,
-        metavar=option.unit.replace("octets", "bytes").upper() or None,
-        help=option.manual,
-    )
-
-
-def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Refuse an empty text that was given: an empty variable of a shell script, rather than a wish."""
-    source = context.get_parameter_source(option.name or "")
-    if (value == "" or (isinstance(value, tuple) and "" in value)) and (
-        source is not ParameterSource.DEFAULT
-    ):
-        raise click.BadParameter("the value is empty.", context, option)
-    return value
 
 
 def _resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None:
@@ -178,12 +87,6 @@ def _is_folder(word: str) -> bool:
 def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if is_asked:
         print_text(f"epollo {__version__}\n")
-        context.exit()
-
-
-def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    if is_asked:
-        print_text(f"{context.get_help()}\n")
         context.exit()
 
 
@@ -398,12 +301,12 @@ def _make_refusal(settings: Settings, error: OSError) -> OperatorError:
     return OperatorError(f"cannot serve {settings.root}: {error.strerror}")
 
 
-_COMMAND = _Command(
+_COMMAND = GroupedCommand(
     "epollo",
     callback=_run,
     params=[
         click.Argument(["words"], nargs=-1, metavar="[PATH] [PORT]"),
-        *(_make_parameter(name, *option) for name, option in list_options().items()),
+        *(make_parameter(name, *option) for name, option in list_options().items()),
         click.Option(
             ["--config"],
             type=click.Path(),

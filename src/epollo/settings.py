@@ -1,7 +1,7 @@
 """Every option once: its name, its type, its default, its group and its manual.
 
 The command line, its ``--help`` and ``docs/reference.md`` are made from this table; a test compares
-them.
+them. It is longer than any other file, because it is one table.
 """
 
 import json

@@ -1,0 +1,104 @@
+"""The command line as click knows it: each setting an option, and a help with a section for each group."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
+from epollo.settings import GROUPS, Option, describe_choices, describe_default, list_options
+from epollo.terminal import print_text
+
+
+class _Choice(click.Choice[str]):
+    """One of some words, or of many numbers, which are not all listed."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
+        return f"{value!r} is not one of {describe_choices(self.choices)}."
+
+
+class GroupedCommand(NearOptions):
+    """A command whose help has a section for each group of options.
+
+    If the help cannot be printed, one line on stderr says so.
+    """
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group; those that are no settings last."""
+        options = list_options()
+        rows: dict[str, list[tuple[str, str]]] = {group: [] for group in (*GROUPS, "Other")}
+        for parameter in self.get_params(ctx):
+            if not isinstance(parameter, click.Option):
+                continue
+            record = parameter.get_help_record(ctx)
+            if record is not None and parameter.name in options:
+                option, default = options[parameter.name]
+                shown = describe_default(option, default)
+                ending = f"  [default: {shown}]" if shown else ""
+                rows[option.group].append((record[0], option.manual + ending))
+            elif record is not None:
+                rows["Other"].append(record)
+        for group, records in rows.items():
+            with formatter.section(group):
+                formatter.write_dl(records, col_max=26)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option --help."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+
+def make_parameter(name: str, option: Option, default: Any) -> click.Option:
+    """Return what the command line library needs to know of one setting."""
+    kind: Any = type(default)
+    if option.is_cache_control:
+        kind = CacheControl()
+    elif option.choices:
+        kind = _Choice(option.choices)
+    elif isinstance(default, bool):
+        return click.Option(
+            [*option.flags, name],
+            is_flag=True,
+            default=default,
+            help=option.manual,
+        )
+    elif option.unit.startswith("octets"):
+        kind = OctetsRange(option.minimum, option.maximum)  # type: ignore[arg-type]
+    elif option.unit == "seconds":
+        kind = SecondsRange(option.minimum, option.maximum)
+    elif isinstance(default, int):
+        kind = click.IntRange(option.minimum, option.maximum)  # type: ignore[arg-type]
+    elif isinstance(default, float):
+        kind = FiniteRange(option.minimum, option.maximum)
+    elif isinstance(default, Path):
+        kind = click.Path()
+    elif isinstance(default, tuple):
+        kind = str
+    return click.Option(
+        [*option.flags, name],
+        type=kind,
+        multiple=isinstance(default, tuple),
+        callback=_refuse_empty,
+        default=default,
+        metavar=option.unit.replace("octets", "bytes").upper() or None,
+        help=option.manual,
+    )
+
+
+def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Refuse an empty text that was given: an empty variable of a shell script, rather than a wish."""
+    source = context.get_parameter_source(option.name or "")
+    if (value == "" or (isinstance(value, tuple) and "" in value)) and (
+        source is not ParameterSource.DEFAULT
+    ):
+        raise click.BadParameter("the value is empty.", context, option)
+    return value
+
+
+def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        print_text(f"{context.get_help()}\n")
+        context.exit()
