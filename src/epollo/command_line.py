@@ -1,4 +1,4 @@
-"""The command line as click knows it: each setting an option, and a help with a section for each group."""
+"""The command line as click knows it: settings as options, and a help with a section for each group."""
 
 from pathlib import Path
 from typing import Any
