@@ -359,3 +359,27 @@ def test_the_unit_is_hardened() -> None:
     )
     assert result.returncode == 0, result.stdout
     assert "exposure level for epollo.service: 1." in result.stdout
+
+
+def _may_unshare() -> bool:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return False
+    tried = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/dev"], check=False)
+    return tried.returncode == 0
+
+
+@pytest.mark.skipif(not _may_unshare(), reason="only root can try it, where it may mount")
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_no_devices(root: Path, workers: str) -> None:
+    stderr = root.with_name("stderr")
+    script = 'mount -t tmpfs none /dev && exec "$0" "$@"'
+    words = [*COMMAND, str(root), "--port", "0", "--workers", workers]
+    with stderr.open("wb") as file:
+        process = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", script, *words], stdout=subprocess.PIPE, stderr=file
+        )
+    with ended(process):
+        server = Refused(process, stderr)
+        assert server.get("/")[1] == b"index"
+        assert server.get("/large.bin")[1] == LARGE
+    assert server.stderr == ""
