@@ -1,5 +1,6 @@
 """The command: argv to settings, settings to a running worker, errors to one line and status 2."""
 
+import errno
 import os
 import signal
 import socket
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
@@ -15,7 +16,7 @@ from click.core import ParameterSource
 from epollo import __version__
 from epollo.access_log.destination import STDOUT
 from epollo.checks import check_settings
-from epollo.command_line import GroupedCommand, make_parameter
+from epollo.command_line import GroupedCommand, make_parameter, show_manual
 from epollo.errors import OperatorError, describe_fault
 from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors
 from epollo.settings import (
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     # Imported where it is used, as all that only one kind of server needs: a parent of workers serves
     # nothing, and one process has no parent.
     from epollo.worker.process import Worker
+
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
 
 def _resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None:
@@ -320,6 +323,14 @@ _COMMAND = GroupedCommand(
             ),
         ),
         click.Option(
+            ["--manual"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=show_manual,
+            help="Show this message with the whole manual of each option, and exit.",
+        ),
+        click.Option(
             ["--version"],
             is_flag=True,
             is_eager=True,
@@ -374,6 +385,11 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(0)
+    except OSError as error:
+        # Out of descriptors, or of memory, the system lets us read no module more.
+        is_exhausted = error.errno in _EXHAUSTED
+        report(f"cannot start: {error.strerror}" if is_exhausted else describe_fault(error))
+        sys.exit(2 if is_exhausted else 1)
     except Exception as fault:
         report(describe_fault(fault))
         sys.exit(1)

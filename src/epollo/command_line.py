@@ -1,7 +1,7 @@
 """The command line as click knows it: settings as options, and a help with a section for each group."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from click.core import ParameterSource
@@ -9,6 +9,8 @@ from click.core import ParameterSource
 from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
 from epollo.settings import GROUPS, Option, describe_choices, describe_default, list_options
 from epollo.terminal import print_text
+
+_ENDS: Final = (". ", ", for example", "; ", ": ")
 
 
 class _Choice(click.Choice[str]):
@@ -21,8 +23,12 @@ class _Choice(click.Choice[str]):
 class GroupedCommand(NearOptions):
     """A command whose help has a section for each group of options.
 
-    If the help cannot be printed, one line on stderr says so.
+    ``--help`` shows the first clause of each manual, ``--manual`` all of it. If it cannot be printed,
+    one line on stderr says so.
     """
+
+    is_whole = False
+    """Whether manuals are shown whole."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, group by group; those that are no settings last."""
@@ -36,7 +42,8 @@ class GroupedCommand(NearOptions):
                 option, default = options[parameter.name]
                 shown = describe_default(option, default)
                 ending = f"  [default: {shown}]" if shown else ""
-                rows[option.group].append((record[0], option.manual + ending))
+                manual = option.manual if self.is_whole else summarize(option.manual)
+                rows[option.group].append((record[0], manual + ending))
             elif record is not None:
                 rows["Other"].append(record)
         for group, records in rows.items():
@@ -49,6 +56,12 @@ class GroupedCommand(NearOptions):
         if option is not None:
             option.callback = _show_help
         return option
+
+
+def summarize(text: str) -> str:
+    """Return the first clause of a manual: what follows is an example, a condition or an exception."""
+    ends = [end for mark in _ENDS if (end := text.find(mark)) >= 0]
+    return text[: min(ends)] + "." if ends else text
 
 
 def make_parameter(name: str, option: Option, default: Any) -> click.Option:
@@ -102,3 +115,11 @@ def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> No
     if is_asked:
         print_text(f"{context.get_help()}\n")
         context.exit()
+
+
+def show_manual(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    """Print the help with the whole manual of each option."""
+    if is_asked:
+        assert isinstance(context.command, GroupedCommand)  # noqa: S101 - it has this option
+        context.command.is_whole = True
+        _show_help(context, _, is_asked)
