@@ -62,7 +62,7 @@ def test_every_setting_is_on_the_command_line_with_its_default() -> None:
         assert parameter.default == default
         assert parameter.help == option.manual
         assert parameter.help.endswith(".")
-    assert set(parameters) == {"config", "version"}
+    assert set(parameters) == {"config", "manual", "version"}
 
 
 def test_every_option_has_a_group_and_the_help_shows_each_group_once() -> None:

@@ -1,7 +1,6 @@
 """The command: argv to settings, settings to a running worker, errors to one line and status 2."""
 
 import errno
-import os
 import signal
 import socket
 import sys
@@ -16,7 +15,7 @@ from click.core import ParameterSource
 from epollo import __version__
 from epollo.access_log.destination import STDOUT
 from epollo.checks import check_settings
-from epollo.command_line import GroupedCommand, make_parameter, show_manual
+from epollo.command_line import GroupedCommand, make_parameter, resolve_positional, show_manual
 from epollo.errors import OperatorError, describe_fault
 from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors
 from epollo.settings import (
@@ -54,37 +53,6 @@ if TYPE_CHECKING:
     from epollo.worker.process import Worker
 
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
-
-
-def _resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None:
-    """Take what stands without a flag: a folder, or a port as ``python -m http.server`` has it."""
-    folders, ports = [], []
-    for word in words:
-        if word.isascii() and word.isdigit() and not _is_folder(word):
-            if len(word.lstrip("0")) > 5 or int(word) > 65535:
-                raise OperatorError(f"{word} is neither a folder nor a port (0 to 65535)")
-            ports.append(word)
-        else:
-            folders.append(word)
-    if len(folders) > 1:
-        raise OperatorError(f"only one folder can be served, not {' and '.join(folders)}")
-    if len(ports) > 1:
-        raise OperatorError(f"only one port can be given, not {' and '.join(ports)}")
-    if ports:
-        settings["port"] = int(ports[0])
-    if folders:
-        settings["root"] = folders[0]
-    if not os.fspath(settings["root"]):
-        raise OperatorError("the name of the folder is empty")
-    settings["root"] = Path(settings["root"])
-
-
-def _is_folder(word: str) -> bool:
-    try:
-        return Path(word).is_dir()
-    except OSError:
-        # Longer than a name may be.
-        return False
 
 
 def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
@@ -168,7 +136,7 @@ def _take_passed_sockets() -> Listening | None:
 
 def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
     wanted = dict(given)
-    _resolve_positional(wanted, words)
+    resolve_positional(wanted, words)
     context = click.get_current_context()
     if context.obj is not None and context.obj.sites:
         source = context.get_parameter_source("root")

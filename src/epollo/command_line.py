@@ -1,5 +1,6 @@
 """The command line as click knows it: settings as options, and a help with a section for each group."""
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
+from epollo.errors import OperatorError
 from epollo.settings import GROUPS, Option, describe_choices, describe_default, list_options
 from epollo.terminal import print_text
 
@@ -99,6 +101,37 @@ def make_parameter(name: str, option: Option, default: Any) -> click.Option:
         metavar=option.unit.replace("octets", "bytes").upper() or None,
         help=option.manual,
     )
+
+
+def resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None:
+    """Take what stands without a flag: a folder, or a port as ``python -m http.server`` has it."""
+    folders, ports = [], []
+    for word in words:
+        if word.isascii() and word.isdigit() and not _is_folder(word):
+            if len(word.lstrip("0")) > 5 or int(word) > 65535:
+                raise OperatorError(f"{word} is neither a folder nor a port (0 to 65535)")
+            ports.append(word)
+        else:
+            folders.append(word)
+    if len(folders) > 1:
+        raise OperatorError(f"only one folder can be served, not {' and '.join(folders)}")
+    if len(ports) > 1:
+        raise OperatorError(f"only one port can be given, not {' and '.join(ports)}")
+    if ports:
+        settings["port"] = int(ports[0])
+    if folders:
+        settings["root"] = folders[0]
+    if not os.fspath(settings["root"]):
+        raise OperatorError("the name of the folder is empty")
+    settings["root"] = Path(settings["root"])
+
+
+def _is_folder(word: str) -> bool:
+    try:
+        return Path(word).is_dir()
+    except OSError:
+        # Longer than a name may be.
+        return False
 
 
 def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -> Any:

@@ -3,8 +3,7 @@
 What was found once is kept until the kernel says that it ended (`watch`), and is besides compared with
 the file system about once a second while it is in use, for where the kernel does not say: network
 file systems, lost events, folders that cannot be watched, writes through a name that was made since or
-through a mapping. Of the latter the kernel may not even change the time: they are seen when the file is
-unmapped and closed.
+through a mapping, of which the kernel may not even change the time: they are seen once it is closed.
 """
 
 import os
