@@ -49,6 +49,9 @@ class OpenedFile:
         self.checked_second = second
         return not self.has_changed
 
+    def map(self) -> None:
+        pass
+
     def close(self) -> None:
         if self.descriptor >= 0:
             os.close(self.descriptor)

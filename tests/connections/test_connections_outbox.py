@@ -43,6 +43,9 @@ class OpenedFile:
         self.looks += 1
         return self.looks <= self.unchanged_looks
 
+    def map(self) -> None:
+        pass
+
     def close(self) -> None:
         if not self.closed_times:
             os.close(self.descriptor)

@@ -239,6 +239,29 @@ def test_descriptors_of_content_that_is_kept_are_bounded() -> None:
     assert isinstance(_keep(b"x" * 65_535), bytes)
 
 
+def test_memory_of_content_that_is_kept_counts_as_a_descriptor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gc.collect()
+    before, descriptors = KeptFile._count, count_descriptors()
+    file = KeptFile(b"abc" * 30_000)
+    memory = file.map()
+    assert memory is not None
+    assert memory.tobytes() == b"abc" * 30_000
+    assert memory.readonly
+    assert file.map() is memory
+    assert KeptFile._count - before == count_descriptors() - descriptors == 2
+    del file
+    assert KeptFile._count == before
+    # An answer that is under way still has it.
+    assert memory[:3].tobytes() == b"abc"
+    del memory
+    assert count_descriptors() == descriptors
+    file = KeptFile(b"abc")
+    monkeypatch.setattr("epollo.site.representation._KEPT_FILES_LIMIT", KeptFile._count)
+    assert file.map() is None
+
+
 def test_descriptors_of_files_that_are_not_kept_are_bounded(tmp_path: Path) -> None:
     """Beyond the limit of files that answers share, each answer opens its own."""
     for number in range(140):

@@ -55,7 +55,7 @@ class NarrowSocket:
 
     def __init__(self, widths: list[int]) -> None:
         self._widths = widths
-        self._calls = 0
+        self.calls = 0
         self.sent = bytearray()
         self.to_receive: list[bytes] = []
         self.is_closed = False
@@ -72,8 +72,8 @@ class NarrowSocket:
         return first[:limit]
 
     def send(self, data: bytes | memoryview, flags: int = 0, /) -> int:  # noqa: ARG002
-        width = self._widths[self._calls % len(self._widths)]
-        self._calls += 1
+        width = self._widths[self.calls % len(self._widths)]
+        self.calls += 1
         if not width:
             raise BlockingIOError
         self.sent += data[:width]
@@ -143,6 +143,41 @@ def test_buffers_are_taken_in_their_order() -> None:
     assert transport.sendmsg([b"head", memoryview(b"content"), b"z" * 300_000]) == 300_011
     client.incoming.write(narrow.sent)
     assert client.read() == b"headcontent" + b"z" * 300_000
+
+
+def test_a_head_shares_a_record_with_content_and_pieces_go_out_alone() -> None:
+    client, narrow, transport = connect([10**9])
+    content = bytes(range(256)) * 400
+    assert transport.sendmsg([b"head", b"", memoryview(content)]) == 4 + len(content)
+    assert narrow.calls == 2
+    # The length of a record stands in octets 3 and 4 of its head; 17 of it are overhead (RFC 8446
+    # section 5.2).
+    assert int.from_bytes(narrow.sent[3:5]) == 16 * 1024 + 17
+    client.incoming.write(narrow.sent)
+    assert client.read() == b"head" + content
+
+
+def test_one_request_is_one_look_at_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That no more is there need not be told by an error, which is dear."""
+    client, session = Client(), Session(CONTEXT)
+    client.shake_hands(session)
+    reads = []
+    read = ssl.SSLObject.read
+
+    def count(self: ssl.SSLObject, octets: int) -> bytes:
+        reads.append(octets)
+        return read(self, octets)
+
+    monkeypatch.setattr(ssl.SSLObject, "read", count)
+    client.object.write(b"request")
+    assert session.receive(client.outgoing.read()) == b"request"
+    assert len(reads) == 1
+    assert session.receive(b"") == b""
+    assert len(reads) == 1
+
+
+def test_one_ticket_is_enough() -> None:
+    assert CONTEXT.num_tickets == 1
 
 
 @given(st.data())

@@ -237,7 +237,12 @@ class Connection(Peer):
         if length <= _COPIED_OCTETS:
             content = os.pread(file.descriptor, length, offset)
             return transport.send(octets + content, MSG_DONTWAIT) if len(content) == length else 0
-        if not (self._events and self.kind.sends_files):
+        if not self.kind.sends_files:
+            memory = file.map()
+            if memory is None:
+                return 0
+            return transport.sendmsg((octets, memory[offset : offset + length]), (), MSG_DONTWAIT)
+        if not self._events:
             return 0
         # The socket is non-blocking: sendfile(2) knows no MSG_DONTWAIT.
         sent = transport.send(octets, MSG_DONTWAIT)

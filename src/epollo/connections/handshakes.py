@@ -16,9 +16,9 @@ import math
 import ssl
 import threading
 from _socket import MSG_DONTWAIT
-from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
+from queue import SimpleQueue
 from typing import Final, TypeAlias
 
 from epollo.connections.addresses import ask_address
@@ -44,14 +44,17 @@ _RECEIVE_OCTETS: Final = 32 * 1024
 CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
 """Has the thread of the loop make a call."""
 
+_Flight: TypeAlias = tuple[Session, bytes, Callable[[bool, bytes], None]]
+"""A session, what its peer sent, and what is to be called with the outcome."""
+
 
 class Flights:
     """A thread that makes the first flights of handshakes, started when the first is asked for."""
 
     def __init__(self, call_in_loop: CallInLoop) -> None:
         self._call_in_loop = call_in_loop
-        self._queue: deque[tuple[Session, bytes, Callable[[bool, bytes], None]]] = deque()
-        self._condition = threading.Condition()
+        # Of C alone: what waits for a condition of `threading` costs a tenth of a handshake.
+        self._queue: SimpleQueue[_Flight | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -60,33 +63,25 @@ class Flights:
 
         In the loop ``done`` is called with whether that succeeded, and with what to send.
         """
-        with self._condition:
-            self._queue.append((session, octets, done))
-            self._condition.notify()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="handshakes", daemon=True)
+            thread = threading.Thread(target=self._work, name="handshakes", daemon=True)
             try:
-                self._thread.start()
+                thread.start()
             except RuntimeError:
                 # The system has no room for a thread: the loop makes the flight.
-                self._thread = None
-                self._make(*self._queue.pop(), _call_at_once)
+                self._make(session, octets, done, _call_at_once)
+                return
+            self._thread = thread
+        self._queue.put((session, octets, done))
 
     def close(self) -> None:
         """Make no more."""
-        with self._condition:
-            self._is_closed = True
-            self._condition.notify()
+        self._is_closed = True
+        self._queue.put(None)
 
     def _work(self) -> None:
-        while True:
-            with self._condition:
-                while not (self._queue or self._is_closed):
-                    self._condition.wait()
-                if self._is_closed:
-                    return
-                task = self._queue.popleft()
-            self._make(*task, self._call_in_loop)
+        while (flight := self._queue.get()) is not None and not self._is_closed:
+            self._make(*flight, self._call_in_loop)
 
     def _make(
         self,
@@ -159,6 +154,7 @@ class Handshake(Peer):
 
     __slots__ = (
         "_arrival",
+        "_is_in_flight",
         "_is_open",
         "_is_registered",
         "_octets",
@@ -175,6 +171,7 @@ class Handshake(Peer):
         self._session: Session | None = None
         self._is_open = True
         self._is_registered = False
+        self._is_in_flight = False
         self.deadline: float = math.inf
         stage.service.peers[self] = None
 
@@ -186,11 +183,19 @@ class Handshake(Peer):
             self._read_hello()
         else:
             self.on_ready(READABLE)
-        if self._is_open and self._session is None:
+        if self._is_in_flight:
+            self._stage.service.loop.note_deadline(self, self.deadline)
+        elif self._is_open and not self._is_registered:
             self._watch()
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Take what the client sent."""
+        if self._is_in_flight:
+            # A client that keeps to the protocol waits now. Another one, or the end of it, would be
+            # reported again and again.
+            self._unwatch()
+            self._stage.service.loop.note_deadline(self, self.deadline)
+            return
         try:
             octets = self._arrival.transport.recv(_RECEIVE_OCTETS, MSG_DONTWAIT)
         except BlockingIOError:
@@ -267,9 +272,7 @@ class Handshake(Peer):
             return
         self._session = Session(context)
         octets, self._octets = self._octets, b""
-        # Nothing is to be received meanwhile, and a hang-up would be reported again and again.
-        self._unwatch()
-        self._stage.service.loop.note_deadline(self, self.deadline)
+        self._is_in_flight = True
         self._stage.flights.make(self._session, octets, self._on_flight)
 
     def _refuse_hello(self) -> None:
@@ -293,13 +296,14 @@ class Handshake(Peer):
         """Send the first flight, and wait for what the client says to it."""
         if not self._is_open:
             return
+        self._is_in_flight = False
         if not is_right:
             self._refuse(octets)
             return
         if not self._send(octets):
             self.close()
-            return
-        self._watch()
+        elif not self._is_registered:
+            self._watch()
 
     def _go_on(self, session: Session, octets: bytes) -> None:
         """Take the client's last flight; hand the connection on when the handshake is complete."""

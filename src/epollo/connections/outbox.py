@@ -18,6 +18,10 @@ from epollo.transports import Kind, Transport
 
 _READ_OCTETS: Final = 128 * 1024
 """What `STEP_OCTETS` is of a file that has to be read first."""
+_PIECES_OCTETS: Final = 2 * 60 * 1024
+"""What is read at once for a transport that protects it: whole pieces of it."""
+_PROTECTED_OCTETS: Final = 512 * 1024
+"""What it is where all of a file has to be read: to protect costs some three times as much as to send."""
 _COPIED_OCTETS: Final = 32 * 1024
 """A part of a file up to this length is read, so that it goes out together with what is around it.
 
@@ -63,6 +67,11 @@ class Outbox:
         """Append a segment, without its first ``offset`` octets."""
         if isinstance(segment, FileSegment):
             file, begin, length = segment
+            memory = None if self._sends_files else file.map()
+            if memory is not None:
+                self._segments.append(memory[begin + offset : begin + length])
+                self.octets += length - offset
+                return
             self._segments.append(_FilePart(file, begin + offset, length - offset))
             self.octets += length - offset
         elif offset < len(segment):
@@ -86,7 +95,9 @@ class Outbox:
         peer takes nothing now, `VersionEndedError` where a file is not what it was, and `OSError` where
         the peer is gone.
         """
-        limit = bound_unsent_octets(connections) or _READ_OCTETS
+        limit = bound_unsent_octets(connections)
+        read_octets = 0 if limit or self._sends_files else min(step_octets, _PROTECTED_OCTETS)
+        limit = limit or (_PIECES_OCTETS if read_octets else _READ_OCTETS)
         while self._segments:
             is_file = len(self._segments) > 1 and self._read_short_parts(second, limit)
             first = self._segments[0]
@@ -96,7 +107,8 @@ class Outbox:
                         return
                     self._sends_files = False
                 self._read_file(first, second, limit)
-                is_file = True
+                read_octets -= limit
+                is_file = read_octets <= 0
             views = self._first_views()
             # Without MSG_MORE: a head that waits for the pages of its file makes the kernel copy them,
             # and costs 47 microseconds instead of 29 for 100 KiB.

@@ -35,6 +35,9 @@ class File(Protocol):
     def is_unchanged(self, second: int) -> bool:
         """Return in this second whether the same may be announced of the file again."""
 
+    def map(self) -> memoryview | None:
+        """Return all of the content as memory; None where it may change, or cannot be had so."""
+
     def close(self) -> None:
         """Give the descriptor back."""
 

@@ -49,6 +49,9 @@ class OpenFile:
         """Look at the file; return whether what was promised is all of it, with the same date."""
         return self.may_send_on(second) and self.promise.is_exact
 
+    def map(self) -> None:
+        """Return nothing: memory of a file that may become shorter is not safe to read (mmap(2))."""
+
     def close(self) -> None:
         """Give the descriptor back; once is enough."""
         if self.descriptor >= 0:

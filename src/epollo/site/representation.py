@@ -8,6 +8,7 @@ the one from its content when that has been read in the background (`tagging`).
 
 import copy
 import errno
+import mmap
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -45,7 +46,7 @@ class KeptFile:
     is_settled = True
     checked_second = 0
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("_memory", "descriptor")
 
     _count = 0
 
@@ -55,6 +56,7 @@ class KeptFile:
             raise OSError(errno.EMFILE, "as many as are allowed")
         if isinstance(content, bytes):
             content = seal((content,))
+        self._memory: memoryview | None = None
         self.descriptor = content.take_descriptor()
         KeptFile._count += 1
 
@@ -62,7 +64,7 @@ class KeptFile:
         # Answers that are under way, and recalled ones, still refer to it when its version ends.
         if hasattr(self, "descriptor"):
             os.close(self.descriptor)
-            KeptFile._count -= 1
+            KeptFile._count -= 1 if self._memory is None else 2
 
     def settle(self) -> bool:
         """Return that no process writes to it: it is sealed."""
@@ -75,6 +77,21 @@ class KeptFile:
     def is_unchanged(self, second: int) -> bool:  # noqa: ARG002 - as of any file
         """Return that the content is what it was: it is sealed."""
         return True
+
+    def map(self) -> memoryview | None:
+        """Return the content as memory, for a transport that has to read it; mapped once.
+
+        Python keeps a second descriptor for that, hence it counts twice.
+        """
+        if self._memory is None and KeptFile._count < _KEPT_FILES_LIMIT:
+            try:
+                # A file that is sealed may not be mapped as shared before Linux 6.7.
+                memory = mmap.mmap(self.descriptor, 0, mmap.MAP_PRIVATE, mmap.PROT_READ)
+            except OSError:
+                return None
+            self._memory = memoryview(memory)
+            KeptFile._count += 1
+        return self._memory
 
     def close(self) -> None:
         """Do nothing: the file is closed when nothing refers to it any more."""

@@ -9,6 +9,8 @@ from typing import Final
 
 PIECE_OCTETS: Final = 60 * 1024
 """So much is protected and sent at once: four records less their overhead, in one send."""
+RECORD_OCTETS: Final = 16 * 1024
+"""The most plain octets of one record (RFC 8446 section 5.1)."""
 _READ_OCTETS: Final = 64 * 1024
 
 
@@ -44,23 +46,28 @@ class Session:
 
         Raises `ssl.SSLError` where it is no TLS, or not what the peer's keys protect.
         """
-        if octets:
-            self._incoming.write(octets)
+        incoming = self._incoming
+        incoming.write(octets)
+        if not incoming.pending:
+            return b""
         parts = []
         try:
             while part := self._object.read(_READ_OCTETS):
                 parts.append(part)
-            self.is_ended = True
+                # To be told by an error that no more is there costs as much as to decrypt a request.
+                if not (incoming.pending or self._object.pending()):
+                    break
+            else:
+                self.is_ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
             self.is_ended = True
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def protect(self, octets: bytes | memoryview) -> bytes:
-        """Return plain octets, `PIECE_OCTETS` at the most, as what is to be sent to the peer."""
+    def protect(self, octets: bytes | memoryview) -> None:
+        """Have plain octets, `PIECE_OCTETS` at the most, be part of what is to be sent to the peer."""
         self._object.write(octets)
-        return self._outgoing.read()
 
     def say_end(self) -> None:
         """Say that no more follows (close_notify)."""
@@ -71,7 +78,7 @@ class Session:
             return
 
     def take(self) -> bytes:
-        """Return what is to be sent to the peer besides content: handshake, tickets, alerts."""
+        """Return what is to be sent to the peer: protected content, handshake, tickets, alerts."""
         return self._outgoing.read() if self._outgoing.pending else b""
 
     def describe(self) -> str:

@@ -10,16 +10,14 @@ No plain octets wait here: each `recv` returns all that the records which are co
 import contextlib
 import ssl
 from _socket import MSG_DONTWAIT, MSG_PEEK
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from epollo.transports.contract import Buffer, Kind, Transport
-from epollo.transports.session import PIECE_OCTETS, Session
+from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Session
 
 TLS: Final = Kind(b"https", sends_files=False, holds_bytes=False)
 """A socket whose content is protected by TLS."""
-
-_JOINED_OCTETS_LIMIT: Final = 256 * 1024
 
 
 class TlsTransport:
@@ -58,44 +56,46 @@ class TlsTransport:
             raise BlockingIOError
         return plain
 
-    def send(self, data: Buffer, flags: int = 0, /) -> int:  # noqa: ARG002 - it never waits
+    def send(self, data: Buffer, flags: int = 0, /) -> int:
         """Take plain octets; return how many the socket has as records."""
+        if self._accepted or len(data) > RECORD_OCTETS:
+            return self.sendmsg((data,), (), flags)
+        self._session.protect(data)
+        self._send_piece(len(data))
+        return len(data)
+
+    def sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancillary: Iterable[Any] = (),
+        flags: int = 0,  # noqa: ARG002 - it never waits
+        /,
+    ) -> int:
+        """Take plain octets of several buffers; otherwise like `send`.
+
+        Short ones share a record; longer ones are not copied.
+        """
+        assert not ancillary  # noqa: S101 - no caller has any
         if self._accepted:
             self._flush()
             sent, self._accepted = self._accepted, 0
             return sent
-        session = self._session
-        if len(data) <= PIECE_OCTETS:
-            self._unsent += session.protect(data)
-            self._send_piece(len(data))
-            return len(data)
-        sent = 0
-        view = memoryview(data)
-        while sent < len(view):
-            piece = view[sent : sent + PIECE_OCTETS]
-            self._unsent += session.protect(piece)
-            try:
-                self._send_piece(len(piece))
-            except BlockingIOError:
-                if not sent:
-                    raise
-                return sent
-            sent += len(piece)
-        return sent
-
-    def sendmsg(
-        self, buffers: Iterable[Buffer], ancillary: Iterable[Any] = (), flags: int = 0, /
-    ) -> int:
-        """Take plain octets of several buffers; otherwise like `send`."""
-        assert not ancillary  # noqa: S101 - no caller has any
-        joined = []
-        octets = 0
-        for buffer in buffers:
-            joined.append(buffer)
-            octets += len(buffer)
-            if octets > _JOINED_OCTETS_LIMIT:
-                break
-        return self.send(joined[0] if len(joined) == 1 else b"".join(joined), flags)
+        sent = held = 0
+        try:
+            for stretch in _cut(buffers):
+                self._session.protect(stretch)
+                held += len(stretch)
+                if held >= PIECE_OCTETS:
+                    self._send_piece(held)
+                    sent += held
+                    held = 0
+            if held:
+                self._send_piece(held)
+        except BlockingIOError:
+            if not sent:
+                raise
+            return sent
+        return sent + held
 
     def shutdown(self, how: int, /) -> None:
         """Say that no more follows, in the session first (RFC 8446 section 6.1)."""
@@ -127,6 +127,7 @@ class TlsTransport:
 
     def _send_piece(self, plain_octets: int) -> None:
         """Send what is unsent; note how much it is in plain octets where not all of it is taken."""
+        self._unsent += self._session.take()
         try:
             self._flush()
         except BlockingIOError:
@@ -141,6 +142,37 @@ class TlsTransport:
             self._unsent = unsent[sent:]
             raise BlockingIOError
         self._unsent = b""
+
+
+def _cut(buffers: Iterable[Buffer]) -> Iterator[Buffer]:
+    """Yield the octets of buffers: short ones joined to a record, the rest up to the end of a piece."""
+    joined: list[Buffer] = []
+    joined_octets = 0
+    # How much of a piece was yielded.
+    begun = 0
+    for buffer in buffers:
+        view = memoryview(buffer)
+        while view:
+            if joined or len(view) < RECORD_OCTETS:
+                stretch = view[: RECORD_OCTETS - joined_octets]
+                joined.append(stretch)
+                joined_octets += len(stretch)
+                view = view[len(stretch) :]
+                if joined_octets < RECORD_OCTETS:
+                    break
+                yield b"".join(joined)
+                begun += joined_octets
+                joined = []
+                joined_octets = 0
+            else:
+                stretch = view[: PIECE_OCTETS - begun]
+                yield stretch
+                begun += len(stretch)
+                view = view[len(stretch) :]
+            if begun >= PIECE_OCTETS:
+                begun = 0
+    if joined:
+        yield b"".join(joined)
 
 
 def refuse_session(error: ssl.SSLError) -> str:
