@@ -139,6 +139,11 @@ REFUSED_STARTS = [
         "cannot listen on 127.0.0.1 port 0: Address family not supported by protocol",
     ),
     (
+        no("getsockopt", errno.EPERM),
+        ("--workers", "1"),
+        "was passed as a listening socket: Operation not permitted",
+    ),
+    (
         no("setsockopt", errno.EPERM),
         (),
         "cannot listen on 127.0.0.1 port 0: Operation not permitted",

@@ -180,12 +180,15 @@ def prepare(listening: socket.socket) -> None:
 
 
 def holds_back(listening: socket.socket) -> bool:
-    """Return whether the kernel reports a connection only when its first octets are there (tcp(7))."""
-    return (
-        listening.family != socket.AF_UNIX
-        and hasattr(socket, "TCP_DEFER_ACCEPT")
-        and listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) > 0
-    )
+    """Return whether the kernel reports a connection only when its first octets are there (tcp(7)).
+
+    False where it does not tell: then changes are looked for once more.
+    """
+    if listening.family == socket.AF_UNIX or not hasattr(socket, "TCP_DEFER_ACCEPT"):
+        return False
+    with contextlib.suppress(OSError):
+        return listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) > 0
+    return False
 
 
 def adopt(descriptors: Iterable[int]) -> list[socket.socket]:
@@ -212,8 +215,10 @@ def adopt(descriptors: Iterable[int]) -> list[socket.socket]:
 
 
 def is_listening(one: socket.socket) -> bool:
-    """Return whether a socket listens already."""
-    return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    """Return whether a socket listens already; False where that is not told: listen(2) may be repeated."""
+    with contextlib.suppress(OSError):
+        return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return False
 
 
 def describe_address(listening: socket.socket) -> tuple[str, int] | str:

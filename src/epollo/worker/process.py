@@ -349,7 +349,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_SUPERVISOR)
     orders = read_orders()
-    control = socket.socket(fileno=orders["control"])
+    # All told, so that nothing has to be asked of the system.
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, orders["control"])
     control.setblocking(False)
     control.set_inheritable(False)
     supervisor = Orders(control)
