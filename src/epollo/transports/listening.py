@@ -215,7 +215,7 @@ def adopt(descriptors: Iterable[int]) -> list[socket.socket]:
 
 
 def is_listening(one: socket.socket) -> bool:
-    """Return whether a socket listens already; False where that is not told: listen(2) may be repeated."""
+    """Return whether a socket listens already; False where that is not told: it may listen twice."""
     with contextlib.suppress(OSError):
         return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     return False
