@@ -21,7 +21,8 @@ SPLAT: Final = b"splat"
 Captures: TypeAlias = dict[bytes, bytes]
 """What a pattern captured, by name: text as it is put into a URL, percent-encoded."""
 
-_PLACEHOLDER: Final = re.compile(rb":([A-Za-z][A-Za-z0-9_]*)")
+PLACEHOLDER: Final = re.compile(rb":([A-Za-z][A-Za-z0-9_]*)")
+"""A placeholder with its name."""
 # A value that was captured from a query becomes a segment: what would end that is encoded.
 _NOT_IN_VALUE: Final = re.compile(rb"[^!$%&'()*+,\-.0-9:;=@A-Z_a-z~]")
 _ORIGIN: Final = re.compile(rb"(https?)://([^/?#]*)([^?#]*)\Z", re.IGNORECASE)
@@ -87,7 +88,7 @@ def parse_pattern(text: bytes) -> Pattern:
     segments = [segment for segment in segments if segment != b""]
     splat = None
     if star:
-        if isinstance(last, Piece) or _PLACEHOLDER.search(after):
+        if isinstance(last, Piece) or PLACEHOLDER.search(after):
             raise PatternError("a placeholder stands in a segment before that of the *")
         splat = Splat(last, b"/".join(map(_decode, after.split(b"/"))).rstrip(b"/"))
     elif last != b"":
@@ -102,20 +103,20 @@ def parse_pattern(text: bytes) -> Pattern:
 
 
 def _parse_host(host: bytes) -> tuple[bytes | Piece, ...]:
-    if b":" in _PLACEHOLDER.sub(b"", host):
+    if b":" in PLACEHOLDER.sub(b"", host):
         raise PatternError("a host has no port here: every port is meant")
     labels = tuple(map(_parse_segment, host.split(b".")))
-    if not host or not is_host(_PLACEHOLDER.sub(b"x", host)) or b"*" in host:
+    if not host or not is_host(PLACEHOLDER.sub(b"x", host)) or b"*" in host:
         raise PatternError("this is no valid host")
     return labels
 
 
 def _parse_segment(text: bytes) -> bytes | Piece:
-    found = _PLACEHOLDER.search(text)
+    found = PLACEHOLDER.search(text)
     if found is None:
         return _decode(text)
     tail = text[found.end() :]
-    if _PLACEHOLDER.search(tail):
+    if PLACEHOLDER.search(tail):
         raise PatternError("a segment has one placeholder at most")
     return Piece(_decode(text[: found.start()]), found[1], _decode(tail))
 
@@ -187,7 +188,7 @@ def substitute(text: bytes, captures: Captures) -> bytes:
     """Return a text with what was captured in the place of each ``:name`` that was; others stay."""
     if not captures or b":" not in text:
         return text
-    return _PLACEHOLDER.sub(lambda found: captures.get(found[1], found[0]), text)
+    return PLACEHOLDER.sub(lambda found: captures.get(found[1], found[0]), text)
 
 
 def encode_value(value: bytes) -> bytes:
@@ -197,7 +198,7 @@ def encode_value(value: bytes) -> bytes:
 
 def find_uncaptured(text: bytes, captured: frozenset[bytes]) -> bytes:
     """Return the first placeholder at the begin of a segment that is not captured; nothing for none."""
-    for found in _PLACEHOLDER.finditer(text):
+    for found in PLACEHOLDER.finditer(text):
         if found[1] not in captured and text[: found.start()].endswith((b"/", b"=")):
             return found[1]
     return b""

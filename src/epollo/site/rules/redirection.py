@@ -10,6 +10,7 @@ from epollo.site.rules.pattern import Captures, encode_value, match_pattern, sub
 from epollo.site.rules.rule import REDIRECTS, RedirectRule
 
 _URL: Final = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
+_SLASHES: Final = re.compile(rb"\A/+")
 
 
 class Redirect(NamedTuple):
@@ -50,7 +51,9 @@ def follow_rule(
         if found is None:
             return None
         captures |= found
-    target = substitute(rule.target, captures)
+    # Two slashes in front would name another host (RFC 3986 section 4.2): what is captured may begin with
+    # one, or be nothing, where a slash follows.
+    target = _SLASHES.sub(b"/", substitute(rule.target, captures))
     if rule.status not in REDIRECTS:
         path = decode_path(re.split(rb"[?#]", target, maxsplit=1)[0])
         return Rewrite(rule.status, () if path is None else list_candidates(path))

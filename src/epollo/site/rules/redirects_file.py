@@ -9,6 +9,8 @@ from typing import Final
 
 from epollo.http.target import decode_path
 from epollo.site.rules.pattern import (
+    PLACEHOLDER,
+    SPLAT,
     Pattern,
     PatternError,
     find_uncaptured,
@@ -26,6 +28,7 @@ from epollo.site.rules.rule import (
 )
 
 _URL: Final = re.compile(rb"https?://[^/?#]", re.IGNORECASE)
+_AUTHORITY: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _STATUS: Final = re.compile(rb"([0-9]{3})(!?)")
 # What may stand in a URL (RFC 3986); all else is to be percent-encoded, which we do.
 _NOT_IN_URL: Final = re.compile(rb"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
@@ -130,6 +133,11 @@ def _judge(rule: RedirectRule) -> None:
     if lost:
         raise _MistakeError(f"nothing captures :{_show(lost)}")
     is_elsewhere = _URL.match(target) is not None
+    loose = _find_loose(target, pattern.captured | frozenset(names))
+    if loose:
+        raise _MistakeError(
+            f"a path would decide to which host :{_show(loose)} leads: write a slash before it"
+        )
     if rule.status in REWRITES and is_elsewhere:
         raise _MistakeError(
             f"epollo asks no other server: {rule.status} needs a path of this site",
@@ -148,6 +156,20 @@ def _judge(rule: RedirectRule) -> None:
         and _is_same(pattern, found)
     ):
         raise _MistakeError("the path leads to itself (a slash at its end makes no difference)")
+
+
+def _find_loose(target: bytes, captured: frozenset[bytes]) -> bytes:
+    """Return the placeholder by which a request could lead a target to any host; nothing for none.
+
+    Behind a host, ``:splat`` may begin with ``@`` or a dot; in it, a splat may have a slash. What is
+    captured in the place of a whole host is meant to be one.
+    """
+    authority = _AUTHORITY.match(target)
+    for found in PLACEHOLDER.finditer(authority[1] if authority else b""):
+        is_behind = found.end() == len(found.string) and found.start() > 0
+        if found[1] in captured and (is_behind or found[1] == SPLAT):
+            return bytes(found[1])
+    return b""
 
 
 def _is_same(pattern: Pattern, names: tuple[bytes, ...]) -> bool:
