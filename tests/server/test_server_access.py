@@ -189,6 +189,20 @@ def test_a_rewrite_does_not_lead_around_the_password(
     assert ask(server, "/never")[0] == 404
 
 
+def test_an_app_does_not_lead_around_the_password_of_its_page(
+    serve: Serve, site: Path, tmp_path: Path
+) -> None:
+    path = write_passwords(tmp_path / "passwords", ann="open")
+    server = serve(site, "--auth", str(path), "--auth-paths", "/index.html", "--spa")
+    navigation = "Sec-Fetch-Mode: navigate"
+    for _ in range(2):
+        assert ask(server, "/route", "", navigation)[0] == 401
+        assert ask(server, "/route", "ann:shut", navigation)[0] == 401
+        status, head = ask(server, "/route", "ann:open", navigation)
+        assert (status, value_of(head, "Cache-Control")) == (200, "private, no-cache")
+        assert ask(server, "/route", "", "Sec-Fetch-Mode: cors")[0] == 404
+
+
 def test_an_answer_for_a_user_is_private(protected: Server) -> None:
     _, head = ask(protected, "/private/app-DRf8L97S.js", "ann:open")
     assert value_of(head, "Cache-Control") == "private, max-age=31536000, immutable"
@@ -221,6 +235,20 @@ def test_an_origin_of_several_is_named_in_every_answer(protected: Server) -> Non
                 assert value_of(head, "Access-Control-Allow-Origin") is None
                 assert "Origin" in (value_of(head, "Vary") or "")
     assert value_of(ask(protected)[1], "Vary") == "Accept-Encoding, Origin"
+
+
+def test_an_origin_that_a_rule_lets_read_gets_no_credentials(
+    serve: Serve, site: Path, tmp_path: Path
+) -> None:
+    (site / "_headers").write_text("/page\n  Access-Control-Allow-Origin: https://c.example\n")
+    path = write_passwords(tmp_path / "passwords", ann="open")
+    server = serve(site, "--auth", str(path), "--cors", "https://a.example")
+    for _ in range(2):
+        _, head = ask(server, "/page", "ann:open", "Origin: https://c.example")
+        assert value_of(head, "Access-Control-Allow-Origin") == "https://c.example"
+        assert value_of(head, "Access-Control-Allow-Credentials") is None
+        _, head = ask(server, "/", "ann:open", "Origin: https://a.example")
+        assert value_of(head, "Access-Control-Allow-Credentials") == "true"
 
 
 def test_a_preflight_needs_no_password(protected: Server) -> None:

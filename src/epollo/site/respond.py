@@ -106,6 +106,8 @@ class Site:
             return Places((), policy.basis)
         otherwise = treatment.otherwise
         rewritten = otherwise.candidates if isinstance(otherwise, Rewrite) else ()
+        if treatment.app_fields is not None and is_navigation(request.fields, treatment.names):
+            rewritten = (*rewritten, (INDEX,))
         return Places((*treatment.candidates, *rewritten), policy.basis)
 
     def _follow_rules(self) -> Policy:

@@ -7,6 +7,8 @@ from epollo.http.cross_origin import ISOLATION, OriginPolicy
 from epollo.http.message import PERMANENT, FieldLine, Later, Request, Response, alter
 
 _ALLOW: Final[FieldLine] = (b"Allow", b"GET, HEAD, OPTIONS")
+_ALLOW_ORIGIN: Final = b"access-control-allow-origin"
+_ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 
 
 class Borders:
@@ -42,8 +44,14 @@ class Borders:
 
 
 def add_fields(response: Response, added: tuple[FieldLine, ...]) -> Response:
-    """Return a response with more field lines; what it says of a name already holds, but for Vary."""
+    """Return a response with more field lines; what it says of a name already holds, but for Vary.
+
+    An origin that the response itself lets read it is let do so without credentials: the operator named
+    others for these.
+    """
     said = {name.lower() for name, _ in response.fields}
+    if _ALLOW_ORIGIN in said:
+        said.add(_ALLOW_CREDENTIALS)
     lines = list(response.fields)
     for name, value in added:
         if name.lower() not in said:

@@ -1,6 +1,7 @@
 """The part of a site that a password is needed for."""
 
 import os
+import re
 import unicodedata
 from functools import lru_cache
 from typing import Final
@@ -12,6 +13,14 @@ from epollo.http.target import decode_path
 _PATHS_LIMIT: Final = 4096
 _OCTETS_LIMIT: Final = 512 * 1024
 _PAGE_ENDING: Final = b".html"
+_CODING_ENDINGS: Final = (b".br", b".gz", b".zst")
+# Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties): ext4(5) with casefold, and HFS+, look
+# names up without them.
+_IGNORABLE: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
 
 Names = tuple[bytes, ...]
 
@@ -60,17 +69,27 @@ class Realm:
     def has(self, names: Names) -> bool:
         """Return whether a path of names is protected.
 
-        The page of a protected path is, too: ``/private.html`` is sent for ``/private``.
+        The page of a protected path is, too: ``/private.html`` is sent for ``/private``. So is a coding
+        of either: ``/private.html.gz`` has the same content.
         """
         folded = tuple(map(_fold, names[: self._longest]))
-        page = (*folded[:-1], folded[-1].removesuffix(_PAGE_ENDING)) if folded else ()
-        return any(
-            prefix in {folded[: len(prefix)], page[: len(prefix)]} for prefix in self._prefixes
-        )
+        alike = [folded]
+        if folded:
+            *folder, last = folded
+            plain = last
+            for ending in _CODING_ENDINGS:
+                plain = plain.removesuffix(ending)
+            alike += [(*folder, plain), (*folder, plain.removesuffix(_PAGE_ENDING))]
+        return any(one[: len(prefix)] == prefix for prefix in self._prefixes for one in alike)
 
 
 @lru_cache(maxsize=1024)
 def _fold(name: bytes) -> bytes:
     """Return a name as file systems see it that ignore case, forms of letters, and dots at the end."""
-    text = unicodedata.normalize("NFKD", name.decode(errors="surrogateescape").casefold())
+    text = name.decode(errors="surrogateescape")
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text)
+    text = text.casefold()
+    if not text.isascii():
+        text = _IGNORABLE.sub("", unicodedata.normalize("NFKD", text))
     return text.rstrip(". ").encode(errors="surrogateescape")
