@@ -112,6 +112,14 @@ def test_a_block_about_nothing(root: Path) -> None:
     ]
 
 
+def test_a_block_about_a_page_by_its_clean_url(root: Path) -> None:
+    (root / "_headers").write_text("/about\n  X-A: b\n/about.html\n  X-A: c\n/\n  X-B: d\n")
+    assert check(root) == []
+    (root / "index.html").write_text("")
+    found = check(root, clean_urls=False)
+    assert found == ["_headers:1: no file of the site is at such a path"]
+
+
 def test_rules_in_another_folder(root: Path) -> None:
     (root / "folder").mkdir()
     (root / "folder" / "_redirects").write_text("/a /b")

@@ -48,6 +48,8 @@ class _Check:
     def list_findings(self) -> Iterator[str]:
         """Return what is wrong with the site."""
         paths = [_path_of(names) for names in self._files]
+        if self._settings.clean_urls:
+            paths += [_strip(names) for names in self._files if names[-1].endswith(HTML)]
         for name, line, reason in list_rule_faults(self._subject, self._number, paths):
             yield f"{self._show((name.encode(),))}:{line}: {reason}"
         yield from self._check_names(set(self._files))
@@ -148,6 +150,11 @@ def _list_files(root: bytes) -> list[Names]:
         parts = () if below == b"." else tuple(below.split(b"/"))
         found += [(*parts, name) for name in sorted(names) if not name.startswith(b".")]
     return [names for names in found if names not in {(one,) for one in RULE_FILES}]
+
+
+def _strip(names: Names) -> Names:
+    """Return the clean path of a page."""
+    return (*names[:-1], names[-1].removesuffix(HTML))
 
 
 def _path_of(names: Names) -> Names:
