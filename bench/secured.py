@@ -1,0 +1,162 @@
+"""epollo beside nginx over TLS: ``.venv/bin/python bench/secured.py``; ``--quick`` takes half a minute.
+
+TLS 1.3 with a P-256 certificate that openssl makes, one worker each, in turn within each round, after a
+round that does not count. The figure is the CPU time of the server's processes for each answer. wrk
+resumes no session, so each new connection is a full handshake. It prints a table, and writes nothing.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from measure import cpu_seconds, parse_load, pinned, process_tree
+from servers import HOST, Order, Plan, choose_port, running, write_configuration
+from workloads import WORKLOADS
+
+LUA: Final = Path(__file__).resolve().parent / "lua" / "report.lua"
+SOURCE: Final = Path(__file__).resolve().parent.parent / "src"
+NGINX: Final = """daemon off; worker_processes 1; pid {pid}; error_log stderr;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 100000000; open_file_cache max=100; sendfile on;
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;
+  ssl_session_cache shared:S:10m; ssl_buffer_size 16k;
+  server {{
+    listen {host}:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key}; root {site};
+  }}
+}}
+"""
+
+
+class Row(NamedTuple):
+    """What is asked for; a bar is a share of what nginx takes."""
+
+    name: str
+    octets: int
+    connections: int
+    bar: float
+    closes: bool = False
+
+
+ROWS: Final = (
+    Row("1 KiB", 1024, 64, 0.85),
+    Row("100 KiB", 100 * 1024, 64, 0.80),
+    Row("10 MiB", 10 * 1024 * 1024, 8, 0.95),
+    Row("a new connection", 1024, 16, 1.15, closes=True),
+)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Return the files of a certificate and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    command = ["openssl", "req", *options.split(), "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+def plan_servers(folder: Path, site: Path) -> dict[str, tuple[Plan, Order]]:
+    """Return how each server is started."""
+    certificate, key = make_certificate(folder)
+    orders = {
+        name: Order(site, folder, choose_port(), WORKLOADS[0], 0) for name in ("nginx", "epollo")
+    }
+    port = orders["nginx"].port
+    configuration = write_configuration(
+        orders["nginx"],
+        "nginx",
+        NGINX.format(
+            pid=folder / "nginx.pid",
+            host=HOST,
+            port=port,
+            certificate=certificate,
+            key=key,
+            site=site,
+        ),
+    )
+    options = ["--host", HOST, "--port", str(orders["epollo"].port), "--quiet"]
+    command = [sys.executable, "-m", "epollo", str(site), *options]
+    command += ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    return {
+        "nginx": (Plan(["nginx", "-c", configuration, "-p", str(folder)]), orders["nginx"]),
+        "epollo": (
+            Plan(command, environment={**os.environ, "PYTHONPATH": str(SOURCE)}),
+            orders["epollo"],
+        ),
+    }
+
+
+def measure(row: Row, port: int, root: int, seconds: int, processor: int | None) -> float:
+    """Return the CPU microseconds of the server for each answer."""
+    # By its name: a client that names an address as a host (wrk does) is refused.
+    url = f"https://localhost:{port}/{row.octets}.bin"
+    command = ["wrk", "-t1", f"-c{row.connections}", f"-d{seconds}s", "-s", str(LUA), url]
+    if row.closes:
+        command[1:1] = ["-H", "Connection: close"]
+    processes = process_tree(root)
+    before = cpu_seconds(processes)
+    with pinned(processor):
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    used = cpu_seconds(processes) - before
+    load = parse_load(done.stdout)
+    if load.errors:
+        raise SystemExit(f"{row.name}: {load.errors} requests failed")
+    # Of large answers many are under way at the end; a head is shorter than what is left out here.
+    answers = load.octets / row.octets if row.octets > 65_536 else load.requests
+    return used / answers * 1e6
+
+
+def format_line(row: Row, nginx: list[float], epollo: list[float]) -> str:
+    """Return a line of the table: medians, their share, and the least and most of all rounds."""
+    theirs, ours = statistics.median(nginx), statistics.median(epollo)
+    shares = [ours / theirs for theirs, ours in zip(nginx, epollo, strict=True)]
+    return (
+        f"| {row.name} | {theirs:,.1f} | {ours:,.1f} | {ours / theirs:.2f} "
+        f"({min(shares):.2f} to {max(shares):.2f}) | {row.bar:.2f} |"
+    )
+
+
+def main() -> None:
+    """Measure all rows and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three rounds of one second")
+    parser.add_argument("--rows", default="", help="the first words of rows, with commas between")
+    parser.add_argument("--no-pin", action="store_true", help="leave processors to the scheduler")
+    wanted = parser.parse_args()
+    rounds, seconds = (3, 1) if wanted.quick else (5, 2)
+    processors = sorted(os.sched_getaffinity(0))
+    is_pinned = len(processors) > 1 and not wanted.no_pin
+    ours, theirs = (processors[0], processors[-1]) if is_pinned else (None, None)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        site = Path(name) / "site"
+        site.mkdir()
+        site.parent.chmod(0o755)
+        for octets in {row.octets for row in ROWS}:
+            (site / f"{octets}.bin").write_bytes(os.urandom(octets))
+        servers = {
+            server: (order.port, stack.enter_context(running(plan, order, ours)))
+            for server, (plan, order) in plan_servers(Path(name), site).items()
+        }
+        print("| CPU us per answer | nginx | epollo | of nginx (least to most) | bar |")
+        print("|---|---:|---:|---|---:|")
+        for row in ROWS:
+            if not row.name.startswith(tuple(wanted.rows.split(","))):
+                continue
+            found: dict[str, list[float]] = {server: [] for server in servers}
+            for number in range(rounds + 1):
+                for server, (port, root) in servers.items():
+                    figure = measure(row, port, root, seconds, theirs)
+                    if number:
+                        found[server].append(figure)
+            print(format_line(row, found["nginx"], found["epollo"]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

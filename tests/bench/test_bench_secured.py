@@ -1,0 +1,34 @@
+import shutil
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from secured import Row, format_line, plan_servers
+from servers import HOST, running
+
+
+def test_a_line_has_medians_and_the_spread_of_rounds() -> None:
+    line = format_line(Row("1 KiB", 1024, 64, 0.85), [10.0, 20.0, 1000.0], [5.0, 22.0, 1500.0])
+    assert line == "| 1 KiB | 20.0 | 22.0 | 1.10 (0.50 to 1.50) | 0.85 |"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
+def test_epollo_serves_what_is_asked_for(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "1024.bin").write_bytes(b"x" * 1024)
+    plan, order = plan_servers(tmp_path, site)["epollo"]
+    context = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
+    with (
+        running(plan, order, None),
+        socket.create_connection((HOST, order.port), 10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as peer,
+    ):
+        peer.sendall(b"GET /1024.bin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        octets = b""
+        while part := peer.recv(65536):
+            octets += part
+    assert octets.startswith(b"HTTP/1.1 200 ")
+    assert octets.endswith(b"x" * 1024)

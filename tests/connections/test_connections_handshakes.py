@@ -1,0 +1,117 @@
+"""A handshake while its first flight is under way in the thread, which a test ends when it wants."""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from certificates import make_certificate
+from connections.in_process import InProcess
+from epollo.connections.door import Arrival
+from epollo.connections.handshakes import Flights, Handshakes
+from epollo.http.message import Request, Response
+from epollo.transports.certificates import Certificates
+from epollo.transports.pairs import Pair
+from epollo.transports.session import Session
+
+MADE = make_certificate("a.test")
+CERTIFICATES = Certificates([Pair(MADE.certificate, MADE.key, "a.pem")])
+
+
+class HeldFlights(Flights):
+    """Makes flights when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda call: call())
+        self.held: list[tuple[Session, bytes, Callable[[bool, bytes], None]]] = []
+
+    def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
+        self.held.append((session, octets, done))
+
+    def end(self) -> None:
+        """Make what is held, as the thread would."""
+        for session, octets, done in self.held:
+            session.shake_hands(octets)
+            done(True, session.take())
+        self.held.clear()
+
+
+class Held:
+    """A server in this process, and a client whose flight is held."""
+
+    def __init__(self, inside: InProcess) -> None:
+        self.inside = inside
+        self.flights = HeldFlights()
+        self.arrivals: list[Arrival] = []
+        stage = Handshakes(inside.service, CERTIFICATES, self.flights, self.arrivals.append)
+        self.near, self.far = socket.socketpair()
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context(cadata=MADE.certificate.decode())
+        self.client = context.wrap_bio(self.incoming, self.outgoing, server_hostname="a.test")
+        self.step()
+        stage.begin(Arrival(self.far, self.far.fileno()))
+        self.near.sendall(self.outgoing.read())
+        self.inside.loop.run_batch(0)
+        assert len(self.flights.held) == 1
+
+    def step(self) -> None:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.client.do_handshake()
+
+    def is_at_rest(self) -> bool:
+        """Return whether the loop has nothing to do, after one batch in which it may have had."""
+        self.inside.loop.run_batch(0)
+        self.inside.loop.run_batch(0)
+        return self.inside.loop.batch_length == 0
+
+
+def refuse(request: Request) -> Response:
+    raise AssertionError(request)
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    with InProcess(refuse) as inside:
+        held = Held(inside)
+        yield held
+        assert not inside.reports
+        held.near.close()
+        for arrival in held.arrivals:
+            arrival.transport.close()
+        held.far.close()
+
+
+def test_what_comes_meanwhile_waits_and_does_not_keep_the_loop_awake(held: Held) -> None:
+    assert held.is_at_rest()
+    # A change of cipher that says nothing (RFC 8446 section 5), which goes before the rest.
+    held.near.sendall(b"\x14\x03\x03\0\x01\x01")
+    assert held.is_at_rest()
+    held.flights.end()
+    held.incoming.write(held.near.recv(65536))
+    held.step()
+    held.near.sendall(held.outgoing.read().removeprefix(b"\x14\x03\x03\0\x01\x01"))
+    for _ in range(3):
+        held.inside.loop.run_batch(0)
+    assert len(held.arrivals) == 1
+    assert not held.inside.service.peers
+
+
+def test_a_client_that_leaves_meanwhile_is_let_go_of_afterwards(held: Held) -> None:
+    held.near.close()
+    assert held.is_at_rest()
+    held.flights.end()
+    held.inside.loop.run_batch(0)
+    assert held.far.fileno() < 0
+    assert not held.arrivals
+    assert not held.inside.service.peers
+
+
+def test_a_deadline_that_passes_meanwhile_ends_it(held: Held) -> None:
+    (handshake,) = held.inside.service.peers
+    handshake.on_deadline()
+    assert held.far.fileno() < 0
+    held.flights.end()
+    assert held.is_at_rest()
+    assert not held.inside.service.peers
