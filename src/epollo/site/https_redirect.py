@@ -1,5 +1,6 @@
 """The plain address of a site that is served over TLS: every request is led to the same URL by https."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -10,6 +11,10 @@ from epollo.http.target import TargetForm
 
 CHALLENGES: Final = b"/.well-known/acme-challenge/"
 """Below it an authority looks, by plain HTTP, for the proof of a host (RFC 8555 section 8.3)."""
+# token: base64url, RFC 8555 section 8.3. With dots and slashes behind it, a path is of any file.
+_TOKEN: Final = re.compile(rb"[A-Za-z0-9_-]+")
+# What may stand in a path or query (RFC 3986 sections 3.3 and 3.4), and what is encoded already.
+_NOT_IN_PATH: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _HTTPS_PORT: Final = 443
 
 
@@ -38,8 +43,8 @@ class HttpsRedirect:
         if request.scheme != b"http":
             return self._respond(request)
         path = request.target.path
-        if path.startswith(CHALLENGES):
-            authorization = self._find_token(path[len(CHALLENGES) :].decode("latin-1"))
+        if path.startswith(CHALLENGES) and _TOKEN.fullmatch(path, len(CHALLENGES)):
+            authorization = self._find_token(path[len(CHALLENGES) :].decode("ascii"))
             return self._respond(request) if authorization is None else _tell(authorization)
         if not (self._port and self._is_ready()):
             return self._respond(request)
@@ -58,7 +63,10 @@ class HttpsRedirect:
         if not host or target.form is TargetForm.AUTHORITY:
             return None
         query = b"" if target.query is None else b"?" + target.query
-        return b"https://%b%b%b%b" % (host, self._suffix, target.path or b"/", query)
+        rest = _NOT_IN_PATH.sub(
+            lambda found: b"%%%02X" % found[0][0], (target.path or b"/") + query
+        )
+        return b"https://%b%b%b" % (host, self._suffix, rest)
 
 
 def _tell(authorization: str) -> Response:
