@@ -116,7 +116,9 @@ def _check_media_types(settings: Settings) -> None:
 
 
 def _check_auth_paths(settings: Settings) -> None:
-    parse_prefixes(settings.auth_paths)
+    prefixes = parse_prefixes(settings.auth_paths)
+    if prefixes != ((),) and not settings.auth:
+        raise OperatorError("--auth-paths protects nothing without --auth, the file of passwords")
 
 
 def _check_cors(settings: Settings) -> None:

@@ -282,6 +282,8 @@ def test_any_origin_and_isolation(serve: Serve, site: Path) -> None:
         (("--auth", "{tmp}/right", "--follow-links", "{tmp}"), "is in the folder that is served"),
         (("--auth", "{tmp}/right", "--auth-paths", "x"), "'x' is no path such as /private"),
         (("--auth", "{tmp}/right", "--sandbox", "on"), "--auth with --sandbox on takes --workers"),
+        (("--auth-paths", "/private"), "--auth-paths protects nothing without --auth"),
+        (("--allowed-hosts", ","), "',' names no host"),
         (("--cors", "https://a.example/"), "is https://a.example meant?"),
     ],
 )

@@ -64,7 +64,11 @@ def parse_question(text: str, lines: tuple[str, ...]) -> Question:
 
     Raises `OperatorError`.
     """
-    parts = urlsplit(text if "://" in text else "//localhost/" + text.lstrip("/"))
+    try:
+        parts = urlsplit(text if "://" in text else "//localhost/" + text.lstrip("/"))
+    except ValueError:
+        # Of an address in brackets.
+        raise OperatorError(f"{text} is neither a path nor a URL of http or https") from None
     host = os.fsencode(parts.netloc)
     if parts.scheme not in {"", "http", "https"} or not is_host(host) or not host:
         raise OperatorError(f"{text} is neither a path nor a URL of http or https")
@@ -128,7 +132,7 @@ def _find_rules(subject: Subject, asked: Asked) -> tuple[RuleUsed | None, list[R
         return None, []
     rulebook = subject.rulebooks[asked.site]
     policy = rulebook.policy
-    host = select_host(request)
+    host = select_host(request).removesuffix(b".")
     redirect, headers = policy.find_rules(names, request.target.query, host)
     treatment = policy.find(request.target.path, request.target.query, host)
     header_rules = [_show_rule(rulebook, RULE_FILES[0], rule.line) for rule in headers]

@@ -142,6 +142,8 @@ class AllowedHosts:
 def split_hosts(text: str) -> tuple[str, ...]:
     """Return the patterns of a list with commas; raise `ValueError` for what is none."""
     patterns = tuple(one.strip() for one in text.split(",") if one.strip())
+    if text and not patterns:
+        raise ValueError(f"{text!r} names no host")
     for one in patterns:
         if one != LOCAL:
             parse_pattern(one)

@@ -192,6 +192,7 @@ def test_a_rule_may_be_for_a_host(ground: Ground) -> None:
     text = "https://old.example/* https://new.example/:splat 301!\n"
     assert follow(ground, text, "/page", Host="old.example") == (301, "https://new.example/page")
     assert follow(ground, text, "/page", Host="OLD.example:80") == (301, "https://new.example/page")
+    assert follow(ground, text, "/page", Host="old.example.") == (301, "https://new.example/page")
     assert follow(ground, text, "/page", Host="new.example") == (200, "page.html")
 
 
