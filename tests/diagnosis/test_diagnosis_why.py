@@ -89,7 +89,9 @@ def test_headers_of_the_request_count(root: Path) -> None:
     assert "fingerprint" in why(root, "/assets/app-DRf8L97S.js")["cache"]
 
 
-@pytest.mark.parametrize("text", ["ftp://a/", "http://a b/", "http://[/", "https://[::1/", "http:///x"])
+@pytest.mark.parametrize(
+    "text", ["ftp://a/", "http://a b/", "http://[/", "https://[::1/", "http:///x"]
+)
 def test_what_is_no_url(text: str) -> None:
     with pytest.raises(OperatorError, match="neither a path nor a URL"):
         parse_question(text, ())

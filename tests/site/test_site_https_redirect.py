@@ -39,7 +39,7 @@ def ask(
         (b"/", b"[::1]", 443, b"https://[::1]/"),
         (b"/", b"127.0.0.1:7890", 7891, b"https://127.0.0.1:7891/"),
         (b"*", b"a.test", 443, b"https://a.test/"),
-        (b"/\\a%zz\xe9?\"<>", b"a.test", 443, b"https://a.test/%5Ca%zz%E9?%22%3C%3E"),
+        (b'/\\a%zz\xe9?"<>', b"a.test", 443, b"https://a.test/%5Ca%zz%E9?%22%3C%3E"),
     ],
 )
 def test_every_request_is_led_to_the_same_url(
