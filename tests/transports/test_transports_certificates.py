@@ -28,6 +28,9 @@ def test_the_name_selects() -> None:
     assert certificates.find(b"") is site
     assert certificates.find(b"www.example.org") is site
     assert certificates.find(b"192.0.2.1") is site
+    # An address is no name (RFC 6066 section 3): as if none were asked for.
+    assert certificates.find(b"192.0.2.2") is site
+    assert certificates.find(b"::1") is site
     # A wildcard is one label, and not none (RFC 9525 section 6.3).
     for unknown in (b"a.b.example.org", b"org", b"*.example.org.", b"other.example", b"."):
         assert certificates.find(unknown) is None, unknown

@@ -6,6 +6,7 @@ before it is used, by a handshake in memory, in which a client that trusts nothi
 itself verifies it.
 """
 
+import ipaddress
 import os
 import re
 import ssl
@@ -60,20 +61,30 @@ class Certificates:
     def find(self, server_name: bytes) -> ssl.SSLContext | None:
         """Return the context for a name that a client asks for; None where no certificate has it.
 
-        A client that names none, because it knows the server by an address (RFC 6066 section 3), gets
-        the first certificate. A wildcard stands for one label (RFC 9525 section 6.3).
+        A client that names none, because it knows the server by an address, gets the first certificate;
+        so does one that names the address, which is no name (RFC 6066 section 3). A wildcard stands for
+        one label (RFC 9525 section 6.3).
         """
-        if not server_name:
-            return self.default
         found = self._by_name.get(server_name)
         if found is None:
             found = self._by_name.get(b"*." + server_name.partition(b".")[2])
+        if found is None and _is_no_name(server_name):
+            return self.default
         return found
 
     @property
     def names(self) -> list[str]:
         """All names that the certificates have."""
         return [name.decode() for name in self._by_name]
+
+
+def _is_no_name(server_name: bytes) -> bool:
+    """Return whether a client named nothing, or an address."""
+    try:
+        ipaddress.ip_address(server_name.decode("latin-1"))
+    except ValueError:
+        return not server_name
+    return True
 
 
 def make_proof_context(pair: Pair) -> ssl.SSLContext:
