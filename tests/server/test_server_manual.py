@@ -1,0 +1,450 @@
+"""What the manual shows of access, listings, hosts and https is true: each example is typed."""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from certificates import make_certificate
+from conftest import Serve, Server
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("access.md", "listings.md", "hosts.md", "tls.md")
+PASSWORD = "an open secret"
+CREDENTIALS = "Basic YW5uOmFuIG9wZW4gc2VjcmV0"
+
+_PROGRAMS = {"epollo", "htpasswd", "curl", "wget", "lftp", "rclone", "httpdirfs", "pip"}
+_CODE = re.compile(r"(?:^(?: {4}.*)?\n)+", re.MULTILINE)
+
+
+class Example(NamedTuple):
+    """A command of a page, without the comment behind it, or a block that is no command."""
+
+    page: str
+    text: str
+
+    @property
+    def words(self) -> list[str]:
+        """Return the words after the name of the program."""
+        return shlex.split(self.text)[1:]
+
+
+def list_examples() -> Iterator[Example]:
+    """Return all that the pages show as code: commands line by line, other things as they stand."""
+    for page in PAGES:
+        for block in _CODE.findall((DOCS / page).read_text()):
+            text = re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip()
+            for paragraph in filter(None, text.split("\n\n")):
+                program = paragraph.split(maxsplit=1)[0]
+                if program in _PROGRAMS and not paragraph.startswith("epollo serves"):
+                    lines = re.sub(r"\\\n\s*", "", paragraph).splitlines()
+                    yield from (Example(page, re.sub(r"\s{2,}#.*", "", line)) for line in lines)
+                else:
+                    yield Example(page, paragraph)
+
+
+class Ground:
+    """The places that examples name, made for a test, and servers that are started by examples."""
+
+    def __init__(self, folder: Path, serve: Serve) -> None:
+        self.folder = folder
+        self._serve = serve
+        self.site = folder / "site"
+        self.share = folder / "share"
+        for name in ("", "private", "drafts", "photos"):
+            (self.site / name).mkdir(parents=True)
+        (self.site / "index.html").write_text("index")
+        (self.site / "private.html").write_text("private")
+        (self.site / "private" / "a.txt").write_text("private")
+        (self.share / "photos").mkdir(parents=True)
+        (self.share / "read me.txt").write_text("eleven more")
+        self.places = {"SITE": str(self.site), "~/Downloads": str(self.share)}
+        self.server: Server | None = None
+
+    def serve(self, text: str, *more: str) -> Server:
+        """Start what the example says, on a free port of loopback."""
+        words = [self.places.get(word, word) for word in shlex.split(text)[1:]]
+        for option in ("--host", "--port"):
+            if option in words:
+                place = words.index(option)
+                del words[place : place + 2]
+        if words[0].startswith("--"):
+            # An example without a folder serves where it is typed, or what its settings say.
+            words.insert(0, "0" if "--config" in words else str(self.site))
+        self.server = self._serve(Path(words[0]), *words[1:], *more)
+        return self.server
+
+    def ask(self, target: str = "/", **fields: str) -> tuple[int, dict[str, str], bytes]:
+        """Return status, fields and content; underscores in names are hyphens."""
+        assert self.server is not None
+        named = {name.replace("_", "-"): value for name, value in fields.items()}
+        request = urllib.request.Request(self.server.url + target, headers=named)
+        try:
+            answer = urllib.request.urlopen(request, timeout=10)
+        except urllib.error.HTTPError as refused:
+            answer = refused
+        with answer:
+            lowered = {name.lower(): value for name, value in answer.headers.items()}
+            return answer.status, lowered, answer.read()
+
+
+@pytest.fixture
+def ground(tmp_path: Path, serve: Serve) -> Ground:
+    return Ground(tmp_path, serve)
+
+
+Trial = Callable[[Ground, str], None]
+TRIALS: dict[str, Trial] = {}
+
+
+def tries(*texts: str) -> Callable[[Trial], Trial]:
+    """Register what tries an example, by its text, or by how it begins where that ends in ``...``."""
+
+    def register(trial: Trial) -> Trial:
+        for text in texts:
+            assert text not in TRIALS
+            TRIALS[text] = trial
+        return trial
+
+    return register
+
+
+def find_trial(text: str) -> Trial | None:
+    """Return what tries an example, None where nothing does."""
+    for begin, trial in TRIALS.items():
+        if text == begin or (begin.endswith("...") and text.startswith(begin[:-3])):
+            return trial
+    return None
+
+
+# Access
+
+
+def write_passwords(ground: Ground) -> None:
+    """Type the first example of the page, which asks for a password: here it comes from a pipe."""
+    if not shutil.which("htpasswd"):
+        pytest.skip("htpasswd is missing")
+    path = ground.folder / "epollo.htpasswd"
+    ground.places["/etc/epollo.htpasswd"] = str(path)
+    words = ["htpasswd", "-i", "-B", "-c", str(path), "ann"]
+    subprocess.run(words, input=PASSWORD.encode(), check=True, capture_output=True)
+
+
+@tries(
+    "htpasswd -B -c /etc/epollo.htpasswd ann",
+    "epollo SITE --auth /etc/epollo.htpasswd",
+)
+def try_password(ground: Ground, text: str) -> None:
+    write_passwords(ground)
+    ground.serve("epollo SITE --auth /etc/epollo.htpasswd")
+    for target in ("/", "/private.html", "/nothing"):
+        assert ground.ask(target)[0] == 401
+    status, fields, _ = ground.ask(Authorization=CREDENTIALS)
+    assert (status, fields["cache-control"]) == (200, "private, no-cache")
+
+
+@tries("epollo SITE --auth /etc/epollo.htpasswd --auth-paths /private,/drafts")
+def try_paths(ground: Ground, text: str) -> None:
+    write_passwords(ground)
+    ground.serve(text)
+    assert ground.ask()[0] == 200
+    for target in ("/private", "/private.html", "/private/a.txt", "/drafts/", "/Private/a.txt"):
+        assert ground.ask(target)[0] == 401
+    assert ground.ask("/private/a.txt", Authorization=CREDENTIALS)[2] == b"private"
+
+
+@tries("epollo SITE --cors any")
+def try_any_origin(ground: Ground, text: str) -> None:
+    ground.serve(text)
+    for target, expected in (("/", 200), ("/nothing", 404)):
+        status, fields, _ = ground.ask(target, Origin="https://a.example")
+        assert (status, fields["access-control-allow-origin"]) == (expected, "*")
+        exposed = fields["access-control-expose-headers"].lower().replace(" ", "").split(",")
+        assert {"etag", "content-range", "content-length"} <= set(exposed)
+        assert fields["cross-origin-resource-policy"] == "cross-origin"
+        assert "origin" not in fields.get("vary", "").lower()
+
+
+@tries("epollo SITE --cors https://example.com,http://localhost:5173")
+def try_two_origins(ground: Ground, text: str) -> None:
+    ground.serve(text)
+    for origin, allowed in {
+        "https://example.com": "https://example.com",
+        "http://localhost:5173": "http://localhost:5173",
+        "https://other.example": None,
+    }.items():
+        _, fields, _ = ground.ask(Origin=origin)
+        assert fields.get("access-control-allow-origin") == allowed
+        assert "origin" in fields["vary"].lower()
+
+
+@tries("epollo SITE --isolate")
+def try_isolation(ground: Ground, text: str) -> None:
+    ground.serve(text)
+    _, fields, _ = ground.ask()
+    assert fields["cross-origin-opener-policy"] == "same-origin"
+    assert fields["cross-origin-embedder-policy"] == "require-corp"
+
+
+# Listings
+
+
+@tries(
+    "epollo ~/Downloads",
+    "epollo SITE",
+    "epollo SITE --listing on",
+    "epollo ~/Downloads --listing off",
+)
+def try_listing(ground: Ground, text: str) -> None:
+    is_listed = text in {"epollo ~/Downloads", "epollo SITE --listing on"}
+    ground.serve(text)
+    status, _, content = ground.ask("/photos/")
+    assert status == (200 if is_listed else 404)
+    status, _, content = ground.ask()
+    if "SITE" in text:
+        assert (status, content) == (200, b"index")
+    else:
+        assert status == (200 if is_listed else 404)
+        assert (b"read%20me.txt" in content) is is_listed
+
+
+@tries("curl -H 'Accept: application/json' http://127.0.0.1:7890/", '{"path":"/","sort":...')
+def try_json(ground: Ground, text: str) -> None:
+    """The object that the page shows is what the command beside it prints of the same folder."""
+    curl, shown = (
+        example.text
+        for example in list_examples()
+        if find_trial(example.text) is try_json
+    )  # fmt: skip
+    expected = json.loads(shown)
+    (ground.share / "read me.txt").write_text("x" * expected["size"])
+    for entry in expected["entries"]:
+        moment = subprocess.run(
+            ["date", "-d", entry["modified"], "+%s"], capture_output=True, check=True, text=True
+        )
+        os.utime(ground.share / entry["name"], (int(moment.stdout),) * 2)
+    server = ground.serve("epollo ~/Downloads")
+    words = shlex.split(curl.replace("http://127.0.0.1:7890", server.url))
+    done = subprocess.run([*words, "-s"], capture_output=True, check=True, text=True)
+    assert done.stdout.split() == shown.split()
+
+
+@tries("wget -r ...", "lftp -c ...", "rclone copy ...")
+def try_copy(ground: Ground, text: str) -> None:
+    program = shlex.split(text)[0]
+    if not shutil.which(program):
+        pytest.skip(f"{program} is missing")
+    server = ground.serve("epollo ~/Downloads")
+    here = ground.folder / "here"
+    here.mkdir()
+    words = [word.replace("http://host:7890", server.url) for word in shlex.split(text)]
+    subprocess.run(
+        words, cwd=here, check=True, capture_output=True, timeout=60,
+        env={**os.environ, "HOME": str(ground.folder)},
+    )  # fmt: skip
+    (copied,) = here.rglob("read me.txt")
+    assert copied.read_text() == "eleven more"
+
+
+# Hosts
+
+
+@tries("port = 80\n...", "[[site]]\nhosts = ...", "[[site]]\ndefault = ...", "epollo --config ...")
+def try_hosts(ground: Ground, text: str) -> None:
+    """The tables of the page, together, are a file that is served as the page says."""
+    parts = [
+        example.text
+        for example in list_examples()
+        if example.page == "hosts.md" and not example.text.startswith("epollo ")
+    ]
+    settings = "\n\n".join(parts)
+    for name in ("example", "shared", "other"):
+        folder = ground.folder / name
+        folder.mkdir()
+        (folder / "page.html").write_text(name)
+        assert f'"/srv/{name}"' in settings
+        settings = settings.replace(f"/srv/{name}", str(folder))
+    path = ground.folder / "epollo.toml"
+    path.write_text(settings)
+    ground.places["/etc/epollo.toml"] = str(path)
+    ground.serve("epollo --config /etc/epollo.toml")
+    for host, name in {
+        "example.org": "example",
+        "WWW.example.org.:80": "example",
+        "any.example.net": "shared",
+        "example.net": "other",
+        "elsewhere.example": "other",
+    }.items():
+        assert ground.ask("/page.html", Host=host)[2] == name.encode()
+    assert ground.ask("/", Host="any.example.net")[0] == 200
+
+
+@tries(
+    "epollo --allowed-hosts local",
+    "epollo SITE --allowed-hosts local,example.org,*.example.org",
+)
+def try_allowed_hosts(ground: Ground, text: str) -> None:
+    ground.serve(text)
+    named = 200 if "example.org" in text else 421
+    for host, status in {
+        "localhost": 200,
+        "127.0.0.1:7890": 200,
+        "[::1]": 200,
+        "example.org": named,
+        "www.example.org": named,
+        "rebound.example": 421,
+    }.items():
+        assert ground.ask(Host=host)[0] == status
+
+
+# https
+
+
+def trust(authority: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(authority))
+
+
+def ask_secured(server: Server, authority: Path, name: str = "localhost") -> bytes:
+    """Return head and content of an answer over TLS to a client that trusts one authority."""
+    with (
+        server.connect() as plain,
+        trust(authority).wrap_socket(plain, server_hostname=name) as peer,
+    ):
+        peer.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        return b"".join(iter(lambda: peer.recv(4096), b""))
+
+
+@contextlib.contextmanager
+def bound_port() -> Iterator[int]:
+    """Give a port that the kernel gives to no other; a server with SO_REUSEADDR may listen there."""
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("", 0))
+        yield bound.getsockname()[1]
+
+
+def find_plain_port(server: Server) -> int:
+    (port,) = re.findall(r"at: +http://\S+:(\d+)/", "".join(server.lines))
+    return int(port)
+
+
+def write_certificate(ground: Ground) -> Path:
+    made = make_certificate()
+    chain, key = ground.folder / "fullchain.pem", ground.folder / "privkey.pem"
+    chain.write_bytes(made.certificate)
+    key.write_bytes(made.key)
+    ground.places |= {"fullchain.pem": str(chain), "privkey.pem": str(key)}
+    return chain
+
+
+@tries(
+    "epollo SITE --host 0.0.0.0 --port 443 --tls-cert fullchain.pem --tls-key privkey.pem",
+)
+def try_certificate(ground: Ground, text: str) -> None:
+    chain = write_certificate(ground)
+    assert ask_secured(ground.serve(text), chain).endswith(b"\r\n\r\nindex")
+
+
+@tries("epollo SITE --tls-self-signed", "epollo serves /home/you/site\n...")
+def try_self_signed(ground: Ground, text: str) -> None:
+    """The first lines are those that the page shows, and the file that they name is to be trusted."""
+    (shown,) = (
+        example.text for example in list_examples() if example.text.startswith("epollo serves")
+    )
+    state = ground.folder / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATE_DIRECTORY", str(state))
+        server = ground.serve("epollo SITE --tls-self-signed")
+    (authority,) = state.rglob("authority.pem")
+    said = "".join(server.lines)
+    for place, name in {
+        str(ground.site): "/home/you/site",
+        f":{server.port}/": ":7890/",
+        str(authority): "/home/you/.local/state/epollo/authority.pem",
+    }.items():
+        assert place in said
+        said = said.replace(place, name)
+    lines = [line.strip() for line in said.splitlines()]
+    assert [line for line in shown.splitlines() if line.strip() not in lines] == []
+    assert ask_secured(server, authority).endswith(b"\r\n\r\nindex")
+
+
+@tries(
+    "epollo SITE --host 0.0.0.0 --port 80 --tls-port 443 "
+    "--tls-cert fullchain.pem --tls-key privkey.pem --hsts 365d"
+)
+def try_http_beside_it(ground: Ground, text: str) -> None:
+    chain = write_certificate(ground)
+    with bound_port() as secured:
+        server = ground.serve(text.replace("--tls-port 443", f"--tls-port {secured}"))
+    plain = find_plain_port(server)
+    server.port = secured
+    assert b"Strict-Transport-Security: max-age=31536000" in ask_secured(server, chain)
+    server.port = plain
+    request = b"GET /page?x HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer = server.exchange(request)
+    assert answer.startswith(b"HTTP/1.1 308 "), answer
+    assert f"Location: https://localhost:{secured}/page?x\r\n".encode() in answer
+    assert b"Strict-Transport-Security" not in answer
+
+
+@tries("epollo /srv/site --host 0.0.0.0 --port 80 --tls-port 443 --workers auto --acme ...")
+def try_authority(ground: Ground, text: str) -> None:
+    """Until the authority, which is not there, gives a certificate, the site is on plain http."""
+    ground.places["/srv/site"] = str(ground.site)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATE_DIRECTORY", str(ground.folder / "state"))
+        with bound_port() as secured:
+            text = text.replace("--tls-port 443", f"--tls-port {secured}")
+            server = ground.serve(text, "--acme-directory", "https://127.0.0.1:1/directory")
+    server.port = find_plain_port(server)
+    assert ground.ask()[2] == b"index"
+
+
+@tries("tls-cert = ...")
+def try_several_certificates(ground: Ground, text: str) -> None:
+    path = ground.folder / "several.toml"
+    path.write_text(text.replace("/etc/epollo", str(ground.folder)))
+    for name in ("example.org", "example.net"):
+        made = make_certificate(name)
+        (ground.folder / f"{name}.pem").write_bytes(made.certificate)
+        (ground.folder / f"{name}.key").write_bytes(made.key)
+    ground.places["several.toml"] = str(path)
+    server = ground.serve("epollo SITE --config several.toml")
+    for name in ("example.org", "example.net"):
+        chain = ground.folder / f"{name}.pem"
+        assert ask_secured(server, chain, name).endswith(b"\r\n\r\nindex")
+
+
+NOT_TYPED = {
+    "pip install 'epollo[tls]'": "installs a package",
+    "httpdirfs --no-range-check http://host:7890/ /mnt": "mounts a file system",
+}
+"""Examples that change the machine, by their text, and what they do to it."""
+
+
+@pytest.mark.parametrize("example", list(list_examples()), ids=lambda example: example.text[:60])
+def test_an_example_of_the_manual_is_true(ground: Ground, example: Example) -> None:
+    if example.text in NOT_TYPED:
+        pytest.skip(NOT_TYPED[example.text])
+    trial = find_trial(example.text)
+    assert trial is not None, "an example that is not tried"
+    with contextlib.chdir(ground.folder):
+        trial(ground, example.text)
+
+
+def test_no_trial_is_left_over() -> None:
+    tried = {find_trial(example.text) for example in list_examples()}
+    assert set(TRIALS.values()) <= tried
