@@ -130,8 +130,11 @@ def test_rules_in_another_folder(root: Path) -> None:
 def test_a_file_beside_a_file_that_is_not_used(root: Path) -> None:
     (root / "long.html").write_text("<p>long</p>" * 100)
     (root / "long.html.gz").write_bytes(gzip.compress(b"another"))
-    (root / "picture.png").write_bytes(b"png")
-    (root / "picture.png.gz").write_bytes(gzip.compress(b"png"))
+    (root / "picture.png").write_bytes(b"png" * 100)
+    (root / "picture.png.gz").write_bytes(gzip.compress(b"png" * 100))
+    # A tool that codes all files, as MkDocs does its sitemap, makes no mistake with a short one.
+    (root / "sitemap.xml").write_bytes(b"<urlset/>")
+    (root / "sitemap.xml.gz").write_bytes(gzip.compress(b"<urlset/>"))
     found = check(root)
     assert len(found) == 2
     assert "long.html.gz" in found[0]

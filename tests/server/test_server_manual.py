@@ -1,6 +1,7 @@
 """What the manual shows of access, listings, hosts and https is true: each example is typed."""
 
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -231,10 +232,8 @@ def try_json(ground: Ground, text: str) -> None:
     expected = json.loads(shown)
     (ground.share / "read me.txt").write_text("x" * expected["size"])
     for entry in expected["entries"]:
-        moment = subprocess.run(
-            ["date", "-d", entry["modified"], "+%s"], capture_output=True, check=True, text=True
-        )
-        os.utime(ground.share / entry["name"], (int(moment.stdout),) * 2)
+        moment = datetime.datetime.fromisoformat(entry["modified"]).timestamp()
+        os.utime(ground.share / entry["name"], (moment, moment))
     server = ground.serve("epollo ~/Downloads")
     words = shlex.split(curl.replace("http://127.0.0.1:7890", server.url))
     done = subprocess.run([*words, "-s"], capture_output=True, check=True, text=True)

@@ -4,6 +4,7 @@ Each link is asked for as a browser would, by the code that serves, so that what
 clients get.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import Final
@@ -14,6 +15,7 @@ from epollo.diagnosis.rule_faults import ask, list_rule_faults
 from epollo.diagnosis.subject import Question, Subject
 from epollo.http.target import encode_path
 from epollo.site.candidates import HTML, INDEX
+from epollo.site.negotiation import COMPRESSED_OCTETS_MINIMUM
 from epollo.site.resolve import RULE_FILES, Names
 
 _READ_OCTETS: Final = 4 * 1024 * 1024
@@ -122,7 +124,7 @@ class _Check:
             if ending is None:
                 continue
             coded = (*names[:-1], names[-1].removesuffix(ending))
-            if coded not in files:
+            if coded not in files or self._is_short(coded):
                 continue
             before = len(self._subject.reports)
             question = Question(
@@ -137,6 +139,16 @@ class _Check:
             if not told and asked.find_field(b"content-encoding") != _CODINGS[ending]:
                 shown = self._show(names)
                 yield f"{shown}: it is not used: a file of this type or length is sent plain; delete it"
+
+    def _is_short(self, names: Names) -> bool:
+        """Return whether a file is too short for any coding: one beside it costs and saves nothing.
+
+        Tools write some for every file, whatever its length: MkDocs for each ``sitemap.xml``.
+        """
+        path = os.path.join(self._root, *names)
+        with contextlib.suppress(OSError):
+            return os.stat(path).st_size < COMPRESSED_OCTETS_MINIMUM
+        return False
 
 
 def _list_files(root: bytes) -> list[Names]:

@@ -16,7 +16,7 @@ from epollo.site.representation import Edition
 from epollo.site.resource import Resource
 
 # Below this a coding saves no packet, and its field line costs octets.
-_COMPRESSED_OCTETS_MINIMUM: Final = 256
+COMPRESSED_OCTETS_MINIMUM: Final = 256
 
 
 class Negotiator:
@@ -48,7 +48,7 @@ class Negotiator:
         if (
             not resource.is_offered
             and self._compressor is not None
-            and edition.identity.length >= _COMPRESSED_OCTETS_MINIMUM
+            and edition.identity.length >= COMPRESSED_OCTETS_MINIMUM
             and any(coding != IDENTITY for coding, _ in preference.weights)
         ):
             until = self._catalogue.offer(resource, self._compressor)
