@@ -44,6 +44,38 @@ def test_the_first_mistake_is_told_and_names_its_setting(
         assert refused.value.setting == remaining.pop(0)
 
 
+def test_no_site_serves_the_password_file_of_another(site: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "users").write_text("")
+    first = {"hosts": ["a.example"], "default": False, "root": site, "auth": str(other / "users")}
+    second = {"hosts": ["b.example"], "default": False, "root": tmp_path / "third"}
+    (tmp_path / "third").mkdir()
+    check_settings(Settings(sites=(first, second)))
+    with pytest.raises(
+        OperatorError, match=f"password file {other}/users is in the folder"
+    ) as told:
+        check_settings(Settings(sites=(first, second | {"root": other})))
+    assert told.value.setting == "auth"
+
+
+def test_no_site_serves_a_key(site: Path, tmp_path: Path) -> None:
+    for folder, setting in ((site, "tls_keys"), (tmp_path, "tls_certificates")):
+        key = folder / "site.key"
+        key.write_text("no key")
+        names = {"tls_certificates": (str(key),), "tls_keys": (str(key),)}
+        with pytest.raises(OperatorError) as told:
+            check_settings(Settings(root=site, **names))  # type: ignore[arg-type]
+        assert told.value.setting == setting
+        assert ("is in the folder that is served" in str(told.value)) is (folder == site)
+    # A hidden name is served to no client.
+    key = site / ".key"
+    key.write_text("no key")
+    with pytest.raises(OperatorError, match="PEM|key|certificate") as told:
+        check_settings(Settings(root=site, tls_certificates=(str(key),), tls_keys=(str(key),)))
+    assert told.value.setting == "tls_certificates"
+
+
 def test_another_user_takes_root(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(OperatorError, match="only root can become user 65534:65534"):

@@ -26,7 +26,7 @@ from epollo.site.hosts import split_hosts
 from epollo.site.media_types import parse_media_types
 from epollo.site.reach import parse_reach
 from epollo.site.resolve import is_hidden
-from epollo.site_settings import select_sites
+from epollo.site_settings import SiteSettings, select_sites
 from epollo.transports.pairs import read_pairs
 
 
@@ -74,8 +74,8 @@ def _check_proxies(settings: Settings) -> None:
     parse_networks(settings.proxies)
 
 
-def _is_within_reach(settings: Settings, name: str) -> bool:
-    """Return whether a file would be served."""
+def _is_within_reach(settings: Settings | SiteSettings, name: str) -> bool:
+    """Return whether a file would be served by a site."""
     reach = parse_reach(settings.allow_hidden, settings.follow_links)
     path = Path(os.path.realpath(name))
     for folder in (os.fspath(settings.root), *map(os.fsdecode, reach.folders)):
@@ -100,15 +100,23 @@ def _check_auth(settings: Settings) -> None:
     octets = read_password_file(settings.auth)
     for mistake in describe_mistakes(settings.auth, octets, Hashes().find_mistake):
         raise OperatorError(mistake)
-    if _is_within_reach(settings, settings.auth):
-        raise OperatorError(
-            f"the password file {settings.auth} is in the folder that is served; move it elsewhere"
-        )
     if settings.sandbox == "on" and settings.workers == "0":
         raise OperatorError(
             "--auth with --sandbox on takes --workers 1 or more: a process in the sandbox cannot read "
             "the password file again"
         )
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Raise where a site, also another than it is for, would serve a password file or a key."""
+    sites = select_sites(settings)
+    secrets = [("password file", "auth", site.auth) for site in sites if site.auth]
+    secrets += [("key", "tls_keys", key) for key in settings.tls_keys]
+    for kind, setting, name in secrets:
+        if any(_is_within_reach(site, name) for site in sites):
+            raise OperatorError(
+                f"the {kind} {name} is in the folder that is served; move it elsewhere", setting
+            )
 
 
 def _check_media_types(settings: Settings) -> None:
@@ -199,6 +207,7 @@ _SITE_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("auth", _check_auth),
 )
 _SERVER_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
+    ("auth", _check_secrets),
     ("allowed_hosts", _check_allowed_hosts),
     ("proxies", _check_proxies),
     ("user", _check_user),
