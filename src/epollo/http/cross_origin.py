@@ -59,10 +59,8 @@ def parse_origins(text: str) -> tuple[bytes, ...] | None:
 def _parse_origin(word: str) -> bytes:
     found = _ORIGIN.fullmatch(word.lower())
     if found is None or not word.isascii() or not is_host(found[2].encode()) or "*" in word:
-        near = re.match(r"[a-z][a-z0-9+.\-]*://[^/?#@\s]+", word.lower())
-        meant = (
-            f"; is {near[0]} meant?" if near and near[0] != word.lower() and word.isascii() else ""
-        )
+        near = re.match(r"([a-z][a-z0-9+.\-]*://[^/?#@\s]+)[/?#]", word.lower())
+        meant = f"; is {near[1]} meant?" if near and word.isascii() else ""
         raise ValueError(f"{word!r} is no origin such as https://example.com{meant}")
     scheme, host = found.groups()
     return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ':'))}".encode()
