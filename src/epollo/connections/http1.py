@@ -124,6 +124,7 @@ class Http1Connection(Connection):
             protocol = self._protocol = Http1(service.reader, service.capacity.requests)
         protocol.receive(octets)
         if service.loop.is_late:
+            protocol.note_reduction(octets, reduced)
             if self._state < RECEIVING:
                 self._set_deadline(service.timeouts.head)
             self._state = BEHIND
@@ -238,6 +239,12 @@ class Http1Connection(Connection):
                 service.note_handshake()
             return protocol.refuse(query)
         recall = service.recalls[self.kind.scheme]
+        noted = protocol.take_reduction(query)
+        if noted and recall is not None:
+            # Another may have asked for the same since this was put off.
+            answer, reduced = recall.find(noted), noted
+            if answer is not None:
+                return answer
         if isinstance(query, bytes) and not reduced:
             if recall is not None:
                 answer, reduced = recall.find_whole(query, service.reader)

@@ -114,14 +114,15 @@ class HeadReader:
     ``relevant_fields`` are those that an answer may depend on, as the site's policy says.
     """
 
-    __slots__ = ("_irrelevant", "_lines", "_relevant", "_request_lines", "limits")
+    __slots__ = ("_irrelevant", "_lines", "_request_lines", "limits", "relevant_fields")
 
     def __init__(self, limits: Limits, relevant_fields: frozenset[bytes]) -> None:
         self.limits = limits
         # At most 1,024 lines and 256 KiB twice over: a mebibyte for each with what dictionaries take.
         self._request_lines: Generations[bytes, RequestLine] = _recollect_lines()
         self._lines: Generations[bytes, FieldLine] = _recollect_lines()
-        self._relevant: frozenset[bytes] = frozenset()
+        self.relevant_fields: frozenset[bytes] = frozenset()
+        """The fields that a reduction leaves; the same object for as long as they stay the same."""
         self.rely_on(relevant_fields)
 
     def rely_on(self, relevant_fields: frozenset[bytes]) -> bool:
@@ -132,9 +133,9 @@ class HeadReader:
         relevant = FRAMING_FIELDS | relevant_fields
         # One with a colon counts whatever its value.
         names = relevant | {name.removesuffix(b":") for name in relevant}
-        is_other = names != self._relevant
+        is_other = names != self.relevant_fields
         if is_other:
-            self._relevant = names
+            self.relevant_fields = names
             self._irrelevant = compile_irrelevant(relevant).split
             self._lines.clear()
         return is_other
@@ -279,7 +280,7 @@ class HeadReader:
         if name == b"content-length" and parse_content_length(value) is None:
             return None
         field = (name, value)
-        if length <= _RECALLED_LINE_OCTETS and name in self._relevant:
+        if length <= _RECALLED_LINE_OCTETS and name in self.relevant_fields:
             self._lines.put(line, field, length)
         return field
 

@@ -42,6 +42,7 @@ class Http1:
         "_inbox",
         "_judged",
         "_minor_version",
+        "_noted",
         "_persists",
         "_reader",
         "_request",
@@ -69,6 +70,8 @@ class Http1:
         self._start = 0
         self._count = 0
         self._judged = 0
+        # A head, what it was reduced to, and the fields that were relevant then.
+        self._noted: tuple[bytes, bytes, frozenset[bytes]] | None = None
         self._requests_left = requests_limit or -1
         self.is_ended_here = False
         """Whether the last answer ended the connection without the peer's wish: it may send more."""
@@ -117,6 +120,24 @@ class Http1:
         if refusal is None and len(inbox) >= limit:
             refusal = refuse(431, octets)
         return refusal
+
+    def note_reduction(self, head: bytes, reduced: bytes) -> None:
+        """Note what a head was reduced to, for a later turn; nothing, where it was not."""
+        if reduced:
+            self._noted = head, reduced, self._reader.relevant_fields
+
+    def take_reduction(self, query: Query) -> bytes:
+        """Return what the head of a query was reduced to, if that was noted and still holds.
+
+        It does not where answers have come to depend on other fields: what was left out may count now.
+        """
+        noted = self._noted
+        if noted is None:
+            return b""
+        self._noted = None
+        head, reduced, relevant_fields = noted
+        is_valid = relevant_fields is self._reader.relevant_fields and head == query
+        return reduced if is_valid else b""
 
     def reduce(self, query: Query) -> bytes | Refusal:
         """Return the head without the lines that no answer depends on."""
