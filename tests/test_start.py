@@ -16,7 +16,7 @@ _LIST = "import sys; import {}; print(*sys.modules)"
             (
                 *("epollo.worker.process", "epollo.supervisor.supervisor", "epollo.lab"),
                 *("epollo.site.catalogue", "epollo.connections.http1", "brotli", "tomllib"),
-                *("ssl", "cryptography", "asyncio"),
+                *("ssl", "cryptography", "asyncio", "difflib", "subprocess"),
             ),
         ),
         (
@@ -25,7 +25,10 @@ _LIST = "import sys; import {}; print(*sys.modules)"
         ),
         (
             "epollo.worker.process",
-            ("click", "epollo.cli", "epollo.supervisor", "tomllib", "ssl", "cryptography"),
+            (
+                *("click", "epollo.cli", "epollo.supervisor", "tomllib", "ssl", "cryptography"),
+                *("ctypes.util", "tempfile", "shutil", "lzma", "html.entities"),
+            ),
         ),
     ],
     ids=["any", "parent", "worker"],
@@ -37,3 +40,27 @@ def test_a_start_loads_what_it_needs(module: str, absent: tuple[str, ...]) -> No
     loaded = set(done.stdout.split())
     assert module.rsplit(", ", maxsplit=1)[-1] in loaded
     assert not loaded.intersection(absent)
+
+
+_RUN = """
+import gc, runpy, sys
+sys.argv[1:] = ["--version"]
+try:
+    runpy.run_module("{}", run_name="__main__")
+except BaseException:
+    pass
+print("end", gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+
+
+@pytest.mark.parametrize("module", ["epollo", "epollo.worker"])
+def test_what_a_start_loads_is_left_alone_by_the_collector(module: str) -> None:
+    # The one prints its version, the other has no orders: both have loaded everything by then.
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN.format(module)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "end True True"

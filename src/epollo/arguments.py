@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 from typing import Any, Final
 
 import click
@@ -87,6 +86,9 @@ def find_near(word: str, words: Iterable[str]) -> list[str]:
 
     The dashes of options are left out of account: they would make all options alike.
     """
+    # For a mistake alone.
+    from difflib import SequenceMatcher  # noqa: PLC0415
+
     name = word.lstrip("-").replace("_", "-").lower()
     alike = {
         each: SequenceMatcher(None, name, each.lstrip("-")).ratio()

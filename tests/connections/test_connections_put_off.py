@@ -1,4 +1,4 @@
-"""A head that comes in a batch that has lasted for long: it is reduced once, and answered by what holds then."""
+"""A head that comes late in a long batch is reduced once, and answered by what holds then."""
 
 from collections.abc import Iterator
 
@@ -98,9 +98,12 @@ def test_what_another_was_answered_meanwhile_is_recalled(
     harness: InProcess, clock: LateClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Request] = []
-    monkeypatch.setattr(
-        harness.service, "respond", lambda request: asked.append(request) or respond(request)
-    )
+
+    def respond_and_count(request: Request) -> Response:
+        asked.append(request)
+        return respond(request)
+
+    monkeypatch.setattr(harness.service, "respond", respond_and_count)
     peers = [harness.connect() for _ in range(4)]
     for number, peer in enumerate(peers):
         peer.send(GET % (b"same", b"%d" % number))

@@ -2,22 +2,44 @@
 
 Fact: when `INotify` is first used, inotify_simple looks for the C library by ldconfig(8), a compiler and
 temporary files, each of which may be missing or refused.
-Decision: it is given the library.
-Price: a name of inotify_simple that it does not promise; without it, the library is looked for again.
+What looks for it is `ctypes.util`, which loads `tempfile`, `shutil` and compressors: a fourteenth of what
+a worker loads.
+Decision: it is given the library, and is loaded without what would look for one.
+Price: two names that inotify_simple does not promise; without them, the library is looked for again. All
+others import inotify_simple's names from here.
 """
 
+import importlib
 import struct
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Final
-
-import inotify_simple
-from inotify_simple import INotify
 
 from epollo.linux.libc import LIBC
 
-__all__ = ["INotify", "list_events"]
+_SEARCH: Final = "ctypes.util"
 
-inotify_simple._libc = LIBC
+
+def _load_without_search() -> ModuleType:
+    """Load inotify_simple with a stand-in for what would look for the C library."""
+    if _SEARCH in sys.modules or "inotify_simple" in sys.modules:
+        return importlib.import_module("inotify_simple")
+    stand_in = ModuleType(_SEARCH)
+    # No name is what the process itself is loaded by (dlopen(3)), and the C library with it.
+    stand_in.__dict__["find_library"] = lambda _: None
+    sys.modules[_SEARCH] = stand_in
+    try:
+        return importlib.import_module("inotify_simple")
+    finally:
+        del sys.modules[_SEARCH]
+
+
+_load_without_search().__dict__["_libc"] = LIBC
+
+from inotify_simple import INotify, flags, parse_events  # noqa: E402 - loaded as above
+
+__all__ = ["INotify", "flags", "list_events", "parse_events"]
 
 # struct inotify_event: number of the watch, mask, cookie, octets of the name with what fills it up.
 _EVENT: Final = struct.Struct("iIII")

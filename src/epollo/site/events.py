@@ -14,9 +14,7 @@ from fcntl import ioctl
 from termios import FIONREAD
 from typing import Final, Protocol
 
-from inotify_simple import flags
-
-from epollo.linux.inotify import INotify, list_events
+from epollo.linux.inotify import INotify, flags, list_events
 from epollo.loop import Handler
 
 _TURN_OCTETS: Final = 128 * 1024

@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Final, Protocol
 
-from inotify_simple import flags
-
+from epollo.linux.inotify import flags
 from epollo.loop import Handler
 from epollo.site.events import Events
 from epollo.site.resolve import Edge

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -35,6 +34,9 @@ class Upgrade(Handler):
 
         Raises `OSError` where the system has no room for another process.
         """
+        # A process that serves by itself starts no other, and loads this module too.
+        import subprocess  # noqa: PLC0415
+
         self._loop = loop
         self._on_outcome = on_outcome
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

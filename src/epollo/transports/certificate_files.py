@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from inotify_simple import INotify, flags
-
 from epollo.errors import OperatorError
+from epollo.linux.inotify import INotify, flags
 from epollo.loop import EventLoop, Handler
 from epollo.transports.certificates import Certificates
 from epollo.transports.pairs import Pair, read_pairs

@@ -17,11 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from inotify_simple import flags, parse_events
-
 from epollo.errors import OperatorError
 from epollo.http.message import Later
-from epollo.linux.inotify import INotify
+from epollo.linux.inotify import INotify, flags, parse_events
 from epollo.loop import Clock, Handler
 from epollo.site.access.passwords import FILE_OCTETS_LIMIT, Passwords, parse_passwords
 from epollo.site.version import Version, version_of
