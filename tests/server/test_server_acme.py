@@ -109,6 +109,7 @@ def test_a_certificate_is_obtained_by_plain_http(
         assert path.stat().st_mode & 0o077 == 0, path
     obtained = read_certificate(SECURED)
     server.stop()
+    assert server.stderr.count("a new certificate") == 1
 
     # What was obtained is used by the next start, and no other is asked for.
     again = serve(site, *options(authority, *ports))

@@ -162,11 +162,13 @@ class Keeper:
 
     def _work(self) -> None:
         delay = _FIRST_DELAY_SECONDS
+        # The loop takes over what was obtained later than this thread goes on.
+        pair = self.pair
         with contextlib.suppress(_StoppedError):
             while True:
                 try:
-                    self._wait_until_due()
-                    self._obtain()
+                    self._wait_until_due(pair)
+                    pair = self._obtain()
                     delay = _FIRST_DELAY_SECONDS
                 except (AcmeError, OperatorError) as error:
                     wanted = error.retry_seconds if isinstance(error, AcmeError) else 0.0
@@ -193,9 +195,9 @@ class Keeper:
             if self._is_stopped:
                 raise _StoppedError
 
-    def _wait_until_due(self) -> None:
-        """Wait until the certificate is to be renewed."""
-        while (pair := self.pair) is not None:
+    def _wait_until_due(self, pair: Pair | None) -> None:
+        """Wait until a certificate is to be renewed; not at all where there is none."""
+        while pair is not None:
             due = self._find_due(pair)
             now = time.time()
             if now >= due:
@@ -211,8 +213,8 @@ class Keeper:
                 due = choose_within(*window)
         return due
 
-    def _obtain(self) -> None:
-        """Obtain a certificate, write it, and have it used."""
+    def _obtain(self) -> Pair:
+        """Obtain a certificate, write it, have it used, and return it."""
         wish = self._wish
         client = self._open_client()
         client.register(wish.email)
@@ -225,6 +227,7 @@ class Keeper:
         write_secret(self._key_file, pair.key)
         write_secret(self._certificate_file, pair.certificate)
         self._call_in_loop(partial(self._use, pair))
+        return pair
 
     def _open_client(self) -> Client:
         context = ssl.create_default_context(cafile=self._wish.ca_file or None)
