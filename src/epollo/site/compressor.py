@@ -116,13 +116,14 @@ class Compressor:
             self._condition.notify()
 
     def _start(self) -> None:
-        if self._thread is None:
-            self._thread = start_thread(self._work, "compressor")
+        # The thread that begins may ask for more before it is known here: it is the only one.
+        with self._condition:
             if self._thread is None:
-                # The task waits for the next one that finds room.
-                self._tell_once(
-                    "no thread can be started; files are sent as they are until one can"
-                )
+                self._thread = start_thread(self._work, "compressor")
+            is_there = self._thread is not None
+        if not is_there:
+            # The task waits for the next one that finds room.
+            self._tell_once("no thread can be started; files are sent as they are until one can")
 
     def _work(self) -> None:
         lower_priority()
