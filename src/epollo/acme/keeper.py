@@ -162,7 +162,7 @@ class Keeper:
 
     def _work(self) -> None:
         delay = _FIRST_DELAY_SECONDS
-        # The loop takes over what was obtained later than this thread goes on.
+        # The loop takes over what was obtained later than this thread continues.
         pair = self.pair
         with contextlib.suppress(_StoppedError):
             while True:
