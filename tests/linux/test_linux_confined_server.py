@@ -26,7 +26,7 @@ from epollo.linux.confinement import confine
 from epollo.pollers import open_poller
 from epollo.settings import Settings
 from epollo.site.respond import Site
-from epollo.terminal import TerminalLog, report, tell
+from epollo.terminal import TerminalLog, make_streams_nonblocking, report, tell
 from epollo.worker.process import Worker
 
 respond = Site.respond
@@ -43,6 +43,8 @@ def audit(event, details):
         sys.stderr.write(f"AUDIT {event} {details[0]!r}\\n")
 
 root = Path(sys.argv[1])
+# No test reads the lines of all requests.
+make_streams_nonblocking()
 with open_listening_socket("127.0.0.1", 0) as listening:
     open_poller("auto")[1].close()
     descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY)
