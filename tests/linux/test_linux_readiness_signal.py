@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.linux.readiness_signal import signal_readiness
+from epollo.linux.readiness_signal import await_signal, signal_readiness
 from epollo.site.watch import Watch
 
 ROUNDS = 1000
@@ -46,9 +46,13 @@ def test_change_is_signalled_before_what_is_sent_after_it(tmp_path: Path) -> Non
         assert signal_readiness(watch.descriptor, lambda: signalled.append(1))
         writer.start()
         for _ in range(ROUNDS):
-            # Read, so that the next change is not the same event as the last (inotify(7)).
-            watch.on_ready(0)
-            signalled.clear()
+            # Read, so that the next change is not the same event as the last (inotify(7)); and again, if
+            # a signal was still waiting.
+            signalled.append(0)
+            while signalled:
+                signalled.clear()
+                await_signal()
+                watch.on_ready(0)
             near.send(b"x")
             near.recv(1)
             counts.append(len(signalled))
@@ -57,6 +61,26 @@ def test_change_is_signalled_before_what_is_sent_after_it(tmp_path: Path) -> Non
     watch.close()
     assert len(counts) == ROUNDS
     assert min(counts) > 0
+
+
+def test_one_signal_is_enough_until_changes_are_looked_for(tmp_path: Path) -> None:
+    """Of a storm each would be one; what came meanwhile is told as soon as the next is waited for."""
+    watch = Watch(ignore_end, pytest.fail)
+    signalled: list[int] = []
+    folder = os.open(tmp_path, os.O_RDONLY)
+    watch.add_folder(folder)
+    os.close(folder)
+    assert signal_readiness(watch.descriptor, lambda: signalled.append(1))
+    for number in range(20):
+        (tmp_path / str(number)).touch()
+    assert signalled == [1]
+    await_signal()
+    assert signalled == [1, 1]
+    watch.on_ready(0)
+    await_signal()
+    (tmp_path / "last").touch()
+    assert signalled == [1, 1, 1]
+    watch.close()
 
 
 def test_descriptor_that_is_closed_cannot_signal() -> None:

@@ -5,6 +5,8 @@ that caller sends afterwards reaches a socket later, so the call that receives i
 and runs the handler before it returns (signal(7)). The interpreter runs ours between that call and
 whatever uses its result.
 Decision: the signal goes to the thread that receives (F_SETOWN_EX), not to any of the process.
+Facts: of a storm of changes each is a signal, and its handler takes all the time that the thread has.
+Decision: the first signal blocks those after it, until changes are looked for (`await_signal`).
 Price: a change interrupts the wait for readiness, which the interpreter begins again (PEP 475).
 """
 
@@ -27,7 +29,13 @@ def signal_readiness(descriptor: int, call: Callable[[], None]) -> bool:
     For the main thread only. Returns whether the kernel can do this for the descriptor. Closing the
     descriptor ends it; the handler of the signal stays.
     """
-    signal.signal(signal.SIGIO, lambda _number, _frame: call())
+
+    def note(_number: int, _frame: object) -> None:
+        call()
+        # Until changes are looked for, another tells nothing new: of a storm one signal is enough.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
+
+    signal.signal(signal.SIGIO, note)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})
     owner = struct.pack("ii", _F_OWNER_TID, threading.get_native_id())
     try:
@@ -37,3 +45,8 @@ def signal_readiness(descriptor: int, call: Callable[[], None]) -> bool:
     except OSError:
         return False
     return True
+
+
+def await_signal() -> None:
+    """Have the next change signalled again; to be called before the changes that are here are read."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})

@@ -21,6 +21,7 @@ from epollo.connections.service import AccessLog
 from epollo.errors import OperatorError, describe_fault
 from epollo.linux.confinement import filter_calls
 from epollo.linux.libc import forbid_dumps
+from epollo.linux.readiness_signal import await_signal
 from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
@@ -337,7 +338,11 @@ class Worker:
             self._supervisor.close()
 
     def _look_for_changes(self) -> None:
+        is_signalled = not self._service.is_report_instant
         self._service.is_report_instant = self._loop.traits.is_instant
+        if is_signalled and self._loop.traits.is_instant:
+            # Behind it: a signal that waits is noted at once, and not taken back.
+            await_signal()
         self._sites.look_for_changes()
         if self._mounts is not None and not self._loop.traits.is_ordered:
             self._mounts.look()
