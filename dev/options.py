@@ -10,7 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from epollo.settings import GROUPS, Option, describe_choices, describe_default, list_options
+from epollo.settings import list_options
+from epollo.settings.option import GROUPS, Option, describe_choices, describe_default
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 BEGIN = "<!-- options -->"

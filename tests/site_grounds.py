@@ -14,7 +14,7 @@ from epollo.http.dates import format_date
 from epollo.http.message import AllOf, Basis, FileSegment, Request, Response
 from epollo.http.target import parse_target
 from epollo.protocols.http1.render import has_content
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue

@@ -14,7 +14,8 @@ import pytest
 
 import epollo
 from epollo.cli import _COMMAND
-from epollo.settings import GROUPS, list_options
+from epollo.settings import list_options
+from epollo.settings.option import GROUPS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(epollo.__file__).resolve().parent

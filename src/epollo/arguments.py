@@ -8,7 +8,7 @@ import click
 
 from epollo.http.caching import is_cache_control
 from epollo.quantities import parse_octets, parse_seconds
-from epollo.settings import CACHE_CONTROL_WORDS
+from epollo.settings.option import CACHE_CONTROL_WORDS
 
 _NEAR: Final = 0.72
 """How alike two words are (difflib's ratio) if one may be meant for the other: ``prot``, ``port``."""

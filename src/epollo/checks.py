@@ -9,9 +9,8 @@ A check only looks: it gives up no right and leaves nothing open.
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from epollo.access_log.destination import check_destination
 from epollo.connections.networks import parse_networks
@@ -19,47 +18,46 @@ from epollo.errors import OperatorError
 from epollo.http.cross_origin import parse_origins
 from epollo.linux.confinement import require_landlock
 from epollo.linux.privileges import require_root, resolve_identity
-from epollo.settings import Settings
+from epollo.settings import Settings, SiteSettings, select_sites
 from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
 from epollo.site.hosts import split_hosts
 from epollo.site.media_types import parse_media_types
 from epollo.site.reach import parse_reach
 from epollo.site.resolve import is_hidden
-from epollo.site_settings import SiteSettings, select_sites
 from epollo.transports.pairs import read_pairs
+
+Kind = TypeVar("Kind", bound=SiteSettings)
+Checks = tuple[tuple[str, Callable[[Kind], None]], ...]
+"""Checks in their order, each with the setting that it is about."""
 
 
 def check_settings(settings: Settings) -> None:
     """Raise `OperatorError` for the first mistake; it names the setting."""
     for number, site in enumerate(select_sites(settings)):
-        one = replace(settings, **site._asdict())
-        _check(one, _SITE_CHECKS, number if settings.sites else None)
+        _check(site, _SITE_CHECKS, number if settings.sites else None)
     _check(settings, _SERVER_CHECKS)
 
 
-def _check(
-    settings: Settings,
-    checks: tuple[tuple[str, Callable[[Settings], None]], ...],
-    site: int | None = None,
-) -> None:
+def _check(settings: Kind, checks: Checks[Kind], site: int | None = None) -> None:
     for name, check in checks:
         try:
             check(settings)
         except OperatorError as mistake:
-            raise OperatorError(str(mistake), mistake.setting or name, site) from None
+            number = mistake.site if site is None else site
+            raise OperatorError(str(mistake), mistake.setting or name, number) from None
 
 
-def _check_root(settings: Settings) -> None:
+def _check_root(settings: SiteSettings) -> None:
     path = os.fspath(settings.root)
     os.close(open_root(path, path))
 
 
-def _check_follow_links(settings: Settings) -> None:
+def _check_follow_links(settings: SiteSettings) -> None:
     parse_reach("", settings.follow_links)
 
 
-def _check_allow_hidden(settings: Settings) -> None:
+def _check_allow_hidden(settings: SiteSettings) -> None:
     parse_reach(settings.allow_hidden, "")
 
 
@@ -74,7 +72,7 @@ def _check_proxies(settings: Settings) -> None:
     parse_networks(settings.proxies)
 
 
-def _is_within_reach(settings: Settings | SiteSettings, name: str) -> bool:
+def _is_within_reach(settings: SiteSettings, name: str) -> bool:
     """Return whether a file would be served by a site."""
     reach = parse_reach(settings.allow_hidden, settings.follow_links)
     path = Path(os.path.realpath(name))
@@ -87,7 +85,7 @@ def _is_within_reach(settings: Settings | SiteSettings, name: str) -> bool:
     return False
 
 
-def _check_auth(settings: Settings) -> None:
+def _check_auth(settings: SiteSettings) -> None:
     if not settings.auth:
         return
     # Here alone: no other server needs what passwords need.
@@ -100,36 +98,40 @@ def _check_auth(settings: Settings) -> None:
     octets = read_password_file(settings.auth)
     for mistake in describe_mistakes(settings.auth, octets, Hashes().find_mistake):
         raise OperatorError(mistake)
-    if settings.sandbox == "on" and settings.workers == "0":
-        raise OperatorError(
-            "--auth with --sandbox on takes --workers 1 or more: a process in the sandbox cannot read "
-            "the password file again"
-        )
 
 
 def _check_secrets(settings: Settings) -> None:
     """Raise where a site, also another than it is for, would serve a password file or a key."""
     sites = select_sites(settings)
-    secrets = [("password file", "auth", site.auth) for site in sites if site.auth]
-    secrets += [("key", "tls_keys", key) for key in settings.tls_keys]
-    for kind, setting, name in secrets:
-        if any(_is_within_reach(site, name) for site in sites):
-            raise OperatorError(
-                f"the {kind} {name} is in the folder that is served; move it elsewhere", setting
+    for number, site in enumerate(sites):
+        if site.auth:
+            _check_secret(
+                sites, "password file", site.auth, "auth", number if settings.sites else None
             )
+    for key in settings.tls_keys:
+        _check_secret(sites, "key", key, "tls_keys", None)
 
 
-def _check_media_types(settings: Settings) -> None:
+def _check_secret(
+    sites: tuple[SiteSettings, ...], kind: str, name: str, setting: str, site: int | None
+) -> None:
+    if any(_is_within_reach(one, name) for one in sites):
+        raise OperatorError(
+            f"the {kind} {name} is in the folder that is served; move it elsewhere", setting, site
+        )
+
+
+def _check_media_types(settings: SiteSettings) -> None:
     parse_media_types(settings.media_types, settings.default_type, settings.charset)
 
 
-def _check_auth_paths(settings: Settings) -> None:
+def _check_auth_paths(settings: SiteSettings) -> None:
     prefixes = parse_prefixes(settings.auth_paths)
     if prefixes != ((),) and not settings.auth:
         raise OperatorError("--auth-paths protects nothing without --auth, the file of passwords")
 
 
-def _check_cors(settings: Settings) -> None:
+def _check_cors(settings: SiteSettings) -> None:
     try:
         parse_origins(settings.cors or "any")
     except ValueError as mistake:
@@ -142,8 +144,14 @@ def _check_user(settings: Settings) -> None:
 
 
 def _check_sandbox(settings: Settings) -> None:
-    if settings.sandbox == "on":
-        require_landlock()
+    if settings.sandbox != "on":
+        return
+    if settings.workers == "0" and any(site.auth for site in select_sites(settings)):
+        raise OperatorError(
+            "--auth with --sandbox on takes --workers 1 or more: a process in the sandbox cannot read "
+            "the password file again"
+        )
+    require_landlock()
 
 
 def _check_access_log(settings: Settings) -> None:
@@ -197,7 +205,7 @@ def _check_acme(settings: Settings) -> None:
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
-_SITE_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
+_SITE_CHECKS: Final[Checks[SiteSettings]] = (
     ("root", _check_root),
     ("media_types", _check_media_types),
     ("auth_paths", _check_auth_paths),
@@ -206,7 +214,7 @@ _SITE_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
     ("allow_hidden", _check_allow_hidden),
     ("auth", _check_auth),
 )
-_SERVER_CHECKS: Final[tuple[tuple[str, Callable[[Settings], None]], ...]] = (
+_SERVER_CHECKS: Final[Checks[Settings]] = (
     ("auth", _check_secrets),
     ("allowed_hosts", _check_allowed_hosts),
     ("proxies", _check_proxies),

@@ -18,11 +18,7 @@ from epollo.checks import check_settings
 from epollo.command_line import GroupedCommand, make_parameter, resolve_positional, show_manual
 from epollo.errors import OperatorError, describe_fault
 from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors
-from epollo.settings import (
-    Settings,
-    list_options,
-)
-from epollo.site_settings import select_sites
+from epollo.settings import Settings, list_options, select_sites
 from epollo.supervisor.listening_sockets import Listening, open_listening
 from epollo.supervisor.upgrade import take_over
 from epollo.terminal import (

@@ -9,7 +9,8 @@ from click.core import ParameterSource
 
 from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
 from epollo.errors import OperatorError
-from epollo.settings import GROUPS, Option, describe_choices, describe_default, list_options
+from epollo.settings import list_options
+from epollo.settings.option import GROUPS, Option, describe_choices, describe_default
 from epollo.terminal import print_text
 
 _ENDS: Final = (". ", ", for example", "; ", ": ")

@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from epollo.arguments import find_near
 from epollo.errors import OperatorError
-from epollo.settings import Option, list_options
+from epollo.settings import SiteSettings, list_options
+from epollo.settings.option import Option
 from epollo.site.hosts import parse_pattern
-from epollo.site_settings import SiteSettings
 
 _SITE: Final = "site"
 _SITE_HEADER: Final = re.compile(r"\s*\[\[\s*(?:site|\"site\"|'site')\s*\]\]")
@@ -87,8 +87,7 @@ def _read_sites(path: Path, text: str, tables: object) -> tuple[dict[str, Any], 
     if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
         place = _find_place(path, text, _SITE, is_shown=False)
         raise OperatorError(f"{place}: each site is a table of its own, that begins with [[site]]")
-    options = list_options()
-    known = _list_known({name: options[name] for name in SiteSettings._fields})
+    known = _list_known(list_options(SiteSettings))
     seen: set[bytes] = set()
     sites: list[dict[str, Any]] = []
     for number, table in enumerate(tables):

@@ -22,7 +22,7 @@ from epollo.loop import Clock, EventLoop, SystemClock
 from epollo.pollers import open_poller
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import HeadReader, Limits
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.policy import RELEVANT_FIELDS, Policy

@@ -22,9 +22,9 @@ from connections.in_process import InProcess, Peer
 from epollo.budget import Budget
 from epollo.http.message import Later, Request, Response
 from epollo.loop import Wakeup
-from epollo.settings import MEBIBYTE, Settings
+from epollo.quantities import MEBIBYTE
+from epollo.settings import Settings, select_sites
 from epollo.site.respond import Site
-from epollo.site_settings import select_sites
 from epollo.transports.contract import PLAIN, Kind
 from epollo.worker.access import Access
 from epollo.worker.compose import open_catalogue, open_rulebook

@@ -23,7 +23,7 @@ from conftest import (
 from connections.in_process import InProcess
 from epollo.budget import Budget
 from epollo.http.dates import format_date, parse_date
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.respond import Site
 from loop.hand_clock import START_SECOND, HandClock

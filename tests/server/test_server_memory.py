@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, Server
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 
 CACHE_OCTETS = 12 * MEBIBYTE
 FILES = 2400

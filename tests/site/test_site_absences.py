@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 from epollo.site.absences import select_missing
 from epollo.site.resolve import Edge, Kind, Names
 from site_grounds import Ground

@@ -16,7 +16,7 @@ from inotify_simple import INotify
 
 from conftest import Serve, receive_content, receive_head
 from epollo.budget import Budget
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.version import Version
 from loop.hand_clock import HandClock

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, Server
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 from epollo.site.compressor import Compressor, Task
 from epollo.site.entity_tags import tag_content
 from epollo.site.representation import KeptFile, Representation, _keep

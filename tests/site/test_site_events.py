@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from epollo.budget import Budget
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.events import Events
 from site_grounds import TurnedClock, count_descriptors

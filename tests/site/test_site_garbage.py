@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.settings import MEBIBYTE
+from epollo.quantities import MEBIBYTE
 from site_grounds import Ground, PromptCompressor, replace
 
 ROUNDS = 20

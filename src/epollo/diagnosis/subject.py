@@ -14,13 +14,12 @@ from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader, Limits
-from epollo.settings import Settings
+from epollo.settings import Settings, select_hosts, select_sites
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_task import FileTask
 from epollo.site.resolve import Names
 from epollo.site.resource import Resource
-from epollo.site_settings import select_hosts, select_sites
 from epollo.worker.access import Access
 from epollo.worker.compose import select_responder
 from epollo.worker.sites import Sites

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from epollo.lab.counters import NAMES, TRIES, Counters, Values
 from epollo.pollers import POLLERS, Poller
-from epollo.settings import DAY_SECONDS, Settings
+from epollo.quantities import DAY_SECONDS
+from epollo.settings import Settings
 from epollo.terminal import format_link, open_streams, report, tell
 from epollo.transports.listening import open_listening_socket
 from epollo.worker.process import Worker

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from epollo.lab.counters import NAMES
 from epollo.lab.results import FD_SETSIZE_WALL, FORM, Cell, Results, Round, Tally, Wall
-from epollo.settings import POLLER_NAMES
+from epollo.settings.server import POLLER_NAMES
 
 _POLLERS: Final = tuple(name for name in POLLER_NAMES if name != "auto")
 _LEAST_POSITIVE: Final = 1e-6

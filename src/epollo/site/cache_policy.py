@@ -17,7 +17,7 @@ from typing import Final
 from epollo.generations import Generations
 from epollo.http.caching import IMMUTABLE, NO_CACHE, NO_CACHE_FIELD
 from epollo.http.message import FieldLine
-from epollo.settings import CACHE_CONTROL_WORDS
+from epollo.settings.option import CACHE_CONTROL_WORDS
 from epollo.site.fingerprints import has_fingerprint
 from epollo.site.representation import Edition
 

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 
 from epollo.errors import OperatorError
+from epollo.settings import select_sites
 from epollo.site.access.hashes import Hashes
 from epollo.site.access.password_file import describe_mistakes, read_password_file
-from epollo.site_settings import select_sites
 from epollo.supervisor.worker_process import WorkerProcess
 from epollo.worker.orders import PASSWORDS, write_content
 

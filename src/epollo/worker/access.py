@@ -7,13 +7,13 @@ from epollo.connections.service import Responder
 from epollo.http.cross_origin import OriginPolicy, parse_origins
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import EventLoop
+from epollo.settings import SiteSettings
 from epollo.site.access.borders import Borders
 from epollo.site.access.guard import Guard
 from epollo.site.access.password_file import PasswordFile
 from epollo.site.access.realm import Realm, parse_prefixes
 from epollo.site.access.verifier import CallInLoop, Verifier
 from epollo.site.respond import Site
-from epollo.site_settings import SiteSettings
 
 
 class Access:

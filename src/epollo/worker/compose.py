@@ -19,7 +19,7 @@ from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.confinement import confine
 from epollo.loop import EventLoop
 from epollo.protocols.http1 import HeadReader, Limits
-from epollo.settings import Settings
+from epollo.settings import Settings, SiteSettings, select_sites
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
@@ -31,7 +31,6 @@ from epollo.site.media_types import parse_media_types
 from epollo.site.policy import Policy
 from epollo.site.reach import parse_reach
 from epollo.site.rulebook import Rulebook
-from epollo.site_settings import SiteSettings, select_sites
 
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.

@@ -25,9 +25,8 @@ from epollo.linux.readiness_signal import await_signal
 from epollo.linux.systemd import notify_stopping
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
-from epollo.settings import Settings, load_settings
+from epollo.settings import Settings, load_settings, select_sites
 from epollo.site.mounts import Mounts, open_mounts
-from epollo.site_settings import select_sites
 from epollo.terminal import (
     attend_streams,
     close_streams,

@@ -7,7 +7,7 @@ from epollo.connections.service import Responder, Service
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import EventLoop
-from epollo.settings import Settings
+from epollo.settings import Settings, select_hosts, select_sites
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.events import Events
@@ -15,7 +15,6 @@ from epollo.site.hosts import Hosts
 from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.site.tagging import CallInLoop, Tagging
-from epollo.site_settings import select_hosts, select_sites
 from epollo.worker.access import Access
 from epollo.worker.compose import open_catalogue, open_rulebook
 

@@ -1,4 +1,4 @@
-"""Settings: as text for another process."""
+"""Settings as text for another process."""
 
 import os
 from pathlib import Path

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
-from epollo.settings import Settings, dump_settings, list_options, load_settings
-from epollo.site_settings import SiteSettings, select_sites
+from epollo.settings import (
+    Settings,
+    SiteSettings,
+    dump_settings,
+    load_settings,
+    select_sites,
+)
 
 SETTINGS = Settings(
     root=Path("/srv/site"),
@@ -18,24 +23,29 @@ SETTINGS = Settings(
 )
 
 
-def test_a_site_has_the_settings_that_the_options_describe() -> None:
-    (site,) = select_sites(Settings())
-    described = site._replace(
+def test_the_one_site_has_the_settings_of_the_options() -> None:
+    (site,) = select_sites(SETTINGS)
+    assert site == SiteSettings(
         root=Path("/srv/site"),
+        listing="on",
         kept_octets_limit=5,
         compress=False,
         cache_control="no-store",
-        listing="on",
     )
-    assert select_sites(SETTINGS) == (described,)
 
 
-@pytest.mark.parametrize("name", SiteSettings._fields)
-def test_each_setting_of_a_site_is_an_option(name: str) -> None:
-    _, default = list_options()[name]
-    (site,) = select_sites(Settings())
-    assert getattr(site, name) == default
-    assert type(getattr(site, name)) is type(default)
+def test_a_table_says_what_differs_from_the_options() -> None:
+    """Its values are as TOML and JSON have them."""
+    table = {
+        "hosts": ["a.example"],
+        "default": False,
+        "root": "/a",
+        "media_types": ["a=text/plain"],
+    }
+    (site,) = select_sites(replace(SETTINGS, sites=(table,)))
+    assert site == replace(
+        select_sites(SETTINGS)[0], root=Path("/a"), media_types=("a=text/plain",)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""Every option once: its name, its type, its default, its group and its manual.
+
+The command line, its ``--help`` and ``docs/reference.md`` are made from these tables, of which each has
+one subject: `SiteSettings`, `EntranceSettings`, `ServerSettings`. A test compares them.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from epollo.settings.entrance import EntranceSettings
+from epollo.settings.option import Option
+from epollo.settings.server import ServerSettings
+from epollo.settings.site import SiteSettings
+
+__all__ = (
+    "Settings",
+    "SiteSettings",
+    "dump_settings",
+    "list_options",
+    "load_settings",
+    "select_hosts",
+    "select_sites",
+)
+
+
+@dataclass(frozen=True)
+class Settings(SiteSettings, EntranceSettings, ServerSettings):
+    """What an operator can decide.
+
+    Without tables of sites there is one site, whose settings these are; with them, each site has them for
+    what its table does not say.
+    """
+
+    sites: tuple[dict[str, Any], ...] = ()
+    """The tables ``[[site]]`` of the settings file: ``hosts``, ``default``, settings by their names."""
+
+
+def list_options(kind: type = Settings) -> dict[str, tuple[Option, Any]]:
+    """Return every option of a class of settings and its default, by the name of its setting."""
+    return {
+        one.name: (one.metadata["option"], one.default)
+        for one in fields(kind)
+        if "option" in one.metadata
+    }
+
+
+def select_sites(settings: Settings) -> tuple[SiteSettings, ...]:
+    """Return the settings of each site."""
+    given = {name: getattr(settings, name) for name in list_options(SiteSettings)}
+    return tuple(
+        SiteSettings(**given | {name: value for name, value in _restore(site) if name in given})
+        for site in settings.sites or ({},)
+    )
+
+
+def select_hosts(settings: Settings) -> tuple[tuple[tuple[str, ...], bool], ...]:
+    """Return the patterns of the hosts of each site, and whether it answers for all others."""
+    return tuple((tuple(site["hosts"]), bool(site["default"])) for site in settings.sites)
+
+
+def dump_settings(settings: Settings) -> str:
+    """Return settings as text for another process."""
+    return json.dumps(asdict(settings), default=os.fspath)
+
+
+def load_settings(text: str) -> Settings:
+    """Return the settings that `dump_settings` wrote."""
+    values = json.loads(text)
+    return Settings(**dict(_restore(values)))
+
+
+def _restore(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield settings as their types have them: TOML and JSON have neither tuples nor paths."""
+    for name, value in values.items():
+        yield (
+            name,
+            Path(value) if name == "root" else tuple(value) if isinstance(value, list) else value,
+        )

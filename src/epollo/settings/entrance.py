@@ -1,0 +1,177 @@
+"""What an operator decides of the way in: addresses, TLS, proxies in front."""
+
+from dataclasses import dataclass
+
+from epollo.quantities import DAY_SECONDS
+from epollo.settings.option import option
+
+
+@dataclass(frozen=True)
+class EntranceSettings:
+    """Where clients connect, and what is spoken there before HTTP."""
+
+    host: str = option(
+        "127.0.0.1",
+        "--host",
+        "-b",
+        "--bind",
+        group="Addresses",
+        unit="address",
+        manual="Listen on this address. 0.0.0.0 lets the whole network connect; ::1 is IPv6.",
+    )
+    port: int = option(
+        7890,
+        "--port",
+        "-p",
+        group="Addresses",
+        unit="number",
+        manual="Listen on this port. 0 takes any free port; the first lines print it.",
+        minimum=0,
+        maximum=65535,
+    )
+    allowed_hosts: str = option(
+        "",
+        "--allowed-hosts",
+        group="Addresses",
+        unit="hosts",
+        manual=(
+            "Answer requests for these hosts only, and all others with 421, for example "
+            "local,example.org,*.example.org. local stands for localhost and loopback addresses. "
+            "Without it every host is answered."
+        ),
+    )
+    unix: str = option(
+        "",
+        "--unix",
+        group="Addresses",
+        unit="path",
+        manual=(
+            "Listen at this path, as a unix-domain socket, instead of on an address, for example "
+            "/run/epollo.sock."
+        ),
+    )
+    tls_certificates: tuple[str, ...] = option(
+        (),
+        "--tls-cert",
+        group="TLS",
+        unit="file",
+        manual=(
+            "Speak https with the certificate of this file: PEM, the chain behind it. Each "
+            "certificate needs a --tls-key. May be given several times: the name that a client "
+            "asks for selects one. A file that changes is in use at the next handshake."
+        ),
+    )
+    tls_keys: tuple[str, ...] = option(
+        (),
+        "--tls-key",
+        group="TLS",
+        unit="file",
+        manual="The private key of the certificate, as PEM and not encrypted.",
+    )
+    tls_port: int = option(
+        0,
+        "--tls-port",
+        group="TLS",
+        unit="number",
+        manual=(
+            "Speak https on this port, and let --port redirect plain http there. 0 speaks https on "
+            "--port, and no plain http."
+        ),
+        minimum=0,
+        maximum=65535,
+    )
+    tls_self_signed: bool = option(
+        False,
+        "--tls-self-signed",
+        group="TLS",
+        manual=(
+            "Speak https with a certificate for this machine, made by epollo. It is signed by an "
+            "authority of your own, which a browser has to be told once to trust; the first lines "
+            "say where it is. Needs the extra: pip install 'epollo[tls]'."
+        ),
+    )
+    acme: str = option(
+        "",
+        "--acme",
+        group="TLS",
+        unit="email",
+        manual=(
+            "Obtain certificates for each --domain from Let's Encrypt, and renew them, as the user "
+            "with this address. Needs --workers and the extra: pip install 'epollo[tls]'."
+        ),
+    )
+    domains: tuple[str, ...] = option(
+        (),
+        "--domain",
+        group="TLS",
+        unit="name",
+        manual="A name to obtain a certificate for. May be given several times.",
+    )
+    acme_directory: str = option(
+        "production",
+        "--acme-directory",
+        group="TLS",
+        unit="url",
+        manual=(
+            "Where to obtain certificates: production or staging of Let's Encrypt, or the URL of "
+            "another authority's directory."
+        ),
+    )
+    acme_ca: str = option(
+        "",
+        "--acme-ca",
+        group="TLS",
+        unit="file",
+        manual="Trust these certificates, as PEM, when asking the authority, instead of the system's.",
+    )
+    acme_profile: str = option(
+        "",
+        "--acme-profile",
+        group="TLS",
+        unit="name",
+        manual=(
+            "Ask for certificates of this profile of the authority, for example shortlived: six "
+            "days, from Let's Encrypt."
+        ),
+    )
+    hsts_seconds: float = option(
+        0.0,
+        "--hsts",
+        group="TLS",
+        unit="seconds",
+        manual=(
+            "Tell browsers to use nothing but https for this host for this long, for example "
+            "365d (Strict-Transport-Security). 0 tells them nothing."
+        ),
+        minimum=0,
+        maximum=10 * 366 * DAY_SECONDS,
+    )
+    has_proxy_protocol: bool = option(
+        False,
+        "--proxy-protocol",
+        group="Behind a proxy",
+        manual=(
+            "Expect a PROXY header (version 1 or 2) at the start of every connection. Its address"
+            " is logged and limited."
+        ),
+    )
+    proxies: str = option(
+        "127.0.0.0/8,::1",
+        "--proxy-from",
+        group="Behind a proxy",
+        manual=(
+            "Believe proxies at these addresses and networks only, for example 10.0.0.0/8,::1. "
+            "With --proxy-protocol, a connection from another address is closed."
+        ),
+        unit="networks",
+    )
+    forwarded: str = option(
+        "off",
+        "--forwarded",
+        group="Behind a proxy",
+        manual=(
+            "Which header of a proxy says the address of a client, for the log and for guesses of "
+            "passwords. Choose the one that the proxy writes: clients can send the other."
+        ),
+        choices=("off", "x-forwarded-for", "forwarded"),
+    )

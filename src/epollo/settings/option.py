@@ -1,0 +1,71 @@
+"""What is known of an option besides its type: flags, manual, group, bounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from epollo.quantities import format_octets
+
+GROUPS: Final = (
+    "Serving",
+    "Addresses",
+    "TLS",
+    "Workers",
+    "Logs",
+    "Access",
+    "Caching and compression",
+    "Timeouts",
+    "Limits",
+    "Behind a proxy",
+    "For developers",
+)
+"""The sections of ``--help``, in their order."""
+
+CACHE_CONTROL_WORDS: Final = ("auto", "none")
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a setting is shown to the operator.
+
+    ``flags`` are what may be typed, the first of them the name; ``group`` is one of `GROUPS`; ``unit``
+    is what a number counts, or the kind of a text. ``is_cache_control`` is whether a text is one of
+    `CACHE_CONTROL_WORDS` or a value of Cache-Control.
+    """
+
+    flags: tuple[str, ...]
+    manual: str
+    group: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    is_cache_control: bool = False
+
+
+def option(default: Any, *flags: str, manual: str, group: str, **more: Any) -> Any:
+    """Return a field of a class of settings that can be typed; ``more`` is of `Option`."""
+    return field(default=default, metadata={"option": Option(flags, manual, group, **more)})
+
+
+def describe_choices(choices: Sequence[str]) -> str:
+    """Return choices as text; of more than three numbers, the first and the last."""
+    words = [choice for choice in choices if not choice.isdigit()]
+    numbers = [choice for choice in choices if choice.isdigit()]
+    if len(numbers) > 3:
+        numbers = [f"{numbers[0]} to {numbers[-1]}"]
+    return ", ".join(words + numbers)
+
+
+def describe_default(option: Option, default: Any) -> str:
+    """Return a default as the operator writes it; an empty text if there is none."""
+    if isinstance(default, bool):
+        return "on" if default else ""
+    if isinstance(default, Path):
+        return "the current folder"
+    if isinstance(default, tuple):
+        return ", ".join(default)
+    if option.unit.startswith("octets"):
+        return format_octets(default)
+    return f"{default:g}s" if option.unit == "seconds" else str(default)

@@ -1,0 +1,225 @@
+"""What an operator decides of the processes that serve: their rights, logs, memory and limits."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from epollo.quantities import DAY_SECONDS, MEBIBYTE
+from epollo.settings.option import option
+
+POLLER_NAMES: Final = ("auto", "busy", "select", "poll", "epoll")
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How the server works, whatever it serves."""
+
+    poller: str = option(
+        "auto",
+        "--poller",
+        group="For developers",
+        manual=(
+            "How epollo waits for sockets. auto takes the best that the system has; busy asks "
+            "every socket in turn, to show what that costs."
+        ),
+        choices=POLLER_NAMES,
+    )
+    workers: str = option(
+        "0",
+        "--workers",
+        group="Workers",
+        manual=(
+            "How many processes serve. auto starts one for each processor; 0 serves in this "
+            "process. A parent replaces workers that die."
+        ),
+        choices=("0", "auto", *map(str, range(1, 257))),
+        unit="number",
+    )
+    sandbox: str = option(
+        "auto",
+        "--sandbox",
+        group="Workers",
+        manual=(
+            "Allow the process to read the served folder and no other file (Landlock), and to make no "
+            "sockets, programs or processes (seccomp). auto does so with --workers, as far as the "
+            "kernel can."
+        ),
+        choices=("auto", "on", "off"),
+    )
+    user: str = option(
+        "",
+        "--user",
+        group="Workers",
+        unit="user",
+        manual=(
+            "If started as root, serve as this user: USER or USER:GROUP, for example www-data."
+        ),
+    )
+    quiet: bool = option(
+        False,
+        "--quiet",
+        "-q",
+        group="Logs",
+        manual="Do not print a line for each request.",
+    )
+    access_log: str = option(
+        "",
+        "--access-log",
+        group="Logs",
+        manual=(
+            "Write a line for each request to this file. - is stdout; the first lines then go to "
+            "stderr."
+        ),
+        unit="file",
+    )
+    access_log_format: str = option(
+        "combined",
+        "--access-log-format",
+        group="Logs",
+        manual=(
+            "The form of a line in the access log. combined is that of nginx and Apache; json is "
+            "one object on each line."
+        ),
+        choices=("common", "combined", "json"),
+    )
+    cache_octets: int = option(
+        256 * MEBIBYTE,
+        "--cache-size",
+        group="Caching and compression",
+        manual=(
+            "Keep at most this much in memory: files, their compressed forms, answers, and names "
+            "of what is not there."
+        ),
+        minimum=0,
+        unit="octets",
+    )
+    recall: bool = option(
+        True,
+        "--recall/--no-recall",
+        group="For developers",
+        manual=(
+            "Send a rendered answer again to a request with the same bytes. The answers are the "
+            "same without it, only slower."
+        ),
+    )
+    grace_seconds: float = option(
+        10.0,
+        "--grace",
+        group="Timeouts",
+        manual="When stopped, wait at most this long for answers that are being sent.",
+        minimum=0,
+        maximum=DAY_SECONDS,
+        unit="seconds",
+    )
+    idle_seconds: float = option(
+        75.0,
+        "--idle-timeout",
+        group="Timeouts",
+        manual="Close a connection that makes no request for this long.",
+        minimum=1,
+        maximum=DAY_SECONDS,
+        unit="seconds",
+    )
+    head_seconds: float = option(
+        10.0,
+        "--request-timeout",
+        group="Timeouts",
+        manual=(
+            "Close a connection whose request is not complete after this time, even if bytes "
+            "still arrive."
+        ),
+        minimum=1,
+        maximum=DAY_SECONDS,
+        unit="seconds",
+    )
+    send_seconds: float = option(
+        30.0,
+        "--send-timeout",
+        group="Timeouts",
+        manual="Close a connection whose client takes nothing of its answer for this long.",
+        minimum=1,
+        maximum=DAY_SECONDS,
+        unit="seconds",
+    )
+    slowest_octets_per_second: int = option(
+        256,
+        "--min-rate",
+        group="Timeouts",
+        manual=(
+            "Close a connection whose client takes its answer more slowly than this, averaged "
+            "over 10 seconds. 0 sets no limit."
+        ),
+        minimum=0,
+        unit="octets/second",
+    )
+    request_line_octets_limit: int = option(
+        8192,
+        "--max-request-line",
+        group="Limits",
+        manual="Answer 414 if the request line is longer. Browsers send no longer ones.",
+        minimum=64,
+        maximum=MEBIBYTE,
+        unit="octets",
+    )
+    head_octets_limit: int = option(
+        32 * 1024,
+        "--max-head",
+        group="Limits",
+        manual="Answer 431 if the request line and headers together are longer.",
+        minimum=256,
+        maximum=MEBIBYTE,
+        unit="octets",
+    )
+    fields_limit: int = option(
+        100,
+        "--max-fields",
+        group="Limits",
+        manual="Answer 431 if a request has more headers. A browser sends about 15.",
+        minimum=1,
+        maximum=10_000,
+        unit="number",
+    )
+    content_octets_limit: int = option(
+        64 * 1024,
+        "--max-content",
+        group="Limits",
+        manual=(
+            "If a request has more content, close its connection after the answer. Content is read and "
+            "not used."
+        ),
+        minimum=0,
+        unit="octets",
+    )
+    connections_limit: int = option(
+        0,
+        "--max-connections",
+        group="Limits",
+        manual=(
+            "How many connections a worker keeps open. At the limit it closes idle ones; if none "
+            "is idle, one of the address that has most, for an address that has fewer; else a new "
+            "client is answered 503. 0 allows as many as the system has descriptors for."
+        ),
+        minimum=0,
+        unit="number",
+    )
+    connections_per_address_limit: int = option(
+        0,
+        "--max-connections-per-address",
+        group="Limits",
+        manual=(
+            "The same for one address, or one /64 of IPv6. 0 sets no limit, because many people "
+            "may share an address."
+        ),
+        minimum=0,
+        unit="number",
+    )
+    requests_limit: int = option(
+        0,
+        "--max-requests",
+        group="Limits",
+        manual=(
+            "Close a connection after this many requests, so that its client may connect to "
+            "another worker. 0 sets no limit."
+        ),
+        minimum=0,
+        unit="number",
+    )
