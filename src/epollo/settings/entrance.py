@@ -6,7 +6,8 @@ from epollo.quantities import DAY_SECONDS
 from epollo.settings.option import option
 
 
-@dataclass(frozen=True)
+# There are none but as a part of `Settings`: to make these methods too takes a millisecond.
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class EntranceSettings:
     """Where clients connect, and what is spoken there before HTTP."""
 

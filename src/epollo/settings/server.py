@@ -9,7 +9,8 @@ from epollo.settings.option import option
 POLLER_NAMES: Final = ("auto", "busy", "select", "poll", "epoll")
 
 
-@dataclass(frozen=True)
+# There are none but as a part of `Settings`: to make these methods too takes a millisecond.
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class ServerSettings:
     """How the server works, whatever it serves."""
 
