@@ -102,3 +102,18 @@ def test_a_named_pipe_without_a_reader_passes(site: Path, tmp_path: Path) -> Non
     path = tmp_path / "pipe"
     os.mkfifo(path)
     check_settings(Settings(root=site, access_log=str(path)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"domains": ("a.example",)}, "--domain names what --acme obtains"),
+        ({"tls_port": 8443}, "--tls-port and --hsts need a certificate"),
+        ({"hsts_seconds": 60}, "--tls-port and --hsts need a certificate"),
+    ],
+)
+def test_what_needs_a_certificate_says_which_options_give_one(
+    site: Path, settings: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(OperatorError, match=reason):
+        check_settings(Settings(root=site, **settings))  # type: ignore[arg-type]

@@ -168,8 +168,15 @@ def _check_certificates(settings: Settings) -> None:
         )
     if settings.acme:
         _check_acme(settings)
+    elif settings.domains:
+        raise OperatorError(
+            "--domain names what --acme obtains a certificate for; without it, none is"
+        )
     elif (settings.tls_port or settings.hsts_seconds) and not certificates:
-        raise OperatorError("--tls-port and --hsts need a --tls-cert and a --tls-key")
+        raise OperatorError(
+            "--tls-port and --hsts need a certificate: --tls-cert and --tls-key, --tls-self-signed or "
+            "--acme"
+        )
     if settings.tls_port and settings.unix:
         raise OperatorError("--tls-port listens on an address; it cannot go with --unix")
     if settings.tls_port and settings.tls_port == settings.port:

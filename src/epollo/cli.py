@@ -184,7 +184,7 @@ def _find_places(settings: Settings, sockets: list[socket.socket]) -> list[str]:
 def _warn_of_passwords(settings: Settings, sockets: list[socket.socket]) -> None:
     """Tell the operator that users would send passwords over a network that any of its machines reads."""
     addresses = [describe_address(one) for one in sockets]
-    is_secured = settings.tls_certificates or settings.has_proxy_protocol
+    is_secured = settings.tls_certificates or settings.acme or settings.has_proxy_protocol
     has_passwords = any(site.auth for site in select_sites(settings))
     if has_passwords and not is_secured and not all(map(is_local, addresses)):
         report(
