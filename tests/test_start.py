@@ -27,7 +27,15 @@ _LIST = "import sys; import {}; print(*sys.modules)"
             "epollo.worker.process",
             (
                 *("click", "epollo.cli", "epollo.supervisor", "tomllib", "ssl", "cryptography"),
-                *("ctypes.util", "tempfile", "shutil", "lzma", "html.entities"),
+                *(
+                    "ctypes.util",
+                    "tempfile",
+                    "shutil",
+                    "lzma",
+                    "html.entities",
+                    "traceback",
+                    "textwrap",
+                ),
             ),
         ),
     ],
@@ -64,3 +72,22 @@ def test_what_a_start_loads_is_left_alone_by_the_collector(module: str) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "end True True"
+
+
+_COUNT = """
+import re._compiler
+compile_now, patterns = re._compiler.compile, []
+def note(pattern, flags):
+    patterns.append(pattern)
+    return compile_now(pattern, flags)
+re._compiler.compile = note
+import epollo.worker.process
+print(len(patterns))
+"""
+
+
+def test_a_start_compiles_the_patterns_of_every_request_alone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _COUNT], capture_output=True, text=True, check=True
+    )
+    assert 5 < int(done.stdout) < 40

@@ -7,7 +7,6 @@ A check only looks: it gives up no right and leaves nothing open.
 """
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,6 +17,7 @@ from epollo.errors import OperatorError
 from epollo.http.cross_origin import parse_origins
 from epollo.linux.confinement import require_landlock
 from epollo.linux.privileges import require_root, resolve_identity
+from epollo.patterns import compile_late
 from epollo.settings import Settings, SiteSettings, select_sites
 from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
@@ -209,7 +209,7 @@ def _check_acme(settings: Settings) -> None:
     check_authority(settings.acme_ca)
 
 
-_DOMAIN: Final = re.compile(
+_DOMAIN: Final = compile_late(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
 _SITE_CHECKS: Final[Checks[SiteSettings]] = (

@@ -1,6 +1,7 @@
 """The errors that epollo raises on purpose; every other exception is a bug."""
 
-import traceback
+from collections.abc import Iterator
+from types import TracebackType
 
 
 class EpolloError(Exception):
@@ -27,13 +28,21 @@ class DescriptorLimitError(EpolloError):
 
 def describe_fault(fault: Exception) -> str:
     """Return one line that says what a bug did and where."""
-    where = ", called by ".join(
-        f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
-        for frame in reversed(traceback.extract_tb(fault.__traceback__)[-3:])
-    )
+    where = ", called by ".join(reversed([*_list_places(fault.__traceback__)][-3:]))
     if isinstance(fault, MemoryError):
         return f"there is too little memory, in {where}"
     return f"a fault in epollo, please report it: {fault!r} in {where}"
+
+
+def _list_places(traceback: TracebackType | None) -> Iterator[str]:
+    """Yield each function that an exception passed through, the one that caught it first.
+
+    The module `traceback` would read lines of source, and load what wraps text.
+    """
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        yield f"{code.co_name} ({code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno})"
+        traceback = traceback.tb_next
 
 
 def explain(error: Exception) -> str:

@@ -3,12 +3,14 @@
 import re
 from typing import Final
 
+from epollo.patterns import compile_late
+
 MEBIBYTE: Final = 1024 * 1024
 DAY_SECONDS: Final = 86_400
 
-_SIZE: Final = re.compile(r"([0-9]{1,20}) ?(?:([kmgt])(i?b)?|b)?", re.IGNORECASE)
+_SIZE: Final = compile_late(r"([0-9]{1,20}) ?(?:([kmgt])(i?b)?|b)?", re.IGNORECASE)
 _POWERS: Final[dict[str, int]] = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_DURATION: Final = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?) ?(ms|s|min|m|h|d)?")
+_DURATION: Final = compile_late(r"([0-9]{1,20}(?:\.[0-9]{1,20})?) ?(ms|s|min|m|h|d)?")
 _SECONDS: Final = {"ms": 0.001, "": 1, "s": 1, "min": 60, "m": 60, "h": 3600, "d": DAY_SECONDS}
 
 

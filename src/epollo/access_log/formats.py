@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from epollo.patterns import compile_late
+
 _SHOWN_OCTETS: Final = 8 * 1024
 """So much of a request line, or of a field, is shown; by default no request line is longer."""
 
@@ -40,9 +42,9 @@ _MONTHS: Final = [
 ]
 
 # request-line = method SP request-target SP HTTP-version           RFC 9112 section 3
-_REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) (HTTP/[0-9]\.[0-9])")
+_REQUEST_LINE: Final = compile_late(rb"([^ ]+) ([^ ]+) (HTTP/[0-9]\.[0-9])")
 
-_UNSAFE: Final = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
+_UNSAFE: Final = compile_late(rb'[\x00-\x1f"\\\x7f-\xff]')
 _ESCAPED: Final = {
     octet: f"\\x{octet:02X}" for octet in range(256) if _UNSAFE.match(bytes((octet,)))
 }
@@ -128,7 +130,7 @@ def _read_line(head: bytes) -> bytes:
 
 
 def _make_field_pattern(name: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"(?i)\r\n" + name + rb":[ \t]*([^\r\n]*)")
+    return compile_late(rb"(?i)\r\n" + name + rb":[ \t]*([^\r\n]*)")
 
 
 _REFERER: Final = _make_field_pattern(b"referer")

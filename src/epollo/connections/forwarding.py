@@ -8,7 +8,6 @@ Price: where it is wanted, to search a head costs some microseconds.
 """
 
 import ipaddress
-import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -17,11 +16,12 @@ from epollo.connections.service import AccessLog
 from epollo.generations import Generations
 from epollo.http.forwarded import find_client, parse_forwarded, parse_forwarded_for
 from epollo.loop import EventLoop
+from epollo.patterns import compile_late
 from epollo.protocols.answer import Answer
 
 _LINES: Final = {
-    "x-forwarded-for": re.compile(rb"(?i)\r\nx-forwarded-for:[\t ]*+([^\r\n]*+)"),
-    "forwarded": re.compile(rb"(?i)\r\nforwarded:[\t ]*+([^\r\n]*+)"),
+    "x-forwarded-for": compile_late(rb"(?i)\r\nx-forwarded-for:[\t ]*+([^\r\n]*+)"),
+    "forwarded": compile_late(rb"(?i)\r\nforwarded:[\t ]*+([^\r\n]*+)"),
 }
 _PARSERS: Final[dict[str, Callable[[bytes], list[bytes]]]] = {
     "x-forwarded-for": parse_forwarded_for,

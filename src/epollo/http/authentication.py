@@ -1,17 +1,17 @@
 """The Basic authentication scheme: credentials in, challenge out (RFC 7617, RFC 9110 section 11)."""
 
 import binascii
-import re
 from typing import Final, NamedTuple
 
 from epollo.http.message import FieldLine
+from epollo.patterns import compile_late
 
 # credentials = auth-scheme [ 1*SP token68 ]                         RFC 9110 section 11.4
 # token68     = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 # The scheme is case-insensitive (section 11.1), and token68 is base64 here (RFC 7617 section 2).
-_BASIC: Final = re.compile(rb"[Bb][Aa][Ss][Ii][Cc] ++([A-Za-z0-9+/]++=*+)")
+_BASIC: Final = compile_late(rb"[Bb][Aa][Ss][Ii][Cc] ++([A-Za-z0-9+/]++=*+)")
 # user-id and password must not contain control characters (RFC 7617 section 2).
-_CONTROLS: Final = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROLS: Final = compile_late(rb"[\x00-\x1f\x7f]")
 
 
 class Credentials(NamedTuple):

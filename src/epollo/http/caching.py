@@ -1,10 +1,10 @@
 """The field Cache-Control: whether a client may use an answer again, and when it asks (RFC 9111)."""
 
-import re
 from typing import Final
 
 from epollo.http.grammar import QUOTED_STRING, TOKEN, parse_list
 from epollo.http.message import FieldLine
+from epollo.patterns import compile_late
 
 NO_CACHE: Final = b"no-cache"
 """A client may keep the answer, and asks before each use whether it is current (section 5.2.2.4)."""
@@ -16,7 +16,7 @@ IMMUTABLE: Final = b"public, max-age=31536000, immutable"
 
 # Cache-Control   = #cache-directive                                 RFC 9111 section 5.2
 # cache-directive = token [ "=" ( token / quoted-string ) ]
-_DIRECTIVE: Final = re.compile(
+_DIRECTIVE: Final = compile_late(
     rb"%b(?:=(?:%b|%b))?" % (TOKEN.pattern, TOKEN.pattern, QUOTED_STRING.pattern)
 )
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from epollo.patterns import compile_late
+
 UTF_8: Final = b"; charset=utf-8"
 
 DECLARATION_OCTETS: Final = 4096
@@ -26,14 +28,14 @@ _LABELS: Final = frozenset(
 )
 _LABEL: Final = rb"[\"']?[\t\n\f\r ]*([^\"'\t\n\f\r />;?]+)"
 # Of a head in lower case: to search for a name in any case is twenty times dearer than to search for it.
-_COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-_META: Final = re.compile(rb"<meta(?=[\t\n\f\r /])([^>]*)")
-_META_CONTENT: Final = re.compile(rb"content[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"[^\"]*\"|'[^']*')")
-_META_CHARSET: Final = re.compile(rb"[\t\n\f\r /;\"']charset[\t\n\f\r ]*=[\t\n\f\r ]*" + _LABEL)
-_XML: Final = re.compile(
+_COMMENT: Final = compile_late(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_META: Final = compile_late(rb"<meta(?=[\t\n\f\r /])([^>]*)")
+_META_CONTENT: Final = compile_late(rb"content[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"[^\"]*\"|'[^']*')")
+_META_CHARSET: Final = compile_late(rb"[\t\n\f\r /;\"']charset[\t\n\f\r ]*=[\t\n\f\r ]*" + _LABEL)
+_XML: Final = compile_late(
     rb"(?:\xef\xbb\xbf)?<\?xml[\t\n\r ][^>]*?encoding[\t\n\r ]*=[\t\n\r ]*" + _LABEL
 )
-_CSS: Final = re.compile(rb'@charset "([^"]*)";')
+_CSS: Final = compile_late(rb'@charset "([^"]*)";')
 
 # Octets of text that is no UTF-8 although it could be: NUL is in UTF-16, ESC $ begins the double-octet
 # sets of ISO 2022 (RFC 1468), which are made of ASCII.

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from epollo.http.grammar import OWS, TCHAR, parse_list, parse_weight
+from epollo.patterns import compile_late
 
 IDENTITY: Final = b"identity"
 
@@ -38,7 +39,7 @@ _KNOWN: Final = {
 # codings         = content-coding / "identity" / "*"
 # weight          = OWS ";" OWS "q=" qvalue                          RFC 9110 section 12.4.2
 # Whether what follows "q=" is a qvalue is for ``parse_weight`` to say.
-_ELEMENT: Final = re.compile(rb"(%b++)(?:%b;%b[qQ]=(.*+))?" % (TCHAR, OWS, OWS), re.DOTALL)
+_ELEMENT: Final = compile_late(rb"(%b++)(?:%b;%b[qQ]=(.*+))?" % (TCHAR, OWS, OWS), re.DOTALL)
 
 _WEIGHT_MAX: Final = 1000
 _ELEMENTS_MAX: Final = 100

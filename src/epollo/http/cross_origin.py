@@ -11,11 +11,12 @@ from typing import Final
 from epollo.http.fields import is_host
 from epollo.http.grammar import TOKEN, parse_list
 from epollo.http.message import FieldLine
+from epollo.patterns import compile_late
 
 ANY: Final = ("any", "*")
 
 # serialized-origin = scheme "://" host [ ":" port ]                RFC 6454 section 6.2
-_ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.\-]*)://([^/?#@\s]+)")
+_ORIGIN: Final = compile_late(r"([a-z][a-z0-9+.\-]*)://([^/?#@\s]+)")
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 # Beside those that every origin may read (the Fetch Standard, section 2.2.2).

@@ -10,6 +10,8 @@ import re
 from datetime import date
 from typing import Final
 
+from epollo.patterns import compile_late
+
 _DAY_NAMES: Final = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
 _LONG_DAY_NAMES: Final = (
     b"Monday",
@@ -53,19 +55,19 @@ _TIME_OF_DAY: Final = rb"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9
 
 # IMF-fixdate = day-name "," SP date1 SP time-of-day SP GMT
 # date1       = day SP month SP year          ; e.g., 02 Jun 1982
-_IMF_FIXDATE: Final = re.compile(
+_IMF_FIXDATE: Final = compile_late(
     rb"%b, (?P<day>[0-9]{2}) %b (?P<year>[0-9]{4}) %b GMT" % (_DAY_NAME, _MONTH, _TIME_OF_DAY)
 )
 
 # rfc850-date = day-name-l "," SP date2 SP time-of-day SP GMT
 # date2       = day "-" month "-" 2DIGIT      ; e.g., 02-Jun-82
-_RFC850_DATE: Final = re.compile(
+_RFC850_DATE: Final = compile_late(
     rb"%b, (?P<day>[0-9]{2})-%b-(?P<year>[0-9]{2}) %b GMT" % (_LONG_DAY_NAME, _MONTH, _TIME_OF_DAY)
 )
 
 # asctime-date = day-name SP date3 SP time-of-day SP year
 # date3        = month SP ( 2DIGIT / ( SP 1DIGIT ))    ; e.g., Jun  2
-_ASCTIME_DATE: Final = re.compile(
+_ASCTIME_DATE: Final = compile_late(
     rb"%b %b (?P<day>[0-9]{2}| [0-9]) %b (?P<year>[0-9]{4})" % (_DAY_NAME, _MONTH, _TIME_OF_DAY)
 )
 

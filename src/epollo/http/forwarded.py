@@ -6,11 +6,11 @@ have written.
 """
 
 import ipaddress
-import re
 from collections.abc import Callable
 from typing import Final
 
 from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
+from epollo.patterns import compile_late
 
 _HOPS_LIMIT: Final = 32
 """The most proxies on the way that are looked at."""
@@ -18,13 +18,13 @@ _HOPS_LIMIT: Final = 32
 # forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] )  RFC 7239 section 4
 # forwarded-pair    = token "=" value
 # value             = token / quoted-string
-_PAIR: Final = re.compile(rb"%b(%b++)=(%b)%b" % (OWS, TCHAR, PARAMETER_VALUE, OWS))
-_SEMICOLON: Final = re.compile(rb'((?:[^;"]++|"(?:[^"\\]++|\\.)*"?)*)(?:;|\Z)')
-_QUOTED_PAIR: Final = re.compile(rb"\\(.)")
+_PAIR: Final = compile_late(rb"%b(%b++)=(%b)%b" % (OWS, TCHAR, PARAMETER_VALUE, OWS))
+_SEMICOLON: Final = compile_late(rb'((?:[^;"]++|"(?:[^"\\]++|\\.)*"?)*)(?:;|\Z)')
+_QUOTED_PAIR: Final = compile_late(rb"\\(.)")
 
 # node     = nodename [ ":" node-port ]                              RFC 7239 section 6
 # nodename = IPv4address / "[" IPv6address "]" / "unknown" / obfnode
-_NODE: Final = re.compile(
+_NODE: Final = compile_late(
     r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9A-Za-z._-]+)?|([0-9A-Fa-f:.]+)"
 )
 

@@ -15,6 +15,8 @@ from itertools import islice
 from operator import methodcaller
 from typing import Final
 
+from epollo.patterns import compile_late
+
 # OWS = *( SP / HTAB )                                               RFC 9110 section 5.6.3
 OWS: Final = rb"[\t ]*+"
 
@@ -39,19 +41,19 @@ FIELD_VALUE: Final = re.compile(rb"(?:[\x21-\x7e\x80-\xff]++(?:[\t ]++[\x21-\x7e
 # qdtext        = HTAB / SP / %x21 / %x23-5B / %x5D-7E / obs-text
 # quoted-pair   = "\" ( HTAB / SP / VCHAR / obs-text )
 _QUOTED_STRING: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*"'
-QUOTED_STRING: Final = re.compile(_QUOTED_STRING)
+QUOTED_STRING: Final = compile_late(_QUOTED_STRING)
 
 # A parameter's value: token / quoted-string                         RFC 9110 section 5.6.6
 PARAMETER_VALUE: Final = rb"(?:%b++|%b)" % (TCHAR, _QUOTED_STRING)
 
 # weight = OWS ";" OWS "q=" qvalue                                   RFC 9110 section 12.4.2
 # qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
-_QVALUE: Final = re.compile(rb"0(?:\.[0-9]{0,3}+)?|1(?:\.0{0,3}+)?")
+_QVALUE: Final = compile_late(rb"0(?:\.[0-9]{0,3}+)?|1(?:\.0{0,3}+)?")
 
 # An element of a list up to the next comma that stands outside of a quoted string. A quoted string
 # that is never closed takes the rest of the value: were its DQUOTE read as an ordinary octet
 # instead, many of them would make the search quadratic.
-_ELEMENT: Final = re.compile(rb'(?:[^",]++|"(?:[^"\\]++|\\.)*"?)+', re.DOTALL)
+_ELEMENT: Final = compile_late(rb'(?:[^",]++|"(?:[^"\\]++|\\.)*"?)+', re.DOTALL)
 
 
 def parse_weight(octets: bytes) -> int | None:

@@ -1,17 +1,17 @@
 """Media types as they stand in Content-Type (RFC 9110 section 8.3.1)."""
 
-import re
 from typing import Final
 
 from epollo.http.grammar import OWS, PARAMETER_VALUE, TCHAR
+from epollo.patterns import compile_late
 
 # media-type = type "/" subtype parameters
 # parameters = *( OWS ";" OWS [ parameter ] )                        RFC 9110 section 5.6.6
-_MEDIA_TYPE: Final = re.compile(
+_MEDIA_TYPE: Final = compile_late(
     rb"(%b++/%b++)((?:%b;%b(?:%b++=%b)?)*)" % (TCHAR, TCHAR, OWS, OWS, TCHAR, PARAMETER_VALUE)
 )
-_CHARSET: Final = re.compile(rb"(?i)[;\t ]charset=")
-_TEXT: Final = re.compile(
+_CHARSET: Final = compile_late(rb"(?i)[;\t ]charset=")
+_TEXT: Final = compile_late(
     rb"text/.+|.+\+(?:json|xml|yaml)|application/(?:json|xml|javascript|yaml|toml|sql|wasm|x-sh)"
 )
 

@@ -8,7 +8,6 @@ heads. Clients that update a file by its differences (zsync) ask for dozens of r
 20 are the limits of Apache httpd.
 """
 
-import re
 from collections.abc import Sequence
 from enum import Enum
 from itertools import pairwise
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple
 
 from epollo.http.grammar import parse_list
 from epollo.http.message import FieldLine
+from epollo.patterns import compile_late
 
 _RANGES_MAX: Final = 200
 _OVERLAPPING_MAX: Final = 2
@@ -24,12 +24,12 @@ _REVERSALS_MAX: Final = 20
 # ranges-specifier = range-unit "=" range-set                        RFC 9110 section 14.1.1
 # Range units are case-insensitive (RFC 9110 section 14.1). White space before the first range is
 # tolerated, as it is after a comma.
-_BYTES: Final = re.compile(rb"[Bb][Yy][Tt][Ee][Ss]=")
+_BYTES: Final = compile_late(rb"[Bb][Yy][Tt][Ee][Ss]=")
 
 # int-range    = first-pos "-" [ last-pos ]                          RFC 9110 section 14.1.1
 # suffix-range = "-" suffix-length
 # The bound on digits keeps ``int`` cheap: it takes time quadratic in their number.
-_RANGE_SPEC: Final = re.compile(rb"([0-9]{0,100}+)-([0-9]{0,100}+)")
+_RANGE_SPEC: Final = compile_late(rb"([0-9]{0,100}+)-([0-9]{0,100}+)")
 
 
 # Fields of the whole that RFC 9110 section 15.3.7 does not require beside Content-Range.

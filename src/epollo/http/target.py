@@ -27,6 +27,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from epollo.http.fields import is_host
+from epollo.patterns import compile_late
 
 # origin-form   = absolute-path [ "?" query ]                        RFC 9112 section 3.2.1
 # absolute-path = 1*( "/" segment )                                  RFC 9110 section 4.1
@@ -37,13 +38,13 @@ _ORIGIN_FORM: Final = re.compile(rb"(%b)%b" % (_PATH, _QUERY))
 # absolute-form = absolute-URI                                       RFC 9112 section 3.2.2
 # http-URI      = "http" "://" authority path-abempty [ "?" query ]  RFC 9110 section 4.2.1
 # A scheme is case-insensitive (RFC 3986 section 3.1).
-_ABSOLUTE_FORM: Final = re.compile(
+_ABSOLUTE_FORM: Final = compile_late(
     rb"[Hh][Tt][Tt][Pp]([Ss]?+)://([^\x00-\x20/?#\x7f]++)(%b)?%b" % (_PATH, _QUERY)
 )
 
 # authority-form = uri-host ":" port                                 RFC 9112 section 3.2.3
 # An empty port is refused (RFC 9110 section 9.3.6).
-_AUTHORITY_FORM: Final = re.compile(rb"[^/?#@]+:[0-9]++")
+_AUTHORITY_FORM: Final = compile_late(rb"[^/?#@]+:[0-9]++")
 
 _ASTERISK_FORM: Final = b"*"
 

@@ -1,9 +1,9 @@
 """Entity tags and their two comparisons (RFC 9110 section 8.8.3)."""
 
-import re
 from typing import Final, NamedTuple
 
 from epollo.http.grammar import OWS, OWS_OCTETS
+from epollo.patterns import compile_late
 
 # entity-tag = [ weak ] opaque-tag                                   RFC 9110 section 8.8.3
 # weak       = %s"W/"
@@ -11,10 +11,10 @@ from epollo.http.grammar import OWS, OWS_OCTETS
 # etagc      = %x21 / %x23-7E / obs-text
 # A backslash escapes nothing here, and a comma is an octet like others.
 _ENTITY_TAG_OCTETS: Final = rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*+")'
-_ENTITY_TAG: Final = re.compile(_ENTITY_TAG_OCTETS)
+_ENTITY_TAG: Final = compile_late(_ENTITY_TAG_OCTETS)
 
 # #entity-tag with the empty elements that RFC 9110 section 5.6.1.2 has a recipient ignore.
-_ENTITY_TAGS: Final = re.compile(
+_ENTITY_TAGS: Final = compile_late(
     rb'[\t ,]*+(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"%b(?:,[\t ,]*+|\Z))*' % OWS
 )
 

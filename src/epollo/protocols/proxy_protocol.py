@@ -8,9 +8,10 @@ changed by octets that follow. Both forms are bounded: 107 octets for the line o
 `LONGEST_OCTETS` for version 2.
 """
 
-import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final, NamedTuple
+
+from epollo.patterns import compile_late
 
 LONGEST_OCTETS: Final = 2048
 """A longer header is refused; one with certificates in it (PP2_TYPE_SSL) needs a few hundred."""
@@ -19,8 +20,8 @@ _LONGEST_LINE_OCTETS: Final = 107
 
 # line = "PROXY" SP ( family SP source SP destination SP port SP port / "UNKNOWN" *ignored ) CRLF
 _LINE_BEGIN: Final = b"PROXY "
-_UNKNOWN_LINE: Final = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*+)?")
-_LINE: Final = re.compile(
+_UNKNOWN_LINE: Final = compile_late(rb"PROXY UNKNOWN(?: [^\r\n]*+)?")
+_LINE: Final = compile_late(
     rb"PROXY TCP([46]) ([0-9A-Fa-f:.]{2,39}+) ([0-9A-Fa-f:.]{2,39}+)"
     rb" (0|[1-9][0-9]{0,4}+) (0|[1-9][0-9]{0,4}+)"
 )

@@ -22,42 +22,44 @@ Price: a client asks again for some files that cannot change, and gets 304.
 import re
 from typing import Final
 
-_KEPT_TYPES: Final = re.compile(
+from epollo.patterns import compile_late
+
+_KEPT_TYPES: Final = compile_late(
     rb"(?:image|font|audio|video)/.+|text/(?:css|javascript)"
     rb"|application/(?:wasm|vnd\.ms-fontobject)"
 )
 # A transport stream may be written while it is played; `.ts` is TypeScript as well.
 _LIVE_TYPES: Final = frozenset((b"video/mp2t",))
-_NAMED_BY_HASH_ALONE: Final = re.compile(rb"font/.+|text/(?:css|javascript)|application/json")
-_SOURCE_MAP: Final = re.compile(rb"(?i)\.(?:m?js|cjs|css)\.map\Z")
+_NAMED_BY_HASH_ALONE: Final = compile_late(rb"font/.+|text/(?:css|javascript)|application/json")
+_SOURCE_MAP: Final = compile_late(rb"(?i)\.(?:m?js|cjs|css)\.map\Z")
 
 # What tools write between the token and the extension: CRA and webpack `.chunk`, VitePress `.lean`,
 # Storybook `.iframe.bundle`, MkDocs `.min`, next/font `-s.p`, wasm-bindgen `_bg`; Astro's images
 # carry a second hash, of how they were made.
-_AFTER_TOKEN: Final = re.compile(
+_AFTER_TOKEN: Final = compile_late(
     rb"(?:\.(?:min|chunk|bundle|iframe|module|worker|legacy|modern|async|lean|esm|prod)"
     rb"|-s(?:\.p)?|_bg)+\Z"
 )
-_ASTRO_IMAGE: Final = re.compile(rb"\.(?P<token>[0-9A-Za-z_-]{8})_[0-9A-Za-z]{4,8}\Z")
-_HEXADECIMAL: Final = re.compile(
+_ASTRO_IMAGE: Final = compile_late(rb"\.(?P<token>[0-9A-Za-z_-]{8})_[0-9A-Za-z]{4,8}\Z")
+_HEXADECIMAL: Final = compile_late(
     rb"(?:\A(?=[0-9a-f]{16}\Z|[0-9a-f]{20}\Z)"
     rb"|\.(?=[0-9a-f]{8,20}\Z|[0-9a-f]{32}\Z|[0-9a-f]{64}\Z|[0-9a-f]{96}\Z|[0-9a-f]{128}\Z)"
     rb"|-(?=[0-9a-f]{8}\Z|[0-9a-f]{10}\Z|[0-9a-f]{16}\Z|[0-9a-f]{20}\Z|[0-9a-f]{32}\Z|[0-9a-f]{64}\Z))"
     rb"(?P<token>[0-9a-f]+)\Z"
 )
-_BASE64URL: Final = re.compile(rb"(?:\A|[.-])(?P<token>[0-9A-Za-z_-]{8})\Z")
+_BASE64URL: Final = compile_late(rb"(?:\A|[.-])(?P<token>[0-9A-Za-z_-]{8})\Z")
 
 # Letters of one word, or a number.
-_PIECE: Final = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_PIECE: Final = compile_late(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 # 2024, 202401, 20240131.
-_DATE: Final = re.compile(rb"(?:19|20)[0-9]{2}(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])?)?")
-_CAPITALISED: Final = re.compile(rb"[A-Z][a-z]*")
+_DATE: Final = compile_late(rb"(?:19|20)[0-9]{2}(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])?)?")
+_CAPITALISED: Final = compile_late(rb"[A-Z][a-z]*")
 # S01E02, A001C002, P1010234: each letter with a number of its own.
-_NUMBERED: Final = re.compile(rb"(?:[A-Za-z][0-9]{2,})+(?:[A-Za-z][0-9]?)?")
-_BASE32: Final = re.compile(rb"[A-Z2-7]+")
-_WORD_AND_NUMBER: Final = re.compile(rb"[A-Z]+[0-9]+")
+_NUMBERED: Final = compile_late(rb"(?:[A-Za-z][0-9]{2,})+(?:[A-Za-z][0-9]?)?")
+_BASE32: Final = compile_late(rb"[A-Z2-7]+")
+_WORD_AND_NUMBER: Final = compile_late(rb"[A-Z]+[0-9]+")
 # What has a number in its name, or begins as iPad2 and eBook3 do.
-_NUMERONYM: Final = re.compile(
+_NUMERONYM: Final = compile_late(
     rb"(?i:html?5|css[34]|mp[34]|win(?:32|64)|es[5-7]|utf|sha|h26[45]|w3c|[234]d|web[23]|top)"
     rb"|(?:i|mac)OS|[ie][A-Z][a-z]"
 )
@@ -67,7 +69,7 @@ _WORDS_OF_HEXADECIMALS: Final = frozenset(
     b"dad dead deaf decade deed deface fab facade face faced fad fade faded fed fee feed feb dec".split()
 )
 _WORDS_WITHOUT_VOWELS: Final = frozenset(b"html xhtml http https scss dscn dscf".split())
-_UNSAYABLE: Final = re.compile(
+_UNSAYABLE: Final = compile_late(
     rb"q(?!u)|[bcdfghjklmnpqrstvwxz]{5}|[aeiouy]{4}|\A[^aeiouy]+\Z"
     rb"|\A(?!chr|phr|s[chkpt][hlr]|thr)[bcdfghjklmnpqrstvwxz]{3}"
 )

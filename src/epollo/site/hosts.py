@@ -4,7 +4,6 @@ A pattern is a name or an address, or ``*.`` and a name: any name that ends in a
 patterns that match, an exact one counts before any other, and a longer one before a shorter.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -13,13 +12,14 @@ from epollo.generations import Generations
 from epollo.http.fields import is_host
 from epollo.http.message import PERMANENT, FieldLine, Later, Request, Response, select_host
 from epollo.http.status import respond_plainly
+from epollo.patterns import compile_late
 
 LOCAL: Final = "local"
 """The word for loopback names and addresses (RFC 6761 section 6.3, RFC 1122, RFC 4291)."""
 
 _HOST_OCTETS_LIMIT: Final = 255
 _RECALLED_HOSTS: Final = 1024
-_PORT: Final = re.compile(rb":[0-9]*\Z")
+_PORT: Final = compile_late(rb":[0-9]*\Z")
 
 Responder: TypeAlias = Callable[[Request], Response | Later]
 Value = TypeVar("Value")

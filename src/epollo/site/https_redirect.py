@@ -1,6 +1,5 @@
 """The plain address of a site that is served over TLS: every request is led to the same URL by https."""
 
-import re
 from collections.abc import Callable
 from typing import Final
 
@@ -8,13 +7,14 @@ from epollo.http.caching import NO_STORE_FIELD
 from epollo.http.message import Later, Request, Response
 from epollo.http.status import respond_plainly
 from epollo.http.target import TargetForm
+from epollo.patterns import compile_late
 
 CHALLENGES: Final = b"/.well-known/acme-challenge/"
 """Below it an authority looks, by plain HTTP, for the proof of a host (RFC 8555 section 8.3)."""
 # token: base64url, RFC 8555 section 8.3. With dots and slashes behind it, a path is of any file.
-_TOKEN: Final = re.compile(rb"[A-Za-z0-9_-]+")
+_TOKEN: Final = compile_late(rb"[A-Za-z0-9_-]+")
 # What may stand in a path or query (RFC 3986 sections 3.3 and 3.4), and what is encoded already.
-_NOT_IN_PATH: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
+_NOT_IN_PATH: Final = compile_late(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _HTTPS_PORT: Final = 443
 
 

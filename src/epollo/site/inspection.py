@@ -4,11 +4,11 @@ The name says what a file should be. What it is decides of its charset, of ``.ts
 MPEG's transport streams share, and of SVG that is compressed.
 """
 
-import re
 from typing import Final, NamedTuple
 
 from epollo.http.charset import UTF_8, find_declared_charset, is_announced_as_utf8
 from epollo.http.content_coding import IDENTITY
+from epollo.patterns import compile_late
 from epollo.site.media_types import SVG, TRANSPORT_STREAM, TYPESCRIPT, MediaType
 
 HEAD_OCTETS: Final = 1024
@@ -17,7 +17,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 _SYNC: Final = 0x47
 # ISO/IEC 13818-1 has packets of 188 octets; recorders put a time stamp of four before each.
 _PACKETS: Final = ((188, 0), (192, 4))
-_NO_TEXT: Final = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
+_NO_TEXT: Final = compile_late(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 class Inspected(NamedTuple):

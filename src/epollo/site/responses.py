@@ -4,7 +4,6 @@ Each is a pure function. Which edition, which coding and which octets are sent i
 (`respond`).
 """
 
-import re
 from typing import Final
 
 from epollo.http.caching import NO_STORE_FIELD
@@ -14,6 +13,7 @@ from epollo.http.message import Basis, FieldLine, Response
 from epollo.http.ranges import format_content_range
 from epollo.http.status import respond_plainly
 from epollo.http.target import encode_path
+from epollo.patterns import compile_late
 from epollo.site.representation import Edition, Representation
 from epollo.site.resolve import Names
 from epollo.site.rules.fields import NO_SNIFF
@@ -21,7 +21,7 @@ from epollo.site.rules.redirection import Redirect
 from epollo.site.treatment import Treatment
 
 # What may stand in a query (RFC 3986 section 3.4); all else is encoded before it goes into a Location.
-_NOT_IN_QUERY: Final = re.compile(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
+_NOT_IN_QUERY: Final = compile_late(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 
 
 def describe(

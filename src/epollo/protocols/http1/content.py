@@ -9,24 +9,27 @@ from enum import Enum, auto
 from typing import Final
 
 from epollo.http.grammar import OWS, PARAMETER_VALUE, TCHAR
+from epollo.patterns import compile_late
 
 # chunk-size     = 1*HEXDIG                                          RFC 9112 section 7.1
 # chunk-ext      = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
 # chunk-ext-name = token                                             RFC 9112 section 7.1.1
 # chunk-ext-val  = token / quoted-string
 # No extension is known here, and each is ignored; what is no extension is not.
-_CHUNK_LINE: Final = re.compile(
-    rb"([0-9A-Fa-f]{1,15}+)(?:%b;%b%b++(?:%b=%b%b)?)*"
-    % (OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
+_CHUNK_LINE_OCTETS: Final = rb"([0-9A-Fa-f]{1,15}+)(?:%b;%b%b++(?:%b=%b%b)?)*" % (
+    *(OWS, OWS, TCHAR),
+    *(OWS, OWS, PARAMETER_VALUE),
 )
+_CHUNK_LINE: Final = compile_late(_CHUNK_LINE_OCTETS)
 # Chunks of up to fifteen octets: to look at each by itself takes far longer than to send it.
-_TINY_CHUNKS: Final = re.compile(
+_TINY_CHUNKS: Final = compile_late(
     b"(?:%b)+" % b"|".join(rb"[%x%X]\r\n.{%d}\r\n" % (size, size, size) for size in range(1, 16)),
     re.DOTALL,
 )
-_WHOLE_CHUNK_LINE: Final = re.compile(_CHUNK_LINE.pattern + rb"\r\n")
-_TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+")
-_WHOLE_TRAILER_LINE: Final = re.compile(_TRAILER_LINE.pattern + rb"\r\n")
+_WHOLE_CHUNK_LINE: Final = compile_late(_CHUNK_LINE_OCTETS + rb"\r\n")
+_TRAILER_LINE_OCTETS: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+"
+_TRAILER_LINE: Final = compile_late(_TRAILER_LINE_OCTETS)
+_WHOLE_TRAILER_LINE: Final = compile_late(_TRAILER_LINE_OCTETS + rb"\r\n")
 _CRLF: Final = b"\r\n"
 _LINE_OCTETS: Final = 1024
 

@@ -29,6 +29,7 @@ from epollo.http.fields import is_host, is_token, parse_content_length
 from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.http.message import FieldLine, Request
 from epollo.http.target import Target, TargetForm, parse_target
+from epollo.patterns import compile_late
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.reduction import VALUE_OCTETS, compile_irrelevant
 
@@ -45,7 +46,7 @@ _FIELD_LINE: Final = re.compile(rb"(%b++):(%b)" % (TCHAR, VALUE_OCTETS))
 
 # transfer-coding    = token *( OWS ";" OWS transfer-parameter )      RFC 9112 section 7
 # transfer-parameter = token BWS "=" BWS ( token / quoted-string )
-_TRANSFER_CODING: Final = re.compile(
+_TRANSFER_CODING: Final = compile_late(
     rb"%b++(?:%b;%b%b++%b=%b%b)*" % (TCHAR, OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
 )
 

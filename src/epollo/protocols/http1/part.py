@@ -7,17 +7,17 @@ Consequence: it rests on what the whole rests on, and is made at the price of a 
 Price: what is not one plain range, and a request with If-Range, takes the long way.
 """
 
-import re
 from typing import Final
 
 from epollo.http.message import FileSegment, Segment
 from epollo.http.ranges import ByteRange, format_content_range, parse_range
+from epollo.patterns import compile_late
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1.render import count_head
 
 _RANGE_LINE: Final = b"\r\nrange:"
 # What nearly every client sends; `parse_range` knows the rest of the grammar.
-_PLAIN_RANGE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})")
+_PLAIN_RANGE: Final = compile_late(rb"bytes=([0-9]{1,18})-([0-9]{1,18})")
 _ACCEPTS_RANGES: Final = b"\r\nAccept-Ranges: bytes\r\n"
 
 

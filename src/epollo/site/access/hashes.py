@@ -7,10 +7,10 @@ and Argon2. Those of crypt(5) are the system's to compute (`linux.crypt`), Argon
 import binascii
 import hashlib
 import hmac
-import re
 from typing import Any, Final
 
 from epollo.linux.crypt import Crypt
+from epollo.patterns import compile_late
 
 PASSWORD_OCTETS_LIMIT: Final = 512
 """A longer password is refused unhashed, for a hash may take time in proportion to its square."""
@@ -21,21 +21,27 @@ _MD5_ROUNDS: Final = 1000
 # The order in which the octets of a digest are written, three at a time.
 _MD5_ORDER: Final = ((0, 6, 12), (1, 7, 13), (2, 8, 14), (3, 9, 15), (4, 10, 5))
 
-_APACHE_MD5: Final = re.compile(rb"\$apr1\$([./0-9A-Za-z]{1,8})\$([./0-9A-Za-z]{22})")
-_SHA1: Final = re.compile(rb"\{SHA\}([A-Za-z0-9+/]{27}=)")
-_ARGON2: Final = re.compile(
+_APACHE_MD5: Final = compile_late(rb"\$apr1\$([./0-9A-Za-z]{1,8})\$([./0-9A-Za-z]{22})")
+_SHA1: Final = compile_late(rb"\{SHA\}([A-Za-z0-9+/]{27}=)")
+_ARGON2: Final = compile_late(
     rb"\$argon2(?:id|i|d)\$v=[0-9]+\$[a-z0-9=,]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
 )
-_CRYPT: Final = re.compile(
+_CRYPT: Final = compile_late(
     rb"\$2[aby]\$[0-3][0-9]\$[./0-9A-Za-z]{53}"
     rb"|\$[56]\$(?:rounds=[0-9]+\$)?[^$:\x00-\x20\x7f]{0,16}\$[./0-9A-Za-z]{43,86}"
     rb"|\$(?:y|gy|7)\$[./0-9A-Za-z$]+"
 )
 _UNSAFE: Final = (
-    (re.compile(rb"[./0-9A-Za-z]{13}"), "is of the kind of htpasswd -d, which takes 8 characters"),
-    (re.compile(rb"\$1\$.*"), "is MD5-crypt, which is guessed fast"),
-    (re.compile(rb"\$2x\$.*"), "is of a bcrypt that had a fault"),
-    (re.compile(rb"\{(?:SSHA|PLAIN|CRYPT)[0-9]*\}.*"), "is of a kind that htpasswd does not write"),
+    (
+        compile_late(rb"[./0-9A-Za-z]{13}"),
+        "is of the kind of htpasswd -d, which takes 8 characters",
+    ),
+    (compile_late(rb"\$1\$.*"), "is MD5-crypt, which is guessed fast"),
+    (compile_late(rb"\$2x\$.*"), "is of a bcrypt that had a fault"),
+    (
+        compile_late(rb"\{(?:SSHA|PLAIN|CRYPT)[0-9]*\}.*"),
+        "is of a kind that htpasswd does not write",
+    ),
 )
 _REMEDY: Final = "make it anew with htpasswd -B"
 

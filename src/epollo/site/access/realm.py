@@ -1,7 +1,6 @@
 """The part of a site that a password is needed for."""
 
 import os
-import re
 import unicodedata
 from functools import lru_cache
 from typing import Final
@@ -9,6 +8,7 @@ from typing import Final
 from epollo.errors import OperatorError
 from epollo.generations import Generations
 from epollo.http.target import decode_path
+from epollo.patterns import compile_late
 
 _PATHS_LIMIT: Final = 4096
 _OCTETS_LIMIT: Final = 512 * 1024
@@ -16,7 +16,7 @@ _PAGE_ENDING: Final = b".html"
 _CODING_ENDINGS: Final = (b".br", b".gz", b".zst")
 # Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties): ext4(5) with casefold, and HFS+, look
 # names up without them.
-_IGNORABLE: Final = re.compile(
+_IGNORABLE: Final = compile_late(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"

@@ -4,16 +4,17 @@ A *step* is what a generator does up to its next ``yield``: well under a millise
 """
 
 import heapq
-import re
 from collections.abc import Callable, Generator, Sequence
 from enum import Enum
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from epollo.patterns import compile_late
+
 _STEP_ENTRIES: Final = 128
 _SORTED_AT_ONCE: Final = 1024
 # Digits beyond these say nothing of an order, and int() refuses more than some thousand of them.
-_NUMBER: Final = re.compile(r"([0-9]{1,40})")
+_NUMBER: Final = compile_late(r"([0-9]{1,40})")
 
 
 class Entry(NamedTuple):

@@ -3,12 +3,12 @@
 Every reference is relative to the folder, so that a listing also works below a path of a proxy.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from epollo.http.target import encode_path
+from epollo.patterns import compile_late
 from epollo.site.listing.entries import Entry
 from epollo.site.listing.view import View
 from epollo.site.media_types import select_media_type
@@ -21,7 +21,7 @@ _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A colon makes a reference of what begins with it a scheme, and the two others some tools decode.
 _ENCODED_BESIDES: Final = {b":"[0]: "%3A", b"&"[0]: "%26", b";"[0]: "%3B"}
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROLS: Final = compile_late(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _ARCHIVES: Final = frozenset(b"7z br bz2 deb gz jar lz lz4 rar rpm tar tgz txz xz zip zst".split())
 _CODE: Final = frozenset(
     b"""bash bat c cc cpp css dart ex exs fish go graphql h hpp hs html java jl js json jsx kt less lua

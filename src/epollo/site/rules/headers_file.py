@@ -4,18 +4,18 @@ The format is that of Netlify and of Cloudflare Pages; where they differ, `docs/
 the two this follows.
 """
 
-import re
 from typing import Final
 
 from epollo.http.fields import is_token
 from epollo.http.grammar import OWS_OCTETS
 from epollo.http.message import FieldLine
+from epollo.patterns import compile_late
 from epollo.site.rules.pattern import Pattern, PatternError, parse_pattern
 from epollo.site.rules.rule import HeaderRule, Mistake, Parsed, split_lines
 
-_BEGINS_BLOCK: Final = re.compile(rb"/|[A-Za-z][A-Za-z0-9+.\-]*://")
+_BEGINS_BLOCK: Final = compile_late(rb"/|[A-Za-z][A-Za-z0-9+.\-]*://")
 # field-content without obs-text                                     RFC 9110 section 5.5
-_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+")
+_VALUE: Final = compile_late(rb"[\t\x20-\x7e\x80-\xff]*+")
 
 CODINGS: Final = (b"br", b"gzip", b"zstd")
 """The codings that a rule may say a file to be in."""

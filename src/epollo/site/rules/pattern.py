@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from epollo.http.fields import is_host
 from epollo.http.target import decode_segment, encode_segment
+from epollo.patterns import compile_late
 from epollo.site.resolve import Names
 
 SPLAT: Final = b"splat"
@@ -21,11 +22,11 @@ SPLAT: Final = b"splat"
 Captures: TypeAlias = dict[bytes, bytes]
 """What a pattern captured, by name: text as it is put into a URL, percent-encoded."""
 
-PLACEHOLDER: Final = re.compile(rb":([A-Za-z][A-Za-z0-9_]*)")
+PLACEHOLDER: Final = compile_late(rb":([A-Za-z][A-Za-z0-9_]*)")
 """A placeholder with its name."""
 # A value that was captured from a query becomes a segment: what would end that is encoded.
-_NOT_IN_VALUE: Final = re.compile(rb"[^!$%&'()*+,\-.0-9:;=@A-Z_a-z~]")
-_ORIGIN: Final = re.compile(rb"(https?)://([^/?#]*)([^?#]*)\Z", re.IGNORECASE)
+_NOT_IN_VALUE: Final = compile_late(rb"[^!$%&'()*+,\-.0-9:;=@A-Z_a-z~]")
+_ORIGIN: Final = compile_late(rb"(https?)://([^/?#]*)([^?#]*)\Z", re.IGNORECASE)
 
 
 class PatternError(ValueError):

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from epollo.http.target import decode_path
+from epollo.patterns import compile_late
 from epollo.site.resolve import Names
 from epollo.site.rules.pattern import Captures, encode_value, match_pattern, substitute
 from epollo.site.rules.rule import REDIRECTS, RedirectRule
 
-_URL: Final = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
-_SLASHES: Final = re.compile(rb"\A/+")
+_URL: Final = compile_late(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
+_SLASHES: Final = compile_late(rb"\A/+")
 
 
 class Redirect(NamedTuple):

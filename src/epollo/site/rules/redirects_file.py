@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from epollo.http.target import decode_path
+from epollo.patterns import compile_late
 from epollo.site.rules.pattern import (
     PLACEHOLDER,
     SPLAT,
@@ -27,11 +28,11 @@ from epollo.site.rules.rule import (
     split_lines,
 )
 
-_URL: Final = re.compile(rb"https?://[^/?#]", re.IGNORECASE)
-_AUTHORITY: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
-_STATUS: Final = re.compile(rb"([0-9]{3})(!?)")
+_URL: Final = compile_late(rb"https?://[^/?#]", re.IGNORECASE)
+_AUTHORITY: Final = compile_late(rb"https?://([^/?#]*)", re.IGNORECASE)
+_STATUS: Final = compile_late(rb"([0-9]{3})(!?)")
 # What may stand in a URL (RFC 3986); all else is to be percent-encoded, which we do.
-_NOT_IN_URL: Final = re.compile(rb"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
+_NOT_IN_URL: Final = compile_late(rb"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
 _CONDITIONS: Final = {
     b"country": "epollo does not know in which country a client is",
     b"language": "rules by language are not supported",
