@@ -1,6 +1,7 @@
 """A share as its users have it: copied by what Debian has for that, and looked at in a browser."""
 
 import json
+import re
 import shutil
 import subprocess
 import urllib.request
@@ -22,6 +23,7 @@ NAMES = (
     "f9",
     "f10",
 )
+MANY = 5200
 DARK = (
     "Emulation.setEmulatedMedia",
     {"features": [{"name": "prefers-color-scheme", "value": "dark"}]},
@@ -47,6 +49,15 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(serve_module: Serve, share: Path) -> Server:
     return serve_module(share, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def many(serve_module: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    root = tmp_path_factory.mktemp("listing") / "many"
+    root.mkdir()
+    for number in range(MANY):
+        (root / f"n{number}.txt").touch()
+    return serve_module(root, "--quiet")
 
 
 def require(program: str) -> None:
@@ -90,6 +101,32 @@ def test_a_share_is_copied(server: Server, share: Path, tmp_path: Path, command:
         found = {name: content for name, content in found.items() if "index.html" not in name}
     assert found.keys() == expected.keys()
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["lftp", "-c", "open URL; cls -1"], id="lftp"),
+        pytest.param(
+            ["rclone", "lsf", "--http-no-head", "--http-url", "URL", ":http:"], id="rclone"
+        ),
+        pytest.param(["wget", "-q", "-O", "-", "URL"], id="wget"),
+    ],
+)
+def test_a_large_share_is_listed_whole(many: Server, tmp_path: Path, command: list[str]) -> None:
+    """Those that copy folders read one page of each, however many entries there are."""
+    require(command[0])
+    listed = subprocess.run(
+        [part.replace("URL", f"{many.url}/") for part in command],
+        check=True,
+        timeout=100,
+        capture_output=True,
+        text=True,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+    )
+    assert set(re.findall(r"n[0-9]+\.txt", listed.stdout)) == {
+        f"n{number}.txt" for number in range(MANY)
+    }
 
 
 def test_a_share_is_mounted(server: Server, share: Path, tmp_path: Path) -> None:

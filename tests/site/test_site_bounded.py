@@ -15,7 +15,7 @@ from conftest import Serve, Server
 from epollo.quantities import MEBIBYTE
 from epollo.site.compressor import Compressor, Task
 from epollo.site.entity_tags import tag_content
-from epollo.site.representation import KeptFile, Representation, _keep
+from epollo.site.representation import KeptFile, Representation, keep
 from site_grounds import Ground, count_descriptors
 
 BATCH = 50
@@ -229,14 +229,14 @@ def test_descriptors_of_content_that_is_kept_are_bounded() -> None:
     gc.collect()
     # Another test's may still be there.
     room = 512 - KeptFile._count
-    kept = [Representation(_keep(b"x" * 65_536), 65_536, tag_content(b"")) for _ in range(514)]
+    kept = [Representation(keep(b"x" * 65_536), 65_536, tag_content(b"")) for _ in range(514)]
     are_octets = [isinstance(one.content, bytes) for one in kept]
     assert are_octets == [False] * room + [True] * (514 - room)
     assert {one.read() for one in kept[-3:]} == {b"x" * 65_536}
     del kept[0]
     gc.collect()
-    assert not isinstance(_keep(b"x" * 65_536), bytes)
-    assert isinstance(_keep(b"x" * 65_535), bytes)
+    assert not isinstance(keep(b"x" * 65_536), bytes)
+    assert isinstance(keep(b"x" * 65_535), bytes)
 
 
 def test_memory_of_content_that_is_kept_counts_as_a_descriptor(

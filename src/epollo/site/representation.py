@@ -227,7 +227,7 @@ class Edition:
 
     def add_coding(self, coding: bytes, content: bytes) -> None:
         """Add the same content in a coding, in the place of an earlier one of that coding."""
-        self.add(coding, Representation(_keep(content), len(content), tag_content(content)))
+        self.add(coding, Representation(keep(content), len(content), tag_content(content)))
 
     def add(self, coding: bytes, representation: Representation) -> None:
         """Add a representation in a coding, in the place of an earlier one of that coding."""
@@ -235,7 +235,7 @@ class Edition:
         self.lengths[coding] = representation.length
 
 
-def _keep(content: bytes) -> Segment:
+def keep(content: bytes) -> Segment:
     """Return content as it is kept."""
     if len(content) < KEPT_FILE_OCTETS:
         return content

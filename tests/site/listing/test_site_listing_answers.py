@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from epollo.http.message import FileSegment, Request, Response
+from epollo.http.target import parse_target
 from epollo.site.candidates import Paths
+from epollo.site.listing import content, page
 from epollo.site.listing.assets import SCRIPT, STYLE
 from epollo.site.listing.page import PAGE_ENTRIES
 from epollo.site.reach import parse_reach
@@ -362,6 +365,88 @@ def test_a_large_folder_comes_in_pages(ground: Ground, root: Path) -> None:
     assert (described["page"], described["pages"]) == (2, 2)
     (folder / "0").unlink()
     assert ground.get("/large/?page=7") == ground.get("/large/?page=2")
+
+
+@pytest.fixture
+def five_a_page(monkeypatch: pytest.MonkeyPatch, root: Path) -> Path:
+    """A folder of a dozen files that has three pages."""
+    monkeypatch.setattr(page, "PAGE_ENTRIES", 5)
+    for number in range(12):
+        (root / "large").mkdir(exist_ok=True)
+        (root / "large" / f"{number}.txt").write_bytes(b"x" * number)
+    return root / "large"
+
+
+def list_names(answer: Answer) -> list[str]:
+    return re.findall(r'href="([0-9]+\.txt)"', answer.content.decode())
+
+
+def test_a_program_gets_all_and_a_browser_a_page(ground: Ground, five_a_page: Path) -> None:
+    names = [f"{number}.txt" for number in range(12)]
+    for fields in ({}, {"Accept": "*/*"}, {"Accept-Encoding": "gzip"}):
+        whole = ground.ask("/large/", fields)
+        assert list_names(whole) == names
+        assert b"?page=" not in whole.content
+        assert "Accept" in whole.fields["vary"].split(", ")
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    assert list_names(ground.ask("/large/", browser)) == names[:5]
+    assert list_names(ground.ask("/large/?page=3", {"Accept": "*/*"})) == names[10:]
+    assert ground.ask("/large/?page=all", browser).fields == whole.fields
+    assert list_names(ground.ask("/large/?sort=size&order=desc")) == names[::-1]
+    (five_a_page / "12.txt").touch()
+    assert list_names(ground.ask("/large/"))[-1] == "12.txt"
+    described = json.loads(ground.get("/large/?format=json&page=all"))
+    assert len(described["entries"]) == 13
+    assert [described[name] for name in ("page", "pages", "next")] == [1, 1, None]
+
+
+def test_the_page_of_all_is_a_file_with_validators(ground: Ground, five_a_page: Path) -> None:
+    first = ground.ask("/large/")
+    assert first.is_kept
+    assert ground.ask("/large/", {"If-None-Match": first.fields["etag"]}).status == 304
+    part = ground.ask("/large/", {"Range": "bytes=10-19"})
+    assert (part.status, part.content) == (206, first.content[10:20])
+    (five_a_page / "0.txt").write_bytes(b"more")
+    assert ground.ask("/large/").fields["etag"] != first.fields["etag"]
+
+
+def test_one_page_is_made_once_for_programs_and_browsers(ground: Ground) -> None:
+    ground.ask("/folder/", {"Accept": "text/html"})
+    kept = len(ground.catalogue.listings._kept)
+    ground.ask("/folder/")
+    assert len(ground.catalogue.listings._kept) == kept
+
+
+def test_more_than_a_page_of_all_may_have_come_in_pages(
+    ground: Ground, five_a_page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "WHOLE_ENTRIES", 11)
+    answer = ground.ask("/large/")
+    assert (answer.status, len(list_names(answer))) == (200, 5)
+    assert b'href="?page=2"' in answer.content
+
+
+def test_pages_of_all_take_no_more_than_their_room(
+    ground: Ground, five_a_page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is under way counts, also when the folder is another by now."""
+    target = parse_target(b"/large/")
+    assert target is not None
+    under_way = ground.site.respond(Request(b"GET", target, {}))
+    assert isinstance(under_way, Response)
+    octets = sum(one.length for one in under_way.content if isinstance(one, FileSegment))
+    monkeypatch.setattr(content, "LARGE_OCTETS_LIMIT", content._Share.taken + octets // 2)
+    (five_a_page / "new.txt").touch()
+    refused = ground.ask("/large/")
+    assert (refused.status, refused.fields["retry-after"]) == (503, "1")
+    assert ground.status("/large/?page=1") == 200
+    del under_way
+    assert ground.status("/large/") == 200
+    before = content._Share.taken
+    for one in five_a_page.iterdir():
+        one.unlink()
+    assert ground.status("/large/") == 200
+    assert content._Share.taken < before
 
 
 def test_a_cache_without_room_lists_all_the_same(root: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from epollo.http.message import Later, Request, Response
+from epollo.http.message import FileSegment, Later, Request, Response
 from epollo.http.target import parse_target
 from epollo.loop import Handler
+from epollo.site.listing import builds, page
 from epollo.site.listing.builds import BUILDS_LIMIT, SLICE_SECONDS, Build, Builds, Making
 from epollo.site.resolve import Kind
 from site_grounds import Ground
@@ -97,6 +98,31 @@ def test_a_large_folder_is_listed_in_slices(ground: Ground, loop: HandTurned) ->
     assert (response.status, content(response).count(b'"name":')) == (200, FILES)
     # What was made is kept for the next request, which does not wait.
     assert isinstance(ask(ground), Response)
+
+
+def test_the_page_of_all_is_made_in_slices(
+    ground: Ground, loop: HandTurned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "PAGE_ENTRIES", 64)
+    later = wait_for(ground, "/folder/?sort=size")
+    assert loop.finish() > FILES / 64 * 3
+    (sent,) = conclude(later).content
+    assert isinstance(sent, FileSegment)
+    assert os.pread(sent.file.descriptor, sent.length, 0).count(b'<td class="name">') == FILES
+
+
+def test_what_many_entries_take_is_given_back_in_slices(
+    ground: Ground, loop: HandTurned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(builds, "_DISCARDED_AT_ONCE", 100)
+    later = wait_for(ground)
+    loop.finish()
+    conclude(later)
+    (tmp_path / "folder" / "new").touch()
+    assert isinstance(ask(ground, "/a.txt"), Response)
+    assert loop.finish() == FILES / 100
+    assert ground.catalogue.listings.background is not None
+    assert ground.catalogue.listings.background._discarded == []
 
 
 def test_requests_for_the_same_share_a_build(ground: Ground, loop: HandTurned) -> None:

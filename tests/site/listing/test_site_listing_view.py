@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epollo.site.listing.entries import Sort
-from epollo.site.listing.view import Form, View, format_query, parse_view, prefers_json
+from epollo.site.listing.view import ALL, Form, View, format_query, parse_view, prefers_json
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,31 @@ from epollo.site.listing.view import Form, View, format_query, parse_view, prefe
     ],
 )
 def test_queries(query: bytes | None, view: View) -> None:
-    assert parse_view(query, None) == view
+    assert parse_view(query, b"text/html,*/*;q=0.8") == view
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "page"),
+    [
+        (None, None, ALL),
+        (b"sort=size", b"*/*", ALL),
+        (b"q=a", b"text/plain, */*", ALL),
+        (None, b"text/html;q=0, text/plain", ALL),
+        (None, b"text/html", 1),
+        (None, b"image/png, TEXT/HTML;q=0.1", 1),
+        (None, b"application/xhtml+xml", 1),
+        (b"page=1", b"*/*", 1),
+        (b"page=x", b"*/*", 1),
+        (b"page=all", b"text/html", ALL),
+        (b"page=all", b"application/json", ALL),
+        (b"format=json", b"*/*", 1),
+        (None, b"application/json", 1),
+    ],
+)
+def test_a_client_that_does_not_name_html_gets_all_entries(
+    query: bytes | None, accept: bytes | None, page: int
+) -> None:
+    assert parse_view(query, accept).page == page
 
 
 @pytest.mark.parametrize(
@@ -66,7 +90,7 @@ views = st.builds(
     search=st.text(st.characters(codec="utf-8"), max_size=20).map(
         lambda text: " ".join(text.split())
     ),
-    page=st.integers(1, 9_999_999),
+    page=st.integers(ALL, 9_999_999),
 )
 
 
@@ -74,7 +98,7 @@ views = st.builds(
 def test_a_link_asks_for_the_view_that_it_was_made_of(view: View) -> None:
     reference = format_query(view, view.form)
     assert reference.isascii()
-    assert parse_view(reference.removeprefix("?").encode(), b"application/json") == view
+    assert parse_view(reference.removeprefix("?").encode(), b"text/html, application/json") == view
 
 
 def test_the_folder_itself_is_the_first_view() -> None:

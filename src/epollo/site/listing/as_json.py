@@ -15,13 +15,14 @@ _STEP_ENTRIES: Final = 64
 def format_json(page: Page) -> Iterator[bytes]:
     """Yield a page as JSON (RFC 8259), a piece a step; `docs/listings.md` describes the shape."""
     view = page.view
-    following = view._replace(page=view.page + 1) if view.page < page.pages else None
+    number = max(1, view.page)
+    following = view._replace(page=number + 1) if number < page.pages else None
     head = {
         "path": "/" + "".join(f"{name.decode('utf-8', 'replace')}/" for name in page.folder),
         "sort": view.sort.value,
         "order": "desc" if view.is_descending else "asc",
         "search": view.search,
-        "page": view.page,
+        "page": number,
         "pages": page.pages,
         "next": None if following is None else format_query(following, Form.JSON),
         "folders": page.folders,

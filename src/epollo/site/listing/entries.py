@@ -4,7 +4,7 @@ A *step* is what a generator does up to its next ``yield``: well under a millise
 """
 
 import heapq
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from enum import Enum
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -85,6 +85,13 @@ _KEYS: Final[dict[Sort, Callable[[Entry], Any]]] = {
 }
 
 
+def _drain(part: list[tuple[Any, Entry]]) -> Iterator[tuple[Any, Entry]]:
+    """Yield what is in a list and let go of it: all keys given back at once would take a while."""
+    part.reverse()
+    while part:
+        yield part.pop()
+
+
 def _sort_in_steps(
     entries: Sequence[Entry], key: Callable[[Entry], Any], *, is_descending: bool
 ) -> Steps:
@@ -102,7 +109,7 @@ def _sort_in_steps(
         yield
     if len(parts) == 1:
         return [entry for _, entry in parts[0]]
-    merged = heapq.merge(*parts, reverse=is_descending)
+    merged = heapq.merge(*map(_drain, parts), reverse=is_descending)
     ordered: list[Entry] = []
     while some := [entry for _, entry in islice(merged, _STEP_ENTRIES)]:
         ordered += some

@@ -25,10 +25,11 @@ from epollo.site.listing.builds import (
     Listed,
     Making,
 )
+from epollo.site.listing.content import Content, LargeContent, NoRoomError, ShortContent
 from epollo.site.listing.entries import Entry, Sort, order_in_steps, search_in_steps
 from epollo.site.listing.page import make_page
 from epollo.site.listing.snapshot import NO_VERSION, ListingPage, Made, Reader, Snapshot
-from epollo.site.listing.view import Form, View, format_query
+from epollo.site.listing.view import ALL, Form, View, format_query
 from epollo.site.media_types import select_media_type
 from epollo.site.representation import Edition
 from epollo.site.resolve import Kind, Names
@@ -82,6 +83,10 @@ class Listings:
         """
         key = _name_page(folder, view)
         page = self._kept.get(key)
+        if page is None and view.page == ALL:
+            page = self._kept.get(_name_page(folder, view._replace(page=1)))
+            if isinstance(page, ListingPage) and not page.has_all:
+                page = None
         if isinstance(page, ListingPage) and self.confirm(page):
             return page
         self._root.follow(self._clock.second)
@@ -214,7 +219,12 @@ class Listings:
                 os.close(walk.descriptor)
             return Kind.MISSING if walk.kind in {Kind.FILE, Kind.FOLDER} else walk.kind
         snapshot = Snapshot(
-            _name_snapshot(folder), folder, self._clock.second, self._confirm, self._end
+            _name_snapshot(folder),
+            folder,
+            self._clock.second,
+            self._confirm,
+            end_page=self._end,
+            discard=self._discard,
         )
         build.snapshot = snapshot
         try:
@@ -256,16 +266,28 @@ class Listings:
             # A page beyond the last is the last.
             return kept
         format_page, media_type = _FORMATS[view.form]
-        pieces = []
-        for piece in format_page(model):
-            pieces.append(piece)
-            yield None
-        edition = Edition(NO_VERSION, media_type, IDENTITY, b"".join(pieces))
+        is_large = model.view.page == ALL
+        try:
+            content: Content = LargeContent() if is_large else ShortContent()
+            for piece in format_page(model):
+                content.add(piece)
+                yield None
+            made = content.finish()
+        except NoRoomError:
+            return Kind.UNAVAILABLE
+        edition = Edition(NO_VERSION, media_type, IDENTITY, None)
+        edition.add(IDENTITY, made)
         edition.cache_fields = cache_fields
-        page = ListingPage(key, snapshot, edition)
+        page = ListingPage(key, snapshot, edition, has_all=model.pages == 1)
+        # Tens of megabytes that change with each file would be compressed for minutes.
+        page.is_offered = is_large
         if self._keep(page):
             snapshot.add_page(page)
         return page
+
+    def _discard(self, entries: Sequence[Entry]) -> None:
+        if self.background is not None:
+            self.background.discard(entries)
 
     def _keep(self, resource: Snapshot | ListingPage) -> bool:
         """Keep what was made, unless what it was made of has ended; return whether it is kept."""

@@ -10,12 +10,14 @@ from typing import Final, NamedTuple
 from epollo.http.target import encode_path
 from epollo.patterns import compile_late
 from epollo.site.listing.entries import Entry
-from epollo.site.listing.view import View
+from epollo.site.listing.view import ALL, View
 from epollo.site.media_types import select_media_type
 from epollo.site.resolve import Names
 
 PAGE_ENTRIES: Final = 5000
 """The most entries of a page: some hundred kilobytes, which a browser shows at once."""
+WHOLE_ENTRIES: Final = 250_000
+"""The most entries of the page that has all, some fifty megabytes; of more there are only the others."""
 
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,16 +60,22 @@ class Page(NamedTuple):
 def make_page(names: Names, view: View, entries: Sequence[Entry], octets: int) -> Page:
     """Return the page of a folder that a view asks for, or the last one where it has fewer.
 
+    The page of all entries is the first where there is one only, or where they are too many.
+
     ``entries`` are all that were found, in order, and ``octets`` those of all files among them.
     """
     pages = max(1, -(-len(entries) // PAGE_ENTRIES))
     number = min(view.page, pages)
-    start = (number - 1) * PAGE_ENTRIES
+    if number == ALL and not PAGE_ENTRIES < len(entries) <= WHOLE_ENTRIES:
+        number = 1
+    start = max(0, number - 1) * PAGE_ENTRIES
+    if number == ALL:
+        pages = 1
     return Page(
         view._replace(page=number),
         names,
         make_crumbs(names),
-        entries[start : start + PAGE_ENTRIES],
+        entries if number == ALL else entries[start : start + PAGE_ENTRIES],
         len(entries),
         count_folders(entries),
         octets,

@@ -48,12 +48,18 @@ class Made(Resource):
 
 
 class ListingPage(Made):
-    """A page of a listing, kept under a name in its folder that no file can have."""
+    """A page of a listing, kept under a name in its folder that no file can have.
 
-    __slots__ = ("snapshot",)
+    ``has_all`` is whether it shows all that there is to be shown.
+    """
 
-    def __init__(self, names: Names, snapshot: "Snapshot", edition: Edition) -> None:
+    __slots__ = ("has_all", "snapshot")
+
+    def __init__(
+        self, names: Names, snapshot: "Snapshot", edition: Edition, *, has_all: bool
+    ) -> None:
         super().__init__(names, Kind.FILE, (), snapshot.checked_second, snapshot.confirm)
+        self.has_all = has_all
         self.snapshot = snapshot
         self.edition = edition
         self.octets += edition.identity.length
@@ -64,6 +70,7 @@ class Snapshot(Resource):
 
     __slots__ = (
         "_cursor",
+        "_discard",
         "_end_page",
         "_pages",
         "above",
@@ -81,13 +88,19 @@ class Snapshot(Resource):
         folder_names: Names,
         second: int,
         confirm: Confirm,
+        *,
         end_page: Callable[[Resource], None],
+        discard: Callable[[Sequence[Entry]], None],
     ) -> None:
-        """Begin with an empty folder; ``names`` are those that it is kept by."""
+        """Begin with an empty folder; ``names`` are those that it is kept by.
+
+        ``discard`` lets go of its entries, little by little where they are many.
+        """
         super().__init__(names, Kind.FOLDER, (), second, confirm)
         self.folder_names = folder_names
         self.confirm = confirm
         self._end_page = end_page
+        self._discard = discard
         self.entries: Sequence[Entry] = ()
         self.version: Version | None = None
         self.above: set[tuple[int, int]] = set()
@@ -109,6 +122,8 @@ class Snapshot(Resource):
         pages, self._pages = self._pages, []
         for page in pages:
             self._end_page(page)
+        # A build may still read them.
+        self._discard(self.entries)
 
     def is_as_found(self, root: Root) -> bool:
         """Compare with the file system what was found there: the folder, and the next entries in turn."""

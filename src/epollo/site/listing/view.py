@@ -21,8 +21,13 @@ class Form(Enum):
     JSON = "json"
 
 
+ALL: Final = 0
+"""The page that has all entries."""
+_ALL_VALUE: Final = "all"
+
+
 class View(NamedTuple):
-    """What of a folder is shown, and how; ``page`` counts from 1."""
+    """What of a folder is shown, and how; ``page`` counts from 1, and may be `ALL`."""
 
     form: Form = Form.HTML
     sort: Sort = Sort.NAME
@@ -36,6 +41,9 @@ def parse_view(query: bytes | None, accept: bytes | None) -> View:
 
     A value that means nothing is as if it were absent; of two values of one name the first counts. The
     query goes before the field, so that a link shows the same to every client.
+
+    A client that does not name HTML among what it accepts is a program that copies: of these, only some
+    follow the links from a page to the next, so it gets all entries unless it asks for a page.
     """
     values: dict[bytes, str] = {}
     for pair in (query or b"").split(b"&"):
@@ -43,16 +51,24 @@ def parse_view(query: bytes | None, accept: bytes | None) -> View:
         if name in _NAMES and name not in values:
             octets = unquote_to_bytes(value.replace(b"+", b" "))
             values[name] = octets.decode("utf-8", "replace")
-    form = _FORMS.get(values.get(b"format", ""))
-    page = values.get(b"page", "")
-    is_number = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
+    form = _FORMS.get(values.get(b"format", "")) or (
+        Form.JSON if accept is not None and prefers_json(accept) else Form.HTML
+    )
     return View(
-        form or (Form.JSON if accept is not None and prefers_json(accept) else Form.HTML),
+        form,
         _SORTS.get(values.get(b"sort", ""), Sort.NAME),
         values.get(b"order") == "desc",
         " ".join(values.get(b"q", "")[:_SEARCH_CHARACTERS_LIMIT].split()),
-        max(1, int(page)) if is_number else 1,
+        _parse_page(values.get(b"page"), is_copied=form is Form.HTML and not names_html(accept)),
     )
+
+
+def _parse_page(page: str | None, *, is_copied: bool) -> int:
+    if page == _ALL_VALUE or (page is None and is_copied):
+        return ALL
+    if page and page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS:
+        return max(1, int(page))
+    return 1
 
 
 def format_query(view: View, form: Form | None = None) -> str:
@@ -64,7 +80,9 @@ def format_query(view: View, form: Form | None = None) -> str:
         pairs.append(f"sort={view.sort.value}")
     if view.is_descending:
         pairs.append("order=desc")
-    if view.page > 1:
+    if view.page == ALL:
+        pairs.append(f"page={_ALL_VALUE}")
+    elif view.page > 1:
         pairs.append(f"page={view.page}")
     if form is not None:
         pairs.append(f"format={form.value}")
@@ -79,6 +97,12 @@ def prefers_json(accept: bytes) -> bool:
     members = [_parse_member(member) for member in parse_list(accept.lower())]
     json, html = (_weigh(members, one) for one in (b"application/json", b"text/html"))
     return json[0] > 0 and json > html
+
+
+def names_html(accept: bytes | None) -> bool:
+    """Return whether an Accept field names HTML, as browsers do that show a page."""
+    members = map(_parse_member, parse_list((accept or b"").lower()))
+    return any(weight and media_range in _HTML_TYPES for media_range, weight in members)
 
 
 def _parse_member(member: bytes) -> tuple[bytes, int]:
@@ -97,5 +121,6 @@ def _weigh(members: list[tuple[bytes, int]], media_type: bytes) -> tuple[int, in
 
 
 _NAMES: Final = frozenset((b"format", b"sort", b"order", b"q", b"page"))
+_HTML_TYPES: Final = frozenset((b"text/html", b"application/xhtml+xml"))
 _FORMS: Final = {form.value: form for form in Form}
 _SORTS: Final = {sort.value: sort for sort in Sort}
