@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
 
@@ -51,13 +51,83 @@ def make_certificate(
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return Made(
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
+    return Made(certificate.public_bytes(serialization.Encoding.PEM), _dump_key(key))
+
+
+class Authority:
+    """Signs certificates of clients, and says which of them it revoked."""
+
+    def __init__(
+        self, name: str = "epollo test authority", root: "Authority | None" = None
+    ) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._revoked: list[x509.RevokedCertificate] = []
+        issuer = root or self
+        certificate = (
+            _begin(self._name, issuer._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(issuer._key, hashes.SHA256())
+        )
+        self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
+
+    def sign(
+        self,
+        *subject: tuple[x509.ObjectIdentifier, str],
+        uri: str = "",
+        usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
+        ends_in_days: int = 30,
+    ) -> Made:
+        """Return the certificate of a client."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(*one) for one in subject])
+        builder = _begin(name, self._name, key.public_key(), ends_in_days).add_extension(
+            x509.ExtendedKeyUsage([usage]), critical=False
+        )
+        if uri:
+            names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+            builder = builder.add_extension(names, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return Made(certificate.public_bytes(serialization.Encoding.PEM), _dump_key(key))
+
+    def revoke(self, made: Made) -> bytes:
+        """Revoke a certificate; return the list of all that are revoked, as PEM."""
+        now = datetime.datetime.now(datetime.UTC)
+        serial = x509.load_pem_x509_certificate(made.certificate).serial_number
+        self._revoked.append(
+            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
+        )
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - DAY)
+            .next_update(now + DAY)
+        )
+        for one in self._revoked:
+            builder = builder.add_revoked_certificate(one)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _begin(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, ends_in_days: int = 30
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - 9 * DAY)
+        .not_valid_after(now + ends_in_days * DAY)
+    )
+
+
+def _dump_key(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
 
 

@@ -40,7 +40,7 @@ def format_line(name: str, head: bytes, status: int = 200, octets: int = 5) -> b
     line_format = FORMATS[name]
     return b"".join(
         (
-            line_format.format_begin("::1", SECOND),
+            line_format.format_begin("::1", "", SECOND),
             line_format.format_middle(head, status, octets),
             format_end(1234) if line_format.tells_seconds else b"",
         )
@@ -48,6 +48,27 @@ def format_line(name: str, head: bytes, status: int = 200, octets: int = 5) -> b
 
 
 # Lines.
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "begin"),
+    [
+        ("combined", "CN=a", b"::1 - CN=a [06/Nov/1994:08:49:37 +0000] "),
+        (
+            "common",
+            'CN=a b"\\,O=\u00e4\n',
+            rb"::1 - CN=a\x20b\x22\x5C,O=\xC3\xA4\x0A [06/Nov/1994:08:49:37 +0000] ",
+        ),
+        (
+            "json",
+            'CN=a b"\u00e4\n',
+            rb'{"time":"1994-11-06T08:49:37Z","peer":"::1","subject":"CN=a b\"\u00e4\n",',
+        ),
+        ("json", "", b'{"time":"1994-11-06T08:49:37Z","peer":"::1",'),
+    ],
+)
+def test_the_subject_of_a_certificate(name: str, subject: str, begin: bytes) -> None:
+    assert FORMATS[name].format_begin("::1", subject, SECOND) == begin
 
 
 @pytest.mark.parametrize(
@@ -218,6 +239,15 @@ def make_answer(status: int = 200, length: int = 5) -> Answer:
 
 def note(log: BatchedLog, target: int | str = "", peer: str | None = "::1") -> None:
     log.note(peer, f"GET /{target} HTTP/1.1\r\n\r\n".encode(), make_answer(), 5, 0.0)
+
+
+def test_peers_of_one_address_are_told_apart_by_their_certificates(written: Written) -> None:
+    log = written.begin()
+    for subject in ("CN=a", "", "CN=b", "CN=a", ""):
+        log.note("::1", b"GET / HTTP/1.1\r\n\r\n", make_answer(), 5, 0.0, subject=subject)
+    log.flush()
+    assert [line.split(" ")[2] for line in written.lines] == ["CN=a", "-", "CN=b", "CN=a", "-"]
+    log.close()
 
 
 def test_lines_are_written_within_a_second(written: Written) -> None:

@@ -25,7 +25,7 @@ from epollo.site.hosts import split_hosts
 from epollo.site.media_types import parse_media_types
 from epollo.site.reach import parse_reach
 from epollo.site.resolve import is_hidden
-from epollo.transports.pairs import read_pairs
+from epollo.transports.pairs import read_client_authorities, read_pairs
 
 Kind = TypeVar("Kind", bound=SiteSettings)
 Checks = tuple[tuple[str, Callable[[Kind], None]], ...]
@@ -190,6 +190,23 @@ def _check_certificates(settings: Settings) -> None:
         Certificates(read_pairs(certificates, keys))
 
 
+def _check_client_authorities(settings: Settings) -> None:
+    if not settings.tls_client_ca:
+        if settings.tls_client_auth != "require":
+            raise OperatorError("--tls-client-auth needs a --tls-client-ca", "tls_client_auth")
+        return
+    if not (settings.tls_certificates or settings.acme):
+        raise OperatorError(
+            "--tls-client-ca needs https: --tls-cert and --tls-key, --tls-self-signed or --acme"
+        )
+    # Here alone: a server without TLS needs nothing of the library.
+    from epollo.transports.client_certificates import check_authorities  # noqa: PLC0415
+
+    clients = read_client_authorities(settings.tls_client_ca, settings.tls_client_auth)
+    assert clients is not None  # noqa: S101 - there is a path
+    check_authorities(clients)
+
+
 def _check_acme(settings: Settings) -> None:
     if not settings.domains:
         raise OperatorError("--acme needs a --domain: the name to obtain a certificate for")
@@ -229,4 +246,5 @@ _SERVER_CHECKS: Final[Checks[Settings]] = (
     ("sandbox", _check_sandbox),
     ("access_log", _check_access_log),
     ("tls_certificates", _check_certificates),
+    ("tls_client_ca", _check_client_authorities),
 )

@@ -39,7 +39,7 @@ from epollo.transports.listening import (
     is_listening,
     is_local,
 )
-from epollo.transports.pairs import Secrets, read_pairs
+from epollo.transports.pairs import Secrets, read_client_authorities, read_pairs
 from epollo.transports.state_folder import AUTHORITY, find_state_folder
 from epollo.worker.places import speaks_tls
 
@@ -248,14 +248,17 @@ def _open_worker(settings: Settings, listening: list[socket.socket]) -> "Worker"
     from epollo.worker.process import Worker  # noqa: PLC0415
 
     try:
-        pairs = read_pairs(settings.tls_certificates, settings.tls_keys)
+        secrets = Secrets(
+            read_pairs(settings.tls_certificates, settings.tls_keys),
+            clients=read_client_authorities(settings.tls_client_ca, settings.tls_client_auth),
+        )
         worker = Worker(
             settings,
             listening,
             report,
             open_log(settings, report),
             mounts=open_mounts(),
-            secrets=Secrets(pairs),
+            secrets=secrets,
         )
         worker.watch_certificates()
         return worker

@@ -47,6 +47,8 @@ class TerminalLog:
         answer: Answer,
         content_octets: int,
         begun: float,
+        *,
+        subject: str = "",  # noqa: ARG002
     ) -> None:
         """Print one line; nothing of the request can break out of it."""
         milliseconds = max(0.0, time.monotonic() - begun) * 1000

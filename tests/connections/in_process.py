@@ -97,7 +97,14 @@ class Log:
         self.instants: list[float] = []
 
     def note(
-        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
+        self,
+        peer: str | None,
+        head: bytes,
+        answer: Answer,
+        content_octets: int,
+        begun: float,
+        *,
+        subject: str = "",  # noqa: ARG002
     ) -> None:
         self.peers.append(peer)
         self.noted.append((answer.target, answer.status))

@@ -4,20 +4,28 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import NameOID
 
-from certificates import make_certificate
+from certificates import Authority, make_certificate
 from connections.in_process import InProcess
 from epollo.connections.door import Arrival
 from epollo.connections.handshakes import Flights, Handshakes
 from epollo.http.message import Request, Response
-from epollo.transports.certificates import Certificates
-from epollo.transports.pairs import Pair
+from epollo.transports.certificates import Certificates, make_proof_context
+from epollo.transports.pairs import ClientAuthorities, Pair
 from epollo.transports.session import Session
 
 MADE = make_certificate("a.test")
-CERTIFICATES = Certificates([Pair(MADE.certificate, MADE.key, "a.pem")])
+PAIR = Pair(MADE.certificate, MADE.key, "a.pem")
+CERTIFICATES = Certificates([PAIR])
+
+
+PROOF = make_proof_context(PAIR)
+AUTHORITY = Authority()
+ALICE = AUTHORITY.sign((NameOID.COMMON_NAME, "alice"))
 
 
 class HeldFlights(Flights):
@@ -41,14 +49,19 @@ class HeldFlights(Flights):
 class Held:
     """A server in this process, and a client whose flight is held."""
 
-    def __init__(self, inside: InProcess) -> None:
+    def __init__(self, inside: InProcess, client: ssl.SSLContext | None = None) -> None:
         self.inside = inside
         self.flights = HeldFlights()
         self.arrivals: list[Arrival] = []
-        stage = Handshakes(inside.service, CERTIFICATES, self.flights, self.arrivals.append)
+        certificates = CERTIFICATES
+        if client is not None:
+            clients = ClientAuthorities(AUTHORITY.certificate, True, "ca.pem")
+            certificates = Certificates([PAIR], clients=clients)
+        stage = Handshakes(inside.service, certificates, self.flights, self.arrivals.append)
+        stage.proofs = {b"a.test": PROOF}
         self.near, self.far = socket.socketpair()
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context = ssl.create_default_context(cadata=MADE.certificate.decode())
+        context = client or ssl.create_default_context(cadata=MADE.certificate.decode())
         self.client = context.wrap_bio(self.incoming, self.outgoing, server_hostname="a.test")
         self.step()
         stage.begin(Arrival(self.far, self.far.fileno()))
@@ -59,6 +72,12 @@ class Held:
     def step(self) -> None:
         with contextlib.suppress(ssl.SSLWantReadError):
             self.client.do_handshake()
+
+    def close(self) -> None:
+        self.near.close()
+        for arrival in self.arrivals:
+            arrival.transport.close()
+        self.far.close()
 
     def is_at_rest(self) -> bool:
         """Return whether the loop has nothing to do, after one batch in which it may have had."""
@@ -77,10 +96,7 @@ def held() -> Iterator[Held]:
         held = Held(inside)
         yield held
         assert not inside.reports
-        held.near.close()
-        for arrival in held.arrivals:
-            arrival.transport.close()
-        held.far.close()
+        held.close()
 
 
 def test_what_comes_meanwhile_waits_and_does_not_keep_the_loop_awake(held: Held) -> None:
@@ -106,6 +122,40 @@ def test_a_client_that_leaves_meanwhile_is_let_go_of_afterwards(held: Held) -> N
     assert held.far.fileno() < 0
     assert not held.arrivals
     assert not held.inside.service.peers
+
+
+def test_a_certificate_of_a_client_is_verified_in_the_thread_too(tmp_path: Path) -> None:
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    options = ALICE.write(tmp_path)
+    client.load_cert_chain(options[1], options[3])
+    with InProcess(refuse) as inside, contextlib.closing(Held(inside, client)) as held:
+        held.flights.end()
+        held.incoming.write(held.near.recv(65536))
+        held.step()
+        held.near.sendall(held.outgoing.read())
+        held.inside.loop.run_batch(0)
+        assert len(held.flights.held) == 1
+        assert held.is_at_rest()
+        held.flights.end()
+        (arrival,) = held.arrivals
+        assert arrival.kind.subject == "CN=alice"
+        assert not held.inside.service.peers
+
+
+def test_nothing_is_served_over_a_session_that_proves_a_host() -> None:
+    """RFC 8737 section 3; and the client of it was asked for no certificate."""
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    client.set_alpn_protocols(["acme-tls/1"])
+    with InProcess(refuse) as inside, contextlib.closing(Held(inside, client)) as held:
+        held.flights.end()
+        held.incoming.write(held.near.recv(65536))
+        held.step()
+        assert held.client.selected_alpn_protocol() == "acme-tls/1"
+        held.near.sendall(held.outgoing.read())
+        held.inside.loop.run_batch(0)
+        assert not held.arrivals
+        assert not held.inside.service.peers
+        assert held.far.fileno() < 0
 
 
 def test_a_deadline_that_passes_meanwhile_ends_it(held: Held) -> None:

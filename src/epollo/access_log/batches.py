@@ -46,7 +46,8 @@ class BatchedLog(Handler):
         self._middles: Generations[tuple[bytes, int, int], bytes] = Generations(
             entries_limit=_MIDDLES_LIMIT, octets_limit=_MIDDLES_OCTETS_LIMIT
         )
-        self._begins: dict[str | None, bytes] = {}
+        # By the address of a peer, and the subject where it has shown a certificate.
+        self._begins: dict[str | tuple[str | None, str] | None, bytes] = {}
         self._ends: dict[int, bytes] = {}
         self._second = 0
         self._loop: EventLoop | None = None
@@ -59,16 +60,23 @@ class BatchedLog(Handler):
         loop.on_second.append(self._begin_second)
 
     def note(
-        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
+        self,
+        peer: str | None,
+        head: bytes,
+        answer: Answer,
+        content_octets: int,
+        begun: float,
+        *,
+        subject: str = "",
     ) -> None:
         """Note an answer; its line is written within a second."""
         parts = self._parts
         if not parts:
             self._await_deadline()
         try:
-            parts.append(self._begins[peer])
+            parts.append(self._begins[(peer, subject) if subject else peer])
         except KeyError:
-            parts.append(self._begin_line(peer))
+            parts.append(self._begin_line(peer, subject))
         key = (head, answer.status, content_octets)
         try:
             parts.append(self._middles.young[key])
@@ -127,11 +135,12 @@ class BatchedLog(Handler):
         assert self._loop is not None  # noqa: S101 - the loop calls
         self._second = self._loop.clock.second
 
-    def _begin_line(self, peer: str | None) -> bytes:
+    def _begin_line(self, peer: str | None, subject: str) -> bytes:
         if len(self._begins) >= _BEGINS_LIMIT:
             self._begins.clear()
         # A unix-domain socket's peer has no address (unix(7)).
-        begin = self._begins[peer] = self._format.format_begin(peer or "unix:", self._second)
+        begin = self._format.format_begin(peer or "unix:", subject, self._second)
+        self._begins[(peer, subject) if subject else peer] = begin
         return begin
 
     def _end_line(self, microseconds: int) -> bytes:

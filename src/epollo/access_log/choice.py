@@ -23,11 +23,18 @@ class TwoLogs:
         self.names_peers = one.names_peers or other.names_peers
 
     def note(
-        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
+        self,
+        peer: str | None,
+        head: bytes,
+        answer: Answer,
+        content_octets: int,
+        begun: float,
+        *,
+        subject: str = "",
     ) -> None:
         """Note an answer in both."""
         for log in self._logs:
-            log.note(peer, head, answer, content_octets, begun)
+            log.note(peer, head, answer, content_octets, begun, subject=subject)
 
     def begin(self, loop: EventLoop) -> None:
         """Write both by this loop from now on."""

@@ -27,18 +27,18 @@ _ABSENT: Final = b"-"
 
 # The locale has no say in these (strftime(3)).
 _MONTHS: Final = [
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
+    b"Jan",
+    b"Feb",
+    b"Mar",
+    b"Apr",
+    b"May",
+    b"Jun",
+    b"Jul",
+    b"Aug",
+    b"Sep",
+    b"Oct",
+    b"Nov",
+    b"Dec",
 ]
 
 # request-line = method SP request-target SP HTTP-version           RFC 9112 section 3
@@ -53,20 +53,29 @@ _ESCAPED: Final = {
 class Format(NamedTuple):
     """How a line is written."""
 
-    format_begin: Callable[[str, int], bytes]
-    """Of the peer's address and the second (since 1970) of the answer."""
+    format_begin: Callable[[str, str, int], bytes]
+    """Of the peer's address, the subject of its certificate (empty without one) and the second (since
+    1970) of the answer."""
     format_middle: Callable[[bytes, int, int], bytes]
     """Of the request's head, the status, and the octets of content that were sent."""
     tells_seconds: bool
     """Whether the end is `format_end`; else the middle ends the line."""
 
 
-def _format_begin(peer: str, second: int) -> bytes:
+def _format_begin(peer: str, subject: str, second: int) -> bytes:
+    # A space would end the field.
+    user = _escape(subject.encode()).replace(b" ", b"\\x20")
     year, month, day, hour, minute, number = time.gmtime(second)[:6]
-    return (
-        f"{peer} - - "
-        f"[{day:02}/{_MONTHS[month - 1]}/{year:04}:{hour:02}:{minute:02}:{number:02} +0000] "
-    ).encode()
+    return b"%b - %b [%02d/%b/%04d:%02d:%02d:%02d +0000] " % (
+        peer.encode(),
+        user,
+        day,
+        _MONTHS[month - 1],
+        year,
+        hour,
+        minute,
+        number,
+    )
 
 
 def _format_common(head: bytes, status: int, content_octets: int) -> bytes:
@@ -91,10 +100,11 @@ def _escape(octets: bytes) -> bytes:
     return octets.decode("iso-8859-1").translate(_ESCAPED).encode("ascii")
 
 
-def _format_json_begin(peer: str, second: int) -> bytes:
+def _format_json_begin(peer: str, subject: str, second: int) -> bytes:
     # RFC 3339.
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
-    return b'{"time":"%b","peer":%b,' % (moment.encode(), json.dumps(peer).encode())
+    begin = b'{"time":"%b","peer":%b,' % (moment.encode(), json.dumps(peer).encode())
+    return begin + b'"subject":%b,' % json.dumps(subject).encode() if subject else begin
 
 
 def _format_json_middle(head: bytes, status: int, content_octets: int) -> bytes:

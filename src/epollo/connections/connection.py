@@ -375,9 +375,9 @@ class Connection(Peer):
         """Tell the log of answers; the last octets of them were not sent."""
         log = self._service.log
         if log is not None:
-            contents = count_content(exchanges, unsent_octets)
+            contents, subject = count_content(exchanges, unsent_octets), self.kind.subject
             for (head, answer), content_octets in zip(exchanges, contents, strict=True):
-                log.note(self.address, head, answer, content_octets, begun)
+                log.note(self.address, head, answer, content_octets, begun, subject=subject)
 
     def _set_deadline(self, seconds: float) -> None:
         """Set a deadline that may be closer than the one before."""

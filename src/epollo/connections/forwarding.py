@@ -77,12 +77,19 @@ class ForwardedLog:
         self.names_peers = log.names_peers
 
     def note(
-        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
+        self,
+        peer: str | None,
+        head: bytes,
+        answer: Answer,
+        content_octets: int,
+        begun: float,
+        *,
+        subject: str = "",
     ) -> None:
         """Note an answer as one to the client."""
         if self.names_peers:
             peer = self._forwarding.find_client(peer or "", head) or None
-        self._log.note(peer, head, answer, content_octets, begun)
+        self._log.note(peer, head, answer, content_octets, begun, subject=subject)
 
     def begin(self, loop: EventLoop) -> None:
         """Write by this loop from now on."""

@@ -272,8 +272,12 @@ class Handshake(Peer):
             return
         self._session = Session(context)
         octets, self._octets = self._octets, b""
+        self._make_flight(self._session, octets)
+
+    def _make_flight(self, session: Session, octets: bytes) -> None:
+        """Continue a session where that takes long."""
         self._is_in_flight = True
-        self._stage.flights.make(self._session, octets, self._on_flight)
+        self._stage.flights.make(session, octets, self._on_flight)
 
     def _refuse_hello(self) -> None:
         """Refuse what is no ClientHello: plain HTTP by an answer that leads to https."""
@@ -293,30 +297,48 @@ class Handshake(Peer):
         self._refuse(b"".join((head, *(one for one in answer.rest if isinstance(one, bytes)))))
 
     def _on_flight(self, is_right: bool, octets: bytes) -> None:
-        """Send the first flight, and wait for what the client says to it."""
-        if not self._is_open:
+        """Send a flight, and wait for what the client says to it, or hand the connection on."""
+        session = self._session
+        if not self._is_open or session is None:
             return
         self._is_in_flight = False
         if not is_right:
             self._refuse(octets)
-            return
-        if not self._send(octets):
+        elif session.is_complete:
+            self._hand_on(session, octets)
+        elif not self._send(octets):
             self.close()
         elif not self._is_registered:
             self._watch()
 
     def _go_on(self, session: Session, octets: bytes) -> None:
-        """Take the client's last flight; hand the connection on when the handshake is complete."""
+        """Take the client's last flight."""
+        if session.verifies_client:
+            # A chain of certificates may take as long to verify as the first flight takes.
+            self._make_flight(session, octets)
+            return
         try:
             is_complete = session.shake_hands(octets)
-            plain = session.receive(b"") if is_complete else b""
         except ssl.SSLError:
             self._refuse(session.take())
             return
         owed = session.take()
-        if not is_complete:
-            if owed and not self._send(owed):
-                self.close()
+        if is_complete:
+            self._hand_on(session, owed)
+        elif owed and not self._send(owed):
+            self.close()
+
+    def _hand_on(self, session: Session, owed: bytes) -> None:
+        """Let the next stage continue over a session; ``owed`` is what the client has not got of it."""
+        try:
+            plain = session.receive(b"")
+        except ssl.SSLError:
+            self._refuse(owed + session.take())
+            return
+        owed += session.take()
+        if session.protocol == PROOF_PROTOCOL.decode():
+            # RFC 8737 section 3: nothing is said over such a session.
+            self._refuse(owed)
             return
         # Behind a request tickets go out with its answer; a client of TLS 1.2 waits for what is owed.
         if owed and not plain:
@@ -326,11 +348,15 @@ class Handshake(Peer):
             owed = b""
         self._let_go()
         transport = TlsTransport(self._arrival.transport, session, owed)
+        subject = session.find_subject() if session.verifies_client else ""
+        kind = TLS._replace(subject=subject) if subject else TLS
         service = self._stage.service
         if plain:
             service.look_for_changes()
         self._stage.then(
-            self._arrival._replace(transport=transport, received=plain, is_reported=False, kind=TLS)
+            self._arrival._replace(
+                transport=transport, received=plain, is_reported=False, kind=kind
+            )
         )
 
     def _send(self, octets: bytes) -> bool:

@@ -45,5 +45,6 @@ def give_in_passing(service: Service, arrival: Arrival) -> Given | None:
         arrival.transport.close()
         if service.log is not None:
             address = arrival.address if service.keeps_addresses else None
-            service.log.note(address or None, received, answer, answer.length, service.clock.now)
+            now, subject = service.clock.now, arrival.kind.subject
+            service.log.note(address or None, received, answer, answer.length, now, subject=subject)
     return given

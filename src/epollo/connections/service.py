@@ -41,12 +41,20 @@ class AccessLog(Protocol):
     """Whether the log wants the addresses of the peers."""
 
     def note(
-        self, peer: str | None, head: bytes, answer: Answer, content_octets: int, begun: float
+        self,
+        peer: str | None,
+        head: bytes,
+        answer: Answer,
+        content_octets: int,
+        begun: float,
+        *,
+        subject: str = "",
     ) -> None:
         """Note an answer that was handed to the kernel, with so much of its content.
 
         ``head`` is the request's, as it came; what came of it where it is none. ``begun`` is the
-        instant (monotonic, seconds) at which it was received.
+        instant (monotonic, seconds) at which it was received. ``subject`` is whose certificate the
+        client has shown, empty without one.
         """
 
     def begin(self, loop: EventLoop) -> None:

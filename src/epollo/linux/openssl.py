@@ -7,6 +7,7 @@ done, and the caller is told.
 """
 
 import ctypes
+import os
 import ssl
 import sys
 from functools import cache
@@ -31,29 +32,62 @@ def set_groups(context: ssl.SSLContext) -> bool:
     return any(_control(context, _SET_GROUPS_LIST, 0, names) == 1 for names in GROUPS)
 
 
+def set_client_authorities(context: ssl.SSLContext, path: str) -> bool:
+    """Tell clients which authorities are meant: those of a file. Return whether it is done.
+
+    Without it a browser offers its user all certificates (RFC 8446 section 4.2.4).
+    """
+    load, use = (
+        _find_function("SSL_load_client_CA_file"),
+        _find_function("SSL_CTX_set_client_CA_list"),
+    )
+    if load is None or use is None:
+        return False
+    load.restype = ctypes.c_void_p
+    load.argtypes = (ctypes.c_char_p,)
+    use.restype = None
+    use.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+    names = load(os.fsencode(path))
+    if not names:
+        return False
+    # The context owns the list from here on.
+    use(_find_pointer(context), names)
+    return True
+
+
 def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) -> int:
     """Call SSL_CTX_ctrl(3); return 0 where it cannot be called."""
     call = _find_control()
     if call is None:
         return 0
-    # Behind the head that each object has lies the pointer.
-    pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
     # The library reads keys from memory that it takes for writable.
     buffer = ctypes.create_string_buffer(octets, len(octets) + 1)
-    result: int = call(pointer, command, number, buffer)
+    result: int = call(_find_pointer(context), command, number, buffer)
     return result
+
+
+def _find_pointer(context: ssl.SSLContext) -> ctypes.c_void_p:
+    """Return the context of OpenSSL: its pointer lies behind the head that each object has."""
+    return ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
 
 
 @cache
 def _find_control() -> Any:
+    call = _find_function("SSL_CTX_ctrl")
+    if call is not None:
+        call.restype = ctypes.c_long
+        call.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p)
+    return call
+
+
+@cache
+def _find_function(name: str) -> Any:
+    """Return a function of the library, to be given its types; None where it cannot be called."""
     if sys.implementation.name != "cpython" or not _KNOWN[0] <= sys.version_info[:2] <= _KNOWN[1]:
         return None
     try:
         import _ssl  # noqa: PLC0415 - it is looked at as a library, not as a module
 
-        call = ctypes.CDLL(_ssl.__file__).SSL_CTX_ctrl
+        return ctypes.CDLL(_ssl.__file__)[name]
     except (ImportError, OSError, AttributeError):
         return None
-    call.restype = ctypes.c_long
-    call.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p)
-    return call

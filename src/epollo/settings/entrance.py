@@ -91,6 +91,27 @@ class EntranceSettings:
             "say where it is. Needs the extra: pip install 'epollo[tls]'."
         ),
     )
+    tls_client_ca: str = option(
+        "",
+        "--tls-client-ca",
+        group="TLS",
+        unit="file",
+        manual=(
+            "Ask each client for a certificate that one of the authorities in this file signed (PEM; "
+            "lists of revoked certificates may stand there too), and log whose it is. A file that "
+            "changes is in use at the next handshake."
+        ),
+    )
+    tls_client_auth: str = option(
+        "require",
+        "--tls-client-auth",
+        group="TLS",
+        manual=(
+            "What happens to a client that has no certificate: require refuses it, optional serves "
+            "it. A certificate that is not right is refused by both."
+        ),
+        choices=("require", "optional"),
+    )
     acme: str = option(
         "",
         "--acme",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from epollo.linux.libc import forbid_dumps
 from epollo.loop import EventLoop, Timer
 from epollo.settings import Settings
-from epollo.transports.pairs import TICKET_KEY_OCTETS, Pair, Secrets
+from epollo.transports.pairs import TICKET_KEY_OCTETS, Secrets
 from epollo.transports.state_folder import find_state_folder
 
 if TYPE_CHECKING:
@@ -50,19 +50,21 @@ class TlsSecrets:
         self._await_rotation()
         if settings.acme:
             self._keeper = _make_keeper(settings, report, call_in_loop, change)
-        if settings.tls_certificates:
+        if settings.tls_certificates or settings.tls_client_ca:
             self._files = _open_files(settings, loop, report, self._on_files)
 
     @property
     def secrets(self) -> Secrets:
         """What a worker needs now."""
-        pairs = [] if self._files is None else list(self._files.pairs)
+        held = Secrets(()) if self._files is None else self._files.secrets
+        pairs = list(held.pairs)
         keeper = self._keeper
         if keeper is None:
-            return Secrets(pairs, self.ticket_key)
+            return Secrets(pairs, self.ticket_key, clients=held.clients)
         if keeper.pair is not None:
             pairs.append(keeper.pair)
-        return Secrets(pairs, self.ticket_key, keeper.proofs.tokens, keeper.proofs.pairs)
+        proofs = keeper.proofs
+        return Secrets(pairs, self.ticket_key, proofs.tokens, proofs.pairs, held.clients)
 
     def begin(self) -> None:
         """Ask an authority from now on: the workers that answer its challenges serve."""
@@ -79,7 +81,7 @@ class TlsSecrets:
         if self._rotation is not None:
             self._rotation.close()
 
-    def _on_files(self, _: list[Pair]) -> None:
+    def _on_files(self, _: Secrets) -> None:
         self._change()
 
     def _rotate(self) -> None:
@@ -109,8 +111,16 @@ def _open_files(
     settings: Settings,
     loop: EventLoop,
     report: Callable[[str], None],
-    use: Callable[[list[Pair]], None],
+    use: Callable[[Secrets], None],
 ) -> "CertificateFiles":
     from epollo.transports.certificate_files import CertificateFiles  # noqa: PLC0415 - see above
 
-    return CertificateFiles(settings.tls_certificates, settings.tls_keys, loop, report, use)
+    return CertificateFiles(
+        settings.tls_certificates,
+        settings.tls_keys,
+        loop,
+        report,
+        use,
+        client_ca=settings.tls_client_ca,
+        client_mode=settings.tls_client_auth,
+    )

@@ -18,7 +18,8 @@ from epollo.errors import OperatorError
 from epollo.linux.inotify import INotify, flags
 from epollo.loop import EventLoop, Handler
 from epollo.transports.certificates import Certificates
-from epollo.transports.pairs import Pair, read_pairs
+from epollo.transports.client_certificates import check_authorities
+from epollo.transports.pairs import Secrets, read_client_authorities, read_pairs
 
 _MASK: Final = (
     flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE | flags.DELETE | flags.ATTRIB | flags.ONLYDIR
@@ -29,7 +30,7 @@ _LINKS_LIMIT: Final = 40
 
 
 class CertificateFiles(Handler):
-    """The handler of changes of files; ``use`` is called with pairs that were found to be right."""
+    """The handler of changes of files; ``use`` is called with what was found to be right."""
 
     def __init__(
         self,
@@ -37,11 +38,19 @@ class CertificateFiles(Handler):
         keys: Sequence[str],
         loop: EventLoop,
         report: Callable[[str], None],
-        use: Callable[[list[Pair]], None],
+        use: Callable[[Secrets], None],
+        *,
+        client_ca: str = "",
+        client_mode: str = "require",
     ) -> None:
-        """Raise `OperatorError` where they are not right now."""
+        """Raise `OperatorError` where they are not right now.
+
+        ``client_ca`` is a file of authorities whose clients are accepted, as ``client_mode`` says.
+        """
         self._certificates = certificates
         self._keys = keys
+        self._client_ca = client_ca
+        self._client_mode = client_mode
         self._loop = loop
         self._report = report
         self._use = use
@@ -52,8 +61,8 @@ class CertificateFiles(Handler):
             self._notify = INotify()
         self._watch()
         try:
-            self.pairs = read_pairs(certificates, keys)
-            Certificates(self.pairs)
+            self.secrets = self._read()
+            _check(self.secrets)
         except OperatorError:
             if self._notify is not None:
                 self._notify.close()
@@ -88,12 +97,12 @@ class CertificateFiles(Handler):
         self._watch()
         mistake = ""
         try:
-            pairs = read_pairs(self._certificates, self._keys)
-            if pairs != self.pairs:
-                Certificates(pairs)
-                self.pairs = pairs
+            secrets = self._read()
+            if secrets != self.secrets:
+                _check(secrets)
+                self.secrets = secrets
                 self._report("new certificates are in use")
-                self._use(pairs)
+                self._use(secrets)
             self._told, self._wrong_since = "", math.inf
         except OperatorError as error:
             mistake = str(error)
@@ -105,15 +114,28 @@ class CertificateFiles(Handler):
         self.deadline = now + (_PATIENCE_SECONDS if is_waited_for else _LOOK_EVERY_SECONDS)
         self._loop.note_deadline(self, self.deadline)
 
+    def _read(self) -> Secrets:
+        """Return what the files hold. Raises `OperatorError` where one cannot be read."""
+        clients = read_client_authorities(self._client_ca, self._client_mode)
+        return Secrets(read_pairs(self._certificates, self._keys), clients=clients)
+
     def _watch(self) -> None:
         """Watch the folders of every name on the way to the files, links included."""
         if self._notify is None:
             return
-        for path in (*self._certificates, *self._keys):
+        for path in filter(None, (*self._certificates, *self._keys, self._client_ca)):
             for folder in _list_folders(path):
                 # One that is gone, or may not be read, is seen by the look once a minute.
                 with contextlib.suppress(OSError):
                     self._notify.add_watch(folder, _MASK)
+
+
+def _check(secrets: Secrets) -> None:
+    """Raise `OperatorError` where they are not right."""
+    Certificates(secrets.pairs, clients=secrets.clients)
+    if secrets.clients is not None:
+        # There may be no pair yet that would have shown it.
+        check_authorities(secrets.clients)
 
 
 def _list_folders(path: str) -> list[Path]:

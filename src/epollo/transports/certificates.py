@@ -7,7 +7,6 @@ itself verifies it.
 """
 
 import ipaddress
-import os
 import re
 import ssl
 from collections.abc import Sequence
@@ -15,7 +14,9 @@ from typing import Final
 
 from epollo.errors import OperatorError
 from epollo.linux.openssl import set_groups, set_ticket_key
-from epollo.transports.pairs import Pair
+from epollo.transports.client_certificates import ask_clients, bind_ticket_key
+from epollo.transports.nameless import nameless_file
+from epollo.transports.pairs import ClientAuthorities, Pair
 
 PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
 """What is spoken over TLS, by the names of ALPN (RFC 7301 section 6)."""
@@ -38,11 +39,19 @@ class Certificates:
     There may be none yet, where an authority is still to issue the first.
     """
 
-    def __init__(self, pairs: Sequence[Pair], ticket_key: bytes = b"") -> None:
-        """Raise `OperatorError` where one of the pairs is not right.
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        ticket_key: bytes = b"",
+        clients: ClientAuthorities | None = None,
+    ) -> None:
+        """Raise `OperatorError` where one of the pairs, or the authority of clients, is not right.
 
-        With a ``ticket_key``, which other processes may have too, their tickets are ours.
+        With a ``ticket_key``, which other processes may have too, their tickets are ours. With
+        ``clients`` these are asked for a certificate, whatever name they ask for.
         """
+        if ticket_key and clients is not None:
+            ticket_key = bind_ticket_key(ticket_key, clients)
         self._by_name: dict[bytes, ssl.SSLContext] = {}
         by_names: dict[tuple[str, ...], ssl.SSLContext] = {}
         for pair in pairs:
@@ -54,6 +63,8 @@ class Certificates:
             if present is not context:
                 # The same names with another kind of key: the library offers what the client can use.
                 load_pair(present, pair)
+            elif clients is not None:
+                ask_clients(context, clients)
             for name in names:
                 self._by_name.setdefault(name.encode(), present)
         self.default = next(iter(by_names.values()), None)
@@ -112,12 +123,9 @@ def make_context(pair: Pair) -> ssl.SSLContext:
 
 def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
     """Have a context use a pair. Raises `OperatorError` where it is not right."""
-    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(pair.key + b"\n" + pair.certificate)
-        path = f"/proc/self/fd/{descriptor}"
-        context.load_cert_chain(path, password=_refuse_password)
+        with nameless_file(pair.key + b"\n" + pair.certificate) as path:
+            context.load_cert_chain(path, password=_refuse_password)
     except _PasswordWantedError:
         raise OperatorError(
             f"cannot use the certificate {pair.place}: its key is encrypted; epollo needs it in the clear"
@@ -126,8 +134,6 @@ def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
         raise OperatorError(
             f"cannot use the certificate {pair.place}: {_explain(error, pair)}"
         ) from None
-    finally:
-        os.close(descriptor)
 
 
 class _PasswordWantedError(Exception):

@@ -49,7 +49,7 @@ class Transport(Protocol):
 
 
 class Kind(NamedTuple):
-    """What holds of all transports of one listener."""
+    """What is known of a transport from its begin: all of a listener are alike, but for the subject."""
 
     scheme: bytes
     """``http`` or ``https`` (RFC 9110 section 4.2)."""
@@ -57,6 +57,8 @@ class Kind(NamedTuple):
     """Whether ``sendfile`` to the descriptor reaches the peer as content."""
     holds_bytes: bool
     """Whether bytes may wait in the transport that no poller sees."""
+    subject: str = ""
+    """Whose certificate the client has shown; empty without one."""
 
 
 PLAIN: Final = Kind(b"http", sends_files=True, holds_bytes=False)

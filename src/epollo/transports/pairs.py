@@ -21,18 +21,31 @@ class Pair(NamedTuple):
     """Where it comes from, for the operator."""
 
 
+class ClientAuthorities(NamedTuple):
+    """Which certificates of clients are accepted: those that these authorities signed."""
+
+    certificates: bytes
+    """As PEM; lists of what was revoked may be among them."""
+    is_required: bool
+    """Whether a client without a certificate is refused."""
+    place: str
+    """Where they come from, for the operator."""
+
+
 class Secrets(NamedTuple):
     """What a worker needs to speak TLS.
 
     ``ticket_key`` is what all workers protect tickets by; none where there is but one process. ``tokens``
     and ``proofs`` answer an authority that asks whether a host is ours: by the path of a plain request
-    (RFC 8555 section 8.3), and by a certificate for a name (RFC 8737).
+    (RFC 8555 section 8.3), and by a certificate for a name (RFC 8737). ``clients`` are to be asked for
+    a certificate, unless it is None.
     """
 
     pairs: Sequence[Pair]
     ticket_key: bytes = b""
     tokens: Mapping[str, str] = MappingProxyType({})
     proofs: Mapping[str, Pair] = MappingProxyType({})
+    clients: ClientAuthorities | None = None
 
 
 def read_pair(certificate: str, key: str) -> Pair:
@@ -54,3 +67,11 @@ def _read(path: str) -> bytes:
 def read_pairs(certificates: Sequence[str], keys: Sequence[str]) -> list[Pair]:
     """Return the pairs of these files. Raises `OperatorError` where one cannot be read."""
     return [read_pair(*paths) for paths in zip(certificates, keys, strict=True)]
+
+
+def read_client_authorities(path: str, mode: str) -> ClientAuthorities | None:
+    """Return the authorities of clients that a file holds; None without a path.
+
+    ``mode`` is ``require`` or ``optional``. Raises `OperatorError` where the file cannot be read.
+    """
+    return ClientAuthorities(_read(path), mode == "require", path) if path else None

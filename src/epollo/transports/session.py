@@ -7,6 +7,8 @@ sends and the file descriptor to `TlsTransport`, and it lets a thread do the dea
 import ssl
 from typing import Final
 
+from epollo.transports.client_certificates import format_subject
+
 PIECE_OCTETS: Final = 60 * 1024
 """So much is protected and sent at once: four records less their overhead, in one send."""
 RECORD_OCTETS: Final = 16 * 1024
@@ -20,12 +22,14 @@ class Session:
     What is to be sent to the peer waits until `take` returns it. Not to be used by two threads at once.
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "is_ended")
+    __slots__ = ("_incoming", "_object", "_outgoing", "is_complete", "is_ended")
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.is_complete = False
+        """Whether the handshake is over."""
         self.is_ended = False
         """Whether the peer said that no more follows (RFC 8446 section 6.1)."""
 
@@ -37,9 +41,10 @@ class Session:
         self._incoming.write(octets)
         try:
             self._object.do_handshake()
+            self.is_complete = True
         except ssl.SSLWantReadError:
-            return False
-        return True
+            pass
+        return self.is_complete
 
     def receive(self, octets: bytes) -> bytes:
         """Return the plain octets of what the peer sent; none where no record is complete.
@@ -80,6 +85,20 @@ class Session:
     def take(self) -> bytes:
         """Return what is to be sent to the peer: protected content, handshake, tickets, alerts."""
         return self._outgoing.read() if self._outgoing.pending else b""
+
+    @property
+    def verifies_client(self) -> bool:
+        """Whether the client is asked for a certificate, which takes long to verify."""
+        return self._object.context.verify_mode != ssl.CERT_NONE
+
+    @property
+    def protocol(self) -> str | None:
+        """What is spoken, by the names of ALPN; None where the client did not say."""
+        return self._object.selected_alpn_protocol()
+
+    def find_subject(self) -> str:
+        """Return whose certificate the client has shown, as a log tells it; empty without one."""
+        return format_subject(self._object.getpeercert())
 
     def describe(self) -> str:
         """Return version and cipher suite, as OpenSSL names them."""

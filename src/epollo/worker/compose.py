@@ -114,7 +114,14 @@ def select_responder(
         return None if secure is None else secure.find_token(token)
 
     if settings.tls_port or settings.acme:
-        respond = HttpsRedirect(respond, settings.tls_port, is_ready, find_token).respond
+        respond = HttpsRedirect(
+            respond,
+            settings.tls_port,
+            is_ready,
+            find_token,
+            # By plain HTTP no client shows a certificate.
+            serves_plain=not settings.tls_client_ca or settings.tls_client_auth == "optional",
+        ).respond
     if settings.allowed_hosts:
         allowed = split_hosts(settings.allowed_hosts)
         respond = AllowedHosts(allowed, respond, (NO_CACHE_FIELD,)).respond

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from epollo.loop import EventLoop, Handler
 from epollo.transports.listening import adopt
-from epollo.transports.pairs import Pair, Secrets
+from epollo.transports.pairs import ClientAuthorities, Pair, Secrets
 
 ORDERS_VARIABLE: Final = "EPOLLO_WORKER"
 """The variable that names the descriptor of a worker's first orders: settings, and its sockets."""
@@ -116,6 +116,7 @@ def dump_secrets(secrets: Secrets) -> dict[str, Any]:
         "ticket_key": secrets.ticket_key.hex(),
         "tokens": dict(secrets.tokens),
         "proofs": {name: _dump_pair(pair) for name, pair in secrets.proofs.items()},
+        "clients": None if secrets.clients is None else _dump_clients(secrets.clients),
     }
 
 
@@ -126,11 +127,20 @@ def load_secrets(dumped: dict[str, Any]) -> Secrets:
         bytes.fromhex(dumped["ticket_key"]),
         dumped["tokens"],
         {name: _load_pair(*one) for name, one in dumped["proofs"].items()},
+        None if dumped["clients"] is None else _load_clients(*dumped["clients"]),
     )
 
 
 def _dump_pair(pair: Pair) -> list[str]:
     return [pair.certificate.decode("latin-1"), pair.key.decode("latin-1"), pair.place]
+
+
+def _dump_clients(clients: ClientAuthorities) -> list[str | bool]:
+    return [clients.certificates.decode("latin-1"), clients.is_required, clients.place]
+
+
+def _load_clients(certificates: str, is_required: bool, place: str) -> ClientAuthorities:
+    return ClientAuthorities(certificates.encode("latin-1"), is_required, place)
 
 
 def _load_pair(certificate: str, key: str, place: str) -> Pair:

@@ -234,7 +234,9 @@ class Worker:
                 settings.tls_keys,
                 self._loop,
                 self._report,
-                lambda pairs: self.use_secrets(Secrets(pairs)),
+                self.use_secrets,
+                client_ca=settings.tls_client_ca,
+                client_mode=settings.tls_client_auth,
             )
 
     def take_passwords(self, number: int, octets: bytes | None) -> None:

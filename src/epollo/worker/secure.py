@@ -32,7 +32,7 @@ class Secure:
         self._service = service
         self._secrets = secrets
         self._serves_plain_first = serves_plain_first
-        self._certificates = Certificates(secrets.pairs, secrets.ticket_key)
+        self._certificates = _make_certificates(secrets)
         self._flights = Flights(call_in_loop)
         self._stages: list[Handshakes] = []
 
@@ -55,8 +55,8 @@ class Secure:
     def use(self, secrets: Secrets) -> None:
         """Use these secrets from the next handshake on."""
         former, self._secrets = self._secrets, secrets
-        if secrets[:2] != former[:2]:
-            self._certificates = Certificates(secrets.pairs, secrets.ticket_key)
+        if (*secrets[:2], secrets.clients) != (*former[:2], former.clients):
+            self._certificates = _make_certificates(secrets)
         for stage in self._stages:
             self._equip(stage)
         if not former.pairs:
@@ -75,3 +75,7 @@ class Secure:
         stage.plain = None
         if self._serves_plain_first and not self.is_ready:
             stage.plain = partial(http1.serve, self._service)
+
+
+def _make_certificates(secrets: Secrets) -> Certificates:
+    return Certificates(secrets.pairs, secrets.ticket_key, secrets.clients)

@@ -1,0 +1,20 @@
+"""Files without a name: how octets reach a library that reads files alone, also in a sandbox."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def nameless_file(octets: bytes) -> Iterator[str]:
+    """Have a path that octets can be read from, as long as the context lasts (memfd_create(2)).
+
+    Raises `OSError` where the system has no descriptor or no memory.
+    """
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(octets)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
