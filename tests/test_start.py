@@ -91,3 +91,16 @@ def test_a_start_compiles_the_patterns_of_every_request_alone() -> None:
         [sys.executable, "-c", _COUNT], capture_output=True, text=True, check=True
     )
     assert 5 < int(done.stdout) < 40
+
+
+@pytest.mark.parametrize(("options", "is_loaded"), [((), False), (("-W", "error"), True)])
+def test_what_shows_where_a_leak_was_made_is_loaded_for_testers(
+    options: tuple[str, ...], is_loaded: bool
+) -> None:
+    script = (
+        "import sys; from epollo.linux.confinement import preload; preload(); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, *options, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ("tracemalloc" in done.stdout.split()) == is_loaded

@@ -9,7 +9,6 @@ Price: what is remembered of names is bounded. Beyond 16,384 to 32,768 names the
 forgotten; beyond 1,024 names whose content has changed, no name is trusted.
 """
 
-import hashlib
 import os
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +17,7 @@ from epollo.generations import Generations
 from epollo.http.caching import IMMUTABLE, NO_CACHE, NO_CACHE_FIELD
 from epollo.http.message import FieldLine
 from epollo.settings.option import CACHE_CONTROL_WORDS
+from epollo.site.blake2 import blake2b
 from epollo.site.fingerprints import has_fingerprint
 from epollo.site.representation import Edition
 
@@ -68,7 +68,7 @@ class CachePolicy:
             # A copy in place begins with an empty file.
             return False
         path = b"/".join(names)
-        key = hashlib.blake2b(path, digest_size=16).digest()
+        key = blake2b(path, digest_size=16).digest()
         if key in self._changed or len(self._changed) >= _CHANGED_NAMES_LIMIT:
             return False
         mark = _mark(edition)

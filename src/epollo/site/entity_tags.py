@@ -1,12 +1,12 @@
 """Strong entity tags: from the content of a file, or from its version until that has been read."""
 
 import base64
-import hashlib
 import os
 from collections.abc import Iterable
 from typing import Final
 
 from epollo.http.validators import EntityTag
+from epollo.site.blake2 import blake2b
 from epollo.site.version import Version
 
 _DIGEST_OCTETS: Final = 12
@@ -18,7 +18,7 @@ class ContentTagger:
     __slots__ = ("_hash",)
 
     def __init__(self, content: bytes = b"") -> None:
-        self._hash = hashlib.blake2b(content, digest_size=_DIGEST_OCTETS)
+        self._hash = blake2b(content, digest_size=_DIGEST_OCTETS)
 
     def add(self, content: bytes | memoryview) -> None:
         """Continue with the next part."""

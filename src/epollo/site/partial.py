@@ -1,11 +1,11 @@
 """Answers 206: one range of a content, or several as multipart/byteranges (RFC 9110 section 14)."""
 
-import hashlib
 import os
 from typing import Final
 
 from epollo.http.message import Basis, FieldLine, FileSegment, Response, Segment
 from epollo.http.ranges import ByteRange, format_content_range, format_multipart
+from epollo.site.blake2 import blake2b
 from epollo.site.representation import KeptFile, Representation
 
 # Content up to this length is copied and sent together with its head: the copy costs less than another
@@ -36,9 +36,7 @@ def respond_in_part(
         )
     # Made from a hash of the content, so that the content cannot hold it (RFC 2046 section 5.1.1)
     # and the same request gets the same octets.
-    boundary = (
-        hashlib.blake2b(representation.entity_tag.opaque, digest_size=15).hexdigest().encode()
-    )
+    boundary = blake2b(representation.entity_tag.opaque, digest_size=15).hexdigest().encode()
     parts, closing = format_multipart(ranges, representation.length, content_type[1], boundary)
     segments: list[Segment] = []
     for part_head, byte_range in parts:

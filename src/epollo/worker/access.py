@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from epollo.connections.service import Responder
 from epollo.http.cross_origin import OriginPolicy, parse_origins
@@ -9,11 +10,14 @@ from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import EventLoop
 from epollo.settings import SiteSettings
 from epollo.site.access.borders import Borders
-from epollo.site.access.guard import Guard
-from epollo.site.access.password_file import PasswordFile
 from epollo.site.access.realm import Realm, parse_prefixes
-from epollo.site.access.verifier import CallInLoop, Verifier
 from epollo.site.respond import Site
+
+if TYPE_CHECKING:
+    # Loaded where a site has passwords, before a sandbox closes.
+    from epollo.site.access.guard import Guard
+    from epollo.site.access.password_file import PasswordFile
+    from epollo.site.access.verifier import CallInLoop, Verifier
 
 
 class Access:
@@ -27,20 +31,32 @@ class Access:
         self,
         sites: tuple[SiteSettings, ...],
         loop: EventLoop,
-        call_in_loop: CallInLoop,
+        call_in_loop: "CallInLoop",
         report: Callable[[str], None],
         fetch: Callable[[int], None] | None,
     ) -> None:
         self._sites = sites
         self._origins = [_make_origin_policy(site) for site in sites]
         self._files: dict[int, PasswordFile] = {}
+        self._guard: type[Guard] | None = None
         self._verifier: Verifier | None = None
-        if not any(site.auth for site in sites):
-            return
-        self._verifier = Verifier(call_in_loop, lambda: loop.clock.now, report)
-        for number, site in enumerate(sites):
+        if any(site.auth for site in sites):
+            self._open_files(call_in_loop, loop, report, fetch)
+
+    def _open_files(
+        self,
+        call_in_loop: "CallInLoop",
+        loop: EventLoop,
+        report: Callable[[str], None],
+        fetch: Callable[[int], None] | None,
+    ) -> None:
+        from epollo.site.access import guard, password_file, verifier  # noqa: PLC0415
+
+        self._guard = guard.Guard
+        self._verifier = verifier.Verifier(call_in_loop, lambda: loop.clock.now, report)
+        for number, site in enumerate(self._sites):
             if site.auth:
-                self._files[number] = PasswordFile(
+                self._files[number] = password_file.PasswordFile(
                     site.auth,
                     loop.clock,
                     self._verifier.hashes.find_mistake,
@@ -65,9 +81,11 @@ class Access:
         respond: Responder = responder.respond
         site = self._sites[number]
         file = self._files.get(number)
-        if file is not None and self._verifier is not None:
+        if file is not None and self._guard is not None and self._verifier is not None:
             realm = Realm(parse_prefixes(site.auth_paths))
-            respond = Guard(realm, file, self._verifier, respond, responder.find_places).respond
+            respond = self._guard(
+                realm, file, self._verifier, respond, responder.find_places
+            ).respond
         origins = self._origins[number]
         if origins is not None or site.isolate:
             respond = Borders(origins, respond, is_isolated=site.isolate).respond

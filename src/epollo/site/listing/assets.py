@@ -5,12 +5,12 @@ since tools that read a page for the files of a folder pass over references with
 a dot: nothing of a site is served there.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from epollo.http.caching import IMMUTABLE
 from epollo.http.content_coding import IDENTITY
+from epollo.site.blake2 import blake2b
 from epollo.site.listing.snapshot import NO_VERSION, Made
 from epollo.site.media_types import select_media_type
 from epollo.site.representation import Edition
@@ -52,7 +52,7 @@ class _Reference(NamedTuple):
 def _read(name: str) -> _Reference:
     # Read when this is imported: a worker that is confined may read no file of the program.
     content = Path(__file__).with_name(name).read_bytes()
-    digest = hashlib.blake2b(content, digest_size=6).hexdigest()
+    digest = blake2b(content, digest_size=6).hexdigest()
     return _Reference(Asset((_FOLDER, name.encode()), content), digest.encode())
 
 
