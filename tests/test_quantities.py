@@ -2,7 +2,7 @@
 
 import pytest
 
-from epollo.quantities import format_octets, parse_octets, parse_seconds
+from epollo.quantities import format_octets, format_seconds, parse_octets, parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,8 @@ def test_what_is_shown_is_read_again(number: int) -> None:
 
 def test_the_largest_unit_without_a_remainder_is_shown() -> None:
     assert [format_octets(each) for each in (8192, 1536, 1024**2, 5)] == ["8k", "1536", "1M", "5"]
+
+
+def test_a_duration_is_shown_with_the_largest_unit_without_a_remainder() -> None:
+    shown = [format_seconds(each) for each in (86_400.0, 3600, 75, 0.5, 0)]
+    assert shown == ["1d", "1h", "75s", "0.5s", "0s"]

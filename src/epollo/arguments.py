@@ -1,32 +1,20 @@
 """Kinds of arguments, and manners of a command, that the command line library lacks."""
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import click
 
 from epollo.http.caching import is_cache_control
-from epollo.quantities import parse_octets, parse_seconds
+from epollo.quantities import format_octets, format_seconds, parse_octets, parse_seconds
 from epollo.settings.option import CACHE_CONTROL_WORDS
 
 _NEAR: Final = 0.72
 """How alike two words are (difflib's ratio) if one may be meant for the other: ``prot``, ``port``."""
 _AS_NEAR: Final = 0.05
 """How much less alike than the nearest word another one may be."""
-
-
-class FiniteRange(click.FloatRange):
-    """A range of floats without NaN, which is never out of any range."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number; fails where there is none."""
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value} is not a number.", param, ctx)
-        return number
 
 
 class CacheControl(click.types.StringParamType):
@@ -49,36 +37,40 @@ class CacheControl(click.types.StringParamType):
         return text
 
 
-class OctetsRange(click.IntRange):
-    """A range of sizes: a number of octets, or one with a unit (64k, 256M, 1GiB)."""
+class Quantity(click.ParamType):
+    """A number within bounds: of octets or seconds, also with a unit, or of nothing (a whole number)."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the size in octets; fails where there is none."""
-        octets = parse_octets(value) if isinstance(value, str) else None
-        if octets is None and isinstance(value, str) and not value.lstrip("-").isdecimal():
-            self.fail(f"{value!r} is not a size, such as 65536, 64k, 256M or 1GiB.", param, ctx)
-        return int(super().convert(value if octets is None else octets, param, ctx))
+    name = "number"
 
-
-class SecondsRange(FiniteRange):
-    """A range of durations: a number of seconds, or one with a unit (500ms, 10s, 5m, 1h)."""
+    def __init__(self, minimum: float | None, maximum: float | None, unit: str = "") -> None:
+        self._minimum = -math.inf if minimum is None else minimum
+        self._maximum = math.inf if maximum is None else maximum
+        self._parse, self._format, self._description = _QUANTITIES[unit]
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return the duration in seconds; fails where there is none."""
-        seconds = parse_seconds(value) if isinstance(value, str) else None
-        if seconds is None and isinstance(value, str) and not _is_number(value):
-            self.fail(f"{value!r} is not a duration, such as 10, 500ms, 10s or 5m.", param, ctx)
-        return super().convert(value if seconds is None else seconds, param, ctx)
+        """Return the number; fails where there is none, or one that is out of bounds."""
+        number = self._parse(value) if isinstance(value, str) else value
+        if number is None:
+            self.fail(f"{value!r} is not {self._description}.", param, ctx)
+        # Of NaN neither is true.
+        if not number >= self._minimum:
+            self.fail(f"{value} is less than {self._format(self._minimum)}.", param, ctx)
+        if not number <= self._maximum:
+            self.fail(f"{value} is more than {self._format(self._maximum)}.", param, ctx)
+        return number
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _parse_whole(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"-?[0-9]{1,20}", text, re.ASCII) else None
+
+
+_QUANTITIES: Final[dict[str, tuple[Callable[[str], float | None], Callable[[float], str], str]]] = {
+    "": (_parse_whole, str, "a number without a fraction"),
+    "octets": (parse_octets, format_octets, "a size, such as 65536, 64k, 256M or 1GiB"),
+    "seconds": (parse_seconds, format_seconds, "a duration, such as 10, 500ms, 10s or 5m"),
+}
 
 
 def find_near(word: str, words: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from epollo.arguments import CacheControl, FiniteRange, NearOptions, OctetsRange, SecondsRange
+from epollo.arguments import CacheControl, NearOptions, Quantity
 from epollo.errors import OperatorError
 from epollo.settings import list_options
 from epollo.settings.option import GROUPS, Option, describe_choices, describe_default
@@ -81,14 +81,9 @@ def make_parameter(name: str, option: Option, default: Any) -> click.Option:
             default=default,
             help=option.manual,
         )
-    elif option.unit.startswith("octets"):
-        kind = OctetsRange(option.minimum, option.maximum)  # type: ignore[arg-type]
-    elif option.unit == "seconds":
-        kind = SecondsRange(option.minimum, option.maximum)
-    elif isinstance(default, int):
-        kind = click.IntRange(option.minimum, option.maximum)  # type: ignore[arg-type]
-    elif isinstance(default, float):
-        kind = FiniteRange(option.minimum, option.maximum)
+    elif isinstance(default, int | float):
+        unit = option.unit.partition("/")[0]
+        kind = Quantity(option.minimum, option.maximum, "" if unit == "number" else unit)
     elif isinstance(default, Path):
         kind = click.Path()
     elif isinstance(default, tuple):

@@ -37,10 +37,18 @@ def parse_seconds(text: str) -> float | None:
     return float(number) * _SECONDS[unit]
 
 
-def format_octets(number: int) -> str:
+def format_octets(number: float) -> str:
     """Return a size as an operator writes it: with the largest unit that leaves no remainder."""
     for unit in "TGMk":
         factor = 1024 ** _POWERS[unit.lower()]
         if number and number % factor == 0:
-            return f"{number // factor}{unit}"
+            return f"{number // factor:.0f}{unit}"
     return str(number)
+
+
+def format_seconds(number: float) -> str:
+    """Return a duration as an operator writes it: with the largest unit that leaves no remainder."""
+    for unit in "dhm":
+        if number and number % _SECONDS[unit] == 0:
+            return f"{number / _SECONDS[unit]:.0f}{unit}"
+    return f"{number:g}s"

@@ -16,7 +16,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from epollo.arguments import FiniteRange, NearOptions
+from epollo.arguments import NearOptions, Quantity
 from epollo.errors import OperatorError
 from epollo.lab.accounting import raise_descriptor_limit
 from epollo.lab.charts import make_standalone
@@ -135,12 +135,12 @@ def _tell_lines(text: str) -> None:
 )
 @click.option(
     "--seconds",
-    type=FiniteRange(0.05, 600),
+    type=Quantity(0.05, 600, "seconds"),
     help="How long each measurement lasts.  [default: 1]",
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1, 100),
+    type=Quantity(1, 100),
     help="How often each measurement is repeated.  [default: 3]",
 )
 @click.option("--quick", is_flag=True, help="One short round with few connections: half a minute.")
@@ -319,7 +319,7 @@ def _write_pngs(results: Results, folder: Path) -> None:
 @_help_option
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Quantity(0, 65535),
     default=7891,
     show_default=True,
     help="The port of the page. 0 takes any free port.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from epollo.quantities import format_octets
+from epollo.quantities import format_octets, format_seconds
 
 GROUPS: Final = (
     "Serving",
@@ -68,4 +68,4 @@ def describe_default(option: Option, default: Any) -> str:
         return ", ".join(default)
     if option.unit.startswith("octets"):
         return format_octets(default)
-    return f"{default:g}s" if option.unit == "seconds" else str(default)
+    return format_seconds(default) if option.unit == "seconds" else str(default)
