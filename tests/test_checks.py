@@ -76,6 +76,41 @@ def test_no_site_serves_a_key(site: Path, tmp_path: Path) -> None:
     assert told.value.setting == "tls_certificates"
 
 
+def test_a_folder_is_no_key(site: Path) -> None:
+    with pytest.raises(OperatorError, match="Is a directory"):
+        check_settings(Settings(root=site, tls_certificates=(str(site),), tls_keys=(str(site),)))
+
+
+def test_a_self_signed_certificate_of_our_own_is_not_counted(site: Path) -> None:
+    """A certificate without a key, and the pair that epollo has made besides."""
+    names = {"tls_certificates": ("their.pem", "our.pem"), "tls_keys": ("our.key",)}
+    with pytest.raises(OperatorError, match="1 and 0 were given"):
+        check_settings(Settings(root=site, tls_self_signed=True, **names))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "flag"),
+    [
+        ("domains", ("a.example",), "--domain"),
+        ("acme_directory", "staging", "--acme-directory"),
+        ("acme_ca", "ca.pem", "--acme-ca"),
+        ("acme_profile", "shortlived", "--acme-profile"),
+    ],
+)
+def test_what_is_asked_of_an_authority_takes_one(
+    site: Path, name: str, value: object, flag: str
+) -> None:
+    with pytest.raises(OperatorError, match=f"{flag} is of no use without --acme") as told:
+        check_settings(Settings(root=site, **{name: value}))  # type: ignore[arg-type]
+    assert told.value.setting == name
+
+
+def test_an_authority_is_told_an_address_of_email(site: Path) -> None:
+    settings = Settings(root=site, acme="me", domains=("a.example",), workers="1")
+    with pytest.raises(OperatorError, match="'me' is no address of email"):
+        check_settings(settings)
+
+
 def test_another_user_takes_root(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(OperatorError, match="only root can become user 65534:65534"):

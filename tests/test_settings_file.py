@@ -80,7 +80,7 @@ def test_keys_are_the_names_of_options(file: Path, text: str, settings: dict[str
         (b"host = ''", ":1: ", "host is empty"),
         (b'unix = "a\\u0000b"', ":1: ", "unix contains a NUL"),
         (b"directory = ['a', 'b']", ":1: ", "directory must be a text"),
-        (b"workers = true", ":1: ", "workers must be a text"),
+        (b"workers = true", ":1: ", "workers must be one of auto, 0 to 256, in quotation marks"),
         (b"port = 80\nport = 81", ":2, key port: ", "this is not TOML: Cannot overwrite a value"),
         (b"host = '::'\nport = [1,\n", ":2, key port: ", "this is not TOML: .* at the end"),
         (b"host = '::'\nport = \n", ":2, key port: ", "this is not TOML: .* at column 8"),

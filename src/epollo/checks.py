@@ -18,7 +18,8 @@ from epollo.http.cross_origin import parse_origins
 from epollo.linux.confinement import require_landlock
 from epollo.linux.privileges import require_root, resolve_identity
 from epollo.patterns import compile_late
-from epollo.settings import Settings, SiteSettings, select_sites
+from epollo.settings import Settings, SiteSettings, list_options, select_sites
+from epollo.settings.entrance import EntranceSettings
 from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
 from epollo.site.hosts import split_hosts
@@ -80,7 +81,8 @@ def _is_within_reach(settings: SiteSettings, name: str) -> bool:
         root = Path(os.path.realpath(folder))
         if path.is_relative_to(root):
             inside = path.parts[len(root.parts) :]
-            if not is_hidden(tuple(map(os.fsencode, inside)), reach):
+            # A folder is no file, the root as little as another.
+            if inside and not is_hidden(tuple(map(os.fsencode, inside)), reach):
                 return True
     return False
 
@@ -162,21 +164,21 @@ def _check_access_log(settings: Settings) -> None:
 def _check_certificates(settings: Settings) -> None:
     certificates, keys = settings.tls_certificates, settings.tls_keys
     if len(certificates) != len(keys):
+        # One of each is of our own making.
+        given = [len(files) - settings.tls_self_signed for files in (certificates, keys)]
         raise OperatorError(
-            f"each --tls-cert needs a --tls-key, in the same order: {len(certificates)} and "
-            f"{len(keys)} were given"
+            f"each --tls-cert needs a --tls-key, in the same order: {given[0]} and {given[1]} were given"
         )
     if settings.acme:
         _check_acme(settings)
-    elif settings.domains:
-        raise OperatorError(
-            "--domain names what --acme obtains a certificate for; without it, none is"
-        )
-    elif (settings.tls_port or settings.hsts_seconds) and not certificates:
-        raise OperatorError(
-            "--tls-port and --hsts need a certificate: --tls-cert and --tls-key, --tls-self-signed or "
-            "--acme"
-        )
+    else:
+        _refuse_without_acme(settings)
+        if (settings.tls_port or settings.hsts_seconds) and not certificates:
+            raise OperatorError(
+                "--tls-port and --hsts need a certificate: --tls-cert and --tls-key, --tls-self-signed "
+                "or --acme",
+                "tls_port" if settings.tls_port else "hsts_seconds",
+            )
     if settings.tls_port and settings.unix:
         raise OperatorError("--tls-port listens on an address; it cannot go with --unix")
     if settings.tls_port and settings.tls_port == settings.port:
@@ -207,7 +209,18 @@ def _check_client_authorities(settings: Settings) -> None:
     check_authorities(clients)
 
 
+def _refuse_without_acme(settings: Settings) -> None:
+    """Raise where a setting asks something of an authority, and none is to be asked."""
+    for name, (option, default) in list_options(EntranceSettings).items():
+        if name in _ACME_ALONE and getattr(settings, name) != default:
+            raise OperatorError(f"{option.flags[0]} is of no use without --acme", name)
+
+
 def _check_acme(settings: Settings) -> None:
+    if "@" not in settings.acme:
+        raise OperatorError(
+            f"{settings.acme!r} is no address of email, such as me@example.org", "acme"
+        )
     if not settings.domains:
         raise OperatorError("--acme needs a --domain: the name to obtain a certificate for")
     if settings.workers == "0":
@@ -226,6 +239,7 @@ def _check_acme(settings: Settings) -> None:
     check_authority(settings.acme_ca)
 
 
+_ACME_ALONE: Final = frozenset(("domains", "acme_directory", "acme_ca", "acme_profile"))
 _DOMAIN: Final = compile_late(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )

@@ -2,17 +2,19 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from epollo.arguments import find_near
 from epollo.errors import OperatorError
 from epollo.settings import SiteSettings, list_options
-from epollo.settings.option import Option
+from epollo.settings.option import Option, describe_choices
 from epollo.site.hosts import parse_pattern
 
 _SITE: Final = "site"
+_OF_SITE: Final = ("hosts", "default")
+"""What a table of a site has besides settings."""
 _SITE_HEADER: Final = re.compile(r"\s*\[\[\s*(?:site|\"site\"|'site')\s*\]\]")
 
 
@@ -46,7 +48,9 @@ def read_settings_file(path: Path) -> SettingsFile:
     table = _parse(path, text)
     known = _list_known(list_options())
     sites = table.pop(_SITE, [])
-    read = _read_table(table, known, lambda key: _find_place(path, text, key, is_shown=False))
+    read = _read_table(
+        table, known, lambda key: _find_place(path, text, key, is_shown=False), [_SITE]
+    )
     return SettingsFile(path, text, dict(read), _read_sites(path, text, sites))
 
 
@@ -60,17 +64,16 @@ def _read_table(
     table: dict[str, Any],
     known: dict[str, tuple[str, Option, Any]],
     find_place: Callable[[str], str],
+    others: Iterable[str],
 ) -> Iterator[tuple[str, Any]]:
     """Yield the settings of a table by their names; raise `OperatorError` for the first mistake."""
     for key, value in table.items():
-        if key not in known and key in _list_known(list_options()):
-            raise OperatorError(
-                f"{find_place(key)}: {key} is the same for all sites; it stands before the first "
-                "[[site]]"
-            )
         if key not in known:
-            near = find_near(key, known)
+            near = find_near(key, (*known, *others))
             meant = f"is {' or '.join(near)} meant?" if near else "epollo --help lists the options"
+            if key in _list_known(list_options()):
+                meant = f"is {near[0]} meant?" if near else "it stands before the first [[site]]"
+                raise OperatorError(f"{find_place(key)}: {key} is the same for all sites; {meant}")
             raise OperatorError(f"{find_place(key)}: there is no setting {key}; {meant}")
         name, option, default = known[key]
         if name == "workers" and type(value) is int:
@@ -102,7 +105,7 @@ def _read_sites(path: Path, text: str, tables: object) -> tuple[dict[str, Any], 
             raise OperatorError(f"{find_place('hosts')}: hosts must be a list of texts")
         if not isinstance(is_default, bool):
             raise OperatorError(f"{find_place('default')}: default must be true or false")
-        site = dict(_read_table(table, known, find_place))
+        site = dict(_read_table(table, known, find_place, _OF_SITE))
         if "root" not in site:
             raise OperatorError(f"{find_place('')}: this site has no directory")
         if not hosts and not is_default:
@@ -118,7 +121,7 @@ def _read_sites(path: Path, text: str, tables: object) -> tuple[dict[str, Any], 
             except ValueError as mistake:
                 raise OperatorError(f"{find_place('hosts')}: {mistake}") from None
             if pattern in seen:
-                raise OperatorError(f"{find_place('hosts')}: {host} is there already")
+                raise OperatorError(f"{find_place('hosts')}: {host} is named twice")
             seen.add(pattern)
         sites.append({"hosts": hosts, "default": is_default, **site})
     return tuple(sites)
@@ -162,6 +165,8 @@ def _find_mistake(value: object, option: Option, default: object) -> str:
     is_quantity = option.unit.partition("/")[0] in {"octets", "seconds"}
     if type(value) not in kinds and not (is_quantity and type(value) is str):
         also = _ALSO[option.unit.partition("/")[0]] if is_quantity else ""
+        if option.choices:
+            return f"must be one of {describe_choices(option.choices)}, in quotation marks"
         return f"must be {_NAMES_OF_TYPES[kinds[0]]}{also}"
     if value == "":
         return "is empty"

@@ -151,6 +151,11 @@ def test_hundreds_of_sites_share_one_descriptor_for_changes(
             ":4: port is the same for all sites",
         ),
         (
+            '[[site]]\nhost = "a"\ndirectory = "."\n',
+            ":2: host is the same for all sites; is hosts meant?",
+        ),
+        ('[[sites]]\nhosts = "a"\n', ":1: there is no setting sites; is site meant?"),
+        (
             '[[site]]\nhosts = "a"\ndirectory = "."\nlistng = "on"\n',
             ":4: there is no setting listng; is",
         ),
@@ -160,7 +165,7 @@ def test_hundreds_of_sites_share_one_descriptor_for_changes(
             ":4: keep-size: 'x' is not a size",
         ),
         ('[[site]]\nhosts = "a"\ndirectory = "."\ncors = "x"\n', ":4: cors: "),
-        ('[[site]]\nhosts = ["a", "A."]\ndirectory = "."\n', ":2: A. is there already"),
+        ('[[site]]\nhosts = ["a", "A."]\ndirectory = "."\n', ":2: A. is named twice"),
         ('[[site]]\nhosts = "a:1"\ndirectory = "."\n', ":2: 'a:1' is no host"),
         ('[[site]]\nhosts = [1]\ndirectory = "."\n', ":2: hosts must be a list of texts"),
         ("site = 1\n", ":1: each site is a table of its own"),

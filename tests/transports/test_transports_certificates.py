@@ -77,6 +77,7 @@ def test_two_kinds_of_keys_stand_side_by_side() -> None:
         ),
         (Pair(b"", SITE.key, "x"), "it has no certificate as PEM (-----BEGIN CERTIFICATE-----)"),
         (Pair(b"garbage", SITE.key, "x"), "it has no certificate as PEM"),
+        (Pair(SITE.key, SITE.certificate, "x"), "are they swapped?"),
         (Pair(SITE.certificate, b"", "x"), "the key file has no key as PEM"),
         (Pair(SITE.certificate, b"\xff" * 100, "x"), "the key file has no key as PEM"),
         (pair_of(encrypt_key(SITE), "x"), "its key is encrypted; epollo needs it in the clear"),

@@ -73,6 +73,8 @@ def _parse_folders(text: str) -> tuple[bytes, ...]:
         try:
             os.close(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         except OSError:
-            raise OperatorError(f"there is no folder {word}") from None
+            raise OperatorError(
+                f"there is no folder {word} that links could be followed into"
+            ) from None
         folders.append(os.fsencode(path))
     return tuple(folders)

@@ -24,6 +24,8 @@ PROOF_PROTOCOL: Final = b"acme-tls/1"
 """What an authority says that it speaks in order to have a host proven (RFC 8737 section 4)."""
 # Mozilla's intermediate profile, version 5.7, for TLS 1.2; those of TLS 1.3 are always on.
 _SUITES: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
+_KEY: Final = b"PRIVATE KEY-----"
 _EXPIRED: Final = 10
 _NOT_YET_VALID: Final = 9
 """X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID (x509_vfy.h)."""
@@ -123,6 +125,15 @@ def make_context(pair: Pair) -> ssl.SSLContext:
 
 def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
     """Have a context use a pair. Raises `OperatorError` where it is not right."""
+    if _CERTIFICATE not in pair.certificate:
+        # The library would take the two in either order.
+        is_swapped = _CERTIFICATE in pair.key and _KEY in pair.certificate
+        reason = (
+            "it is a key, and its key is a certificate: are they swapped?"
+            if is_swapped
+            else "it has no certificate as PEM (-----BEGIN CERTIFICATE-----)"
+        )
+        raise OperatorError(f"cannot use the certificate {pair.place}: {reason}")
     try:
         with nameless_file(pair.key + b"\n" + pair.certificate) as path:
             context.load_cert_chain(path, password=_refuse_password)
@@ -151,9 +162,7 @@ def _explain(error: OSError, pair: Pair) -> str:
         b"-----BEGIN " in octets for octets in (pair.certificate, pair.key)
     ):
         return "the key is not that of the certificate"
-    if b"-----BEGIN CERTIFICATE-----" not in pair.certificate:
-        return "it has no certificate as PEM (-----BEGIN CERTIFICATE-----)"
-    if b"PRIVATE KEY-----" not in pair.key:
+    if _KEY not in pair.key:
         return "the key file has no key as PEM (-----BEGIN PRIVATE KEY-----)"
     return reason.replace("_", " ").lower() or str(error.strerror or error)
 
