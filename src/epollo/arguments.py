@@ -37,7 +37,7 @@ class CacheControl(click.types.StringParamType):
         return text
 
 
-class Quantity(click.ParamType):
+class Quantity(click.types.FloatParamType):
     """A number within bounds: of octets or seconds, also with a unit, or of nothing (a whole number)."""
 
     name = "number"
