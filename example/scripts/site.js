@@ -30,7 +30,7 @@
     if (page.nextHopProtocol !== "") {
       add(choose("spoken", "协议"), page.nextHopProtocol);
     }
-    add(choose("this page", "本页"), page.decodedBodySize.toLocaleString("en") + choose(" octets", " 字节"));
+    add(choose("this page", "本页"), page.decodedBodySize.toLocaleString("en") + choose(" bytes", " 字节"));
     add(choose("served in", "用时"), (page.responseEnd - page.requestStart).toFixed(1) + choose(" ms", " 毫秒"));
     const parts = performance.getEntriesByType("resource");
     const octets = parts.reduce((sum, part) => sum + part.decodedBodySize, page.decodedBodySize);
