@@ -142,7 +142,7 @@ def test_a_named_pipe_without_a_reader_passes(site: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"domains": ("a.example",)}, "--domain names what --acme obtains"),
+        ({"domains": ("a.example",)}, "--domain is of no use without --acme"),
         ({"tls_port": 8443}, "--tls-port and --hsts need a certificate"),
         ({"hsts_seconds": 60}, "--tls-port and --hsts need a certificate"),
     ],
