@@ -1,6 +1,8 @@
 """``epollo check``: each thing that is wrong with a site is one line; a site without has none."""
 
+import base64
 import gzip
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +22,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def check(root: Path, **settings: bool) -> list[str]:
+def check(root: Path, **settings: bool | str) -> list[str]:
     """Return what is found, without the name of the root."""
     with Subject(Settings(root=root, **settings)) as subject:  # type: ignore[arg-type]
         return [line.replace(f"{root}/", "") for line in check_sites(subject)]
@@ -201,3 +203,145 @@ def test_each_site_is_examined(root: Path, tmp_path: Path) -> None:
     assert f"site        {tmp_path}/two\n" in found.stdout
     assert "_redirects:1: /old /two" in found.stdout
     assert run("why", "http://three.example/", "--config", str(config)).returncode == 1
+
+
+def hash_of(content: bytes, algorithm: str = "sha384") -> str:
+    return f"{algorithm}-{base64.b64encode(hashlib.new(algorithm, content).digest()).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "is_right"),
+    [
+        (hash_of(b"app"), True),
+        (hash_of(b"app").replace("+", "-").replace("/", "_").rstrip("="), True),
+        (f"{hash_of(b'app')}?option {hash_of(b'other')}", True),
+        (hash_of(b"other"), False),
+        # The strongest counts, and what is not known says nothing.
+        (f"{hash_of(b'app', 'sha256')} {hash_of(b'other', 'sha512')}", False),
+        (f"{hash_of(b'other', 'sha256')} {hash_of(b'app', 'sha512')}", True),
+        ("md5-AAAA", True),
+        ("", True),
+        ("sha256-A", False),
+    ],
+)
+def test_hashes_of_a_page(root: Path, metadata: str, is_right: bool) -> None:
+    (root / "app.js").write_bytes(b"app")
+    (root / "index.html").write_text(f"\n<script src=app.js integrity='{metadata}'></script>")
+    expected = "integrity has the hash of other content than /app.js has: browsers refuse it"
+    assert check(root) == ([] if is_right else [f"index.html:2: {expected}"])
+
+
+def test_a_hash_is_of_the_file_without_a_coding(root: Path) -> None:
+    content = b"app = 1;" * 1000
+    (root / "app.js").write_bytes(content)
+    (root / "app.js.gz").write_bytes(gzip.compress(content))
+    link = f"<link rel=preload href=app.js integrity={hash_of(content)}>"
+    (root / "index.html").write_text(link)
+    assert check(root) == []
+
+
+def name_by_digest(folder: Path, algorithm: str, digits: int, *contents: bytes) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for number, content in enumerate(contents):
+        digest = hashlib.new(algorithm, content).hexdigest()[:digits]
+        paths.append(folder / f"{chr(97 + number)}.{digest}.png")
+        paths[-1].write_bytes(content)
+    return paths
+
+
+@pytest.mark.parametrize(("algorithm", "digits"), [("md5", 12), ("sha256", 64), ("sha1", 20)])
+def test_a_digest_of_other_content(root: Path, algorithm: str, digits: int) -> None:
+    *_, last = name_by_digest(root / "static", algorithm, digits, b"1", b"2", b"3", b"4")
+    assert check(root) == []
+    last.write_bytes(b"another")
+    expected = (
+        f"static/{last.name}: its name carries the {algorithm} of other content, and browsers keep it "
+        "for a year without asking; have the build name it anew"
+    )
+    assert check(root) == [expected]
+    assert check(root, cache_control="no-cache") == []
+
+
+def test_a_hash_of_sources_is_no_digest(root: Path) -> None:
+    """What tools make of sources is of no content, also beside names that carry digests."""
+    first, second, *_ = name_by_digest(root / "static", "md5", 12, b"1", b"2", b"3", b"4")
+    first.write_bytes(b"another")
+    second.write_bytes(b"another")
+    (root / "static" / "e.0123456789ab.css").write_bytes(b"p {}")
+    (root / "f.0123456789ab.png").write_bytes(b"png")
+    assert check(root) == []
+
+
+IMMUTABLE = "  Cache-Control: max-age=31536000, immutable\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "target"),
+    [
+        ("<script src='/app.js'></script>", "/app.js"),
+        ("<link rel=stylesheet href='a/main.min.css'>", "/a/main.min.css"),
+        ("<a href='/about'>x</a>", "/about"),
+        ("<a href='/a/'>x</a>", "/a/"),
+    ],
+)
+def test_what_has_no_version_cannot_be_kept_for_ever(root: Path, page: str, target: str) -> None:
+    fill_versions(root)
+    (root / "index.html").write_text(f"\n{page}\n{page}")
+    assert check(root) == []
+    (root / "_headers").write_text(f"/*\n{IMMUTABLE}/\n  ! Cache-Control\n")
+    (found,) = check(root)
+    assert found.startswith(
+        f"index.html:2: browsers keep {target} for a year without asking (immutable)"
+    )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<script src='/app.js?v=3'></script>",
+        "<script src='/index-BxYzAbCd.js'></script>",
+        "<link rel=stylesheet href='/v1.2/main.css'>",
+        "<script src='/immutable/app.js'></script>",
+        "<a href='/v1.2/'>x</a>",
+        "<img src='/nothing/at/all.png'>",
+    ],
+)
+def test_what_may_have_a_version_can(root: Path, page: str) -> None:
+    fill_versions(root)
+    (root / "index.html").write_text(page)
+    (root / "_headers").write_text(f"/*\n{IMMUTABLE}/\n  ! Cache-Control\n")
+    assert [one for one in check(root) if "immutable" in one] == []
+
+
+def fill_versions(root: Path) -> None:
+    for name in ("app.js", "index-BxYzAbCd.js", "a/main.min.css", "a/index.html", "v1.2/main.css",
+                 "v1.2/index.html", "immutable/app.js"):  # fmt: skip
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"")
+    (root / "about.html").write_text("about")
+
+
+def test_one_file_with_two_versions(root: Path) -> None:
+    (root / "app.js").write_bytes(b"")
+    (root / "about.html").write_text("<script src='app.js?v=1'></script>")
+    (root / "index.html").write_text("\n<script src='app.js?v=2'></script><img src='app.js?x=2'>")
+    assert check(root) == []
+    (root / "_headers").write_text(f"/app.js\n{IMMUTABLE}")
+    expected = (
+        "index.html:2: /app.js?v=2 is the file that about.html:1 calls v=1, and browsers keep it for a "
+        "year without asking under both: one of the two is out of date"
+    )
+    assert check(root) == [expected]
+
+
+def test_what_is_behind_a_password_is_no_fault(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("passwords") / "passwords"
+    file.write_text("ann:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC\n")
+    (root / "private").mkdir()
+    (root / "private" / "index.html").write_text("")
+    (root / "index.html").write_text("<a href='/private/'>x</a><a href='/nothing'>x</a>")
+    (found,) = check(root, auth=str(file), auth_paths="/private")
+    assert "/nothing is 404" in found

@@ -5,16 +5,24 @@ clients get.
 """
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from epollo.diagnosis.fingerprint_faults import (
+    is_integral,
+    is_version,
+    list_false_digests,
+    may_be_versioned,
+)
 from epollo.diagnosis.links import Reference, list_references
 from epollo.diagnosis.rule_faults import ask, list_rule_faults
 from epollo.diagnosis.subject import Question, Subject
-from epollo.http.target import encode_path
+from epollo.http.target import decode_path, encode_path
 from epollo.site.candidates import HTML, INDEX
+from epollo.site.media_types import select_media_type
 from epollo.site.negotiation import COMPRESSED_OCTETS_MINIMUM
 from epollo.site.resolve import RULE_FILES, Names
 
@@ -43,6 +51,10 @@ class _Check:
         self._root = os.fsencode(self._settings.root)
         self._files = _list_files(self._root)
         self._statuses: dict[tuple[bytes, bool], int] = {}
+        # By path, the version that a query names, and where it does first.
+        self._versions: dict[bytes, tuple[bytes, str]] = {}
+        # What was said to be kept for ever by mistake: once is enough.
+        self._unversioned: set[bytes] = set()
         self._by_case = {
             encode_path(_path_of(names)).lower(): _path_of(names) for names in self._files
         }
@@ -56,6 +68,7 @@ class _Check:
             yield f"{self._show((name.encode(),))}:{line}: {reason}"
         yield from self._check_names(set(self._files))
         yield from self._check_references()
+        yield from self._check_digests()
         if self._settings.compress:
             yield from self._check_sidecars(set(self._files))
 
@@ -82,11 +95,33 @@ class _Check:
             path = os.path.join(self._root, *names)
             base = _ORIGIN + encode_path(_path_of(names)).decode()
             for reference in list_references(_read(path), base, is_css=is_css):
-                reason = self._judge(reference)
+                place = f"{os.fsdecode(path)}:{reference.line}"
+                reason = self._judge(reference, place)
                 if reason:
-                    yield f"{os.fsdecode(path)}:{reference.line}: {reason}"
+                    yield f"{place}: {reason}"
 
-    def _judge(self, reference: Reference) -> str:
+    def _check_digests(self) -> Iterator[str]:
+        """Find names that carry a digest of other content, where browsers go by the name."""
+        files = ((names, select_media_type(names[-1]).value) for names in self._files)
+        for names, digest in list_false_digests(files, self._hash):
+            if self._is_immutable(encode_path(names)):
+                yield (
+                    f"{self._show(names)}: its name carries the {digest} of other content, and browsers "
+                    "keep it for a year without asking; have the build name it anew"
+                )
+
+    def _hash(self, names: Names, digest: str) -> bytes:
+        with contextlib.suppress(OSError), open(os.path.join(self._root, *names), "rb") as file:
+            return hashlib.file_digest(file, digest).hexdigest().encode()
+        return b""
+
+    def _is_immutable(self, target: bytes) -> bool:
+        """Return whether a browser keeps what is there without asking."""
+        asked = ask(self._subject, self._number, target, is_navigation=False)
+        said = asked.find_field(b"cache-control") or b""
+        return asked.response.status == 200 and b"immutable" in said.lower()
+
+    def _judge(self, reference: Reference, place: str) -> str:
         """Return what is wrong with a reference; nothing where it is right."""
         if not reference.url.startswith(_ORIGIN + "/"):
             if reference.url.startswith("http://") and not reference.is_navigation:
@@ -101,11 +136,49 @@ class _Check:
             self._statuses[key] = self._follow(target, is_navigation=reference.is_navigation)
         status = self._statuses[key]
         if status < 400:
+            return self._judge_fingerprint(reference, target, place)
+        if status == 401:
+            # Where a password is asked for, what is behind it is not looked at.
             return ""
         known = self._by_case.get(target.partition(b"?")[0].lower())
         if known is not None and encode_path(known) != target:
             return f"{target.decode()} is {status}; it is there as {encode_path(known).decode()}"
         return f"{target.decode()} is {status}: correct the link, or add the file or a redirect"
+
+    def _judge_fingerprint(self, reference: Reference, target: bytes, place: str) -> str:
+        """Return in what a reference to what is there says another content than that."""
+        asked = ask(self._subject, self._number, target, is_navigation=reference.is_navigation)
+        if asked.response.status != 200:
+            return ""
+        shown = target.decode()
+        if reference.integrity and not is_integral(reference.integrity, self._read_plain(target)):
+            return f"integrity has the hash of other content than {shown} has: browsers refuse it"
+        if b"immutable" not in (asked.find_field(b"cache-control") or b"").lower():
+            return ""
+        path, _, query = target.partition(b"?")
+        names = decode_path(path)
+        is_page = (asked.find_field(b"content-type") or b"").startswith(b"text/html")
+        if names is not None and not may_be_versioned(names, query, is_page=is_page):
+            if path in self._unversioned:
+                return ""
+            self._unversioned.add(path)
+            return (
+                f"browsers keep {shown} for a year without asking (immutable), and its name says nothing "
+                "of its content: put a hash into the name, or say no-cache"
+            )
+        if is_version(query):
+            known, where = self._versions.setdefault(path, (query, place))
+            if known != query:
+                return (
+                    f"{shown} is the file that {where} calls {known.decode()}, and browsers keep it for "
+                    "a year without asking under both: one of the two is out of date"
+                )
+        return ""
+
+    def _read_plain(self, target: bytes) -> bytes:
+        """Return what is there without a coding."""
+        asked = self._subject.ask(Question(target, self._subject.hosts[self._number]))
+        return asked.read()
 
     def _follow(self, target: bytes, *, is_navigation: bool) -> int:
         """Return the status at the end of the redirects of a path."""

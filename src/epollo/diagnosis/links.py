@@ -30,12 +30,14 @@ _CANDIDATE: Final = re.compile(r"\s*,?\s*([^\s,][^\s]*)[^,]*")
 class Reference(NamedTuple):
     """A URL that is referred to, made absolute, and the line where.
 
-    ``is_navigation`` is whether a person goes there; else it is a part of the page.
+    ``is_navigation`` is whether a person goes there; else it is a part of the page. ``integrity`` are the
+    hashes that the page has of it.
     """
 
     url: str
     line: int
     is_navigation: bool
+    integrity: str = ""
 
 
 class _Page(HTMLParser):
@@ -52,16 +54,18 @@ class _Page(HTMLParser):
         relations = set((values.get("rel") or "").lower().split())
         if tag == "link" and not relations & _FETCHED:
             return
+        integrity = (values.get("integrity") or "") if tag in {"link", "script"} else ""
         for name in _OF_LINK.get(tag, ()):
             value = (values.get(name) or "").strip()
             urls = _CANDIDATE.findall(value) if name == "srcset" else [value]
             for url in urls:
-                self._add(url, is_navigation=tag in _NAVIGATED)
+                self._add(url, is_navigation=tag in _NAVIGATED, integrity=integrity)
 
-    def _add(self, url: str, *, is_navigation: bool) -> None:
+    def _add(self, url: str, *, is_navigation: bool, integrity: str) -> None:
         if url:
             line, _ = self.getpos()
-            self.references.append(Reference(_join(self._base, url), line, is_navigation))
+            absolute = _join(self._base, url)
+            self.references.append(Reference(absolute, line, is_navigation, integrity))
 
 
 def list_references(text: str, base: str, *, is_css: bool = False) -> list[Reference]:

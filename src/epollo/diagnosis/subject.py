@@ -4,6 +4,7 @@ Nothing is resolved a second time here. The catalogue notes what it is asked for
 which rules it has used; all else is the answer itself.
 """
 
+import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import NamedTuple
@@ -95,6 +96,13 @@ class Asked(NamedTuple):
     def find_field(self, name: bytes) -> bytes | None:
         """Return the value of a field of the answer; the name is in lower case."""
         return next((value for key, value in self.response.fields if key.lower() == name), None)
+
+    def read(self) -> bytes:
+        """Return the content of the answer."""
+        return b"".join(
+            one if isinstance(one, bytes) else os.pread(one.file.descriptor, one.length, one.offset)
+            for one in self.response.content
+        )
 
 
 class Subject:
