@@ -14,6 +14,7 @@ import pytest
 
 import epollo
 from epollo.cli import _COMMAND
+from epollo.command_line import summarize
 from epollo.settings import list_options
 from epollo.settings.option import GROUPS
 
@@ -72,6 +73,11 @@ def test_every_option_has_a_group_and_the_help_shows_each_group_once() -> None:
         lines = context.get_help().splitlines()
     for group in (*GROUPS, "Other"):
         assert lines.count(f"{group}:") == 1
+
+
+def test_the_help_cuts_no_manual_within_brackets() -> None:
+    shown = {option.flags[0]: summarize(option.manual) for option, _ in list_options().values()}
+    assert {flag for flag, text in shown.items() if text.count("(") != text.count(")")} == set()
 
 
 def test_no_flag_means_two_things() -> None:

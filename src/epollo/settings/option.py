@@ -31,7 +31,7 @@ class Option:
 
     ``flags`` are what may be typed, the first of them the name; ``group`` is one of `GROUPS`; ``unit``
     is what a number counts, or the kind of a text. ``is_cache_control`` is whether a text is one of
-    `CACHE_CONTROL_WORDS` or a value of Cache-Control.
+    `CACHE_CONTROL_WORDS` or a value of Cache-Control. ``zero`` is what a default of 0 stands for.
     """
 
     flags: tuple[str, ...]
@@ -42,6 +42,7 @@ class Option:
     maximum: float | None = None
     unit: str = ""
     is_cache_control: bool = False
+    zero: str = ""
 
 
 def option(default: Any, *flags: str, manual: str, group: str, **more: Any) -> Any:
@@ -66,6 +67,8 @@ def describe_default(option: Option, default: Any) -> str:
         return "the current folder"
     if isinstance(default, tuple):
         return ", ".join(default)
+    if option.zero:
+        return f"0: {option.zero}"
     if option.unit.startswith("octets"):
         return format_octets(default)
     return format_seconds(default) if option.unit == "seconds" else str(default)

@@ -32,6 +32,7 @@ class ServerSettings:
             "How many processes serve. auto starts one for each processor; 0 serves in this "
             "process. A parent replaces workers that die."
         ),
+        zero="this process alone",
         choices=("0", "auto", *map(str, range(1, 257))),
         unit="number",
     )
@@ -199,6 +200,7 @@ class ServerSettings:
             "is idle, one of the address that has most, for an address that has fewer; else a new "
             "client is answered 503. 0 allows as many as the system has descriptors for."
         ),
+        zero="as many as there are descriptors",
         minimum=0,
         unit="number",
     )
@@ -210,6 +212,7 @@ class ServerSettings:
             "The same for one address, or one /64 of IPv6. 0 sets no limit, because many people "
             "may share an address."
         ),
+        zero="no limit",
         minimum=0,
         unit="number",
     )
@@ -221,6 +224,7 @@ class ServerSettings:
             "Close a connection after this many requests, so that its client may connect to "
             "another worker. 0 sets no limit."
         ),
+        zero="no limit",
         minimum=0,
         unit="number",
     )
