@@ -86,6 +86,20 @@ def test_a_signal_is_served_by_the_loop(loop: EventLoop, wakeup: Wakeup) -> None
     assert sorted(served) == ["usr1", "usr2"]
 
 
+def test_a_signal_is_served_where_there_is_no_room_to_tell_of_it(
+    loop: EventLoop, wakeup: Wakeup
+) -> None:
+    """Other signals, and threads, fill the socket faster than the loop reads it."""
+    served: list[str] = []
+    wakeup.on_signal(signal.SIGUSR1, lambda: served.append("usr1"))
+    for _ in range(5_000):
+        wakeup.call(lambda: None)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    for _ in range(100):
+        loop.run_batch(0)
+    assert served == ["usr1"]
+
+
 def test_a_signal_ends_the_sleep(wakeup: Wakeup, loop: EventLoop) -> None:
     wakeup.on_signal(signal.SIGALRM, loop.stop)
     signal.setitimer(signal.ITIMER_REAL, 0.05)

@@ -12,7 +12,7 @@ others import inotify_simple's names from here.
 import importlib
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from types import ModuleType
 from typing import Final
 
@@ -45,8 +45,10 @@ __all__ = ["INotify", "flags", "list_events", "parse_events"]
 _EVENT: Final = struct.Struct("iIII")
 
 
-def list_events(octets: bytes) -> Iterator[tuple[int, int, bytes]]:
+def list_events(octets: bytes, without: Container[int] = ()) -> Iterator[tuple[int, int, bytes]]:
     """Yield number, mask and name of each event that was read (inotify(7)); no name is ``b""``.
+
+    Events of the numbers in ``without`` are passed over.
 
     In a storm of changes most events are of names that nothing depends on: this takes an eighth of what
     `inotify_simple.parse_events` takes for each.
@@ -56,7 +58,7 @@ def list_events(octets: bytes) -> Iterator[tuple[int, int, bytes]]:
     position = 0
     while position < len(octets):
         number, mask, _, length = unpack(octets, position)
-        position += begin
-        name = octets[position : position + length].rstrip(b"\0") if length else b""
-        position += length
-        yield number, mask, name
+        position += begin + length
+        if number not in without:
+            name = octets[position - length : position].rstrip(b"\0") if length else b""
+            yield number, mask, name

@@ -1,4 +1,9 @@
-"""What reaches the process beside descriptors, made a descriptor: signals, and work done by threads."""
+"""What reaches the process beside descriptors, made a descriptor: signals, and work done by threads.
+
+Fact: each signal of the process, also one that is not served here, writes an octet to the socket pair
+(signal.set_wakeup_fd), and a full one takes none: of a storm of signals, some are not told there.
+Decision: an octet ends the sleep, and says no more; the interpreter's own handler asks for the call.
+"""
 
 import signal
 import socket
@@ -20,7 +25,6 @@ class Wakeup(Handler):
     __slots__ = (
         "_calls",
         "_loop",
-        "_on_signal",
         "_previous",
         "_reading",
         "_writing",
@@ -32,16 +36,18 @@ class Wakeup(Handler):
         self._reading.setblocking(False)
         self._writing.setblocking(False)
         self._calls: deque[Callable[[], None]] = deque()
-        self._on_signal: dict[int, Callable[[], None]] = {}
         self._previous: dict[int, object] = {}
         loop.add(self._reading.fileno(), self)
 
     def on_signal(self, number: int, call: Callable[[], None]) -> None:
         """Have the loop call when the process gets this signal; for the main thread only."""
-        if not self._on_signal:
+
+        def note(_number: int, _frame: FrameType | None) -> None:
+            self.call(call)
+
+        if not self._previous:
             signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
-        self._on_signal[number] = call
-        self._previous[number] = signal.signal(number, _ignore)
+        self._previous[number] = signal.signal(number, note)
 
     def call(self, call: Callable[[], None]) -> None:
         """Have the loop make this call; may be used by any thread."""
@@ -55,12 +61,9 @@ class Wakeup(Handler):
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Make the calls that were asked for."""
         try:
-            octets = self._reading.recv(4096)
+            self._reading.recv(4096)
         except BlockingIOError:
             return
-        for number in octets:
-            if number in self._on_signal:
-                self._on_signal[number]()
         while self._calls:
             self._calls.popleft()()
 
@@ -70,7 +73,7 @@ class Wakeup(Handler):
 
     def close(self, *, gives_back: bool = True) -> None:
         """Give signals back to their former handlers, unless the process ends."""
-        if self._on_signal:
+        if self._previous:
             signal.set_wakeup_fd(-1)
         if gives_back:
             for number, previous in self._previous.items():
@@ -78,7 +81,3 @@ class Wakeup(Handler):
         self._loop.remove(self._reading.fileno())
         self._reading.close()
         self._writing.close()
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Do nothing: that the signal came is told through the descriptor (signal.set_wakeup_fd)."""

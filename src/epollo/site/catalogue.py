@@ -36,7 +36,7 @@ from epollo.site.resolve import Edge, Kind, Names, Walk
 from epollo.site.resource import Resource
 from epollo.site.root import Root, do_nothing
 from epollo.site.tagging import Tagging
-from epollo.site.watch import Dependent, Watch, watch_other_names
+from epollo.site.watch import Dependent, open_watch, watch_other_names
 
 RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 """The length up to which a rule file is read."""
@@ -83,7 +83,7 @@ class Catalogue:
         self._has_ended_all = False
         self.on_rules_doubted: Callable[[], None] = lambda: None
         """Called when a rule file may be another: at an event, and when all is to be looked at anew."""
-        self.watch = self._open_watch(report, events)
+        self.watch = open_watch(self._root.descriptor, self._on_end, report, events)
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
         self._folders = Folders(self._root, self._on_end)
@@ -222,16 +222,6 @@ class Catalogue:
         self._promises.clear()
         self._folders.close()
         self._root.close()
-
-    def _open_watch(self, report: Callable[[str], None], events: Events | None) -> Watch | None:
-        try:
-            return Watch(self._on_end, report, events)
-        except (OSError, AttributeError) as error:
-            # EMFILE may be the limit of inotify instances (inotify_init(2)), beyond which files are
-            # served all the same. Where it is the limit of descriptors, this raises it again.
-            os.close(os.dup(self._root.descriptor))
-            report(f"no inotify here ({error}); changes are seen within a second")
-            return None
 
     def _look_up(self, names: Names) -> Resource:
         folder = self._folders.find(names[:-1], self._clock.second)

@@ -5,20 +5,34 @@ knows a folder once for each descriptor, however many sites lead there.
 Decision: the watches of all sites (`watch`) share a descriptor; an event is told to each that watches the
 folder.
 Price: what one site wants to know of a folder, the kernel tells the others as well.
+
+Facts: a program that writes a log in the folder causes hundreds of thousands of events a second. To read
+them takes as long as to cause them, and no event of another folder can be read before them.
+Decision: a folder of which too much is told is not watched for some seconds. Meanwhile whatever rests on
+it ends at each look for changes, and each request has a look (`on_storm`).
+Price: in such a folder, and below it, nothing is recalled until the storm is over.
 """
 
 import contextlib
+import math
 import os
-import sys
-from fcntl import ioctl
-from termios import FIONREAD
+import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from epollo.linux.inotify import INotify, flags, list_events
 from epollo.loop import Handler
 
 _TURN_OCTETS: Final = 128 * 1024
-"""Events of one turn, some four thousand of them; more are not told apart, as if they were lost."""
+_STORM_TURN_OCTETS: Final = _TURN_OCTETS // 2
+"""Events that are too many at once: some two thousand of them."""
+_STORM_SECOND_OCTETS: Final = 512 * 1024
+"""Events that are too many in a second: some sixteen thousand, which the kernel keeps (inotify(7))."""
+_STORM_SECONDS: Final = 2.0
+_STORM_FOLDERS_LIMIT: Final = 64
+"""How many folders are found at once of which too much is told."""
+_REST_READS_LIMIT: Final = 8
 
 
 class Listener(Protocol):
@@ -27,6 +41,9 @@ class Listener(Protocol):
     def note(self, number: int, mask: int, name: bytes) -> None:
         """Take in an event of a folder, by the number that it was given."""
 
+    def doubt(self, number: int, *, is_last: bool) -> None:
+        """Trust nothing in a folder that is not watched now; with ``is_last``, it has no number more."""
+
     def note_loss(self) -> None:
         """Trust nothing to be current: events were lost."""
 
@@ -34,18 +51,48 @@ class Listener(Protocol):
         """Take in that the changes which were there have been read."""
 
 
+def _do_nothing() -> None:
+    """Look for changes by the readiness of the descriptor alone."""
+
+
 class Events(Handler):
-    """The handler of one inotify descriptor."""
+    """The handler of one inotify descriptor; ``now`` returns monotonic time in seconds."""
 
-    __slots__ = ("_inotify", "_listeners", "_numbers", "descriptor")
+    __slots__ = (
+        "_inotify",
+        "_listeners",
+        "_now",
+        "_numbers",
+        "_second",
+        "_second_octets",
+        "_storms",
+        "descriptor",
+        "on_storm",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         """Raise `OSError` where the system gives no inotify descriptor."""
+        self._now = now
         self._inotify = INotify(nonblocking=True)
         self.descriptor: int = self._inotify.fileno()
         # In the order in which they came; by the number of a folder, those that watch it.
         self._listeners: dict[Listener, None] = {}
         self._numbers: dict[int, dict[Listener, None]] = {}
+        # By the number of a folder of which too much was told, until when it is not watched.
+        self._storms: dict[int, float] = {}
+        self._second = -math.inf
+        self._second_octets = 0
+        self.on_storm: Callable[[], None] = _do_nothing
+        """Called when a folder is no longer watched: from now on each request has a look (`is_blind`)."""
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether there are changes that make the descriptor not ready."""
+        return bool(self._storms)
+
+    def is_in_storm(self, number: int) -> bool:
+        """Return whether a folder is not watched for now, though it has a number."""
+        return number in self._storms
 
     def join(self, listener: Listener) -> None:
         """Tell a listener of events from now on."""
@@ -71,20 +118,25 @@ class Events(Handler):
         listeners.pop(listener, None)
         if not listeners:
             self._numbers.pop(number, None)
+            self._storms.pop(number, None)
             # The folder may be gone, and its watch with it.
             with contextlib.suppress(OSError):
                 self._inotify.rm_watch(number)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Read every change that is here when this is called, and tell of it."""
+        storms = self._storms
         try:
             octets = os.read(self.descriptor, _TURN_OCTETS)
         except BlockingIOError:
-            return
-        if len(octets) > _TURN_OCTETS // 2 and self._pass_over():
-            self._note_loss()
-        else:
-            self._note(octets)
+            if not storms:
+                return
+            octets = b""
+        if octets and self._is_storm(len(octets)):
+            octets = self._calm(octets)
+        self._note(octets)
+        if storms:
+            self._doubt()
         for listener in list(self._listeners):
             listener.note_end()
 
@@ -93,7 +145,7 @@ class Events(Handler):
         self._note_loss()
 
     def _note(self, octets: bytes) -> None:
-        for number, mask, name in list_events(octets):
+        for number, mask, name in list_events(octets, self._storms):
             if mask & flags.Q_OVERFLOW:
                 self._note_loss()
                 continue
@@ -109,13 +161,54 @@ class Events(Handler):
         for listener in list(self._listeners):
             listener.note_loss()
 
-    def _pass_over(self) -> bool:
-        """Read what more is here now, without a look at it; return whether there was anything.
+    def _is_storm(self, octets: int) -> bool:
+        """Return whether too much was told, now or in this second."""
+        second = self._now() // 1
+        if second != self._second:
+            self._second = second
+            self._second_octets = 0
+        self._second_octets += octets
+        return octets > _STORM_TURN_OCTETS or self._second_octets > _STORM_SECOND_OCTETS
 
-        What comes meanwhile is left to the next turn, so that a storm does not keep this one.
+    def _calm(self, octets: bytes) -> bytes:
+        """Watch no longer the folders of which most is told; return all events that are here.
+
+        Those of other folders are behind them. Where these are too many as well, they are as good as
+        lost.
         """
-        octets_left = int.from_bytes(ioctl(self.descriptor, FIONREAD, bytes(4)), sys.byteorder)
-        has_more = octets_left > 0
-        while octets_left > 0:
-            octets_left -= len(os.read(self.descriptor, _TURN_OCTETS))
-        return has_more
+        counts = Counter(number for number, _, _ in list_events(octets, self._storms))
+        until = self._now() + _STORM_SECONDS
+        uncounted = counts.total() // 2
+        for number, count in counts.most_common(_STORM_FOLDERS_LIMIT):
+            if number in self._numbers:
+                self._storms[number] = until
+                with contextlib.suppress(OSError):
+                    self._inotify.rm_watch(number)
+            uncounted -= count
+            if uncounted <= 0:
+                break
+        self._second_octets = 0
+        self.on_storm()
+        return octets + b"".join(self._read_rest())
+
+    def _read_rest(self) -> list[bytes]:
+        parts: list[bytes] = []
+        while len(parts) < _REST_READS_LIMIT:
+            try:
+                parts.append(os.read(self.descriptor, _TURN_OCTETS))
+            except BlockingIOError:
+                return parts
+        self._note_loss()
+        return parts
+
+    def _doubt(self) -> None:
+        """Have nothing trusted in folders that are not watched; watch those anew whose time is over."""
+        now = self._now()
+        for number, until in list(self._storms.items()):
+            is_last = now >= until
+            listeners = list(self._numbers.get(number, ()))
+            if is_last:
+                self._storms.pop(number, None)
+                self._numbers.pop(number, None)
+            for listener in listeners:
+                listener.doubt(number, is_last=is_last)

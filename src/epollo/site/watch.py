@@ -6,8 +6,8 @@ found. So a write, a replacement, a rename of a folder above, a link that is swi
 appears where there was none, are all the same case.
 
 The price is one watch per folder in use, one wake-up per batch of changes, and nothing per request.
-Changes may come faster than they are read, from a log that is written in the folder: a turn reads those
-that were there when it began, and of too many it learns only that there were changes.
+Changes may come faster than they are read, from a log that is written in the folder: such a folder is
+not watched for a while, and what rests on it is doubted instead (`events`).
 Where a folder cannot be watched, or events were lost, the check by ``stat`` (`catalogue`) remains.
 """
 
@@ -172,7 +172,9 @@ class Watch(Handler):
         key = (status.st_dev, status.st_ino)
         number = self._by_key.get(key)
         mask = int(interest.value)
-        if number is not None and mask & ~self._folders[number].mask == 0:
+        if number is not None and (
+            mask & ~self._folders[number].mask == 0 or self._events.is_in_storm(number)
+        ):
             return number
         try:
             # Through /proc, so that it is this folder and no other that has its path meanwhile.
@@ -222,13 +224,22 @@ class Watch(Handler):
                 dependents.discard(dependent)
                 if not dependents:
                     del folder.dependents[name]
-            if not folder.dependents:
+            if not folder.dependents and not self._events.is_in_storm(number):
                 self._drop(number)
                 self._events.remove(self, number)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether there are changes that make the descriptor not ready (`Events`)."""
+        return self._events.is_blind
 
     def on_ready(self, events: int) -> None:
         """Read every change that is here when this is called, and end what depended on it."""
         self._events.on_ready(events)
+
+    def call_in_storm(self, call: Callable[[], None]) -> None:
+        """Have a call made when there begin to be changes of which nothing tells (`is_blind`)."""
+        self._events.on_storm = call
 
     def note(self, number: int, mask: int, name: bytes) -> None:
         """End what depended on a change."""
@@ -252,6 +263,20 @@ class Watch(Handler):
         else:
             for each in list(folder.dependents.values()):
                 self._end(each, mask)
+
+    def doubt(self, number: int, *, is_last: bool) -> None:
+        """End what rests on a folder that is not watched; with ``is_last``, forget the folder."""
+        folder = self._folders.get(number)
+        if folder is None:
+            return
+        if is_last:
+            self._drop(number)
+        for dependents in list(folder.dependents.values()):
+            for dependent in list(dependents):
+                if isinstance(dependent, Notice):
+                    dependent.note(flags.IGNORED)
+                else:
+                    self._on_end(dependent)
 
     def note_end(self) -> None:
         """Take in that the changes which were there have been read."""
@@ -281,12 +306,30 @@ class Watch(Handler):
 
     def note_loss(self) -> None:
         """Trust nothing to be current: events were lost, those of folders that are gone among them."""
-        self._by_key.clear()
+        is_in_storm = self._events.is_in_storm
+        self._by_key = {key: one for key, one in self._by_key.items() if is_in_storm(one)}
         for folder in self._folders.values():
             for dependent in folder.dependents.get(b"", ()):
                 if isinstance(dependent, Notice):
                     dependent.note(flags.Q_OVERFLOW)
         self._on_end(None)
+
+
+def open_watch(
+    descriptor: int, on_end: OnEnd, report: Callable[[str], None], events: Events | None
+) -> Watch | None:
+    """Return a watch; None where the system has none, which is reported.
+
+    ``descriptor`` is any that is open. Raises `OSError` where there is room for no descriptor at all.
+    """
+    try:
+        return Watch(on_end, report, events)
+    except (OSError, AttributeError) as error:
+        # EMFILE may be the limit of inotify instances (inotify_init(2)), beyond which files are served
+        # all the same. Where it is the limit of descriptors, this raises it again.
+        os.close(os.dup(descriptor))
+        report(f"no inotify here ({error}); changes are seen within a second")
+        return None
 
 
 def has_unwatched(edges: Iterable[Edge]) -> bool:

@@ -344,7 +344,8 @@ class Worker:
         if is_signalled and self._loop.traits.is_instant:
             # Behind it: a signal that waits is noted at once, and not taken back.
             await_signal()
-        self._sites.look_for_changes()
+        if not self._sites.look_for_changes():
+            self._service.is_report_instant = False
         if self._mounts is not None and not self._loop.traits.is_ordered:
             self._mounts.look()
 

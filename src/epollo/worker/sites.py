@@ -90,13 +90,17 @@ class Sites:
         for watch in self._watches:
             self._loop.add_first(watch.descriptor, watch)
             signal_readiness(watch.descriptor, note_change)
+            watch.call_in_storm(note_change)
         self._access.learn_of_changes(self._loop, note_change)
 
-    def look_for_changes(self) -> None:
-        """Learn of every change up to now."""
+    def look_for_changes(self) -> bool:
+        """Learn of every change up to now; return whether the next will be told of."""
+        is_told = True
         for watch in self._watches:
             watch.on_ready(0)
+            is_told &= not watch.is_blind
         self._access.look_for_changes()
+        return is_told
 
     def look_anew(self) -> None:
         """Have everything compared with the file system before it is answered again."""

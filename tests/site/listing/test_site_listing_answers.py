@@ -215,7 +215,7 @@ def test_what_no_event_tells_is_seen_when_it_is_looked_at(ground: Ground, root: 
 def test_without_events_a_listing_lasts_a_second(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("epollo.site.catalogue.Watch", lambda *_: os.open("/nowhere", 0))
+    monkeypatch.setattr("epollo.site.watch.Watch", lambda *_: os.open("/nowhere", 0))
     with Ground(root, listing="auto") as ground:
         assert ground.catalogue.watch is None
         listing = ground.ask("/folder/")

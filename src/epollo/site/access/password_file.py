@@ -19,7 +19,7 @@ from typing import Final
 
 from epollo.errors import OperatorError
 from epollo.http.message import Later
-from epollo.linux.inotify import INotify, flags, parse_events
+from epollo.linux.inotify import INotify, flags, list_events
 from epollo.loop import Clock, Handler
 from epollo.site.access.passwords import FILE_OCTETS_LIMIT, Passwords, parse_passwords
 from epollo.site.version import Version, version_of
@@ -37,6 +37,7 @@ _MASK: Final = (
 )
 _LINKS_LIMIT: Final = 40
 _EVENTS_OCTETS: Final = 64 * 1024
+"""Events of one turn, some two thousand of them; more are not told apart: one may be of the file."""
 _MISTAKES_SHOWN: Final = 5
 
 
@@ -132,17 +133,17 @@ class PasswordFile(Handler):
             later.finish()
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Read every change that is there; end the version where one is of the file."""
-        is_other = False
-        while self._inotify is not None:
-            try:
-                octets = os.read(self.descriptor, _EVENTS_OCTETS)
-            except BlockingIOError:
-                break
-            for event in parse_events(octets):
-                names = self._names.get(event.wd, ())
-                is_other |= bool(event.mask & flags.Q_OVERFLOW) or os.fsencode(event.name) in names
-        if is_other:
+        """Read the changes that are there; end the version where one is of the file, or may be."""
+        if self._inotify is None:
+            return
+        try:
+            octets = os.read(self.descriptor, _EVENTS_OCTETS)
+        except BlockingIOError:
+            return
+        if len(octets) > _EVENTS_OCTETS // 2 or any(
+            mask & flags.Q_OVERFLOW or name in self._names.get(number, ())
+            for number, mask, name in list_events(octets)
+        ):
             self._end()
             self._watch_names()
 
