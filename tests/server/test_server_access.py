@@ -331,3 +331,28 @@ def test_guesses_and_the_log_go_by_the_client_of_a_proxy(
         ask(server, "/", "", first)
         assert server.stop() == 0
         assert log.read_text().startswith("127.0.0.1 ")
+
+
+def test_pages_of_the_site_for_passwords(serve: Serve, site: Path, tmp_path: Path) -> None:
+    """What asks for a password shows the site's page of it, as it is now, and is private all the same."""
+    path = write_passwords(tmp_path / "passwords", ann="open")
+    (site / "private").mkdir()
+    (site / "private" / "a.txt").write_text("private")
+    server = serve(site, "--auth", str(path), "--auth-paths", "/private")
+    plain = server.exchange(b"GET /private/a.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+    (site / "_headers").write_text("/*\n  X-Frame-Options: DENY\n  Cache-Control: max-age=600\n")
+    for content in ("first", "second"):
+        (site / "401.html").write_text(content)
+        for credentials in ("", "ann:wrong", "ann:wrong"):
+            status, head = ask(server, "/private/a.txt", credentials)
+            assert status == 401
+            assert value_of(head, "content-length") == str(len(content))
+            assert value_of(head, "www-authenticate") == value_of(plain, "www-authenticate")
+            assert value_of(head, "cache-control") == "private, no-cache"
+            assert value_of(head, "x-frame-options") == "DENY"
+    (site / "429.html").write_text("too many guesses")
+    for number in range(AT_ONCE + 1):
+        status, head = ask(server, "/private/a.txt", f"ann:guess{number}")
+    assert (status, value_of(head, "content-length")) == (429, "16")
+    assert int(value_of(head, "retry-after") or "") > 0
+    assert ask(server, "/private/a.txt", "ann:open")[0] in {200, 429}

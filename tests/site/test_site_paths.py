@@ -169,6 +169,40 @@ def test_pages_of_other_errors(ground: Ground) -> None:
     assert (ground.ask("/away").status, ground.ask("/away").content) == (410, b"410.html")
 
 
+def test_a_header_of_the_rules_is_there_once_in_an_error(tmp_path: Path) -> None:
+    (tmp_path / "_headers").write_text("/*\n  X-Content-Type-Options: nosniff\n  Allow-X: a\n")
+    with Ground(tmp_path) as ground:
+        assert ground.ask("/nothing").fields["x-content-type-options"] == "nosniff"
+        (tmp_path / "404.html").write_text("lost")
+        answer = ground.ask("/nothing")
+    assert (answer.content, answer.fields["allow-x"]) == (b"lost", "a")
+    assert answer.fields["x-content-type-options"] == "nosniff"
+
+
+def test_a_page_of_a_method_that_is_not_allowed(ground: Ground) -> None:
+    assert ground.ask("/folder/page", method="POST").content.startswith(b"<!doctype html>")
+    fill(ground.root, "405.html", "folder/405.html")
+    (ground.root / "_headers").write_text("/folder/*\n  X-A: b\n")
+    answer = ground.ask("/folder/page", method="POST")
+    assert (answer.status, answer.content) == (405, b"folder/405.html")
+    assert answer.fields["allow"] == "GET, HEAD, OPTIONS"
+    assert (answer.fields["cache-control"], answer.fields["x-a"]) == ("no-cache", "b")
+    assert ground.ask("/nothing", method="PUT").content == b"405.html"
+    assert ground.ask("/%00", method="PUT").status == 405
+    (ground.root / "405.html").unlink()
+    assert ground.ask("/nothing", method="PUT").content.startswith(b"<!doctype html>")
+
+
+def test_pages_of_what_a_file_cannot_give(ground: Ground) -> None:
+    fill(ground.root, "416.html", "412.html", "page.txt")
+    answer = ground.ask("/page.txt", {"Range": "bytes=100-"})
+    assert (answer.status, answer.content) == (416, b"416.html")
+    assert answer.fields["content-range"] == "bytes */8"
+    answer = ground.ask("/page.txt", {"If-Match": '"other"'})
+    assert (answer.status, answer.content) == (412, b"412.html")
+    assert answer.fields["cache-control"] == "no-cache"
+
+
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Ground]:
     fill(tmp_path, "index.html", "app.js", "404.html", ".env", "folder/page.html")

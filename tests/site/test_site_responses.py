@@ -7,6 +7,7 @@ import pytest
 
 from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
+from epollo.http.status import respond_plainly
 from epollo.site.media_types import OURS, MediaType
 from epollo.site.policy import Policy
 from epollo.site.representation import Edition, read_edition
@@ -108,7 +109,8 @@ def test_an_answer_416_says_how_long_the_content_is(tmp_path: Path) -> None:
 
 def test_an_answer_404_has_the_content_of_the_page(tmp_path: Path, treatment: Treatment) -> None:
     page = make_edition(tmp_path)
-    response = respond_with_page(404, treatment, page, IDENTITY, ERROR_FIELDS)
+    plain = respond_plainly(404, ERROR_FIELDS)
+    response = respond_with_page(plain, treatment, page, IDENTITY)
     assert (response.status, response.content) == (404, (b"content",))
     assert {b"ETag", b"Last-Modified"}.isdisjoint(dict(response.fields))
     assert dict(response.fields)[b"X-Content-Type-Options"] == b"nosniff"

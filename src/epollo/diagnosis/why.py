@@ -121,7 +121,8 @@ def _find_file(asked: Asked) -> Resource | None:
     if response.status == 200:
         return files[-1] if files else None
     # Of an error the nearest page; the file at the path itself is not it.
-    return next((one for one in reversed(files) if one.names[-1].startswith(b"4")), None)
+    page = b"%d.html" % response.status
+    return next((one for one in reversed(files) if one.names[-1] == page), None)
 
 
 def _find_rules(subject: Subject, asked: Asked) -> tuple[RuleUsed | None, list[RuleUsed]]:

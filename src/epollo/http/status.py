@@ -37,6 +37,8 @@ REASONS: Final[dict[int, bytes]] = {
     505: b"HTTP Version Not Supported",
 }
 
+NO_SNIFF: Final[FieldLine] = (b"X-Content-Type-Options", b"nosniff")
+
 _PAGE: Final = (
     b'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
     b'<meta name="viewport" content="width=device-width">\n'
@@ -67,12 +69,13 @@ def respond_plainly(
 ) -> Response:
     """Return a response with the small plain page as its content."""
     page = format_plain_page(status, link)
+    is_sniffing_said = any(name.lower() == NO_SNIFF[0].lower() for name, _ in fields)
     return Response(
         status,
         (
             (b"Content-Type", b"text/html; charset=utf-8"),
             (b"Content-Length", b"%d" % len(page)),
-            (b"X-Content-Type-Options", b"nosniff"),
+            *(() if is_sniffing_said else (NO_SNIFF,)),
             *fields,
         ),
         (page,),

@@ -34,10 +34,21 @@ class ErrorPages:
         status: int,
         absences: tuple[Resource, ...] = (),
     ) -> Response:
-        """Answer with the nearest page of an error; what is not there is part of the basis."""
+        """Answer 403, 404 or 410 with the nearest page; what is not there is part of the basis."""
+        response = policy.select_refusals(treatment.fields).select(status).on(PERMANENT)
+        return self.replace_content(request, treatment, response, absences)
+
+    def replace_content(
+        self,
+        request: Request,
+        treatment: Treatment,
+        response: Response,
+        absences: tuple[Resource, ...] = (),
+    ) -> Response:
+        """Return an error with the nearest page of its status; as it is where there is none."""
         nearest = None
         looked_at: tuple[Resource, ...] = absences
-        for names in list_error_pages(treatment.names, status):
+        for names in list_error_pages(treatment.names, response.status):
             page = self._catalogue.find(names)
             if page.edition is not None and page.edition.identity.content is not None:
                 nearest = page
@@ -45,10 +56,9 @@ class ErrorPages:
             if page.names != names:
                 # A folder is missing that would be on the way to all of the rest.
                 break
-        if nearest is None:
-            response = policy.select_refusals(treatment.fields).select(status)
-            return response.on(join_absences(looked_at))
-        return rest_on(self.respond_with(request, treatment, policy, status, nearest), looked_at)
+        if nearest is not None:
+            response = self._respond_with(request, treatment, response, nearest)
+        return rest_on(response, looked_at)
 
     def respond_with(
         self,
@@ -59,18 +69,24 @@ class ErrorPages:
         page: Resource,
     ) -> Response:
         """Answer with a page that stands; in plain words where its content is not kept."""
+        response = policy.select_refusals(treatment.fields).select(status).on(PERMANENT)
+        if page.edition is not None and page.edition.identity.content is not None:
+            response = self._respond_with(request, treatment, response, page)
+        return rest_on(response, (page,))
+
+    def _respond_with(
+        self, request: Request, treatment: Treatment, response: Response, page: Resource
+    ) -> Response:
+        """Return an error with the content of a page, which is kept, in the coding that is preferred."""
         edition = page.edition
-        if edition is None or edition.identity.content is None:
-            response = policy.select_refusals(treatment.fields).select(status)
-            return response.on(join_absences((page,)))
+        assert edition is not None  # noqa: S101 - for the type checker
         coding = IDENTITY
         until: Basis | None = PERMANENT
         accepted = request.fields.get(b"accept-encoding")
         if edition.media_type.is_compressible and accepted is not None:
             coding, until = self._negotiator.negotiate(accepted, page, edition)
-        fields = (*treatment.fields.refusal, *policy.error_fields)
-        basis = limit_basis(page if page.is_current else None, until)
-        return respond_with_page(status, treatment, edition, coding, fields).on(basis)
+        basis = limit_basis(response.basis, until)
+        return respond_with_page(response, treatment, edition, coding).on(basis)
 
 
 def rest_on(response: Response, resources: tuple[Resource, ...]) -> Response:
@@ -80,6 +96,8 @@ def rest_on(response: Response, resources: tuple[Resource, ...]) -> Response:
     basis, known = response.basis, join_absences(resources)
     if basis is None or known is None:
         return response.on(None)
+    if basis is PERMANENT:
+        return response.on(known)
     return response.on(AllOf(*dict.fromkeys(resources), basis))
 
 

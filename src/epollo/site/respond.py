@@ -83,9 +83,10 @@ class Site:
         is_secured = self._is_behind_gateway or request.scheme == b"https"
         if isinstance(target, HttpsTarget) and not is_secured:
             return policy.select_refusals().misdirected
+        if request.method == b"OPTIONS":
+            return OPTIONS
         if request.method not in _READING:
-            is_options = request.method == b"OPTIONS"
-            return OPTIONS if is_options else policy.select_refusals().not_allowed
+            return self.refuse(request, policy.select_refusals().not_allowed)
         if target.form is TargetForm.AUTHORITY:
             return policy.select_refusals().bad_request
         treatment = _find_treatment(policy, request)
@@ -97,6 +98,16 @@ class Site:
             # A look at a file told of a change of the rules: the answer is of the former ones.
             return response.on(None)
         return response
+
+    def refuse(self, request: Request, response: Response) -> Response:
+        """Return an error with the site's own page of its status, if there is one for the path."""
+        policy = self._follow_rules()
+        treatment = _find_treatment(policy, request)
+        if treatment is None:
+            return response
+        in_force = policy.basis
+        response = self._errors.replace_content(request, treatment, response)
+        return response if in_force is self._policies.policy.basis else response.on(None)
 
     def find_places(self, request: Request) -> Places:
         """Return where the content of the answer to a request may come from."""
@@ -231,7 +242,7 @@ class Site:
             return response.on(None if basis is None else AllOf(basis, policy.basis))
         if outcome is Kind.FORBIDDEN:
             return self._errors.respond(request, treatment, policy, 403).on(None)
-        return policy.select_refusals(treatment.fields).unavailable
+        return self._respond_unavailable(request, treatment)
 
     def _respond_with(self, request: Request, treatment: Treatment, resource: Resource) -> Response:
         """Answer with what stands at the path."""
@@ -246,11 +257,18 @@ class Site:
             response = self._contents.respond(
                 request, treatment, self._policies.policy, resource, resource.edition
             )
-            if response is not None:
+            if response is not None and response.status < 400:
                 return response
+            if response is not None:
+                return self._errors.replace_content(request, treatment, response)
             # A large file was replaced since it was found: what stands there now is the answer.
             resource = self._catalogue.find(resource.names)
-        return self._policies.policy.select_refusals(treatment.fields).unavailable
+        return self._respond_unavailable(request, treatment)
+
+    def _respond_unavailable(self, request: Request, treatment: Treatment) -> Response:
+        """Answer 503."""
+        response = self._policies.policy.select_refusals(treatment.fields).unavailable
+        return self._errors.replace_content(request, treatment, response)
 
     def _respond_not_found(
         self,

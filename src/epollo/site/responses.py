@@ -11,15 +11,17 @@ from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
 from epollo.http.message import Basis, FieldLine, Response
 from epollo.http.ranges import format_content_range
-from epollo.http.status import respond_plainly
+from epollo.http.status import NO_SNIFF, respond_plainly
 from epollo.http.target import encode_path
 from epollo.patterns import compile_late
 from epollo.site.representation import Edition, Representation
 from epollo.site.resolve import Names
-from epollo.site.rules.fields import NO_SNIFF
 from epollo.site.rules.redirection import Redirect
 from epollo.site.treatment import Treatment
 
+_OF_PLAIN_PAGE: Final = frozenset(
+    (b"content-length", b"content-type", b"vary", b"x-content-type-options")
+)
 # What may stand in a query (RFC 3986 section 3.4); all else is encoded before it goes into a Location.
 _NOT_IN_QUERY: Final = compile_late(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 
@@ -67,27 +69,32 @@ def respond_unsatisfiable(
 
 
 def respond_with_page(
-    status: int,
-    treatment: Treatment,
-    page: Edition,
-    coding: bytes,
-    fields: tuple[FieldLine, ...],
+    response: Response, treatment: Treatment, page: Edition, coding: bytes
 ) -> Response:
-    """Return the answer to an error with the content of a page of the site, which is kept."""
+    """Return the answer to an error with the content of a page of the site, which is kept.
+
+    It has the field lines of the plain answer, but for those about its content, and those that the rules
+    give to errors at the path.
+    """
     representation = page.representations[coding]
     content = representation.content
     assert content is not None  # noqa: S101 - for the type checker
     content_coding = page.own_coding if coding == IDENTITY else coding
-    is_negotiated = page.media_type.is_compressible
+    fields = treatment.fields
+    own = tuple(line for line in response.fields if line[0].lower() not in _OF_PLAIN_PAGE)
+    said = {name.lower() for name, _ in own}
+    ruled = tuple(line for line in fields.refusal if line[0].lower() not in said)
+    said.update(name.lower() for name, _ in ruled)
     return Response(
-        status,
+        response.status,
         (
             (b"Content-Type", page.media_type.value),
             (b"Content-Length", b"%d" % representation.length),
             *(() if content_coding == IDENTITY else ((b"Content-Encoding", content_coding),)),
-            *(treatment.fields.negotiated if is_negotiated else treatment.fields.fixed),
-            NO_SNIFF,
-            *fields,
+            *(fields.negotiated if page.media_type.is_compressible else fields.fixed),
+            *(() if NO_SNIFF[0].lower() in said else (NO_SNIFF,)),
+            *ruled,
+            *own,
         ),
         (content,),
     )

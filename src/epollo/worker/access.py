@@ -84,7 +84,7 @@ class Access:
         if file is not None and self._guard is not None and self._verifier is not None:
             realm = Realm(parse_prefixes(site.auth_paths))
             respond = self._guard(
-                realm, file, self._verifier, respond, responder.find_places
+                realm, file, self._verifier, respond, responder.find_places, refuse=responder.refuse
             ).respond
         origins = self._origins[number]
         if origins is not None or site.isolate:

@@ -92,6 +92,7 @@ class Protected:
             self.verifier,
             self.site,
             lambda request: self.places.get(request.target.path, Places((), PERMANENT)),
+            refuse=lambda _, response: response,
         )
 
     def respond(self, request: Request) -> Response | Later:

@@ -255,9 +255,11 @@ def test_small_folders_wait_for_nothing(ground: Ground, tmp_path: Path) -> None:
 
 def test_as_many_as_are_allowed(ground: Ground, loop: HandTurned) -> None:
     waiting = [wait_for(ground, f"/folder/?q={number}") for number in range(BUILDS_LIMIT)]
+    (ground.root / "503.html").write_bytes(b"busy")
     refused = ask(ground, "/folder/?q=more")
     assert isinstance(refused, Response)
     assert (refused.status, refused.basis) == (503, None)
+    assert (content(refused), dict(refused.fields)[b"Retry-After"]) == (b"busy", b"1")
     loop.finish()
     assert {conclude(later).status for later in waiting} == {200}
 

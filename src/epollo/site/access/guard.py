@@ -33,10 +33,16 @@ class Guard:
         verifier: Verifier,
         then: Callable[[Request], Response | Later],
         find_places: Callable[[Request], Places],
+        *,
+        refuse: Callable[[Request, Response], Response],
     ) -> None:
-        """``find_places`` returns where content comes from: a rule may lead to it from any path."""
+        """``find_places`` returns where content comes from: a rule may lead to it from any path.
+
+        ``refuse`` returns an error with the site's own page.
+        """
         self._realm = realm
         self._find_places = find_places
+        self._refuse = refuse
         self._file = file
         self._verifier = verifier
         self._then = then
@@ -55,7 +61,7 @@ class Guard:
         value = request.fields.get(b"authorization")
         credentials = None if value is None else parse_basic(value)
         if credentials is None:
-            return self._challenge.on(rules)
+            return self._refuse(request, self._challenge.on(rules))
         passwords = self._file.find()
         if passwords is None:
             return Later(self._file.wait, partial(self.respond, request))
@@ -66,13 +72,14 @@ class Guard:
             return Later(begin, partial(self._respond_after, attempt, request))
         if outcome:
             return alter(self._then(request), partial(_give_privately, passwords))
-        return self._challenge.on(AllOf(rules, passwords))
+        return self._refuse(request, self._challenge.on(AllOf(rules, passwords)))
 
     def _respond_after(self, attempt: Attempt, request: Request) -> Response | Later:
         """Return the response after an attempt, which may have been one too many."""
         if attempt.wait_seconds:
             seconds = b"%d" % math.ceil(attempt.wait_seconds)
-            return respond_plainly(429, ((b"Retry-After", seconds), _PRIVATE))
+            refused = respond_plainly(429, ((b"Retry-After", seconds), _PRIVATE))
+            return self._refuse(request, refused)
         return self.respond(request)
 
 

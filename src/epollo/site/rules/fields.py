@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from epollo.http.message import FieldLine
+from epollo.http.status import NO_SNIFF
 from epollo.site.rules.pattern import Captures, substitute
 from epollo.site.rules.rule import HeaderRule
 
-NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
 _ACCEPT_ENCODING: Final = b"Accept-Encoding"
 _VARY: Final = (b"Vary", _ACCEPT_ENCODING)
 
