@@ -12,6 +12,7 @@ from epollo.connections import http1
 from epollo.connections.addresses import Addresses
 from epollo.connections.door import Arrival, Door, claim_descriptors
 from epollo.connections.http1 import Http1Connection
+from epollo.connections.looks import Looks
 from epollo.connections.service import Capacity
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.loop import EventLoop
@@ -195,14 +196,14 @@ def test_a_flood_is_turned_away_at_a_bounded_cost(
 ) -> None:
     """Looks are paid for by closings: 64 connections looked at for each that makes room."""
     seen = 0
-    look = Door._look
+    begin = Looks.begin
 
-    def count_and_look(door: Door) -> None:
+    def count_and_begin(looks: Looks, connections: int) -> None:
         nonlocal seen
-        look(door)
-        seen += door._seen
+        seen += connections
+        begin(looks, connections)
 
-    monkeypatch.setattr(Door, "_look", count_and_look)
+    monkeypatch.setattr(Looks, "begin", count_and_begin)
     with InProcess(respond, clock=clock, capacity=Capacity(connections=300)) as harness:
         _ = [harness.connect(PART) for _ in range(299)]
         answered = [statuses(harness.connect(GET)) for _ in range(500)]

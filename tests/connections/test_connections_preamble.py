@@ -13,7 +13,6 @@ from epollo.connections.listener import Listener
 from epollo.connections.networks import parse_networks
 from epollo.connections.preamble import Preamble, Proxies
 from epollo.connections.service import Capacity
-from epollo.errors import OperatorError
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.transports.listening import open_listening_socket
 from loop.hand_clock import HandClock
@@ -204,15 +203,3 @@ def test_a_header_that_is_not_waited_for_any_more(
         preamble.close()
         assert len(harness.service.peers) == 0
     listener.close()
-
-
-def test_networks() -> None:
-    assert [str(network) for network in parse_networks("10.0.0.1, 192.0.2.0/24,2001:db8::/32")] == [
-        "10.0.0.1/32", "192.0.2.0/24", "2001:db8::/32",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", ["", "localhost", "10.0.0.0/33", "10.0.0.1/24", "10.0.0.1,"])
-def test_no_networks(text: str) -> None:
-    with pytest.raises(OperatorError, match="no address and no network"):
-        parse_networks(text)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess, Peer
-from epollo.connections.connection import RECEIVE_OCTETS
+from epollo.connections.door import RECEIVE_OCTETS
 from epollo.connections.service import Timeouts
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.loop import Handler

@@ -6,8 +6,8 @@ What a protocol needs besides: a machine (here), and a turn on a connection (`To
 from _socket import MSG_DONTWAIT
 from collections.abc import Sequence
 
-from epollo.connections.connection import FINISHING, IDLE, RECEIVE_OCTETS, Connection
-from epollo.connections.door import Arrival
+from epollo.connections.connection import FINISHING, IDLE, Connection
+from epollo.connections.door import RECEIVE_OCTETS, Arrival
 from epollo.connections.service import Service
 from epollo.http.message import Request, Response, Segment
 from epollo.http.target import parse_target

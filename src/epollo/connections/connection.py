@@ -25,8 +25,6 @@ from epollo.http.message import FileSegment, Segment, close_files, count_octets
 from epollo.loop import READABLE, WRITABLE
 from epollo.protocols.answer import Exchange, count_content
 
-RECEIVE_OCTETS: Final = 32 * 1024
-"""At most so much is received in one turn."""
 _COPIED_OCTETS: Final = 16 * 1024
 """A part of a file up to this length is read: the copy costs less than another system call."""
 

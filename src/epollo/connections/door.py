@@ -8,9 +8,7 @@ Facts: that there is no room is rare, and being idle begins and ends with every 
 Decision: no list of the idle is kept. When room is needed the longest idle `_FOUND` are looked for
 among all, and closed one by one as need be.
 Consequence: a connection that becomes idle, or busy, costs nothing for this.
-Price: the look costs some 0.1 microseconds for each connection, so it is taken at most once a second,
-or when it has been paid for: one connection was closed for each `LOOKS_PER_CLOSING` that the last
-look saw.
+Price: the look costs some 0.1 microseconds for each connection, so it is not taken at will (`looks`).
 """
 
 import contextlib
@@ -21,12 +19,15 @@ from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from epollo.connections.addresses import ask_address
+from epollo.connections.looks import Looks
+from epollo.connections.seldom import EVERY_SECONDS, Seldom
 from epollo.connections.service import Peer, Service
-from epollo.connections.shares import LOOKS_PER_CLOSING, Shares
+from epollo.connections.shares import Shares
 from epollo.transports import PLAIN, Kind, Transport
 
+RECEIVE_OCTETS: Final = 32 * 1024
+"""At most this much is received in one turn."""
 _FOUND: Final = 1024
-_REPORT_EVERY_SECONDS: Final = 60.0
 
 # More than any system gives by itself (fs.nr_open, proc_sys_fs(5)).
 _USUAL_DESCRIPTORS: Final = 1024
@@ -77,14 +78,12 @@ class Door:
     """The stage that admits arrivals: ``serve`` takes those on that pass, ``turn_away`` the others."""
 
     __slots__ = (
-        "_closed",
         "_idle",
-        "_looked_at",
-        "_seen",
+        "_looks",
         "_serve",
         "_service",
         "_shares",
-        "_told",
+        "_tell",
         "_turn_away",
     )
 
@@ -95,10 +94,8 @@ class Door:
         self._shares = Shares(service.peers, service.loop)
         # The longest idle last, each with the deadline that it had when it was found.
         self._idle: list[tuple[float, Peer]] = []
-        self._seen = 0
-        self._closed = 0
-        self._looked_at = -1.0
-        self._told = -_REPORT_EVERY_SECONDS
+        self._looks = Looks(service.clock)
+        self._tell = Seldom(service.clock, service.report).tell
 
     def admit(self, arrival: Arrival) -> None:
         """Have a peer served, or turn it away."""
@@ -126,25 +123,17 @@ class Door:
                 deadline, peer = self._idle.pop()
                 # One that was used since is not the one that has been idle for longest any more.
                 if peer.deadline == deadline and peer.try_give_way():
-                    self._closed += 1
+                    self._looks.note_closing()
                     return True
-            if not self._may_look():
+            if not self._looks.may_begin:
                 return False
             self._look()
             if not self._idle:
                 return False
 
-    def _may_look(self) -> bool:
-        return (
-            self._service.clock.now - self._looked_at >= 1
-            or self._closed * LOOKS_PER_CLOSING > self._seen
-        )
-
     def _look(self) -> None:
         peers = self._service.peers
-        self._seen = len(peers)
-        self._closed = 0
-        self._looked_at = self._service.clock.now
+        self._looks.begin(len(peers))
         found = heapq.nsmallest(
             _FOUND, (peer for peer in peers if peer.is_idle), key=attrgetter("deadline")
         )
@@ -161,9 +150,4 @@ class Door:
         return had > 0
 
     def _report(self, what: str) -> None:
-        service = self._service
-        if service.clock.now - self._told >= _REPORT_EVERY_SECONDS:
-            self._told = service.clock.now
-            service.report(
-                f"{what}; this line is printed at most once in {_REPORT_EVERY_SECONDS:.0f} seconds"
-            )
+        self._tell(f"{what}; this line is printed at most once in {EVERY_SECONDS} seconds")

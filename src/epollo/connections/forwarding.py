@@ -7,13 +7,11 @@ address is wanted, of the head as it came: no answer depends on it, so what is r
 Price: where it is wanted, to search a head costs some microseconds.
 """
 
-import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from epollo.connections.networks import Network
+from epollo.connections.networks import Networks
 from epollo.connections.service import AccessLog
-from epollo.generations import Generations
 from epollo.http.forwarded import find_client, parse_forwarded, parse_forwarded_for
 from epollo.loop import EventLoop
 from epollo.patterns import compile_late
@@ -27,28 +25,16 @@ _PARSERS: Final[dict[str, Callable[[bytes], list[bytes]]]] = {
     "x-forwarded-for": parse_forwarded_for,
     "forwarded": parse_forwarded,
 }
-_ADDRESSES_LIMIT: Final = 4096
 
 
 class Forwarding:
     """What the proxies of ``networks`` say in one field, ``name``, in lower case."""
 
-    def __init__(self, name: str, networks: Sequence[Network]) -> None:
+    def __init__(self, name: str, networks: Networks) -> None:
         self._line = _LINES[name]
         self._parse = _PARSERS[name]
-        self._networks = networks
-        self._trusted: Generations[str, bool] = Generations(
-            entries_limit=_ADDRESSES_LIMIT, octets_limit=0
-        )
-
-    def is_trusted(self, address: str) -> bool:
-        """Return whether an address is that of a proxy."""
-        known = self._trusted.get(address)
-        if known is None:
-            # Which programs may connect to a unix-domain socket, the file system decides.
-            known = not address or self._is_within(address)
-            self._trusted.put(address, known)
-        return known
+        self.is_trusted = networks.has
+        """Returns whether an address is that of a proxy."""
 
     def find_client(self, address: str, head: bytes) -> str:
         """Return the address of the client that sent a head, by a peer that has this address."""
@@ -59,13 +45,6 @@ class Forwarding:
         if not value:
             return address
         return find_client(self._parse(value), address, self.is_trusted)
-
-    def _is_within(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._networks)
 
 
 class ForwardedLog:

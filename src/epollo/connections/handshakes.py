@@ -22,9 +22,10 @@ from queue import SimpleQueue
 from typing import Final, TypeAlias
 
 from epollo.connections.addresses import ask_address
-from epollo.connections.door import Arrival, Stage
+from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.service import Peer, Service
-from epollo.loop import READABLE
+from epollo.linux.threads import start_thread
+from epollo.loop import READABLE, CallInLoop
 from epollo.protocols.http1 import refuse, render_refusal
 from epollo.protocols.tls import (
     Alert,
@@ -39,10 +40,7 @@ from epollo.transports.session import Session
 from epollo.transports.tls import TLS, TlsTransport
 
 _HANDSHAKE_RECORD: Final = b"\x16"
-_RECEIVE_OCTETS: Final = 32 * 1024
 
-CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
-"""Has the thread of the loop make a call."""
 
 _Flight: TypeAlias = tuple[Session, bytes, Callable[[bool, bytes], None]]
 """A session, what its peer sent, and what is to be called with the outcome."""
@@ -64,14 +62,11 @@ class Flights:
         In the loop ``done`` is called with whether that succeeded, and with what to send.
         """
         if self._thread is None:
-            thread = threading.Thread(target=self._work, name="handshakes", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                # The system has no room for a thread: the loop makes the flight.
-                self._make(session, octets, done, _call_at_once)
-                return
-            self._thread = thread
+            self._thread = start_thread(self._work, "handshakes")
+        if self._thread is None:
+            # The system has no room for a thread: the loop makes the flight.
+            self._make(session, octets, done, _call_at_once)
+            return
         self._queue.put((session, octets, done))
 
     def close(self) -> None:
@@ -143,7 +138,7 @@ def refuse_at_once(arrival: Arrival, octets: bytes) -> None:
     """Send last octets, without waiting for anything, and close."""
     # A socket that is closed with octets unread resets the connection (RFC 9112 section 9.6).
     with contextlib.suppress(OSError):
-        arrival.transport.recv(_RECEIVE_OCTETS, MSG_DONTWAIT)
+        arrival.transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
     with contextlib.suppress(OSError):
         arrival.transport.send(octets, MSG_DONTWAIT)
     arrival.transport.close()
@@ -197,7 +192,7 @@ class Handshake(Peer):
             self._stage.service.loop.note_deadline(self, self.deadline)
             return
         try:
-            octets = self._arrival.transport.recv(_RECEIVE_OCTETS, MSG_DONTWAIT)
+            octets = self._arrival.transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:

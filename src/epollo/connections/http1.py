@@ -15,15 +15,14 @@ from epollo.connections.connection import (
     FINISHING,
     IDLE,
     LINGERING,
-    RECEIVE_OCTETS,
     RECEIVING,
     WAITING,
     Connection,
 )
 from epollo.connections.crowd import bound_turn_octets
-from epollo.connections.door import Arrival
+from epollo.connections.door import RECEIVE_OCTETS, Arrival
 from epollo.connections.passing import give_in_passing
-from epollo.connections.refusing import send_last
+from epollo.connections.refusing import RETRY_FIELDS, send_last
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.http.caching import NO_CACHE_FIELD
@@ -236,7 +235,9 @@ class Http1Connection(Connection):
         service = self._service
         if isinstance(query, Refusal):
             if protocol.describe().startswith(_HANDSHAKE):
-                service.note_handshake()
+                service.tell_of_handshake(
+                    "a client speaks TLS to a port of plain http (--tls-cert speaks https)"
+                )
             return protocol.refuse(query)
         recall = service.recalls[self.kind.scheme]
         noted = protocol.take_reduction(query)
@@ -293,9 +294,7 @@ class Http1Connection(Connection):
         except Exception as fault:
             service.report(describe_fault(fault))
             # Memory may be there again in a moment, a bug is there to stay.
-            status, fields = (
-                (503, service.retry_fields) if isinstance(fault, MemoryError) else (500, ())
-            )
+            status, fields = (503, RETRY_FIELDS) if isinstance(fault, MemoryError) else (500, ())
             response = respond_plainly(status, (NO_CACHE_FIELD, *fields))
             may_persist = False
         answer = protocol.render(request, response, may_persist=may_persist)

@@ -23,9 +23,8 @@ from collections.abc import Callable
 from typing import Final
 
 from epollo.connections.addresses import read_address
-from epollo.connections.connection import RECEIVE_OCTETS
 from epollo.connections.crowd import bound_unsent_octets
-from epollo.connections.door import Arrival, Stage
+from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.service import Service
 from epollo.loop import READABLE, Handler
 from epollo.transports import PLAIN, Kind, Transport

@@ -1,14 +1,44 @@
 """Networks, as an operator names them: whose peers are proxies that are trusted."""
 
 import ipaddress
-from typing import TypeAlias
+from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.generations import Generations
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_ADDRESSES_LIMIT: Final = 4096
 
 
-def parse_networks(text: str) -> list[Network]:
+class Networks:
+    """The addresses of some networks; what was found out of one is remembered.
+
+    A peer of a unix-domain socket, which has no address, is within: which programs may connect there, the
+    file system decides.
+    """
+
+    def __init__(self, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
+        self._networks = networks
+        self._known: Generations[str, bool] = Generations(
+            entries_limit=_ADDRESSES_LIMIT, octets_limit=0
+        )
+
+    def has(self, address: str) -> bool:
+        """Return whether an address is in one of the networks."""
+        known = self._known.get(address)
+        if known is None:
+            known = not address or self._is_within(address)
+            self._known.put(address, known)
+        return known
+
+    def _is_within(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)
+
+
+def parse_networks(text: str) -> Networks:
     """Return the networks of a list with commas: addresses, or CIDR prefixes (RFC 4632).
 
     Raises `OperatorError` for anything else.
@@ -21,4 +51,4 @@ def parse_networks(text: str) -> list[Network]:
             raise OperatorError(
                 f"{word.strip()!r} is no address and no network such as 10.0.0.0/8"
             ) from None
-    return networks
+    return Networks(networks)

@@ -7,36 +7,33 @@ peer that is not trusted is closed at once, and so is one that sends no header
 Octets behind the header belong to the next stage, and were not what the poller reported: the header was.
 """
 
-import ipaddress
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from socket import MSG_DONTWAIT
-from typing import Final
 
-from epollo.connections.door import Arrival, Stage
-from epollo.connections.networks import Network
+from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
+from epollo.connections.networks import Networks
+from epollo.connections.seldom import Seldom
 from epollo.connections.service import Peer, Service
 from epollo.loop import READABLE
 from epollo.protocols.proxy_protocol import ProxyHeader, parse_proxy_header
-
-_RECEIVE_OCTETS: Final = 32 * 1024
-_REPORT_EVERY_SECONDS: Final = 60.0
 
 
 class Proxies:
     """The stage of arrivals that come through proxies; ``then`` takes those on whose header was read."""
 
-    __slots__ = ("_networks", "_refused", "_service", "_then")
+    __slots__ = ("_networks", "_service", "_then", "tell")
 
-    def __init__(self, service: Service, networks: Sequence[Network], then: Stage) -> None:
+    def __init__(self, service: Service, networks: Networks, then: Stage) -> None:
         self._service = service
         self._networks = networks
         self._then = then
-        self._refused = -_REPORT_EVERY_SECONDS
+        self.tell = Seldom(service.clock, service.report).tell
+        """Tells the operator what was refused, once in a while."""
 
     def begin(self, arrival: Arrival) -> None:
         """Wait for the header of a proxy that is trusted; close any other peer."""
-        if not self._is_trusted(arrival.address):
+        if not self._networks.has(arrival.address):
             address = arrival.address or "a peer"
             self.tell(f"closed {address}: not a proxy that --proxy-from names")
             arrival.transport.close()
@@ -46,20 +43,6 @@ class Proxies:
             preamble.on_accepted()
         except Exception as fault:
             self._service.loop.end_fault(preamble, fault)
-
-    def tell(self, line: str) -> None:
-        """Tell the operator what was refused, once in a while."""
-        now = self._service.clock.now
-        if now - self._refused >= _REPORT_EVERY_SECONDS:
-            self._refused = now
-            self._service.report(line)
-
-    def _is_trusted(self, address: str) -> bool:
-        # A unix-domain socket has no address; which programs may connect, the file system decides.
-        if not address:
-            return True
-        parsed = ipaddress.ip_address(address)
-        return any(parsed in network for network in self._networks)
 
 
 class Preamble(Peer):
@@ -128,7 +111,7 @@ class Preamble(Peer):
     def _receive(self) -> bool:
         """Take octets; return whether this stage is over."""
         try:
-            octets = self._arrival.transport.recv(_RECEIVE_OCTETS, MSG_DONTWAIT)
+            octets = self._arrival.transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
         except BlockingIOError:
             return False
         except OSError:

@@ -2,13 +2,17 @@
 
 import contextlib
 from _socket import MSG_DONTWAIT
+from typing import Final
 
-from epollo.connections.connection import RECEIVE_OCTETS
-from epollo.connections.door import Arrival
+from epollo.connections.door import RECEIVE_OCTETS, Arrival
 from epollo.connections.service import Service
+from epollo.http.message import FieldLine
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import refuse, render_refusal
 from epollo.transports import Transport
+
+RETRY_FIELDS: Final[tuple[FieldLine, ...]] = ((b"Retry-After", b"5"),)
+"""What an answer 503 says besides, in seconds (RFC 9110 section 10.2.3)."""
 
 
 def turn_away(service: Service, arrival: Arrival) -> None:
@@ -18,7 +22,7 @@ def turn_away(service: Service, arrival: Arrival) -> None:
     # A socket that is closed with octets unread resets the connection (RFC 9112 section 9.6).
     with contextlib.suppress(OSError):
         received = received or transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
-    send_last(service, transport, render_refusal(refuse(503, received), service.retry_fields))
+    send_last(service, transport, render_refusal(refuse(503, received), RETRY_FIELDS))
     transport.close()
 
 

@@ -2,19 +2,17 @@
 
 import math
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from epollo.budget import Budget
 from epollo.connections.addresses import Addresses
 from epollo.connections.recall import Recall
+from epollo.connections.seldom import Seldom
 from epollo.connections.steps import Steps
-from epollo.http.message import FieldLine, Later, Request, Response
+from epollo.http.message import Later, Request, Response
 from epollo.loop import EventLoop, Handler
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import Frames, HeadReader
-
-_REPORT_EVERY_SECONDS: Final = 60.0
-_RETRY_AFTER_SECONDS: Final = 5
 
 Responder: TypeAlias = Callable[[Request], Response | Later]
 """The site, as a connection sees it; a connection waits for what comes later."""
@@ -129,7 +127,6 @@ class Service:
     """The surroundings of a connection."""
 
     __slots__ = (
-        "_told_of_handshake",
         "addresses",
         "capacity",
         "clients",
@@ -148,9 +145,9 @@ class Service:
         "recalls_at_once",
         "report",
         "respond",
-        "retry_fields",
         "secure_lines",
         "steps",
+        "tell_of_handshake",
         "timeouts",
     )
 
@@ -211,9 +208,8 @@ class Service:
             needs_addresses or self.addresses is not None or (log is not None and log.names_peers)
         )
         """Whether anything needs to know the address of a connection."""
-        self.retry_fields: tuple[FieldLine, ...] = ((b"Retry-After", b"%d" % _RETRY_AFTER_SECONDS),)
-        """What an answer 503 says besides."""
-        self._told_of_handshake = -_REPORT_EVERY_SECONDS
+        self.tell_of_handshake = Seldom(loop.clock, report).tell
+        """Tells the operator, once in a while, that a client speaks TLS where plain HTTP is spoken."""
         self.secure_lines = secure_lines
         """Field lines of each answer over TLS, and of no other (RFC 6797 section 7.2)."""
         self.is_draining = False
@@ -228,12 +224,6 @@ class Service:
         # One number for all connections that move in this second, so that they can share it.
         self.idle_deadline = self.clock.now + self.timeouts.idle
         self.frames.begin(self.clock.date)
-
-    def note_handshake(self) -> None:
-        """Tell the operator, once in a while, that a client speaks TLS where plain HTTP is spoken."""
-        if self.clock.now - self._told_of_handshake >= _REPORT_EVERY_SECONDS:
-            self._told_of_handshake = self.clock.now
-            self.report("a client speaks TLS to a port of plain http (--tls-cert speaks https)")
 
     def note_change(self) -> None:
         """Note, in the middle of anything, a change that no report may have told of.

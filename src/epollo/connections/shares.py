@@ -3,35 +3,29 @@
 Decision: the network that has most of them closes one for a peer of a network that has fewer. That is
 looked for among all when it is needed, not counted with each connection.
 Consequence: one address that takes all connections with halves of requests keeps no other address out.
-Price: the look costs a system call for each connection whose address is not known; it is taken at most
-once a second, or when it has been paid for: one connection was closed for each `LOOKS_PER_CLOSING` that
-the last look saw.
+Price: the look costs a system call for each connection whose address is not known, so it is not taken at
+will (`looks`).
 """
 
 import heapq
 from collections.abc import Iterable
-from typing import Final
 
 from epollo.connections.addresses import Network, network_of
+from epollo.connections.looks import LOOK_EVERY_SECONDS, Looks
 from epollo.connections.service import Peer
 from epollo.loop import EventLoop
-
-LOOKS_PER_CLOSING: Final = 64
-_LOOK_EVERY_SECONDS: Final = 1.0
 
 
 class Shares:
     """What each network had of all connections at the last look."""
 
     __slots__ = (
-        "_closed",
         "_counts",
         "_heap",
-        "_looked_at",
+        "_looks",
         "_loop",
         "_members",
         "_peers",
-        "_seen",
     )
 
     def __init__(self, peers: dict[Peer, None], loop: EventLoop) -> None:
@@ -42,9 +36,7 @@ class Shares:
         """The peers of each network, the one that gives way first at the end."""
         self._heap: list[tuple[int, int]] = []
         """For each network: how many it has, negative, and where its members are."""
-        self._seen = 0
-        self._closed = 0
-        self._looked_at = -1.0
+        self._looks = Looks(loop.clock)
 
     def make_room(self, address: str) -> int:
         """Close a connection of the network that has most, for a peer of one that will have fewer.
@@ -54,7 +46,7 @@ class Shares:
         network = network_of(address)
         if not network:
             return 0
-        if self._may_look():
+        if self._looks.may_begin:
             self._look()
         heap = self._heap
         while heap:
@@ -68,24 +60,16 @@ class Shares:
             else:
                 heapq.heappop(heap)
             if peer in self._peers:
-                self._closed += 1
+                self._looks.note_closing()
                 self._counts[network] = self._counts.get(network, 0) + 1
                 peer.give_way()
                 return -negative
         return 0
 
-    def _may_look(self) -> bool:
-        return (
-            self._loop.clock.now - self._looked_at >= _LOOK_EVERY_SECONDS
-            or self._closed * LOOKS_PER_CLOSING > self._seen
-        )
-
     def _look(self) -> None:
-        self._seen = len(self._peers)
-        self._closed = 0
-        self._looked_at = self._loop.clock.now
+        self._looks.begin(len(self._peers))
         if not self._heap:
-            self._loop.call_at(self._looked_at + _LOOK_EVERY_SECONDS, self._forget)
+            self._loop.call_at(self._loop.clock.now + LOOK_EVERY_SECONDS, self._forget)
         members: dict[Network, list[Peer]] = {}
         for peer in self._peers:
             network = network_of(peer.find_address())

@@ -104,11 +104,3 @@ def select_coding(preference: CodingPreference, sizes: Mapping[bytes, int]) -> b
         if weight > selected_weight or (weight == selected_weight and size < selected_size):
             selected, selected_weight, selected_size = coding, weight, size
     return selected
-
-
-def negotiate_coding(accept_encoding: bytes | None, sizes: Mapping[bytes, int]) -> bytes | None:
-    """Return the coding to send to a client with this Accept-Encoding field, None if there is none.
-
-    RFC 9110 section 12.5.3; see ``parse_accept_encoding`` and ``select_coding``.
-    """
-    return select_coding(parse_accept_encoding(accept_encoding), sizes)

@@ -4,7 +4,7 @@ from epollo.loop.clock import Clock, SystemClock
 from epollo.loop.event_loop import EventLoop
 from epollo.loop.handler import Handler
 from epollo.loop.timers import Timer
-from epollo.loop.wakeup import Wakeup
+from epollo.loop.wakeup import CallInLoop, Wakeup
 from epollo.pollers.contract import ERROR, HANGUP, READABLE, WRITABLE
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "HANGUP",
     "READABLE",
     "WRITABLE",
+    "CallInLoop",
     "Clock",
     "EventLoop",
     "Handler",

@@ -10,10 +10,14 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
+from typing import TypeAlias
 
 from epollo.errors import EpolloError
 from epollo.loop.event_loop import EventLoop
 from epollo.loop.handler import Handler
+
+CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
+"""Has the thread of the loop make a call."""
 
 
 class Wakeup(Handler):

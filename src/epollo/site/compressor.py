@@ -10,10 +10,11 @@ the loop.
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from epollo.errors import describe_fault
 from epollo.linux.threads import lower_priority, start_thread
+from epollo.loop import CallInLoop
 from epollo.site.codings import (
     CODED_OCTETS_LIMIT,
     CODINGS,
@@ -33,8 +34,6 @@ _TOO_LITTLE_MEMORY: Final = (
 )
 _FILE_TASKS_LIMIT: Final = 16
 """Each of them holds up to four descriptors."""
-
-CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
 
 
 class Task(NamedTuple):

@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 
 from epollo.http.validators import EntityTag
 from epollo.linux.threads import lower_priority, start_thread
+from epollo.loop import CallInLoop
 from epollo.site.entity_tags import ContentTagger
 from epollo.site.open_files import OpenFile, SharedFile
 from epollo.site.promise import Promise
@@ -29,8 +30,6 @@ _OCTETS_PER_SECOND: Final = 256 * 1024 * 1024
 _FILE_OCTETS_LIMIT: Final = 16 * 1024**3
 _TASKS_LIMIT: Final = 16
 
-CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
-"""Has the thread of the loop make a call."""
 Done: TypeAlias = Callable[[Promise], None]
 
 

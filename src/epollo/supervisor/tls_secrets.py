@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from epollo.linux.libc import forbid_dumps
-from epollo.loop import EventLoop, Timer
+from epollo.loop import CallInLoop, EventLoop, Timer
 from epollo.settings import Settings
 from epollo.transports.pairs import TICKET_KEY_OCTETS, Secrets
 from epollo.transports.state_folder import find_state_folder
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from epollo.acme.keeper import Keeper
     from epollo.transports.certificate_files import CertificateFiles
 
-CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
 _TICKET_KEY_SECONDS: Final = 12 * 3600.0
 """A ticket is good for two hours (SSL_CTX_set_timeout(3)); one of a former key makes a full handshake."""
 

@@ -55,11 +55,9 @@ class Kind(NamedTuple):
     """``http`` or ``https`` (RFC 9110 section 4.2)."""
     sends_files: bool
     """Whether ``sendfile`` to the descriptor reaches the peer as content."""
-    holds_bytes: bool
-    """Whether bytes may wait in the transport that no poller sees."""
     subject: str = ""
     """Whose certificate the client has shown; empty without one."""
 
 
-PLAIN: Final = Kind(b"http", sends_files=True, holds_bytes=False)
+PLAIN: Final = Kind(b"http", sends_files=True)
 """A socket without encryption."""

@@ -8,7 +8,6 @@ No plain octets wait here: each `recv` returns all that the records which are co
 """
 
 import contextlib
-import ssl
 from _socket import MSG_DONTWAIT, MSG_PEEK
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -16,7 +15,7 @@ from typing import Any, Final
 from epollo.transports.contract import Buffer, Kind, Transport
 from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Session
 
-TLS: Final = Kind(b"https", sends_files=False, holds_bytes=False)
+TLS: Final = Kind(b"https", sends_files=False)
 """A socket whose content is protected by TLS."""
 
 
@@ -173,8 +172,3 @@ def _cut(buffers: Iterable[Buffer]) -> Iterator[Buffer]:
                 begun = 0
     if joined:
         yield b"".join(joined)
-
-
-def refuse_session(error: ssl.SSLError) -> str:
-    """Return in a few words why a handshake failed."""
-    return (error.reason or str(error)).replace("_", " ").lower()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from epollo.connections.service import Responder
 from epollo.http.cross_origin import OriginPolicy, parse_origins
 from epollo.linux.readiness_signal import signal_readiness
-from epollo.loop import EventLoop
+from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import SiteSettings
 from epollo.site.access.borders import Borders
 from epollo.site.access.realm import Realm, parse_prefixes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     # Loaded where a site has passwords, before a sandbox closes.
     from epollo.site.access.guard import Guard
     from epollo.site.access.password_file import PasswordFile
-    from epollo.site.access.verifier import CallInLoop, Verifier
+    from epollo.site.access.verifier import Verifier
 
 
 class Access:
@@ -31,7 +31,7 @@ class Access:
         self,
         sites: tuple[SiteSettings, ...],
         loop: EventLoop,
-        call_in_loop: "CallInLoop",
+        call_in_loop: CallInLoop,
         report: Callable[[str], None],
         fetch: Callable[[int], None] | None,
     ) -> None:
@@ -45,7 +45,7 @@ class Access:
 
     def _open_files(
         self,
-        call_in_loop: "CallInLoop",
+        call_in_loop: CallInLoop,
         loop: EventLoop,
         report: Callable[[str], None],
         fetch: Callable[[int], None] | None,

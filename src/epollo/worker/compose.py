@@ -12,7 +12,7 @@ from epollo.connections import http1, refusing
 from epollo.connections.door import Door, Stage
 from epollo.connections.forwarding import ForwardedLog, Forwarding
 from epollo.connections.listener import Listener
-from epollo.connections.networks import Network
+from epollo.connections.networks import Networks
 from epollo.connections.preamble import Proxies
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
 from epollo.http.caching import NO_CACHE_FIELD
@@ -138,7 +138,7 @@ def make_service(
     relevant_fields: frozenset[bytes],
     budget: Budget,
     needs_addresses: bool,
-    proxies: list[Network],
+    proxies: Networks,
     look_for_changes: Callable[[], None],
     connections_limit: int,
 ) -> Service:
@@ -199,7 +199,7 @@ class Entrance:
     def __init__(
         self,
         service: Service,
-        proxies: list[Network] | None,
+        proxies: Networks | None,
         handshakes: "Callable[[Stage], Handshakes] | None" = None,
     ) -> None:
         self._service = service

@@ -7,8 +7,9 @@ from functools import partial
 
 from epollo.connections import http1
 from epollo.connections.door import Stage
-from epollo.connections.handshakes import CallInLoop, Flights, Handshakes
+from epollo.connections.handshakes import Flights, Handshakes
 from epollo.connections.service import Service
+from epollo.loop import CallInLoop
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.pairs import Secrets
 

@@ -6,7 +6,7 @@ from epollo.budget import Budget
 from epollo.connections.service import Responder, Service
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.readiness_signal import signal_readiness
-from epollo.loop import EventLoop
+from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import Settings, select_hosts, select_sites
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
@@ -14,7 +14,7 @@ from epollo.site.events import Events
 from epollo.site.hosts import Hosts
 from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
-from epollo.site.tagging import CallInLoop, Tagging
+from epollo.site.tagging import Tagging
 from epollo.worker.access import Access
 from epollo.worker.compose import open_catalogue, open_rulebook
 

@@ -14,13 +14,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from epollo.errors import describe_fault
 from epollo.generations import Generations
 from epollo.http.authentication import Credentials
 from epollo.http.message import Later
 from epollo.linux.threads import lower_priority, start_thread
+from epollo.loop import CallInLoop
 from epollo.site.access.guesses import Guesses
 from epollo.site.access.hashes import Hashes
 from epollo.site.access.passwords import Passwords
@@ -29,8 +30,6 @@ _OUTCOMES_LIMIT: Final = 8192
 _TASKS_LIMIT: Final = 64
 """The most guesses that wait to be compared."""
 _UNKNOWN: Final = "the library of this system does not know it; make the hash anew with htpasswd -B"
-
-CallInLoop: TypeAlias = Callable[[Callable[[], None]], None]
 
 
 class Attempt:
