@@ -4,6 +4,9 @@ The program is one of the classic Berkeley Packet Filter (seccomp(2); the kernel
 userspace-api/seccomp_filter): it sees the number of a call, the architecture and six arguments, and says
 what becomes of the call. Here it is made of a table (`system_calls`).
 
+Decision: the program is compiled here. The bindings to libseccomp want a shared library that base systems
+lack, or were last kept years ago; a table of 100 calls and sixty lines can be read as a page, and are run
+call by call by an interpreter in the tests.
 Decision: what is not allowed fails with EPERM, and the process lives on: a call that a library tries and
 can do without is no reason to end clients' connections.
 Facts: a kernel since 5.11 remembers which calls a program always allows, and does not run it for them.

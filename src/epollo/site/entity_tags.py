@@ -1,4 +1,10 @@
-"""Strong entity tags: from the content of a file, or from its version until that has been read."""
+"""Strong entity tags: from the content of a file, or from its version until that has been read.
+
+Facts: by length and time two versions are the same if an edit happens within a second at the same length,
+and one version is another on another machine.
+Decision: a tag is a hash of the content. Files that are kept are read once per version anyway; for others
+see `tagging`.
+"""
 
 import base64
 import os

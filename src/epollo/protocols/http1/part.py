@@ -3,7 +3,8 @@
 Facts: players and download managers ask for one range after the other, each another, of a content whose
 answer 200 is recalled, or could be.
 Decision: an answer 206 is made of that one: it has the same fields, another length and Content-Range.
-Consequence: it rests on what the whole rests on, and is made at the price of a look-up.
+Consequence: it rests on what the whole rests on, and is made at the price of a look-up: 64 KiB of 64 MiB
+took 261 microseconds where they take 109, of 900 KiB 166 and 66.
 Price: what is not one plain range, and a request with If-Range, takes the long way.
 """
 
