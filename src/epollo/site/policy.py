@@ -78,7 +78,8 @@ class Policy:
         self.rules = rules
         self._headers = RuleIndex([rule.pattern for rule in rules.headers])
         self._redirects = RuleIndex(
-            [rule.pattern for rule in rules.redirects], [rule.condition for rule in rules.redirects]
+            [rule.pattern for rule in rules.redirects],
+            lambda number: rules.redirects[number].condition,
         )
         self.is_host_relevant = self._headers.has_hosts or self._redirects.has_hosts
         """Whether a rule looks at the host, so that each host has treatments of its own."""

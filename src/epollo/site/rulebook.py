@@ -12,7 +12,7 @@ Where there are none, at the start, the lines that can be read are.
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from epollo.http.message import Basis, Releasable
@@ -108,6 +108,9 @@ class Rulebook:
         self._report = report
         self._shown = shown
         self._rules = Rules()
+        # By the octets that they were made of.
+        self._known_headers: Mapping[bytes, HeaderRule] = {}
+        self._known_redirects: Mapping[bytes, RedirectRule] = {}
         self._files: dict[bytes, Resource | None] = dict.fromkeys(RULE_FILES)
         self._contents: dict[bytes, tuple[bytes, str] | None] = dict.fromkeys(RULE_FILES)
         self.checked_second = -1
@@ -174,11 +177,14 @@ class Rulebook:
             return False
         rules = self._rules
         if name == RULE_FILES[0]:
-            headers = parse_headers(content)
+            headers = parse_headers(content, self._known_headers)
+            # A file that goes away may come back.
+            self._known_headers = headers.known or self._known_headers
             if self._is_accepted(place, headers, has_rules=bool(rules.headers)):
                 self._rules = rules._replace(headers=headers.rules)
         else:
-            redirects = parse_redirects(content)
+            redirects = parse_redirects(content, self._known_redirects)
+            self._known_redirects = redirects.known or self._known_redirects
             if self._is_accepted(place, redirects, has_rules=bool(rules.redirects)):
                 self._rules = rules._replace(redirects=redirects.rules)
         return self._rules != rules

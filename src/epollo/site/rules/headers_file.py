@@ -4,6 +4,10 @@ The format is that of Netlify and of Cloudflare Pages; where they differ, `docs/
 the two this follows.
 """
 
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from epollo.http.fields import is_token
@@ -11,9 +15,11 @@ from epollo.http.grammar import OWS_OCTETS
 from epollo.http.message import FieldLine
 from epollo.patterns import compile_late
 from epollo.site.rules.pattern import Pattern, PatternError, parse_pattern
-from epollo.site.rules.rule import HeaderRule, Mistake, Parsed, split_lines
+from epollo.site.rules.rule import BYTE_ORDER_MARK, HeaderRule, Mistake, Parsed, strip_line
 
-_BEGINS_BLOCK: Final = compile_late(rb"/|[A-Za-z][A-Za-z0-9+.\-]*://")
+_BEGINS_BLOCK: Final = compile_late(
+    rb"^[\t\r\v\f ]*(?:/|[A-Za-z][A-Za-z0-9+.\-]*://)", re.MULTILINE
+)
 # field-content without obs-text                                     RFC 9110 section 5.5
 _VALUE: Final = compile_late(rb"[\t\x20-\x7e\x80-\xff]*+")
 
@@ -57,29 +63,63 @@ _REFUSED: Final = {
 """Why some fields cannot be set, by their names in lower case."""
 
 
-def parse_headers(octets: bytes) -> Parsed[HeaderRule]:
-    """Return the rules of ``_headers``, and what is wrong there."""
+def parse_headers(
+    octets: bytes, known: Mapping[bytes, HeaderRule] = MappingProxyType({})
+) -> Parsed[HeaderRule]:
+    """Return the rules of ``_headers``, and what is wrong there.
+
+    ``known`` is what was known after the last version of the file: an edit of a block among ten thousand
+    costs a tenth of reading them all.
+    """
+    octets = octets.removeprefix(BYTE_ORDER_MARK)
+    starts = [found.start() for found in _BEGINS_BLOCK.finditer(octets)]
+    first, *ends = [*starts, len(octets)]
+    preface = octets[:first]
     rules: list[HeaderRule] = []
-    mistakes: list[Mistake] = []
-    block: _Block | None = None
-    is_skipped = False
-    for number, line in split_lines(octets):
-        if _BEGINS_BLOCK.match(line):
-            _close(block, rules, mistakes)
-            block = None
-            try:
-                block = _Block(parse_pattern(line), number)
-            except PatternError as error:
-                mistakes.append(Mistake(number, str(error)))
-            is_skipped = block is None
-        elif block is not None:
-            mistake = block.add(line)
+    mistakes = [
+        Mistake(number, "a header stands below the path that it is for")
+        for number, line in enumerate(preface.split(b"\n"), start=1)
+        if strip_line(line)
+    ]
+    by_block: dict[bytes, HeaderRule] = {}
+    line = 1 + preface.count(b"\n")
+    for start, end in zip(starts, ends, strict=True):
+        block = octets[start:end]
+        rule = known.get(block)
+        if rule is None:
+            rule, found = _parse_block(block, line)
+            mistakes += found
+        else:
+            found = []
+            if rule.line != line:
+                rule = HeaderRule(rule.pattern, rule.fields, rule.removed, line)
+        if rule is not None:
+            rules.append(rule)
+            if not found:
+                by_block[block] = rule
+        line += block.count(b"\n")
+    return Parsed(tuple(rules), tuple(mistakes), by_block)
+
+
+def _parse_block(octets: bytes, first: int) -> tuple[HeaderRule | None, list[Mistake]]:
+    """Return the rule of a block, the path of which stands in the line ``first``."""
+    path, *lines = octets.split(b"\n")
+    try:
+        block = _Block(parse_pattern(path.strip()), first)
+    except PatternError as error:
+        return None, [Mistake(first, str(error))]
+    mistakes = []
+    for number, line in enumerate(lines, start=first + 1):
+        stripped = strip_line(line)
+        if stripped:
+            mistake = block.add(stripped)
             if mistake is not None:
                 mistakes.append(mistake._replace(line=number))
-        elif not is_skipped:
-            mistakes.append(Mistake(number, "a header stands below the path that it is for"))
-    _close(block, rules, mistakes)
-    return Parsed(tuple(rules), tuple(mistakes))
+    if block.is_empty:
+        return None, [Mistake(first, "no header stands below this path")]
+    if not (block.fields or block.removed):
+        return None, mistakes
+    return HeaderRule(block.pattern, tuple(block.fields), tuple(block.removed), first), mistakes
 
 
 class _Block:
@@ -95,36 +135,39 @@ class _Block:
     def add(self, line: bytes) -> Mistake | None:
         """Take in a line; return what is wrong with it."""
         self.is_empty = False
-        is_removed = line.startswith(b"!")
-        name, colon, value = line.removeprefix(b"!").partition(b":")
-        name, value = name.strip(OWS_OCTETS), value.strip(OWS_OCTETS)
-        shown = name.decode("utf-8", "replace")
-        if not is_token(name) or (is_removed and colon) or not (is_removed or colon):
-            return Mistake(0, "this is not Name: value, and not ! Name")
-        reason = _REFUSED.get(name.lower())
-        if reason is not None:
-            verb = "removed" if is_removed else "set"
-            return Mistake(0, f"{shown} cannot be {verb} here: {reason}", is_left_out=True)
-        if is_removed:
-            self.removed.append(name.lower())
-            return None
-        if not value:
-            return Mistake(0, f"{shown} has no value")
-        if name.lower() == b"content-encoding" and value not in CODINGS:
-            known = ", ".join(coding.decode() for coding in CODINGS)
-            return Mistake(0, f"{shown} can be one of {known} here", is_left_out=True)
-        if not _VALUE.fullmatch(value):
-            return Mistake(0, f"the value of {shown} has a control character in it")
-        self.fields.append((name, value))
+        said = _parse_line(line)
+        if isinstance(said, Mistake):
+            return said
+        if isinstance(said, bytes):
+            self.removed.append(said)
+        else:
+            self.fields.append(said)
         return None
 
 
-def _close(block: _Block | None, rules: list[HeaderRule], mistakes: list[Mistake]) -> None:
-    if block is None:
-        return
-    if block.is_empty:
-        mistakes.append(Mistake(block.line, "no header stands below this path"))
-    elif block.fields or block.removed:
-        rules.append(
-            HeaderRule(block.pattern, tuple(block.fields), tuple(block.removed), block.line)
-        )
+@lru_cache(maxsize=1024)
+def _parse_line(line: bytes) -> FieldLine | bytes | Mistake:
+    """Return the field that a line sets, the name that it removes, or what is wrong with it.
+
+    Many blocks say the same.
+    """
+    is_removed = line.startswith(b"!")
+    name, colon, value = line.removeprefix(b"!").partition(b":")
+    name, value = name.strip(OWS_OCTETS), value.strip(OWS_OCTETS)
+    shown = name.decode("utf-8", "replace")
+    if not is_token(name) or (is_removed and colon) or not (is_removed or colon):
+        return Mistake(0, "this is not Name: value, and not ! Name")
+    reason = _REFUSED.get(name.lower())
+    if reason is not None:
+        verb = "removed" if is_removed else "set"
+        return Mistake(0, f"{shown} cannot be {verb} here: {reason}", is_left_out=True)
+    if is_removed:
+        return name.lower()
+    if not value:
+        return Mistake(0, f"{shown} has no value")
+    if name.lower() == b"content-encoding" and value not in CODINGS:
+        known = ", ".join(coding.decode() for coding in CODINGS)
+        return Mistake(0, f"{shown} can be one of {known} here", is_left_out=True)
+    if not _VALUE.fullmatch(value):
+        return Mistake(0, f"the value of {shown} has a control character in it")
+    return name, value

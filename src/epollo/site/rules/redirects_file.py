@@ -5,6 +5,8 @@ the two this follows.
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from epollo.http.target import decode_path
@@ -19,13 +21,14 @@ from epollo.site.rules.pattern import (
     parse_pattern,
 )
 from epollo.site.rules.rule import (
+    BYTE_ORDER_MARK,
     REDIRECTS,
     REWRITES,
     Mistake,
     Parameter,
     Parsed,
     RedirectRule,
-    split_lines,
+    strip_line,
 )
 
 _URL: Final = compile_late(rb"https?://[^/?#]", re.IGNORECASE)
@@ -49,18 +52,36 @@ class _MistakeError(ValueError):
         self.is_left_out = is_left_out
 
 
-def parse_redirects(octets: bytes) -> Parsed[RedirectRule]:
-    """Return the rules of ``_redirects``, and what is wrong there."""
+def parse_redirects(
+    octets: bytes, known: Mapping[bytes, RedirectRule] = MappingProxyType({})
+) -> Parsed[RedirectRule]:
+    """Return the rules of ``_redirects``, and what is wrong there.
+
+    ``known`` is what was known after the last version of the file: an edit of a line among ten thousand
+    costs a hundredth of reading them all.
+    """
     rules: list[RedirectRule] = []
     mistakes: list[Mistake] = []
-    for number, line in split_lines(octets):
-        try:
-            rules.append(_parse_line(line, number))
-        except _MistakeError as mistake:
-            mistakes.append(Mistake(number, str(mistake), mistake.is_left_out))
-        except PatternError as error:
-            mistakes.append(Mistake(number, str(error)))
-    return Parsed(tuple(rules), tuple(mistakes))
+    by_line: dict[bytes, RedirectRule] = {}
+    for number, line in enumerate(octets.removeprefix(BYTE_ORDER_MARK).split(b"\n"), start=1):
+        rule = known.get(line)
+        if rule is None:
+            stripped = strip_line(line)
+            if not stripped:
+                continue
+            try:
+                rule = _parse_line(stripped, number)
+            except _MistakeError as mistake:
+                mistakes.append(Mistake(number, str(mistake), mistake.is_left_out))
+                continue
+            except PatternError as error:
+                mistakes.append(Mistake(number, str(error)))
+                continue
+        elif rule.line != number:
+            rule = RedirectRule._make((*rule[:-1], number))
+        rules.append(rule)
+        by_line[line] = rule
+    return Parsed(tuple(rules), tuple(mistakes), by_line)
 
 
 def _parse_line(line: bytes, number: int) -> RedirectRule:
@@ -126,28 +147,21 @@ def _judge(rule: RedirectRule) -> None:
         raise _MistakeError(
             "a target with two slashes in front leads to another host: write https://"
         )
-    names = [one.value for one in rule.query if one.is_captured]
-    captured = pattern.captured | frozenset(names)
-    if len(captured) != len(pattern.captured) + len(names):
-        raise _MistakeError("a placeholder has the name of another")
+    captured = pattern.captured
+    if rule.query:
+        names = [one.value for one in rule.query if one.is_captured]
+        captured = pattern.captured | frozenset(names)
+        if len(captured) != len(pattern.captured) + len(names):
+            raise _MistakeError("a placeholder has the name of another")
     lost = find_uncaptured(target, captured)
     if lost:
         raise _MistakeError(f"nothing captures :{_show(lost)}")
-    is_elsewhere = _URL.match(target) is not None
-    loose = _find_loose(target, pattern.captured | frozenset(names))
-    if loose:
-        raise _MistakeError(
-            f"a path would decide to which host :{_show(loose)} leads: write a slash before it"
-        )
-    if rule.status in REWRITES and is_elsewhere:
-        raise _MistakeError(
-            f"epollo asks no other server: {rule.status} needs a path of this site",
-            is_left_out=True,
-        )
-    path = re.split(rb"[?#]", target, maxsplit=1)[0]
+    is_elsewhere = not target.startswith(b"/")
+    if is_elsewhere:
+        _judge_elsewhere(rule, captured)
     if is_elsewhere or captured:
         return
-    found = decode_path(path)
+    found = decode_path(re.split(rb"[?#]", target, maxsplit=1)[0])
     if found is None:
         raise _MistakeError("the target is no valid path")
     if (
@@ -157,6 +171,20 @@ def _judge(rule: RedirectRule) -> None:
         and _is_same(pattern, found)
     ):
         raise _MistakeError("the path leads to itself (a slash at its end makes no difference)")
+
+
+def _judge_elsewhere(rule: RedirectRule, captured: frozenset[bytes]) -> None:
+    """Raise what is wrong with a rule that leads to a URL."""
+    loose = _find_loose(rule.target, captured)
+    if loose:
+        raise _MistakeError(
+            f"a path would decide to which host :{_show(loose)} leads: write a slash before it"
+        )
+    if rule.status in REWRITES:
+        raise _MistakeError(
+            f"epollo asks no other server: {rule.status} needs a path of this site",
+            is_left_out=True,
+        )
 
 
 def _find_loose(target: bytes, captured: frozenset[bytes]) -> bytes:

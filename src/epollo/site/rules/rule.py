@@ -1,6 +1,6 @@
 """Rules as data: what a line of ``_headers`` or ``_redirects`` says, and where it stands."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from epollo.http.message import FieldLine
@@ -82,19 +82,21 @@ Rule = TypeVar("Rule")
 
 
 class Parsed(NamedTuple, Generic[Rule]):
-    """What a rule file says, and what is wrong with the rest of it."""
+    """What a rule file says, and what is wrong with the rest of it.
+
+    ``known`` are the rules by the octets that each was made of: the next version of the file has most of
+    them as well.
+    """
 
     rules: tuple[Rule, ...]
     mistakes: tuple[Mistake, ...]
+    known: Mapping[bytes, Rule]
 
 
-def split_lines(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """Return the lines that say something with their numbers, without the white space around them.
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
-    A comment is a line that begins with ``#``.
-    """
-    lines = octets.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        stripped = line.strip()
-        if stripped and not stripped.startswith(b"#"):
-            yield number, stripped
+
+def strip_line(line: bytes) -> bytes:
+    """Return what a line says, without the white space around it: nothing where it is a comment."""
+    stripped = line.strip()
+    return b"" if stripped.startswith(b"#") else stripped
