@@ -2,18 +2,12 @@
 
 import contextlib
 import os
-import socket
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from epollo.budget import Budget
-from epollo.connections import http1, refusing
-from epollo.connections.door import Door, Stage
 from epollo.connections.forwarding import ForwardedLog, Forwarding
-from epollo.connections.listener import Listener
 from epollo.connections.networks import Networks
-from epollo.connections.preamble import Proxies
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.confinement import confine
@@ -34,7 +28,6 @@ from epollo.site.rulebook import Rulebook
 
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
-    from epollo.connections.handshakes import Handshakes
     from epollo.worker.secure import Secure
 
 
@@ -187,44 +180,6 @@ def make_service(
 def _format_hsts(seconds: float) -> bytes:
     """Return the field line that keeps browsers to https (RFC 6797 section 6.1); nothing for 0."""
     return b"Strict-Transport-Security: max-age=%d\r\n" % seconds if seconds else b""
-
-
-class Entrance:
-    """How peers come in: the stages that a listener's arrivals pass, composed once.
-
-    ``proxies`` are those that are trusted, None where no proxy is in front. ``handshakes`` make the stage
-    of TLS behind the door, None where the listener speaks plain HTTP.
-    """
-
-    def __init__(
-        self,
-        service: Service,
-        proxies: Networks | None,
-        handshakes: "Callable[[Stage], Handshakes] | None" = None,
-    ) -> None:
-        self._service = service
-        serve: Stage = partial(http1.serve, service)
-        turn_away: Stage = partial(refusing.turn_away, service)
-        if handshakes is not None:
-            stage = handshakes(serve)
-            serve, turn_away = stage.begin, stage.turn_away
-        self._door = Door(service, serve, turn_away)
-        self._begin: Stage = self._door.admit
-        self._needs_addresses = proxies is not None
-        if proxies is not None:
-            # The proxy alone knows it, and says it once.
-            service.keeps_addresses = True
-            self._begin = Proxies(service, proxies, self._door.admit).begin
-
-    def listen(self, listening: socket.socket) -> Listener:
-        """Accept from a socket from now on."""
-        return Listener(
-            listening,
-            self._service,
-            self._begin,
-            self._door.make_room,
-            needs_addresses=self._needs_addresses,
-        )
 
 
 def select_sandbox(settings: Settings, *, is_replaceable: bool) -> str:

@@ -6,7 +6,6 @@ supervisor is gone.
 """
 
 import gc
-import math
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from epollo.access_log.choice import open_log
 from epollo.budget import Budget
 from epollo.connections.door import claim_descriptors
-from epollo.connections.listener import Listener
 from epollo.connections.networks import parse_networks
 from epollo.connections.service import AccessLog
 from epollo.errors import OperatorError, describe_fault
@@ -34,16 +32,17 @@ from epollo.terminal import (
     open_streams,
     report,
 )
-from epollo.transports.listening import BACKLOG, adopt, is_listening
+from epollo.transports.listening import adopt
 from epollo.transports.pairs import Secrets
 from epollo.worker.access import Access
 from epollo.worker.compose import (
-    Entrance,
     confine_to,
     make_service,
     select_responder,
     select_sandbox,
 )
+from epollo.worker.drain import Drain
+from epollo.worker.entrances import Entrances
 from epollo.worker.orders import (
     LEAVING,
     LEFT_TO_SUPERVISOR,
@@ -53,7 +52,7 @@ from epollo.worker.orders import (
     load_secrets,
     read_orders,
 )
-from epollo.worker.places import is_secure, speaks_tls
+from epollo.worker.places import is_secure
 from epollo.worker.sites import Sites
 
 if TYPE_CHECKING:
@@ -103,8 +102,6 @@ class Worker:
         self._report = report
         self._supervisor = supervisor
         self._certificate_files: CertificateFiles | None = None
-        self._drained_by = math.inf
-        self._idle_until = math.inf
         opened = open_poller(settings.poller)
         self.poller_name = opened.name
         self._loop = EventLoop(opened, report)
@@ -143,6 +140,7 @@ class Worker:
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
+        self._drain = Drain(self._loop, self._service, settings.grace_seconds)
         self._sites.follow_rules(self._service)
         if log is not None:
             log.begin(self._loop)
@@ -157,16 +155,9 @@ class Worker:
                 self._wakeup.call,
                 serves_plain_first=not settings.tls_port,
             )
-        trusted = proxies if settings.has_proxy_protocol else None
-        self._entrance = Entrance(self._service, trusted)
-        self._secure_entrance = self._entrance
-        if self._secure is not None:
-            self._secure_entrance = Entrance(self._service, trusted, self._secure.make_stage)
-        self._listeners = self._accept_from(listening)
-        self._covering: list[Listener] = []
-        for one in listening:
-            if not is_listening(one):
-                one.listen(BACKLOG)
+        make_handshakes = None if self._secure is None else self._secure.make_stage
+        self._entrances = Entrances(settings, self._service, proxies, make_handshakes)
+        self._entrances.listen(listening)
         # Last: from here on nothing is opened for writing, bound, connected or listened on.
         in_force.append(filter_calls(sandbox))
         self.sandbox = "; ".join(filter(None, in_force))
@@ -176,42 +167,30 @@ class Worker:
         gc.set_threshold(_COLLECTION_THRESHOLD, _NO_COLLECTION_OF_ALL)
         try:
             self._loop.run()
-            self._drain()
+            self._entrances.close()
+            self._drain.finish()
         finally:
             self._close()
 
     def retire(self) -> None:
-        """Finish with every peer in its own time: others serve from now on.
-
-        What is being sent is finished, however long that takes. A connection between two requests is
-        kept for the grace: the next one may be under way.
-        """
-        if not self._service.is_draining:
-            self._idle_until = self._loop.clock.now + self._settings.grace_seconds
-            self._begin_to_drain()
+        """Finish with every peer in its own time: others serve from now on."""
+        self._drain.retire()
 
     def stop(self) -> None:
         """Finish what is under way, within the grace."""
-        if self._drained_by == math.inf:
-            self._drained_by = self._loop.clock.now + self._settings.grace_seconds
-            self._idle_until = 0.0
-            self._begin_to_drain()
+        self._drain.stop()
 
     def stop_at_once(self) -> None:
         """Finish nothing."""
-        self.stop()
-        self._drained_by = 0.0
+        self._drain.stop_at_once()
 
     def cover(self, listening: Sequence[socket.socket]) -> None:
         """Accept from these too, as long as no other worker does, and no more from those of last time."""
-        for listener in self._covering:
-            listener.close()
-        self._covering = []
-        if self._service.is_draining:
+        if self._drain.is_begun:
             for one in listening:
                 one.close()
         else:
-            self._covering = self._accept_from(listening)
+            self._entrances.cover(listening)
 
     def reopen_log(self) -> None:
         """Write the access log to another file of the same name from now on."""
@@ -243,14 +222,6 @@ class Worker:
         """Take what the password file of a site holds; None where it cannot be read."""
         self._access.take_passwords(number, octets)
 
-    def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
-        return [
-            (self._secure_entrance if speaks_tls(self._settings, one) else self._entrance).listen(
-                one
-            )
-            for one in listening
-        ]
-
     def _learn_of_changes(self) -> None:
         """Have the kernel tell of changes of files and mounts before anything else in a batch."""
         mounts = self._mounts
@@ -277,7 +248,7 @@ class Worker:
 
     def _on_stop(self) -> None:
         """Begin to stop; being asked for a second time, stop at once."""
-        if self._service.is_draining:
+        if self._drain.is_begun:
             self.stop_at_once()
         else:
             notify_stopping()
@@ -297,30 +268,10 @@ class Worker:
         if self._supervisor is not None:
             self._supervisor.say(message)
 
-    def _begin_to_drain(self) -> None:
-        self._service.drain()
-        self._loop.stop()
-
-    def _drain(self) -> None:
-        for listener in [*self._listeners, *self._covering]:
-            listener.close()
-        self._listeners = self._covering = []
-        clock = self._loop.clock
-        while self._service.peers and clock.now < self._drained_by:
-            if clock.now >= self._idle_until:
-                self._idle_until = math.inf
-                self._close_idle()
-                continue
-            until = min(self._drained_by, self._idle_until)
-            self._loop.run_batch(until - clock.now)
-
-    def _close_idle(self) -> None:
-        for peer in list(self._service.peers):
-            peer.on_drain()
-
     def _close(self) -> None:
-        for handler in [*self._service.peers, *self._listeners, *self._covering]:
-            handler.close()
+        self._entrances.close()
+        for peer in list(self._service.peers):
+            peer.close()
         self._sites.stop_compressing()
         if self._service.log is not None:
             self._service.log.close()

@@ -1,0 +1,106 @@
+"""Where a worker accepts: the stages that arrivals pass, and the listening sockets."""
+
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from epollo.connections import http1, refusing
+from epollo.connections.door import Door, Stage
+from epollo.connections.listener import Listener
+from epollo.connections.networks import Networks
+from epollo.connections.preamble import Proxies
+from epollo.connections.service import Service
+from epollo.settings import Settings
+from epollo.transports.listening import BACKLOG, is_listening
+from epollo.worker.places import speaks_tls
+
+if TYPE_CHECKING:
+    # A server without TLS needs nothing of the library.
+    from epollo.connections.handshakes import Handshakes
+
+
+class Entrances:
+    """The listening sockets of a worker.
+
+    ``proxies`` are those that are trusted, if any is in front. ``make_handshakes`` makes the stage of TLS
+    before another stage; None where TLS is not spoken.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: Service,
+        proxies: Networks,
+        make_handshakes: "Callable[[Stage], Handshakes] | None",
+    ) -> None:
+        self._settings = settings
+        trusted = proxies if settings.has_proxy_protocol else None
+        self._plain = _Entrance(service, trusted)
+        self._secure = self._plain
+        if make_handshakes is not None:
+            self._secure = _Entrance(service, trusted, make_handshakes)
+        self._listeners: list[Listener] = []
+        self._covering: list[Listener] = []
+
+    def listen(self, listening: Sequence[socket.socket]) -> None:
+        """Accept from these until `close`."""
+        self._listeners = self._accept_from(listening)
+        for one in listening:
+            if not is_listening(one):
+                one.listen(BACKLOG)
+
+    def cover(self, listening: Sequence[socket.socket]) -> None:
+        """Accept from these too, and no more from those of last time."""
+        for listener in self._covering:
+            listener.close()
+        self._covering = self._accept_from(listening)
+
+    def close(self) -> None:
+        """Accept no more."""
+        for listener in [*self._listeners, *self._covering]:
+            listener.close()
+        self._listeners = self._covering = []
+
+    def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
+        return [
+            (self._secure if speaks_tls(self._settings, one) else self._plain).listen(one)
+            for one in listening
+        ]
+
+
+class _Entrance:
+    """The stages that a listener's arrivals pass, composed once.
+
+    Without ``proxies`` none is in front; without ``make_handshakes`` plain HTTP is spoken.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        proxies: Networks | None,
+        make_handshakes: "Callable[[Stage], Handshakes] | None" = None,
+    ) -> None:
+        self._service = service
+        serve: Stage = partial(http1.serve, service)
+        turn_away: Stage = partial(refusing.turn_away, service)
+        if make_handshakes is not None:
+            stage = make_handshakes(serve)
+            serve, turn_away = stage.begin, stage.turn_away
+        self._door = Door(service, serve, turn_away)
+        self._begin: Stage = self._door.admit
+        self._needs_addresses = proxies is not None
+        if proxies is not None:
+            # The proxy alone knows it, and says it once.
+            service.keeps_addresses = True
+            self._begin = Proxies(service, proxies, self._door.admit).begin
+
+    def listen(self, listening: socket.socket) -> Listener:
+        """Accept from a socket from now on."""
+        return Listener(
+            listening,
+            self._service,
+            self._begin,
+            self._door.make_room,
+            needs_addresses=self._needs_addresses,
+        )
