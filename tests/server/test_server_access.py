@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -356,3 +357,68 @@ def test_pages_of_the_site_for_passwords(serve: Serve, site: Path, tmp_path: Pat
     assert (status, value_of(head, "content-length")) == (429, "16")
     assert int(value_of(head, "retry-after") or "") > 0
     assert ask(server, "/private/a.txt", "ann:open")[0] in {200, 429}
+
+
+def list_share(server: Server, credentials: str = "", target: str = "/") -> set[str]:
+    """Return what a listing shows, which is public unless it is for a user."""
+    lines = ["Accept: application/json"]
+    if credentials:
+        token = base64.b64encode(credentials.encode()).decode()
+        lines.append(f"Authorization: Basic {token}")
+    with server.connect() as peer:
+        head = "".join(f"{line}\r\n" for line in lines)
+        peer.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\n{head}\r\n".encode())
+        head_octets, content = receive_head(peer)
+        described = json.loads(receive_content(peer, head_octets, content))
+    names = {entry["name"] for entry in described["entries"]}
+    assert described["folders"] + described["files"] == len(names)
+    is_private = value_of(head_octets, "cache-control") == "private, no-cache"
+    assert is_private is (credentials in {"ann:open", "ann:new"})
+    return names
+
+
+def test_a_listing_shows_what_is_protected_to_users_alone(
+    serve: Serve, open_folder: Path, tmp_path: Path
+) -> None:
+    path = write_passwords(tmp_path / "passwords", ann="open")
+    share = open_folder / "share"
+    for name in (
+        "private/a.txt",
+        "Private.html",
+        "private.html.gz",
+        "b.txt",
+        "sub/draft/c",
+        "sub/d",
+    ):
+        (share / name).parent.mkdir(parents=True, exist_ok=True)
+        (share / name).write_text("x" * len(name))
+    server = serve(share, "--auth", str(path), "--auth-paths", "/private,/sub/draft")
+    every = {"private", "Private.html", "private.html.gz", "b.txt", "sub"}
+    for _ in range(3):
+        assert list_share(server) == {"b.txt", "sub"}
+        assert list_share(server, "ann:open") == every
+        assert list_share(server, "ann:wrong") == {"b.txt", "sub"}
+        assert list_share(server, target="/sub/") == {"d"}
+        assert list_share(server, "ann:open", "/sub/") == {"d", "draft"}
+        assert list_share(server, "ann:open", "/private/") == {"a.txt"}
+    assert ask(server, "/private/")[0] == 401
+    assert list_share(server, target="/?q=private") == set()
+    assert list_share(server, "ann:open", "/?q=private&sort=size") == every - {"b.txt", "sub"}
+    (share / "private2").touch()
+    (share / "private.br").touch()
+    write_passwords(path, ann="new")
+    assert list_share(server, "ann:open2") == {"b.txt", "sub", "private2"}
+    assert list_share(server, "ann:new") == every | {"private2", "private.br"}
+
+
+def test_guesses_at_a_listing_show_nothing_and_are_no_error(
+    serve: Serve, open_folder: Path, tmp_path: Path
+) -> None:
+    path = write_passwords(tmp_path / "passwords", ann="open")
+    (open_folder / "share" / "private").mkdir(parents=True)
+    (open_folder / "share" / "b.txt").touch()
+    server = serve(open_folder / "share", "--auth", str(path), "--auth-paths", "/private")
+    for number in range(AT_ONCE + 3):
+        assert list_share(server, f"ann:guess{number}") == {"b.txt"}
+    assert ask(server, "/b.txt", "ann:guess")[0] == 200
+    assert ask(server, "/private/", "ann:guess")[0] == 429

@@ -176,13 +176,15 @@ class AllOf(Basis):
 class Request:
     """A request whose head was received and found to be valid.
 
-    ``fields`` has a name once, in lower case. ``scheme`` is that of the connection.
+    ``fields`` has a name once, in lower case. ``scheme`` is that of the connection. ``is_authenticated``
+    is whether the credentials in it were verified.
     """
 
     method: bytes
     target: Target
     fields: Mapping[bytes, bytes]
     scheme: bytes = b"http"
+    is_authenticated: bool = False
 
 
 def select_host(request: Request) -> bytes:

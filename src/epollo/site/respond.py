@@ -20,6 +20,7 @@ from epollo.http.message import (
 from epollo.http.target import HttpsTarget, TargetForm
 from epollo.loop import Clock
 from epollo.site.access.places import Places
+from epollo.site.access.realm import Realm
 from epollo.site.candidates import INDEX
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
@@ -98,6 +99,10 @@ class Site:
             # A look at a file told of a change of the rules: the answer is of the former ones.
             return response.on(None)
         return response
+
+    def hide(self, realm: Realm) -> None:
+        """Let listings show what is protected to authenticated clients alone."""
+        self._catalogue.listings.realm = realm
 
     def refuse(self, request: Request, response: Response) -> Response:
         """Return an error with the site's own page of its status, if there is one for the path."""

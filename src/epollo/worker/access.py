@@ -83,6 +83,7 @@ class Access:
         file = self._files.get(number)
         if file is not None and self._guard is not None and self._verifier is not None:
             realm = Realm(parse_prefixes(site.auth_paths))
+            responder.hide(realm)
             respond = self._guard(
                 realm, file, self._verifier, respond, responder.find_places, refuse=responder.refuse
             ).respond

@@ -91,6 +91,7 @@ views = st.builds(
         lambda text: " ".join(text.split())
     ),
     page=st.integers(ALL, 9_999_999),
+    has_protected=st.just(value=True),
 )
 
 

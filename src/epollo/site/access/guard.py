@@ -14,6 +14,7 @@ from epollo.http.authentication import format_challenge, parse_basic
 from epollo.http.caching import make_private
 from epollo.http.message import PERMANENT, AllOf, Basis, FieldLine, Later, Request, Response, alter
 from epollo.http.status import respond_plainly
+from epollo.http.target import decode_path
 from epollo.site.access.password_file import PasswordFile
 from epollo.site.access.places import Places
 from epollo.site.access.realm import Realm
@@ -49,17 +50,23 @@ class Guard:
         self._challenge = respond_plainly(401, (format_challenge(_REALM_NAME), _PRIVATE))
 
     def respond(self, request: Request) -> Response | Later:
-        """Return the response to a valid request, or have its password compared first."""
+        """Return the response to a valid request, or have its password compared first.
+
+        What is not protected needs no password, but a folder may hold what is: its listing shows that to
+        a client with one.
+        """
         # A preflight has no credentials (Fetch, section 4.8), and OPTIONS tells nothing of the site.
         if request.method == b"OPTIONS":
             return self._then(request)
         rules: Basis = PERMANENT
-        if not self._realm.has_path(request.target.path):
+        is_protected = self._realm.has_path(request.target.path)
+        if not is_protected:
             places, rules = self._find_places(request)
-            if not any(map(self._realm.has, places)):
-                return self._then(request)
+            is_protected = any(map(self._realm.has, places))
         value = request.fields.get(b"authorization")
         credentials = None if value is None else parse_basic(value)
+        if not is_protected and (credentials is None or not self._may_list(request.target.path)):
+            return self._then(request)
         if credentials is None:
             return self._refuse(request, self._challenge.on(rules))
         passwords = self._file.find()
@@ -69,18 +76,37 @@ class Guard:
         outcome = self._verifier.find_outcome(attempt)
         if outcome is None:
             begin = partial(self._verifier.begin, attempt)
-            return Later(begin, partial(self._respond_after, attempt, request))
+            conclude = partial(self._respond_after, attempt, request, is_protected=is_protected)
+            return Later(begin, conclude)
         if outcome:
+            request.is_authenticated = True
             return alter(self._then(request), partial(_give_privately, passwords))
+        if not is_protected:
+            return alter(self._then(request), partial(_rest_on, passwords))
         return self._refuse(request, self._challenge.on(AllOf(rules, passwords)))
 
-    def _respond_after(self, attempt: Attempt, request: Request) -> Response | Later:
+    def _may_list(self, path: bytes) -> bool:
+        """Return whether a path is that of a folder in which something is protected."""
+        names = decode_path(path) if path.endswith(b"/") else None
+        return names is not None and self._realm.has_below(names[:-1])
+
+    def _respond_after(
+        self, attempt: Attempt, request: Request, *, is_protected: bool
+    ) -> Response | Later:
         """Return the response after an attempt, which may have been one too many."""
-        if attempt.wait_seconds:
-            seconds = b"%d" % math.ceil(attempt.wait_seconds)
-            refused = respond_plainly(429, ((b"Retry-After", seconds), _PRIVATE))
-            return self._refuse(request, refused)
-        return self.respond(request)
+        if not attempt.wait_seconds:
+            return self.respond(request)
+        if not is_protected:
+            # With another address, or later, the same credentials may be compared.
+            return alter(self._then(request), lambda response: response.on(None))
+        seconds = b"%d" % math.ceil(attempt.wait_seconds)
+        refused = respond_plainly(429, ((b"Retry-After", seconds), _PRIVATE))
+        return self._refuse(request, refused)
+
+
+def _rest_on(basis: Basis, response: Response) -> Response:
+    """Return a response that rests on this version of the passwords too."""
+    return response.on(None if response.basis is None else AllOf(basis, response.basis))
 
 
 def _give_privately(basis: Basis, response: Response) -> Response:

@@ -82,6 +82,14 @@ class Realm:
             alike += [(*folder, plain), (*folder, plain.removesuffix(_PAGE_ENDING))]
         return any(one[: len(prefix)] == prefix for prefix in self._prefixes for one in alike)
 
+    def has_below(self, folder: Names) -> bool:
+        """Return whether some of what is in a folder, which is not protected itself, is protected."""
+        folded = tuple(map(_fold, folder))
+        return any(
+            len(prefix) > len(folded) and prefix[: len(folded)] == folded
+            for prefix in self._prefixes
+        )
+
 
 @lru_cache(maxsize=1024)
 def _fold(name: bytes) -> bytes:

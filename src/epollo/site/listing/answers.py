@@ -72,6 +72,9 @@ class ListingAnswers:
         if build is not None:
             return Found(build.outcome or Kind.UNAVAILABLE, fields, rests_on)
         view = parse_view(target.query, request.fields.get(b"accept"))
+        realm = self._catalogue.listings.realm
+        if realm is not None and not request.is_authenticated and realm.has_below(names[:-1]):
+            view = view._replace(has_protected=False)
         found = self._catalogue.listings.find(names[:-1], view, policy.error_fields)
         return Found(found, fields, rests_on)
 

@@ -10,6 +10,8 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from epollo.patterns import compile_late
+from epollo.site.access.realm import Realm
+from epollo.site.resolve import Names
 
 _STEP_ENTRIES: Final = 128
 _SORTED_AT_ONCE: Final = 1024
@@ -60,6 +62,16 @@ def order_in_steps(entries: Sequence[Entry], sort: Sort, *, is_descending: bool)
     for some in (folders, files):
         ordered += yield from _sort_in_steps(some, _KEYS[sort], is_descending=is_descending)
     return ordered
+
+
+def leave_out_in_steps(entries: Sequence[Entry], realm: Realm, folder: Names) -> Steps:
+    """Return the entries of a folder that need no password."""
+    found: list[Entry] = []
+    for start in range(0, len(entries), _STEP_ENTRIES):
+        some = entries[start : start + _STEP_ENTRIES]
+        found += (entry for entry in some if not realm.has((*folder, entry.name)))
+        yield
+    return found
 
 
 def search_in_steps(entries: Sequence[Entry], search: str) -> Steps:

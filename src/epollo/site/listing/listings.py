@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from epollo.http.content_coding import IDENTITY
 from epollo.http.message import FieldLine
 from epollo.loop import Clock
+from epollo.site.access.realm import Realm
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.compressor import Compressor, Task
 from epollo.site.listing.as_html import format_html
@@ -26,7 +27,13 @@ from epollo.site.listing.builds import (
     Making,
 )
 from epollo.site.listing.content import Content, LargeContent, NoRoomError, ShortContent
-from epollo.site.listing.entries import Entry, Sort, order_in_steps, search_in_steps
+from epollo.site.listing.entries import (
+    Entry,
+    Sort,
+    leave_out_in_steps,
+    order_in_steps,
+    search_in_steps,
+)
 from epollo.site.listing.page import make_page
 from epollo.site.listing.snapshot import NO_VERSION, ListingPage, Made, Reader, Snapshot
 from epollo.site.listing.view import ALL, Form, View, format_query
@@ -71,6 +78,8 @@ class Listings:
         self._builds: dict[Names, Build] = {}
         # By folder, those that read it: each folder is read once at a time.
         self._reading: dict[Names, Build] = {}
+        self.realm: Realm | None = None
+        """What needs a password, where anything does."""
         self.background: Builds | None = None
         """Takes builds on; without it each is made at once."""
 
@@ -249,6 +258,8 @@ class Listings:
         self, snapshot: Snapshot, view: View, cache_fields: tuple[FieldLine, ...]
     ) -> Making:
         entries: Sequence[Entry] = snapshot.entries
+        if not view.has_protected and self.realm is not None:
+            entries = yield from leave_out_in_steps(entries, self.realm, snapshot.folder_names)
         if view.search:
             entries = yield from search_in_steps(entries, view.search)
         if view.sort is not Sort.NAME or view.is_descending:
@@ -304,7 +315,8 @@ class Listings:
 
 def _name_page(folder: Names, view: View) -> Names:
     """Return names that no file can have: a page is kept beside the files."""
-    return (*folder, b"/" + format_query(view, view.form).encode())
+    query = format_query(view, view.form).encode()
+    return (*folder, b"/" + query if view.has_protected else b"/open" + query)
 
 
 def _name_snapshot(folder: Names) -> Names:

@@ -27,13 +27,17 @@ _ALL_VALUE: Final = "all"
 
 
 class View(NamedTuple):
-    """What of a folder is shown, and how; ``page`` counts from 1, and may be `ALL`."""
+    """What of a folder is shown, and how; ``page`` counts from 1, and may be `ALL`.
+
+    ``has_protected`` is whether what needs a password is shown; no query asks for that.
+    """
 
     form: Form = Form.HTML
     sort: Sort = Sort.NAME
     is_descending: bool = False
     search: str = ""
     page: int = 1
+    has_protected: bool = True
 
 
 def parse_view(query: bytes | None, accept: bytes | None) -> View:
