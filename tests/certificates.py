@@ -29,7 +29,11 @@ class Made(NamedTuple):
 
 
 def make_certificate(
-    *names: str, kind: str = "ec", begins_in_days: int = -1, ends_in_days: int = 30
+    *names: str,
+    kind: str = "ec",
+    begins_in_days: int = -1,
+    ends_in_days: int = 30,
+    has_names: bool = True,
 ) -> Made:
     """Return a certificate for names and addresses; without any, for those of this machine."""
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -40,7 +44,7 @@ def make_certificate(
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "epollo test")])
     now = datetime.datetime.now(datetime.UTC)
     alternatives = [_describe(name) for name in names or ("localhost", "127.0.0.1")]
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -48,9 +52,10 @@ def make_certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + begins_in_days * DAY)
         .not_valid_after(now + ends_in_days * DAY)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .sign(key, hashes.SHA256())
     )
+    if has_names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     return Made(certificate.public_bytes(serialization.Encoding.PEM), _dump_key(key))
 
 

@@ -37,6 +37,15 @@ def test_the_name_selects() -> None:
     assert set(certificates.names) == {"example.org", "*.example.org", "192.0.2.1", "other.test"}
 
 
+def test_a_certificate_without_names_is_for_each_name() -> None:
+    nameless = pair_of(make_certificate(has_names=False))
+    alone = Certificates([nameless])
+    assert alone.default is not None
+    assert alone.find(b"a.example") is alone.default
+    beside = Certificates([nameless, pair_of(SITE)])
+    assert beside.find(b"a.example") is None
+
+
 def test_two_kinds_of_keys_stand_side_by_side() -> None:
     rsa = make_certificate("a.test", kind="rsa")
     ec = make_certificate("a.test")

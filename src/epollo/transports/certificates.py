@@ -75,13 +75,14 @@ class Certificates:
         """Return the context for a name that a client asks for; None where no certificate has it.
 
         A client that names none, because it knows the server by an address, gets the first certificate;
-        so does one that names the address, which is no name (RFC 6066 section 3). A wildcard stands for
-        one label (RFC 9525 section 6.3).
+        so does one that names the address, which is no name (RFC 6066 section 3), and any client where no
+        certificate has a name, as ``openssl req -x509`` makes them. A wildcard stands for one label (RFC
+        9525 section 6.3).
         """
         found = self._by_name.get(server_name)
         if found is None:
             found = self._by_name.get(b"*." + server_name.partition(b".")[2])
-        if found is None and _is_no_name(server_name):
+        if found is None and (not self._by_name or _is_no_name(server_name)):
             return self.default
         return found
 
