@@ -1,6 +1,7 @@
 """The order of entries: natural, folders first, the same in steps as at once."""
 
 from collections.abc import Generator
+from itertools import pairwise
 from typing import TypeVar
 
 import pytest
@@ -60,7 +61,8 @@ def test_by_size_and_by_time() -> None:
 
 @given(st.lists(st.binary(min_size=1, max_size=12)))
 def test_any_names_have_keys_that_can_be_compared(names: list[bytes]) -> None:
-    sorted(map(make_natural_key, names))
+    keys = sorted(map(make_natural_key, names))
+    assert all(before <= after for before, after in pairwise(keys))
 
 
 @pytest.mark.parametrize("is_descending", [False, True])
