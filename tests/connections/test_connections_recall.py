@@ -119,13 +119,15 @@ def test_octets_that_ask_for_something_else_or_are_no_head_are_not_known() -> No
     recall.keep(PLAIN, answer)
     for octets in (
         *(with_cookie(b"a")[:-2], with_cookie(b"a") + b"X: y\r\n", b"\r\n" + with_cookie(b"a")),
-        *(PLAIN * 2, PLAIN + b"\r\n", PLAIN[:-2] + b"Cookie: \x00\r\n\r\n"),
+        *(PLAIN * 2, PLAIN + b"\r\n"),
         PLAIN[:-2] + b"X: 1\r\n" * 101 + b"\r\n",
         PLAIN[:-2] + b"X: " + b"1" * 32 * 1024 + b"\r\n\r\n",
     ):
         assert recall.find_whole(octets, READER) == (None, b"")
-    other = PLAIN[:-2] + b"Range: bytes=0-1\r\n\r\n"
-    assert recall.find_whole(other, READER) == (None, other)
+    # What is left of a head may be no valid one: that is judged when it is read.
+    for line in (b"Range: bytes=0-1\r\n", b"Cookie: \x00\r\n"):
+        octets = PLAIN[:-2] + line + b"Origin: a\r\n\r\n"
+        assert recall.find_whole(octets, READER) == (None, PLAIN[:-2] + line + b"\r\n")
 
 
 def test_long_requests_are_not_kept() -> None:

@@ -93,6 +93,10 @@ class Http1Connection(Connection):
                     and not recall.is_true(answer)
                 ):
                     answer, reduced = recall.find_whole(octets, service.reader)
+                    if reduced and not service.loop.is_late:
+                        answer = self._answer_whole(octets, reduced)
+                        if answer is None:
+                            return
                 if answer is not None:
                     if not answer.persists:
                         self._state = FINISHING
@@ -115,12 +119,29 @@ class Http1Connection(Connection):
         elif events & (ERROR | HANGUP):
             self.close()
 
+    def _answer_whole(self, octets: bytes, reduced: bytes) -> Answer | None:
+        """Return the answer to octets that are one head; None where more has to come, or a result."""
+        protocol = self._protocol or self._begin_protocol()
+        before, self._state = self._state, BEHIND
+        answer = self._answer(protocol, octets, reduced)
+        if answer is not None:
+            self._state = before
+        elif self._waiting is not None:
+            self._state = WAITING
+            self._await_result()
+        else:
+            self._await_more(protocol, before, has_answered=False)
+        return answer
+
+    def _begin_protocol(self) -> Http1:
+        service = self._service
+        self._protocol = Http1(service.reader, service.capacity.requests)
+        return self._protocol
+
     def _take_in(self, octets: bytes, is_current: bool, reduced: bytes) -> None:
         """Hand octets that are not recalled whole to the protocol, and take a turn."""
         service = self._service
-        protocol = self._protocol
-        if protocol is None:
-            protocol = self._protocol = Http1(service.reader, service.capacity.requests)
+        protocol = self._protocol or self._begin_protocol()
         protocol.receive(octets)
         if service.loop.is_late:
             protocol.note_reduction(octets, reduced)

@@ -28,7 +28,6 @@ from epollo.generations import Generations
 from epollo.http.message import ENDED, Later, Request, Response, close_files
 from epollo.loop import Clock
 from epollo.protocols.answer import Answer
-from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader, cut_answer, split_range
 
 _BUDGET_OCTETS: Final = 256 * 1024 * 1024
@@ -114,7 +113,7 @@ class Recall:
         """Return the answer to octets that ask in other words for what is known.
 
         It was looked at whether that may be given now. Where there is none, and the octets are one whole
-        head, return what it was reduced to.
+        head, valid or not, return what it was stripped to.
         """
         answer = self._others.young.get(octets)
         if answer is None:
@@ -132,8 +131,7 @@ class Recall:
             return answer, b""
         if (answer := self._find_part(left)) is not None:
             return answer, b""
-        reduced = reader.judge(octets, left)
-        return None, b"" if isinstance(reduced, Refusal) else reduced
+        return None, left
 
     def keep(self, reduced: bytes, answer: Answer) -> bool:
         """Give this answer again to what is reduced to the same, for as long as its basis stands.

@@ -8,6 +8,7 @@ which costs a longer answer and never a wrong one.
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from epollo.patterns import compile_late
@@ -72,10 +73,11 @@ _ASCTIME_DATE: Final = compile_late(
 )
 
 
+@lru_cache(maxsize=1024)
 def format_date(seconds: int) -> bytes:
     """Return the IMF-fixdate of an instant in seconds since 1970.
 
-    The form has four digits for the year: an instant outside of the years 1 to 9999 is given as the
+    Files that were written together have few dates among them, hence the recollection. The form has four digits for the year: an instant outside of the years 1 to 9999 is given as the
     nearest one inside.
     """
     seconds = min(max(seconds, _FIRST_SECONDS), _LAST_SECONDS)

@@ -31,11 +31,11 @@ def list_candidates(names: Names, paths: Paths) -> tuple[Names, ...]:
     """
     if is_hidden(names, paths.reach):
         return ()
-    *folder, last = names
+    last = names[-1]
     if not last:
-        return ((*folder, INDEX),)
+        return ((*names[:-1], INDEX),)
     if paths.has_clean_urls and not last.endswith(HTML):
-        return (names, (*folder, last + HTML))
+        return (names, (*names[:-1], last + HTML))
     return (names,)
 
 

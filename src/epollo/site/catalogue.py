@@ -32,7 +32,7 @@ from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
 from epollo.site.reach import PLAIN, Reach
 from epollo.site.representation import Edition, Representation, read_edition
-from epollo.site.resolve import Edge, Kind, Names, Walk
+from epollo.site.resolve import Kind, Names, Walk
 from epollo.site.resource import Resource
 from epollo.site.root import Root, do_nothing
 from epollo.site.tagging import Tagging
@@ -237,8 +237,8 @@ class Catalogue:
         if not is_known:
             return None
         kind = Kind.MISSING if edition is None else Kind.FILE
-        edges = (Edge(folder.number, name),)
-        resource = Resource(names, kind, edges, self._clock.second, self._confirm)
+        # It ends with its name among the folder's members.
+        resource = Resource(names, kind, (), self._clock.second, self._confirm)
         if edition is not None:
             self._hold(resource, edition)
         resource.folder = folder
@@ -299,10 +299,12 @@ class Catalogue:
         """Let a version of a file be what stands at a path."""
         resource.edition = edition
         # RFC 9110 section 8.8.2.1: a Last-Modified later than Date must not be sent.
-        if edition.last_modified_seconds is not None:
-            edition.last_modified_seconds = min(edition.last_modified_seconds, self._clock.second)
-        if edition.identity.content is not None:
-            resource.octets += edition.identity.length
+        modified_second = edition.last_modified_seconds
+        if modified_second is not None and modified_second > self._clock.second:
+            edition.last_modified_seconds = self._clock.second
+        identity = edition.identity
+        if identity.content is not None:
+            resource.octets += identity.length
 
     def _is_free(self, names: Names) -> bool:
         """Return whether nothing stands at a path of names, nor is known to."""
@@ -386,5 +388,5 @@ class Catalogue:
         folder = resource.folder
         if folder is not None and folder.members.get(resource.names[-1]) is resource:
             self._folders.leave(folder, resource.names[-1])
-        if self.watch is not None and (folder is None or len(resource.edges) > 1):
+        if self.watch is not None and resource.edges:
             self.watch.forget(resource)

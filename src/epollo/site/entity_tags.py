@@ -6,7 +6,7 @@ Decision: a tag is a hash of the content. Files that are kept are read once per 
 see `tagging`.
 """
 
-import base64
+import binascii
 import os
 from collections.abc import Iterable
 from typing import Final
@@ -16,6 +16,7 @@ from epollo.site.blake2 import blake2b
 from epollo.site.version import Version
 
 _DIGEST_OCTETS: Final = 12
+_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class ContentTagger:
@@ -32,12 +33,18 @@ class ContentTagger:
 
     def tag(self) -> EntityTag:
         """Return the tag of all that was added."""
-        return EntityTag(b'"%b"' % base64.urlsafe_b64encode(self._hash.digest()), is_weak=False)
+        return _format_tag(self._hash.digest())
 
 
 def tag_content(content: bytes) -> EntityTag:
     """Return the entity tag of content, the same wherever it is served."""
-    return ContentTagger(content).tag()
+    return _format_tag(blake2b(content, digest_size=_DIGEST_OCTETS).digest())
+
+
+def _format_tag(digest: bytes) -> EntityTag:
+    # In base64url (RFC 4648 section 5).
+    octets = binascii.b2a_base64(digest, newline=False).translate(_URLSAFE)
+    return EntityTag(b'"%b"' % octets, is_weak=False)
 
 
 def tag_pieces(pieces: Iterable[bytes]) -> EntityTag:

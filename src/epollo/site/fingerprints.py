@@ -31,6 +31,8 @@ _KEPT_TYPES: Final = compile_late(
 # A transport stream may be written while it is played; `.ts` is TypeScript as well.
 _LIVE_TYPES: Final = frozenset((b"video/mp2t",))
 _NAMED_BY_HASH_ALONE: Final = compile_late(rb"font/.+|text/(?:css|javascript)|application/json")
+_SHORTEST: Final = 8
+"""The octets of the shortest token."""
 _SOURCE_MAP: Final = compile_late(rb"(?i)\.(?:m?js|cjs|css)\.map\Z")
 
 # What tools write between the token and the extension: CRA and webpack `.chunk`, VitePress `.lean`,
@@ -77,8 +79,10 @@ _UNSAYABLE: Final = compile_late(
 
 def has_fingerprint(name: bytes, media_type: bytes) -> bool:
     """Return whether the name of a file of this media type carries a fingerprint of its content."""
-    media_type = media_type.partition(b";")[0]
     stem, _, _ = name.rpartition(b".")
+    if len(stem) < _SHORTEST:
+        return False
+    media_type = media_type.partition(b";")[0]
     if _SOURCE_MAP.search(name) is not None:
         stem, _, _ = stem.rpartition(b".")
     elif not _KEPT_TYPES.fullmatch(media_type) or media_type in _LIVE_TYPES:

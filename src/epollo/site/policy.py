@@ -83,6 +83,8 @@ class Policy:
         )
         self.is_host_relevant = self._headers.has_hosts or self._redirects.has_hosts
         """Whether a rule looks at the host, so that each host has treatments of its own."""
+        # Without rules to match, a treatment is made as fast as it is looked up.
+        self._is_plain = not rules.headers and not rules.redirects
         self._refusals: dict[tuple[FieldLine, ...], Refusals] = {}
         # Of the rules that are about a path, where these capture nothing that they use.
         self._fields: dict[tuple[int, ...], PathFields] = {(): PLAIN_FIELDS}
@@ -95,6 +97,9 @@ class Policy:
 
         ``host`` is in lower case and without a port.
         """
+        if self._is_plain:
+            names = decode_path(path)
+            return None if names is None else self.treat(names, None)
         key = path
         if self.is_query_relevant and query is not None:
             key = b"%b?%b" % (path, query)
@@ -123,7 +128,7 @@ class Policy:
         found = self._find_redirect(names, query, host)
         is_forced = found is not None and found[0].is_forced
         candidates = () if is_forced else list_candidates(names, self._paths)
-        is_shown = not is_hidden(names, self._paths.reach)
+        is_app = self._paths.is_app and not is_hidden(names, self._paths.reach)
         return Treatment(
             names,
             candidates,
@@ -131,7 +136,7 @@ class Policy:
             fields,
             None if is_forced else select_page(names, self._paths),
             None if found is None else found[1],
-            vary_on(fields, NAVIGATION_FIELDS) if self._paths.is_app and is_shown else None,
+            vary_on(fields, NAVIGATION_FIELDS) if is_app else None,
         )
 
     def select_refusals(self, fields: PathFields = PLAIN_FIELDS) -> Refusals:

@@ -56,13 +56,13 @@ class Resource(Basis):
         """Begin with what was found in this second (since 1970)."""
         self._confirm = confirm
         # Answers that are recalled; an answer that recall has dropped is gone from here as well.
-        self._answers: list[weakref.ref[Releasable]] = []
+        self._answers: list[weakref.ref[Releasable]] | None = None
         self.names = names
         self.kind = kind
         self.edges = edges
         self.edition: Edition | None = None
         self.folder: Folder | None = None
-        """The folder that this was found in, where its edges are but its own name there."""
+        """The folder that this was found in, if it ends as a member of it; it may have more edges."""
         self.is_current = True
         self.asked = 0
         """How often codings were looked for, until they were offered."""
@@ -92,6 +92,9 @@ class Resource(Basis):
         if answer.basis is not self:
             self.is_shared = True
         answers = self._answers
+        if answers is None:
+            self._answers = [weakref.ref(answer)]
+            return
         if len(answers) >= _ANSWERS_LOOKED_AT and len(answers) & (len(answers) - 1) == 0:
             # At each doubling, so that it costs O(1) for each.
             self._answers = answers = [one for one in answers if one() is not None]
@@ -116,8 +119,8 @@ class Resource(Basis):
 
     def end_answers(self) -> None:
         """Let none of the answers made so far be given again."""
-        answers, self._answers = self._answers, []
-        for reference in answers:
+        answers, self._answers = self._answers, None
+        for reference in answers or ():
             answer = reference()
             if answer is not None:
                 answer.release()

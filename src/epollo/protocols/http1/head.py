@@ -22,7 +22,7 @@ Price: a parser of our own, held against h11 and llhttp by a test.
 """
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from epollo.generations import Generations
 from epollo.http.fields import is_host, is_token, parse_content_length
@@ -115,13 +115,14 @@ class HeadReader:
     ``relevant_fields`` are those that an answer may depend on, as the site's policy says.
     """
 
-    __slots__ = ("_irrelevant", "_lines", "_request_lines", "limits", "relevant_fields")
+    __slots__ = ("_irrelevant", "_lines", "limits", "relevant_fields")
 
     def __init__(self, limits: Limits, relevant_fields: frozenset[bytes]) -> None:
         self.limits = limits
         # At most 1,024 lines and 256 KiB twice over: a mebibyte for each with what dictionaries take.
-        self._request_lines: Generations[bytes, RequestLine] = _recollect_lines()
-        self._lines: Generations[bytes, FieldLine] = _recollect_lines()
+        self._lines: Generations[bytes, FieldLine] = Generations(
+            entries_limit=1024, octets_limit=256 * 1024
+        )
         self.relevant_fields: frozenset[bytes] = frozenset()
         """The fields that a reduction leaves; the same object for as long as they stay the same."""
         self.rely_on(relevant_fields)
@@ -159,14 +160,9 @@ class HeadReader:
 
         A head is lines that each end in CRLF, and then an empty one.
         """
-        return self.judge(octets, self.strip(octets))
-
-    def judge(self, octets: bytes, reduced: bytes) -> bytes | Refusal:
-        """Judge the lines of a complete head, of which ``reduced`` is what `strip` left."""
+        reduced = self.strip(octets)
         request_line, *lines = reduced.split(CRLF)
-        if request_line not in self._request_lines.young and isinstance(
-            self._read_request_line(request_line), Refusal
-        ):
+        if isinstance(self._read_request_line(request_line), Refusal):
             return self._first_fault(octets)
         known = self._lines.young
         # Two empty strings stand behind the last CRLF and the empty line.
@@ -175,28 +171,35 @@ class HeadReader:
                 return self._first_fault(octets)
         return reduced
 
-    def read(self, octets: bytes) -> Head | Refusal:
-        """Read a head that was reduced, and judge what concerns the whole of it."""
-        first, *lines = octets.split(CRLF)
+    def read(self, reduced: bytes, octets: bytes = b"") -> Head | Refusal:
+        """Read a head that was reduced, and judge all of it.
+
+        ``octets`` are the head as it came, where ``reduced`` is what `strip` left of it and its lines were
+        not judged.
+        """
+        octets = octets or reduced
+        first, *lines = reduced.split(CRLF)
         request_line = self._read_request_line(first)
         if isinstance(request_line, Refusal):
-            return request_line
+            return self._first_fault(octets)
+        known = self._lines.young
         fields: dict[bytes, bytes] = {}
         # The values of fields with several lines are joined once, at the end: each time, they would cost
         # the square of their length.
         values: dict[bytes, list[bytes]] = {}
+        # Two empty strings stand behind the last CRLF and the empty line.
         for line in lines[:-2]:
-            field = self._read_field_line(line)
+            field = known.get(line) or self._read_field_line(line)
             if field is None:
-                return refuse(400, octets)
+                return self._first_fault(octets)
             name, value = field
             if name in fields:
-                if name in _ONLY_ONCE:
-                    return refuse(400, octets)
                 values.setdefault(name, [fields[name]]).append(value)
             else:
                 fields[name] = value
         for name, several in values.items():
+            if name in _ONLY_ONCE:
+                return refuse(400, octets)
             fields[name] = b", ".join(several)
         head = _conclude(request_line, fields)
         return refuse(head, octets) if isinstance(head, int) else head
@@ -233,15 +236,9 @@ class HeadReader:
         return (refuse(400, octets) if is_refused else None), start, count
 
     def _read_request_line(self, line: bytes) -> RequestLine | Refusal:
-        known = self._request_lines.get(line, len(line))
-        if known is not None:
-            return known
-        refusal = self._judge_length(line)
-        if refusal is not None:
-            return refusal
         found = _REQUEST_LINE.fullmatch(line)
-        if found is None:
-            return refuse(400, line)
+        if found is None or len(line) > self.limits.request_line_octets:
+            return self._judge_length(line) or refuse(400, line)
         method, octets, major, minor = found.groups()
         if major != b"1":
             return refuse(505, line)
@@ -250,10 +247,7 @@ class HeadReader:
         target = parse_target(octets)
         if target is None or not _suits(target.form, method):
             return refuse(400, line)
-        request_line = RequestLine(method, target, int(minor))
-        if len(line) <= _RECALLED_LINE_OCTETS:
-            self._request_lines.put(line, request_line, len(line))
-        return request_line
+        return RequestLine(method, target, int(minor))
 
     def _judge_length(self, line: bytes, begin: int = 0) -> Refusal | None:
         """Judge a request line, complete or not, by its octets from ``begin`` on and their number."""
@@ -298,10 +292,6 @@ def refuse(status: int, octets: bytes) -> Refusal:
     they are here when a fault is found, however the octets were split.
     """
     return Refusal(status, _HEAD_BEGIN.match(octets) is not None)
-
-
-def _recollect_lines() -> Generations[bytes, Any]:
-    return Generations(entries_limit=1024, octets_limit=256 * 1024)
 
 
 # Fields that decide on framing and authority: a second line of one is a fault, never a list

@@ -156,7 +156,7 @@ class Http1:
         if isinstance(query, Finished):
             request, self._finished = self._finished, None
             return request
-        head = self._reader.read(key)
+        head = self._reader.read(key, query)
         if isinstance(head, Refusal):
             self._take_back(query)
             return head

@@ -136,7 +136,7 @@ def render_fields(response: Response) -> bytes:
     """Return the field lines of a response, which the response keeps."""
     rendered = response.rendered
     if rendered is None:
-        rendered = b"".join([b"%b: %b\r\n" % field for field in response.fields])
+        rendered = b"\r\n".join([*map(b": ".join, response.fields), b""])
         response.rendered = rendered
     return rendered
 
