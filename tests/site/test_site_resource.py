@@ -64,7 +64,7 @@ def test_answers_that_are_dropped_elsewhere_take_no_room() -> None:
     for _ in range(10_000):
         resource.hold(make_answer(resource))
     gc.collect()
-    assert len(resource._answers) <= 16
+    assert len(resource._answers or ()) <= 16
 
 
 def test_long_paths_count_more() -> None:

@@ -63,10 +63,7 @@ class Http1Connection(Connection):
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Receive once, and answer: from recall where these very octets are known."""
-        if self._outbox is not None:
-            self._flush(self._outbox)
-            return
-        if BEHIND <= self._state <= WAITING:
+        if self._outbox is not None or BEHIND <= self._state <= WAITING:
             self._continue(events)
             return
         try:
@@ -94,9 +91,8 @@ class Http1Connection(Connection):
                 ):
                     answer, reduced = recall.find_whole(octets, service.reader)
                     if reduced and not service.loop.is_late:
-                        answer = self._answer_whole(octets, reduced)
-                        if answer is None:
-                            return
+                        self._answer_whole(octets, reduced)
+                        return
                 if answer is not None:
                     if not answer.persists:
                         self._state = FINISHING
@@ -111,27 +107,31 @@ class Http1Connection(Connection):
         self._take_in(octets, is_current, reduced)
 
     def _continue(self, events: int) -> None:
-        """Answer what is here already, and see whether a peer that waits for a result is gone."""
-        if self._state == BEHIND:
-            # It asked for a turn, and will have it: a report of the poller brings it no earlier.
+        """Send what is owed, answer what is here, see whether a peer that waits for a result is gone."""
+        if self._outbox is not None:
+            self._flush(self._outbox)
+        elif self._state == BEHIND:
+            # It asked for a turn, and will have it: a report of the poller brings it no earlier. What is
+            # here came before this batch, which has begun with the changes that are older.
             if not events or not self._service.loop.is_late:
-                self._take_turn(is_current=False)
+                self._take_turn(is_current=True)
         elif events & (ERROR | HANGUP):
             self.close()
 
-    def _answer_whole(self, octets: bytes, reduced: bytes) -> Answer | None:
-        """Return the answer to octets that are one head; None where more has to come, or a result."""
+    def _answer_whole(self, octets: bytes, reduced: bytes) -> None:
+        """Answer octets that are one head and nothing else."""
         protocol = self._protocol or self._begin_protocol()
         before, self._state = self._state, BEHIND
         answer = self._answer(protocol, octets, reduced)
         if answer is not None:
             self._state = before
+            self._begin_idle()
+            self._give((self._service.frames[answer], *answer.rest), ((octets, answer),))
         elif self._waiting is not None:
             self._state = WAITING
             self._await_result()
         else:
             self._await_more(protocol, before, has_answered=False)
-        return answer
 
     def _begin_protocol(self) -> Http1:
         service = self._service

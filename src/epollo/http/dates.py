@@ -77,7 +77,9 @@ _ASCTIME_DATE: Final = compile_late(
 def format_date(seconds: int) -> bytes:
     """Return the IMF-fixdate of an instant in seconds since 1970.
 
-    Files that were written together have few dates among them, hence the recollection. The form has four digits for the year: an instant outside of the years 1 to 9999 is given as the
+    Files that were written together have few dates among them, hence the recollection.
+
+    The form has four digits for the year: an instant outside of the years 1 to 9999 is given as the
     nearest one inside.
     """
     seconds = min(max(seconds, _FIRST_SECONDS), _LAST_SECONDS)

@@ -174,8 +174,7 @@ class HeadReader:
     def read(self, reduced: bytes, octets: bytes = b"") -> Head | Refusal:
         """Read a head that was reduced, and judge all of it.
 
-        ``octets`` are the head as it came, where ``reduced`` is what `strip` left of it and its lines were
-        not judged.
+        ``octets`` are the head as it came, of which `strip` left ``reduced``, where that was not judged.
         """
         octets = octets or reduced
         first, *lines = reduced.split(CRLF)
