@@ -102,7 +102,7 @@ def test_exact_octets_get_their_own_entry_when_they_come_again() -> None:
         assert ask(recall, PLAIN) is answer
         assert ask(recall, with_cookie(b"a")) is answer
         assert len(recall) == count
-    assert recall._others.get(with_cookie(b"a")) is answer
+    assert recall.others.get(with_cookie(b"a")) is answer
 
 
 def test_octets_that_differ_every_time_take_no_room() -> None:
@@ -119,7 +119,7 @@ def test_octets_that_ask_for_something_else_or_are_no_head_are_not_known() -> No
     recall.keep(PLAIN, answer)
     for octets in (
         *(with_cookie(b"a")[:-2], with_cookie(b"a") + b"X: y\r\n", b"\r\n" + with_cookie(b"a")),
-        *(PLAIN * 2, PLAIN + b"\r\n"),
+        *(PLAIN * 2, PLAIN + b"\r\n", b"GET"),
         PLAIN[:-2] + b"X: 1\r\n" * 101 + b"\r\n",
         PLAIN[:-2] + b"X: " + b"1" * 32 * 1024 + b"\r\n\r\n",
     ):

@@ -58,12 +58,12 @@ class Recall:
         "_dropped",
         "_limit",
         "_main",
-        "_others",
         "_seen",
         "_short",
         "_short_octets",
         "known",
         "octets",
+        "others",
     )
 
     def __init__(self, clock: Clock, budget: Budget | None = None) -> None:
@@ -84,13 +84,14 @@ class Recall:
         self._short_octets = 0
         # Fingerprints of what the short queue dropped: what comes again is of the main one.
         self._dropped: set[int] = set()
-        self._others: Generations[bytes, Answer] = Generations(
+        self.others: Generations[bytes, Answer] = Generations(
             entries_limit=octets_limit, octets_limit=octets_limit // _OTHERS_SHARE
         )
+        """Answers by octets as they came, for a look-up in its young generation."""
         self._seen: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self.known) + len(self._others)
+        return len(self.known) + len(self.others)
 
     def is_true(self, answer: Answer) -> bool:
         """Return whether an answer may be given again now.
@@ -115,12 +116,13 @@ class Recall:
         It was looked at whether that may be given now. Where there is none, and the octets are one whole
         head, valid or not, return what it was stripped to.
         """
-        answer = self._others.young.get(octets)
+        answer = self.others.young.get(octets)
         if answer is None:
-            answer = self._others.get(octets, _OTHER_OCTETS + len(octets))
+            answer = self.others.get(octets, _OTHER_OCTETS + len(octets))
         if answer is not None and self.is_true(answer):
             return answer, b""
-        if octets.find(_HEAD_END) != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
+        end = octets.find(_HEAD_END)
+        if end < 0 or end != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
             return None, b""
         left = reader.strip(octets)
         # What is left is known only where it is a valid head, and then the octets are one (`strip`).
@@ -172,7 +174,7 @@ class Recall:
 
     def clear(self) -> None:
         """Forget everything."""
-        for kept in (self.known, self._short, self._main, self._dropped, self._others, self._seen):
+        for kept in (self.known, self._short, self._main, self._dropped, self.others, self._seen):
             kept.clear()
         self._budget.give_back(self.octets)
         self.octets = self._short_octets = 0
@@ -196,7 +198,7 @@ class Recall:
         if fingerprint not in self._seen:
             _remember(self._seen, fingerprint)
         elif len(octets) <= _REQUEST_OCTETS_LIMIT:
-            self._others.put(octets, answer, _OTHER_OCTETS + len(octets))
+            self.others.put(octets, answer, _OTHER_OCTETS + len(octets))
 
     def _put(self, key: bytes, answer: Answer) -> None:
         former = self.known.get(key)

@@ -155,15 +155,14 @@ class AllOf(Basis):
 
     def stands(self, second: int) -> bool:
         """Return whether all parts stand."""
-        is_checked = True
+        for part in self.parts:
+            if part.checked_second != second and not part.stands(second):
+                return False
+        # Not every look holds for the second; and one may have ended what was looked at before.
         for part in self.parts:
             if part.checked_second != second:
-                if not part.stands(second):
-                    return False
-                is_checked = is_checked and part.checked_second == second
-        # A look at one may have ended another that was looked at before.
-        if is_checked and all(part.checked_second == second for part in self.parts):
-            self.checked_second = second
+                return True
+        self.checked_second = second
         return True
 
     def hold(self, answer: Releasable) -> None:

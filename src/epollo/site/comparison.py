@@ -6,7 +6,7 @@ from epollo.loop import Clock
 from epollo.site.resolve import Kind, Names
 from epollo.site.resource import Resource
 from epollo.site.root import Root
-from epollo.site.version import Version, version_of
+from epollo.site.version import is_version
 
 
 class Comparison:
@@ -18,14 +18,18 @@ class Comparison:
 
     def is_as_found(self, resource: Resource) -> bool:
         """Compare with the file system what was found there earlier."""
-        if resource.edition is None:
+        edition = resource.edition
+        if edition is None:
             return self.find_kind(resource.names) is resource.kind
         if resource.may_be_ambiguous:
             return False
-        if (resource.edition.last_modified_seconds or 0) >= self._clock.second:
+        if (edition.last_modified_seconds or 0) >= self._clock.second:
             # The clock was set back, and what was of the past is not over or of the future now.
             return False
-        return self._find_version(resource.names) == resource.edition.version
+        try:
+            return is_version(self._root.stat(resource.names), edition.version)
+        except (OSError, ValueError):
+            return False
 
     def find_kind(self, names: Names) -> Kind | None:
         """Return whether the file system says that a folder or nothing stands at a path of names."""
@@ -33,11 +37,5 @@ class Comparison:
             return Kind.FOLDER if stat.S_ISDIR(self._root.stat(names).st_mode) else None
         except (FileNotFoundError, NotADirectoryError):
             return Kind.MISSING
-        except (OSError, ValueError):
-            return None
-
-    def _find_version(self, names: Names) -> Version | None:
-        try:
-            return version_of(self._root.stat(names))
         except (OSError, ValueError):
             return None

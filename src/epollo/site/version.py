@@ -29,6 +29,17 @@ def version_of(status: os.stat_result) -> Version:
     )
 
 
+def is_version(status: os.stat_result, version: Version) -> bool:
+    """Return whether a status shows this version, without making one of it."""
+    return (
+        status.st_ctime_ns == version.changed_ns
+        and status.st_ino == version.inode
+        and status.st_size == version.octets
+        and status.st_mtime_ns == version.modified_ns
+        and status.st_dev == version.device
+    )
+
+
 def date_of(version: Version) -> int | None:
     """Return the second (since 1970) in which a file was last modified; None where its time says nothing.
 
