@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader, Limits
+from epollo.protocols.http1.head import _read_field_line
 from epollo.site.policy import RELEVANT_FIELDS
 
 Reading = tuple[bytes, bytes, list[tuple[bytes, bytes]]]
@@ -72,7 +73,7 @@ def read_with_epollo(octets: bytes) -> Reading | None:
     if isinstance(head, Refusal) or head.content_length != 0:
         return None
     first, *lines = octets.split(b"\r\n")
-    fields = [reader._read_field_line(line) for line in lines[:-2]]
+    fields = [_read_field_line(line) for line in lines[:-2]]
     return head.request.method, first.split(b" ")[1], [field for field in fields if field]
 
 

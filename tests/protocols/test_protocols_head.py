@@ -231,22 +231,22 @@ def test_limits_are_settings() -> None:
     assert read(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nX: 1\r\n\r\n", reader) == Refusal(431)
 
 
-def test_memory_of_lines_is_bounded() -> None:
+def test_memory_of_heads_is_bounded() -> None:
     reader = HeadReader(Limits(), RELEVANT_FIELDS)
     for number in range(10_000):
         octets = b"GET /%d HTTP/1.1\r\nHost: %d\r\nX: %d\r\n\r\n" % (number, number, number)
         assert isinstance(read(octets, reader), Head)
-    assert 1024 <= len(reader._lines) <= 2048
+    assert 512 <= len(reader._shapes) <= 1024
 
 
-def test_long_lines_are_not_remembered() -> None:
+def test_of_long_heads_nothing_is_remembered() -> None:
     reader = HeadReader(Limits(), RELEVANT_FIELDS)
     for octets in (512, 513):
-        line = (b"Range: " + b"a" * octets)[:octets]
-        head = b"\r\n".join([b"GET / HTTP/1.1", b"Host: a", line, b"", b""])
-        for _ in range(3):
-            assert isinstance(read(head, reader), Head)
-        assert (reader._lines.get(line) is not None) == (octets == 512)
+        shape = b"GET  HTTP/1.1\r\nHost: a\r\nRange: "
+        shape += b"a" * (octets - len(shape) - 4) + b"\r\n\r\n"
+        for number in range(3):
+            assert isinstance(read(shape.replace(b" ", b" /%d" % number, 1), reader), Head)
+        assert (reader._shapes.get(shape) is not None) == (octets == 512)
 
 
 LINES = st.lists(
@@ -286,6 +286,34 @@ def test_a_reader_that_knows_lines_reads_as_one_that_does_not(
     read(octets, knowing)
     again = read(octets, knowing)
     assert again == read(octets, HeadReader(Limits(fields=6), RELEVANT_FIELDS))
+
+
+OTHER_TARGETS = st.one_of(
+    st.sampled_from(
+        [b"/", b"/a?b", b"/a b", b"*", b"http://a/b", b"HTTPS://a/b", b"a:1", b"/a#b", b""]
+    ),
+    st.binary(max_size=20).map(lambda octets: b"/" + octets),
+)
+
+
+@given(
+    st.sampled_from([b"GET", b"HEAD", b"OPTIONS", b"CONNECT", b"BREW"]),
+    st.lists(OTHER_TARGETS, min_size=2, max_size=4),
+    st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"x"]),
+    LINES,
+)
+def test_a_reader_that_knows_heads_with_other_targets_reads_as_one_that_does_not(
+    method: bytes, targets: list[bytes], version: bytes, lines: list[bytes]
+) -> None:
+    limits = Limits(request_line_octets=25, fields=6)
+    knowing = HeadReader(limits, RELEVANT_FIELDS)
+    for target in targets:
+        first = b"%b %b %b" % (method, target, version)
+        octets = b"\r\n".join([first, b"Host: a", *lines, b"", b""])
+        expected = read(octets, HeadReader(limits, RELEVANT_FIELDS))
+        assert read(octets, knowing) == expected
+        # As a connection does: what was stripped is judged when it is read.
+        assert knowing.read(knowing.strip(octets), octets) == expected
 
 
 @given(FIRST_LINES, LINES)

@@ -60,6 +60,7 @@ class Recall:
         "_main",
         "_seen",
         "_short",
+        "_short_limit",
         "_short_octets",
         "known",
         "octets",
@@ -71,6 +72,7 @@ class Recall:
         self._budget = budget or Budget(_BUDGET_OCTETS)
         octets_limit = self._budget.octets_limit // _SHARE
         self._limit = octets_limit - octets_limit // _OTHERS_SHARE * 2
+        self._short_limit = self._limit // _SHORT_SHARE
         self.known: dict[bytes, Answer] = {}
         """Answers by the reduced octets, for a look-up at the price of a dictionary; not written to.
 
@@ -140,12 +142,12 @@ class Recall:
 
         Return whether it is kept: not where its basis has ended by now, nor where it is too long.
         """
-        if not self.is_true(answer):
+        if answer.basis.checked_second != self._clock.second and not self.is_true(answer):
             return False
         octets = _measure(reduced, answer)
         # A long part of a content would be held by its entry alone.
         is_copy = answer.status == 206 and any(isinstance(one, bytes) for one in answer.rest)
-        if is_copy or len(reduced) > _REQUEST_OCTETS_LIMIT or octets > self._limit // _SHORT_SHARE:
+        if is_copy or len(reduced) > _REQUEST_OCTETS_LIMIT or octets > self._short_limit:
             return False
         answer.kept_octets = octets
         self._put(reduced, answer)
@@ -217,10 +219,11 @@ class Recall:
             self._short.append(key)
             self._short_octets += answer.kept_octets
         self._budget.take(answer.kept_octets)
-        self._make_room()
+        if self._short_octets > self._short_limit or self.octets > self._limit:
+            self._make_room()
 
     def _make_room(self) -> None:
-        while self._short_octets > self._limit // _SHORT_SHARE:
+        while self._short_octets > self._short_limit:
             key = self._short.popleft()
             answer = self.known[key]
             self._short_octets -= answer.kept_octets
@@ -257,13 +260,12 @@ def _measure(key: bytes, answer: Answer) -> int:
 
     The content of a file, which has ranges, and of a page 404 is the representation's own.
     """
-    has_ranges = answer.status == 200 and _HAS_RANGES in answer.fields
-    own_octets = len(answer.content)
-    if has_ranges or answer.status == 404:
-        own_octets = 0
-    elif answer.rest:
-        own_octets = sum(len(one) for one in answer.rest if isinstance(one, bytes))
-    return _ENTRY_OCTETS + len(key) + len(answer.target) + len(answer.fields) + own_octets
+    octets = _ENTRY_OCTETS + len(key) + len(answer.target) + len(answer.fields)
+    status = answer.status
+    if status == 404 or (status == 200 and _HAS_RANGES in answer.fields):
+        return octets
+    own_octets = sum(len(one) for one in answer.rest if isinstance(one, bytes))
+    return octets + len(answer.content) + own_octets
 
 
 def _remember(fingerprints: set[int], fingerprint: int) -> None:

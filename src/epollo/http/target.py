@@ -85,9 +85,9 @@ def parse_target(target: bytes) -> Target | None:
 
     Whether the form suits the method (RFC 9112 section 3.2) is for the caller to say.
     """
-    found = _ORIGIN_FORM.fullmatch(target)
-    if found is not None:
-        return Target(TargetForm.ORIGIN, found[1], found[2], None)
+    origin_form = parse_origin_form(target)
+    if origin_form is not None:
+        return origin_form
     if target == _ASTERISK_FORM:
         return Target(TargetForm.ASTERISK, b"", None, None)
     found = _ABSOLUTE_FORM.fullmatch(target)
@@ -100,6 +100,12 @@ def parse_target(target: bytes) -> Target | None:
     if _AUTHORITY_FORM.fullmatch(target) and is_host(target):
         return Target(TargetForm.AUTHORITY, b"", None, target)
     return None
+
+
+def parse_origin_form(target: bytes) -> Target | None:
+    """Return the parts of a request target in the origin form, None for any other."""
+    found = _ORIGIN_FORM.fullmatch(target)
+    return None if found is None else Target(TargetForm.ORIGIN, found[1], found[2], None)
 
 
 # pct-encoded = "%" HEXDIG HEXDIG                                    RFC 3986 section 2.1

@@ -64,14 +64,6 @@ class Answer:
         self.rest: tuple[Segment, ...] = content
         self.file: File | None = None
         """A file that the content is read from, and that may change before the answer is given again."""
-        if length <= JOINED_OCTETS and all(isinstance(segment, bytes) for segment in content):
-            self.content = content[0] if len(content) == 1 else b"".join(content)  # type: ignore[arg-type,assignment]
-            self.rest = ()
-        for segment in self.rest:
-            if isinstance(segment, bytes):
-                continue
-            if not segment.file.is_sealed:
-                self.file = segment.file
         self.persists = persists
         self.method = method
         self.target = target
@@ -84,6 +76,19 @@ class Answer:
         """In how many seconds it was sent lately, at least."""
         self.is_established = False
         """Whether recall knows it to be asked for again and again."""
+        if length <= JOINED_OCTETS and len(content) == 1 and isinstance(content[0], bytes):
+            self.content = content[0]
+            self.rest = ()
+        elif content:
+            self._take(content)
+
+    def _take(self, content: tuple[Segment, ...]) -> None:
+        if self.length <= JOINED_OCTETS and all(isinstance(one, bytes) for one in content):
+            self.content = b"".join(content)  # type: ignore[arg-type]
+            self.rest = ()
+        for segment in self.rest:
+            if not isinstance(segment, bytes) and not segment.file.is_sealed:
+                self.file = segment.file
 
     def add_lines(self, lines: bytes) -> None:
         """Say more in the head: whole field lines."""

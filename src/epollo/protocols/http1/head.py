@@ -12,9 +12,10 @@ Two rules make the outcome the same however the octets are split:
 
 Facts: llhttp, the field's own parser, takes 4.5 microseconds for a browser's twelve fields when each
 is handed to a dictionary; but most of them have no say in the answer of a static server, and the lines
-of those that have one are nearly all the same from one request to the next.
+of those that have one are nearly all the same from one request to the next, unlike the target.
 Decision: a head is *reduced* before it is read. Valid lines of fields that no answer depends on are taken
-out in one pass (`reduction`), lines that were judged before are recalled, and only the others are parsed.
+out in one pass (`reduction`). What is left is recalled but for its target if it was read before, and only
+the target is parsed.
 What remains is the same for every browser that asks for the same thing, so that its answer can be
 recalled too; and what was recalled was judged.
 Consequence: a request reads as if it had no other fields; nothing can come to depend on one unseen.
@@ -28,7 +29,7 @@ from epollo.generations import Generations
 from epollo.http.fields import is_host, is_token, parse_content_length
 from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.http.message import FieldLine, Request
-from epollo.http.target import Target, TargetForm, parse_target
+from epollo.http.target import Target, TargetForm, parse_origin_form, parse_target
 from epollo.patterns import compile_late
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.reduction import VALUE_OCTETS, compile_irrelevant
@@ -75,8 +76,10 @@ FRAMING_FIELDS: Final = frozenset(
 # A request that asks by HEAD; empty lines before it are ignored (RFC 9112 section 2.2).
 _HEAD_BEGIN: Final = re.compile(rb"(?:\r\n)*HEAD ")
 
-# Lines longer than this are not worth the memory of a recollection.
-_RECALLED_LINE_OCTETS: Final = 512
+# What is longer than this is not worth the memory of a recollection.
+_SHAPE_OCTETS_LIMIT: Final = 512
+# With the space before it.
+_VERSION_OCTETS: Final = len(b" HTTP/1.1")
 
 
 class Limits(NamedTuple):
@@ -110,18 +113,18 @@ class Head(NamedTuple):
 
 
 class HeadReader:
-    """Reads heads for all connections, and recalls lines that it has read before.
+    """Reads heads for all connections, and recalls what it has read but for the target.
 
     ``relevant_fields`` are those that an answer may depend on, as the site's policy says.
     """
 
-    __slots__ = ("_irrelevant", "_lines", "limits", "relevant_fields")
+    __slots__ = ("_irrelevant", "_shapes", "limits", "relevant_fields")
 
     def __init__(self, limits: Limits, relevant_fields: frozenset[bytes]) -> None:
         self.limits = limits
-        # At most 1,024 lines and 256 KiB twice over: a mebibyte for each with what dictionaries take.
-        self._lines: Generations[bytes, FieldLine] = Generations(
-            entries_limit=1024, octets_limit=256 * 1024
+        # What a head says whose octets are these without its target.
+        self._shapes: Generations[bytes, Head] = Generations(
+            entries_limit=512, octets_limit=128 * 1024
         )
         self.relevant_fields: frozenset[bytes] = frozenset()
         """The fields that a reduction leaves; the same object for as long as they stay the same."""
@@ -139,7 +142,6 @@ class HeadReader:
         if is_other:
             self.relevant_fields = names
             self._irrelevant = compile_irrelevant(relevant).split
-            self._lines.clear()
         return is_other
 
     def strip(self, octets: bytes) -> bytes:
@@ -164,11 +166,9 @@ class HeadReader:
         request_line, *lines = reduced.split(CRLF)
         if isinstance(self._read_request_line(request_line), Refusal):
             return self._first_fault(octets)
-        known = self._lines.young
         # Two empty strings stand behind the last CRLF and the empty line.
-        for line in lines[:-2]:
-            if line not in known and self._read_field_line(line) is None:
-                return self._first_fault(octets)
+        if None in map(_read_field_line, lines[:-2]):
+            return self._first_fault(octets)
         return reduced
 
     def read(self, reduced: bytes, octets: bytes = b"") -> Head | Refusal:
@@ -176,19 +176,33 @@ class HeadReader:
 
         ``octets`` are the head as it came, of which `strip` left ``reduced``, where that was not judged.
         """
-        octets = octets or reduced
+        begin = reduced.find(b" ") + 1
+        end = reduced.find(b" ", begin)
+        key = reduced[:begin] + reduced[end:]
+        shape = self._shapes.young.get(key) or self._shapes.get(key, len(key))
+        if shape is not None and end + _VERSION_OCTETS <= self.limits.request_line_octets:
+            target = parse_origin_form(reduced[begin:end])
+            if target is not None:
+                request = Request(shape.request.method, target, shape.request.fields)
+                return Head(request, *shape[1:])
+        head = self._read_lines(octets or reduced, reduced)
+        if isinstance(head, Head) and head.request.target.form is TargetForm.ORIGIN:
+            if len(key) <= _SHAPE_OCTETS_LIMIT:
+                self._shapes.put(key, head, len(key))
+        return head
+
+    def _read_lines(self, octets: bytes, reduced: bytes) -> Head | Refusal:
         first, *lines = reduced.split(CRLF)
         request_line = self._read_request_line(first)
         if isinstance(request_line, Refusal):
             return self._first_fault(octets)
-        known = self._lines.young
         fields: dict[bytes, bytes] = {}
         # The values of fields with several lines are joined once, at the end: each time, they would cost
         # the square of their length.
         values: dict[bytes, list[bytes]] = {}
         # Two empty strings stand behind the last CRLF and the empty line.
         for line in lines[:-2]:
-            field = known.get(line) or self._read_field_line(line)
+            field = _read_field_line(line)
             if field is None:
                 return self._first_fault(octets)
             name, value = field
@@ -221,7 +235,7 @@ class HeadReader:
                 if isinstance(request_line, Refusal):
                     return request_line, start, count
             elif line:
-                if self._read_field_line(line) is None:
+                if _read_field_line(line) is None:
                     return refuse(400, octets), start, count
                 if count > self.limits.fields:
                     return refuse(431, octets), start, count
@@ -260,28 +274,22 @@ class HeadReader:
             return refuse(_judge_overlong(line[: limit + 1]), line)
         return refuse(400, line) if len(line) > limit + 1 else None
 
-    def _read_field_line(self, line: bytes) -> FieldLine | None:
-        length = len(line)
-        known = self._lines.get(line, length)
-        if known is not None:
-            return known
-        found = _FIELD_LINE.fullmatch(line)
-        if found is None:
-            return None
-        name, value = found[1].lower(), found[2].strip(OWS_OCTETS)
-        if name == b"host" and not is_host(value):
-            return None
-        if name == b"content-length" and parse_content_length(value) is None:
-            return None
-        field = (name, value)
-        if length <= _RECALLED_LINE_OCTETS and name in self.relevant_fields:
-            self._lines.put(line, field, length)
-        return field
-
     def _first_fault(self, octets: bytes) -> Refusal:
         """Return the refusal of a head that is known to have a fault, by the rule of the first one."""
         refusal, _, _ = self.judge_lines(octets, 0, 0)
         return refusal or refuse(400, octets)
+
+
+def _read_field_line(line: bytes) -> FieldLine | None:
+    found = _FIELD_LINE.fullmatch(line)
+    if found is None:
+        return None
+    name, value = found[1].lower(), found[2].strip(OWS_OCTETS)
+    if name == b"host" and not is_host(value):
+        return None
+    if name == b"content-length" and parse_content_length(value) is None:
+        return None
+    return name, value
 
 
 def refuse(status: int, octets: bytes) -> Refusal:
