@@ -45,6 +45,8 @@ _SPARED_LIMIT: Final = 32
 # the places in a dictionary and a queue; of octets as they came, the latter only.
 _ENTRY_OCTETS: Final = 400
 _OTHER_OCTETS: Final = 150
+# Of a Range line in one of the ways that clients write it; any other takes the long way.
+_RANGE: Final = b"ange:"
 _HAS_RANGES: Final = b"Accept-Ranges: bytes\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -118,9 +120,7 @@ class Recall:
         It was looked at whether that may be given now. Where there is none, and the octets are one whole
         head, valid or not, return what it was stripped to.
         """
-        answer = self.others.young.get(octets)
-        if answer is None:
-            answer = self.others.get(octets, _OTHER_OCTETS + len(octets))
+        answer = self.others.get(octets, _OTHER_OCTETS + len(octets))
         if answer is not None and self.is_true(answer):
             return answer, b""
         end = octets.find(_HEAD_END)
@@ -133,7 +133,7 @@ class Recall:
             if left is not octets:
                 self._note(octets, answer)
             return answer, b""
-        if (answer := self._find_part(left)) is not None:
+        if _RANGE in left and (answer := self._find_part(left)) is not None:
             return answer, b""
         return None, left
 
