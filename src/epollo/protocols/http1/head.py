@@ -186,9 +186,12 @@ class HeadReader:
                 request = Request(shape.request.method, target, shape.request.fields)
                 return Head(request, *shape[1:])
         head = self._read_lines(octets or reduced, reduced)
-        if isinstance(head, Head) and head.request.target.form is TargetForm.ORIGIN:
-            if len(key) <= _SHAPE_OCTETS_LIMIT:
-                self._shapes.put(key, head, len(key))
+        if (
+            len(key) <= _SHAPE_OCTETS_LIMIT
+            and isinstance(head, Head)
+            and head.request.target.form is TargetForm.ORIGIN
+        ):
+            self._shapes.put(key, head, len(key))
         return head
 
     def _read_lines(self, octets: bytes, reduced: bytes) -> Head | Refusal:
