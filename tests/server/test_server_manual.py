@@ -1,7 +1,8 @@
-"""What the manual shows of access, listings, hosts and https is true: each example is typed."""
+"""What the manual shows is true: each example is typed."""
 
 import contextlib
 import datetime
+import gzip
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
+import textwrap
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,13 +23,15 @@ import pytest
 
 from certificates import make_certificate
 from conftest import Serve, Server
+from server.workers import await_line
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("access.md", "listings.md", "hosts.md", "tls.md")
+PAGES = ("access.md", "listings.md", "hosts.md", "tls.md", "check.md", "guide.md")
 PASSWORD = "an open secret"
 CREDENTIALS = "Basic YW5uOmFuIG9wZW4gc2VjcmV0"
 
 _PROGRAMS = {"epollo", "htpasswd", "curl", "wget", "lftp", "rclone", "httpdirfs", "pip"}
+_FENCED = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(?:^(?: {4}.*)?\n)+", re.MULTILINE)
 
 
@@ -45,11 +50,13 @@ class Example(NamedTuple):
 def list_examples() -> Iterator[Example]:
     """Return all that the pages show as code: commands line by line, other things as they stand."""
     for page in PAGES:
-        for block in _CODE.findall((DOCS / page).read_text()):
-            text = re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip()
+        content = (DOCS / page).read_text()
+        yield from (Example(page, text.strip()) for text in _FENCED.findall(content))
+        for block in _CODE.findall(_FENCED.sub("", content)):
+            text = textwrap.dedent(block).strip()
             for paragraph in filter(None, text.split("\n\n")):
                 program = paragraph.split(maxsplit=1)[0]
-                if program in _PROGRAMS and not paragraph.startswith("epollo serves"):
+                if program in _PROGRAMS and not paragraph.startswith(("epollo serves", "epollo:")):
                     lines = re.sub(r"\\\n\s*", "", paragraph).splitlines()
                     yield from (Example(page, re.sub(r"\s{2,}#.*", "", line)) for line in lines)
                 else:
@@ -427,11 +434,199 @@ def try_several_certificates(ground: Ground, text: str) -> None:
         assert ask_secured(server, chain, name).endswith(b"\r\n\r\nindex")
 
 
+def make_client(ground: Ground) -> None:
+    """Type what makes an authority and the certificate of a client."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is missing")
+    (block,) = (one.text for one in list_examples() if one.text.startswith("openssl req"))
+    for line in re.sub(r"\\\n\s*", "", block).splitlines():
+        if line.startswith("openssl "):
+            subprocess.run(shlex.split(line), check=True, capture_output=True, timeout=60)
+    ground.places["staff.pem"] = str(ground.folder / "staff.pem")
+
+
+def ask_as_client(server: Server, authority: Path) -> None:
+    """Ask with the certificate, and without it."""
+    context = trust(authority)
+    context.load_cert_chain("alice.pem", "alice.key")
+    with (
+        server.connect() as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as peer,
+    ):
+        peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b"".join(iter(lambda: peer.recv(4096), b"")).endswith(b"\r\n\r\nindex")
+    with pytest.raises(OSError, match=r"(?i)certificate|reset|closed|EOF"):
+        ask_secured(server, authority)
+
+
+@tries("openssl req ...")
+def try_client_certificates(ground: Ground, text: str) -> None:
+    make_client(ground)
+    (command,) = re.findall(r"^epollo .*$", text, re.MULTILINE)
+    state = ground.folder / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATE_DIRECTORY", str(state))
+        server = ground.serve(command)
+    (authority,) = state.rglob("authority.pem")
+    ask_as_client(server, authority)
+
+
+@tries("epollo SITE --tls-cert fullchain.pem --tls-key privkey.pem --tls-client-ca staff.pem")
+def try_clients_of_an_authority(ground: Ground, text: str) -> None:
+    chain = write_certificate(ground)
+    make_client(ground)
+    ask_as_client(ground.serve(text), chain)
+
+
+# Examined without a server
+
+
+def type_command(ground: Ground, text: str) -> subprocess.CompletedProcess[str]:
+    """Run what the example says, without a server."""
+    words = [ground.places.get(word, word) for word in shlex.split(text)[1:]]
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", *words],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@tries("epollo why /about -d SITE", "GET         http://localhost/about\n...")
+def try_why(ground: Ground, text: str) -> None:
+    """The lines that the page shows are those of the command beside it, but for sizes in codings."""
+    (shown,) = (one.text for one in list_examples() if one.text.startswith("GET  "))
+    (ground.site / "about.html").write_text("about " * 200)
+    (ground.site / "_redirects").write_text("# of the page\n/about /other\n")
+    (ground.site / "_headers").write_text("/*\n  X-A: b\n")
+    done = type_command(ground, "epollo why /about -d SITE")
+    assert (done.returncode, done.stderr) == (0, "")
+    sizes = re.compile(r"(?<=br )[0-9,]+|(?<=gzip )[0-9,]+|(?<=zstd )[0-9,]+")
+    said = sizes.sub("N", done.stdout.replace(str(ground.site), "SITE"))
+    for part in sizes.sub("N", shown).split("...\n"):
+        assert part.strip() in said
+
+
+@tries("epollo why https://site.example/old?a=b -d SITE --json")
+def try_why_as_json(ground: Ground, text: str) -> None:
+    done = type_command(ground, text)
+    assert done.returncode == 1
+    described = json.loads(done.stdout)
+    assert (described["url"], described["status"]) == ("https://site.example/old?a=b", 404)
+    rows = re.findall(r"^\| (`[^|]*) \|", (DOCS / "check.md").read_text(), re.MULTILINE)
+    assert sorted(described) == sorted(re.findall(r"`(\w+)`", " ".join(rows)))
+
+
+@tries("epollo why http://two.example/ --config sites.toml")
+def try_why_of_a_host(ground: Ground, text: str) -> None:
+    for name in ("one", "two"):
+        (ground.folder / name).mkdir()
+        (ground.folder / name / "index.html").write_text(name)
+    tables = "".join(
+        f"[[site]]\nhosts = ['{name}.example']\ndirectory = '{ground.folder / name}'\n"
+        for name in ("one", "two")
+    )
+    (ground.folder / "sites.toml").write_text(tables)
+    done = type_command(ground, text)
+    assert done.returncode == 0
+    assert f"site        {ground.folder / 'two'}\n" in done.stdout
+
+
+@tries("epollo why /chunk.js --header 'Sec-Fetch-Mode: no-cors' --spa SITE")
+def try_why_with_a_header(ground: Ground, text: str) -> None:
+    done = type_command(ground, text)
+    assert (done.returncode, "404 Not Found" in done.stdout) == (1, True)
+    done = type_command(ground, text.replace("--header 'Sec-Fetch-Mode: no-cors' ", ""))
+    assert (done.returncode, "200 OK" in done.stdout) == (0, True)
+
+
+@tries("epollo check SITE")
+def try_check(ground: Ground, text: str) -> None:
+    done = type_command(ground, text)
+    assert (done.returncode, done.stdout) == (0, "")
+    (ground.site / "index.html").write_text("<a href='/nothing'>x</a>")
+    done = type_command(ground, text)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert done.stdout.startswith(f"{ground.site}/index.html:1: /nothing is 404")
+
+
+# The guide
+
+
+@tries("media-type = ...")
+def try_media_types(ground: Ground, text: str) -> None:
+    (ground.folder / "epollo.toml").write_text(text)
+    (ground.site / "a.txt").write_bytes("Übung".encode("latin-1"))
+    for name in ("a.foo", "a.bar", "a.unknown"):
+        (ground.site / name).write_text("text")
+    ground.serve("epollo SITE --config epollo.toml")
+    types = {
+        "a.foo": "application/x-foo",
+        "a.bar": "text/x-bar; charset=utf-8",
+        "a.unknown": "text/plain; charset=utf-8",
+        "a.txt": "text/plain; charset=iso-8859-1",
+    }
+    assert {name: ground.ask(f"/{name}")[1]["content-type"] for name in types} == types
+
+
+@tries("epollo: b.txt.gz does not decode ...")
+def try_useless_sidecars(ground: Ground, text: str) -> None:
+    (ground.site / "b.txt").write_text("b" * 1000)
+    (ground.site / "b.txt.gz").write_bytes(gzip.compress(b"another"))
+    (ground.site / "app.js").write_text("app" * 1000)
+    # The header of a frame with a window of 128 MiB and nothing behind it (RFC 8878 section 3.1.1).
+    (ground.site / "app.js.zst").write_bytes(bytes.fromhex("28b52ffd0088010000"))
+    server = ground.serve("epollo SITE")
+    for line in text.splitlines():
+        name = line.split()[1].rpartition(".")[0]
+        for _ in range(2):
+            ground.ask(f"/{name}", Accept_Encoding="gzip, zstd")
+        await_line(server, f"{line}\n")
+
+
+@tries("epollo: app-DRf8L97S.js has changed...")
+def try_false_fingerprint(ground: Ground, text: str) -> None:
+    file = ground.site / "app-DRf8L97S.js"
+    server = ground.serve("epollo SITE")
+    for content, value in {"1": "public, max-age=31536000, immutable", "2": "no-cache"}.items():
+        file.write_text(content)
+        assert ground.ask(f"/{file.name}")[1]["cache-control"] == value
+    await_line(server, f"{text}\n")
+
+
+@tries("127.0.0.1 - - [...")
+def try_access_log(ground: Ground, text: str) -> None:
+    log = ground.folder / "access.log"
+    server = ground.serve(f"epollo SITE --access-log {log}")
+    ground.ask("/", User_Agent="curl/8.5.0")
+    server.process.terminate()
+    server.process.wait(20)
+
+    def mask(line: str) -> str:
+        return re.sub(r" 200 \d+ ", " 200 N ", re.sub(r"\[\d\d/\w{3}/[\d:]+ \+0000\]", "[T]", line))
+
+    assert mask(log.read_text()) == mask(text) + "\n"
+
+
+@tries("[Service]\n...")
+def try_unit(ground: Ground, text: str) -> None:
+    (command,) = re.findall(r"^ExecStart=/usr/local/bin/(.*)$", text, re.MULTILINE)
+    (ground.folder / "epollo.toml").write_text("")
+    ground.places |= {
+        "/srv/site": str(ground.site),
+        "/etc/epollo.toml": str(ground.folder / "epollo.toml"),
+    }
+    ground.serve(command)
+    assert ground.ask()[2] == b"index"
+
+
 NOT_TYPED = {
+    "python3 dev/make_large_file.py      # example/media/large.bin, 64 MiB, to try it with": (
+        "writes into the project"
+    ),
+    "epollo lab --quick": "measures for half a minute",
     "pip install 'epollo[tls]'": "installs a package",
     "httpdirfs --no-range-check http://host:7890/ /mnt": "mounts a file system",
 }
-"""Examples that change the machine, by their text, and what they do to it."""
+"""Examples that no test may type, by their text, and what they do."""
 
 
 @pytest.mark.parametrize("example", list(list_examples()), ids=lambda example: example.text[:60])
