@@ -41,6 +41,11 @@ def why(root: Path, text: str, *lines: str, **settings: Any) -> dict[str, Any]:
         return found
 
 
+def test_what_is_looked_for_twice_is_said_once(root: Path) -> None:
+    (root / "index.html").unlink()
+    assert why(root, "/")["lookups"] == [{"path": "/index.html", "kind": "nothing"}]
+
+
 def test_a_file_by_its_clean_url(root: Path) -> None:
     found = why(root, "/about")
     assert (found["status"], found["file"]) == (200, "/about.html")

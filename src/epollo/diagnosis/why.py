@@ -100,7 +100,10 @@ def explain(subject: Subject, question: Question) -> Explanation:
         url=f"{question.scheme.decode()}://{question.host.decode()}{question.target.decode()}",
         site=os.fspath(subject.settings[asked.site].root),
         status=asked.response.status,
-        lookups=[(_show(names), _KINDS[resource.kind]) for names, resource in asked.lookups],
+        # The index of the root is looked for as itself, and to tell a site from a share.
+        lookups=list(
+            dict.fromkeys((_show(names), _KINDS[one.kind]) for names, one in asked.lookups)
+        ),
         file=None if found is None else _show(found.names),
         octets=octets,
         coding=coding.decode(),
