@@ -121,7 +121,8 @@ def _restrict(roots: Sequence[int], sandbox: str) -> list[str]:
     if count_threads() > 1:
         # One that relays what is printed, where stdout cannot be opened anew.
         raise OperatorError(
-            "a thread would stay outside the sandbox: redirect stdout and stderr to a file or a pipe"
+            "stdout or stderr is another user's, and the thread that prints there would stay outside the "
+            "sandbox: redirect both to a file of this user"
         )
     failure: OSError | None = None
     parts = []
