@@ -1,9 +1,9 @@
-"""Certificates for tests: made in memory, signed by themselves, for the names that a test wants."""
+"""Certificates for tests: made in memory for the names that a test wants."""
 
 import datetime
 import ipaddress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -11,6 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
+Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_USAGES: Final = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+"""What a key may be used for (RFC 5280 section 4.2.1.3), by the names of `x509.KeyUsage`."""
 
 
 class Made(NamedTuple):
@@ -36,11 +42,7 @@ def make_certificate(
     has_names: bool = True,
 ) -> Made:
     """Return a certificate for names and addresses; without any, for those of this machine."""
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-    if kind == "ec":
-        key = ec.generate_private_key(ec.SECP256R1())
-    else:
-        key = rsa.generate_private_key(65537, 2048)
+    key = _make_key(kind)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "epollo test")])
     now = datetime.datetime.now(datetime.UTC)
     alternatives = [_describe(name) for name in names or ("localhost", "127.0.0.1")]
@@ -60,7 +62,7 @@ def make_certificate(
 
 
 class Authority:
-    """Signs certificates of clients, and says which of them it revoked."""
+    """Signs certificates of clients and servers, and says which of them it revoked."""
 
     def __init__(
         self, name: str = "epollo test authority", root: "Authority | None" = None
@@ -69,9 +71,13 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._revoked: list[x509.RevokedCertificate] = []
         issuer = root or self
+        usage = dict.fromkeys(_USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
+        public = self._key.public_key()
         certificate = (
-            _begin(self._name, issuer._name, self._key.public_key())
+            _begin(self._name, issuer._name, public)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.KeyUsage(**usage), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .sign(issuer._key, hashes.SHA256())
         )
         self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
@@ -95,6 +101,25 @@ class Authority:
         certificate = builder.sign(self._key, hashes.SHA256())
         return Made(certificate.public_bytes(serialization.Encoding.PEM), _dump_key(key))
 
+    def issue(self, *names: str, kind: str = "ec", ends_in_days: int = 30) -> Made:
+        """Return the certificate of a server, with what public authorities put into one."""
+        key = _make_key(kind)
+        public = key.public_key()
+        usage = dict.fromkeys(_USAGES, False) | {"digital_signature": True}
+        alternatives = x509.SubjectAlternativeName([_describe(name) for name in names])
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = (
+            _begin(x509.Name([]), self._name, public, ends_in_days)
+            .add_extension(alternatives, critical=True)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.KeyUsage(**usage), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(issuer, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return Made(certificate.public_bytes(serialization.Encoding.PEM), _dump_key(key))
+
     def revoke(self, made: Made) -> bytes:
         """Revoke a certificate; return the list of all that are revoked, as PEM."""
         now = datetime.datetime.now(datetime.UTC)
@@ -113,8 +138,17 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+def _make_key(kind: str) -> Key:
+    if kind == "ec":
+        return ec.generate_private_key(ec.SECP256R1())
+    return rsa.generate_private_key(65537, 2048)
+
+
 def _begin(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, ends_in_days: int = 30
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    ends_in_days: int = 30,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -128,7 +162,7 @@ def _begin(
     )
 
 
-def _dump_key(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+def _dump_key(key: Key) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

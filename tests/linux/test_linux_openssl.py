@@ -6,7 +6,7 @@ import ssl
 import pytest
 
 from certificates import make_certificate
-from epollo.linux.openssl import _find_control, set_groups, set_ticket_key
+from epollo.linux.openssl import _find_control, set_groups, set_suites, set_ticket_key
 from epollo.transports.certificates import make_context
 from epollo.transports.pairs import TICKET_KEY_OCTETS, Pair
 
@@ -67,3 +67,35 @@ def test_groups_are_those_that_are_recommended() -> None:
         else:
             with pytest.raises(ssl.SSLError):
                 shake_hands(server, client)
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        ("TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256", "AES_128"),
+        ("TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256", "CHACHA20"),
+        ("TLS_AES_256_GCM_SHA384", "AES_256"),
+    ],
+)
+def test_the_suite_is_ours_unless_a_client_has_no_hardware_for_aes(
+    offered: str, chosen: str
+) -> None:
+    server = make_context(PAIR)
+    assert set_suites(server)
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    assert set_suites(client, offered.encode())
+    assert chosen in (shake_hands(server, client).cipher() or "")[0]
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        ("ECDHE+AES256:ECDHE+AESGCM:ECDHE+CHACHA20", "AES128-GCM"),
+        ("ECDHE+CHACHA20:ECDHE+AESGCM", "CHACHA20"),
+    ],
+)
+def test_the_suite_of_the_former_version_is_ours_too(offered: str, chosen: str) -> None:
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(offered)
+    assert chosen in (shake_hands(make_context(PAIR), client).cipher() or "")[0]

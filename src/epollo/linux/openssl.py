@@ -19,6 +19,8 @@ _SET_TICKET_KEYS: Final = 59
 _SET_GROUPS_LIST: Final = 92
 """SSL_CTRL_SET_GROUPS_LIST (ssl.h)."""
 # Mozilla's intermediate profile; before it what OpenSSL has from 3.5 on against quantum computers.
+SUITES: Final = b"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
+"""Those of TLS 1.3, of Mozilla's profile; the one that takes least is the first."""
 GROUPS: Final = (b"X25519MLKEM768:X25519:prime256v1:secp384r1", b"X25519:prime256v1:secp384r1")
 
 
@@ -53,6 +55,16 @@ def set_client_authorities(context: ssl.SSLContext, path: str) -> bool:
     # The context owns the list from here on.
     use(_find_pointer(context), names)
     return True
+
+
+def set_suites(context: ssl.SSLContext, names: bytes = SUITES) -> bool:
+    """Have a context use these suites of TLS 1.3, in this order; return whether that could be done."""
+    call = _find_function("SSL_CTX_set_ciphersuites")
+    if call is None:
+        return False
+    call.restype = ctypes.c_int
+    call.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
+    return bool(call(_find_pointer(context), names) == 1)
 
 
 def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) -> int:

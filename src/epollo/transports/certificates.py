@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from epollo.errors import OperatorError
-from epollo.linux.openssl import set_groups, set_ticket_key
+from epollo.linux.openssl import set_groups, set_suites, set_ticket_key
 from epollo.transports.client_certificates import ask_clients, bind_ticket_key
 from epollo.transports.nameless import nameless_file
 from epollo.transports.pairs import ClientAuthorities, Pair
@@ -23,7 +23,9 @@ PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
 PROOF_PROTOCOL: Final = b"acme-tls/1"
 """What an authority says that it speaks in order to have a host proven (RFC 8737 section 4)."""
 # Mozilla's intermediate profile, version 5.7, for TLS 1.2; those of TLS 1.3 are always on.
-_SUITES: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_SUITES: Final = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20"
+_PRIORITIZE_CHACHA: Final = 0x200000
+"""SSL_OP_PRIORITIZE_CHACHA (ssl.h)."""
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 _KEY: Final = b"PRIVATE KEY-----"
 _EXPIRED: Final = 10
@@ -114,12 +116,14 @@ def make_context(pair: Pair) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SUITES)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # The client's order: one without hardware for AES prefers ChaCha20.
-    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    # Our order, in which AES with the shorter key comes first; but a client without hardware for AES
+    # names ChaCha20 first, and gets it.
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | _PRIORITIZE_CHACHA
     # Each costs another encryption, and one is good for several connections (RFC 8446 appendix C.4).
     context.num_tickets = 1
     context.set_alpn_protocols([name.decode() for name in PROTOCOLS])
     set_groups(context)
+    set_suites(context)
     load_pair(context, pair)
     return context
 
