@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 HARNESSES = sorted(path.stem for path in (ROOT / "fuzz" / "harnesses").glob("*.py"))
 ENGINES = ["random", "atheris"]
 # Those that take a millisecond and more for an input; of the others there are more.
-INPUTS = {"head": 900, "protocol": 700, "resolution": 600}
+INPUTS = {"client_hello": 900, "head": 900, "protocol": 700, "resolution": 600}
 # In every input that holds it, an A that stands behind a % is a fault.
 PLANTED = '''
 """Nothing here holds for long."""

@@ -1,6 +1,8 @@
 """What a client says first over TLS: read by epollo as by OpenSSL, however it is cut."""
 
+import contextlib
 import ssl
+import time
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from epollo.protocols.tls import (
     Alert,
     ClientHello,
+    HelloReader,
     MalformedHelloError,
     find_link,
     format_alert,
@@ -117,6 +120,49 @@ def test_a_final_dot_is_no_part_of_a_name() -> None:
 def test_what_is_no_hello_is_refused(octets: bytes) -> None:
     with pytest.raises(MalformedHelloError):
         parse_client_hello(octets)
+
+
+@pytest.mark.parametrize(
+    ("octets", "alert"),
+    [
+        (b"\x16\x03\x01\x40\x01", Alert.RECORD_OVERFLOW),
+        (b"\x16\x03\x01\0\0", Alert.UNEXPECTED_MESSAGE),
+        (b"\x17", Alert.UNEXPECTED_MESSAGE),
+        (b"\x16\x03\x01\0\x04\x02", Alert.UNEXPECTED_MESSAGE),
+        (b"\x16\x03\x01\0\x04\x01\x01\0\0", Alert.DECODE_ERROR),
+        (make_message(b"\0\x01\0"), Alert.DECODE_ERROR),
+    ],
+)
+def test_a_refusal_says_why(octets: bytes, alert: Alert) -> None:
+    """RFC 8446 sections 5 and 5.1."""
+    with pytest.raises(MalformedHelloError) as refused:
+        parse_client_hello(octets)
+    assert refused.value.alert is alert
+
+
+LARGE = make_message(make_extensions(NAME, (0xFE00, b"x" * 9000)))
+
+
+@pytest.mark.parametrize(
+    ("octets", "is_read"),
+    [
+        (split_into_records(LARGE, 1), True),
+        (split_into_records(make_message(make_extensions((0xFE00, b"x" * 12_000))), 1), False),
+        (split_into_records(LARGE + b"x" * 5000, 1), True),
+    ],
+    ids=["many records", "too many records", "more behind it"],
+)
+def test_octets_that_come_one_by_one_are_read_once(octets: bytes, is_read: bool) -> None:
+    """What is read again with each octet takes minutes here."""
+    reader, found, begun = HelloReader(), None, time.thread_time()
+    with contextlib.suppress(MalformedHelloError):
+        for octet in octets:
+            found = reader.receive(bytes((octet,)))
+            if found is not None:
+                break
+    assert time.thread_time() - begun < 5
+    assert (found == ClientHello(b"a.test", ())) == is_read
+    assert judge(octets) == (found or "malformed")
 
 
 def judge(octets: bytes) -> ClientHello | str | None:

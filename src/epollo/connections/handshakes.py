@@ -30,10 +30,10 @@ from epollo.protocols.http1 import refuse, render_refusal
 from epollo.protocols.tls import (
     Alert,
     ClientHello,
+    HelloReader,
     MalformedHelloError,
     find_link,
     format_alert,
-    parse_client_hello,
 )
 from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificates
 from epollo.transports.session import Session
@@ -153,6 +153,7 @@ class Handshake(Peer):
         "_is_open",
         "_is_registered",
         "_octets",
+        "_reader",
         "_session",
         "_stage",
         "deadline",
@@ -162,7 +163,8 @@ class Handshake(Peer):
         self._stage = stage
         self._arrival = arrival
         # What came of the ClientHello; empty once there is a session.
-        self._octets = arrival.received
+        self._octets = b""
+        self._reader = HelloReader()
         self._session: Session | None = None
         self._is_open = True
         self._is_registered = False
@@ -174,8 +176,8 @@ class Handshake(Peer):
         """Take what is here; watch for the rest."""
         self.deadline = self._stage.service.clock.now + self._stage.service.timeouts.head
         self._arrival.transport.setblocking(False)
-        if self._octets:
-            self._read_hello()
+        if self._arrival.received:
+            self._read_hello(self._arrival.received)
         else:
             self.on_ready(READABLE)
         if self._is_in_flight:
@@ -200,8 +202,7 @@ class Handshake(Peer):
         if not octets:
             self.close()
         elif self._session is None:
-            self._octets += octets
-            self._read_hello()
+            self._read_hello(octets)
         else:
             self._go_on(self._session, octets)
 
@@ -252,12 +253,13 @@ class Handshake(Peer):
             self._leave()
             refuse_at_once(self._arrival, octets)
 
-    def _read_hello(self) -> None:
+    def _read_hello(self, octets: bytes) -> None:
         """Begin a session by a ClientHello that is whole; refuse what cannot become one."""
+        self._octets += octets
         try:
-            hello = parse_client_hello(self._octets)
-        except MalformedHelloError:
-            self._refuse_hello()
+            hello = self._reader.receive(octets)
+        except MalformedHelloError as error:
+            self._refuse_hello(error.alert)
             return
         if hello is None:
             return
@@ -274,7 +276,7 @@ class Handshake(Peer):
         self._is_in_flight = True
         self._stage.flights.make(session, octets, self._on_flight)
 
-    def _refuse_hello(self) -> None:
+    def _refuse_hello(self, alert: Alert) -> None:
         """Refuse what is no ClientHello: plain HTTP by an answer that leads to https."""
         plain = self._stage.plain
         if plain is not None and not self._octets.startswith(_HANDSHAKE_RECORD):
@@ -285,7 +287,7 @@ class Handshake(Peer):
             return
         link = find_link(self._octets)
         if link is None:
-            self._refuse(format_alert(Alert.DECODE_ERROR))
+            self._refuse(format_alert(alert))
             return
         answer = render_refusal(refuse(400, self._octets), link=link)
         head = self._stage.service.frames[answer]

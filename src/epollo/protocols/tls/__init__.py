@@ -3,6 +3,7 @@
 from epollo.protocols.tls.alerts import Alert, format_alert
 from epollo.protocols.tls.client_hello import (
     ClientHello,
+    HelloReader,
     MalformedHelloError,
     parse_client_hello,
 )
@@ -11,6 +12,7 @@ from epollo.protocols.tls.plain_http import find_link
 __all__ = [
     "Alert",
     "ClientHello",
+    "HelloReader",
     "MalformedHelloError",
     "find_link",
     "format_alert",

@@ -6,6 +6,8 @@ from enum import IntEnum
 class Alert(IntEnum):
     """The description of a fatal alert (RFC 8446 section 6; 120 is of RFC 7301 section 3.2)."""
 
+    UNEXPECTED_MESSAGE = 10
+    RECORD_OVERFLOW = 22
     DECODE_ERROR = 50
     INTERNAL_ERROR = 80
     UNRECOGNIZED_NAME = 112

@@ -9,11 +9,12 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class
 from typing import Final, NamedTuple
 
+from epollo.protocols.tls.alerts import Alert
+
 _LIMIT_OCTETS: Final = 64 * 1024
-"""No client needs more: key shares of hybrid key exchange take some 1,200 octets."""
+"""With the heads of records. No client needs more: hybrid key shares take some 1,200 octets."""
 _RECORD_OCTETS_LIMIT: Final = 16 * 1024
 """RFC 8446 section 5.1."""
-_HANDSHAKE_RECORD: Final = 22
 _CLIENT_HELLO: Final = 1
 _SERVER_NAME: Final = 0
 _HOST_NAME: Final = 0
@@ -28,7 +29,11 @@ _read_pair: Final = Struct(">HH").unpack_from
 
 
 class MalformedHelloError(Exception):
-    """What a client sent is no ClientHello."""
+    """What a client sent is no ClientHello; ``alert`` is what it is to be told."""
+
+    def __init__(self, alert: Alert) -> None:
+        super().__init__(alert)
+        self.alert = alert
 
 
 class ClientHello(NamedTuple):
@@ -49,35 +54,68 @@ def parse_client_hello(octets: bytes) -> ClientHello | None:
     Raises `MalformedHelloError` as soon as they cannot become a ClientHello. What does not matter here
     (versions, suites, other extensions) is left to the TLS library.
     """
-    message = _join_records(octets)
-    if message is None:
+    return HelloReader().receive(octets)
+
+
+class HelloReader:
+    """Reads a ClientHello while it arrives; each octet once, also if they come one by one."""
+
+    __slots__ = ("_head", "_message", "_missing_octets", "_octets")
+
+    def __init__(self) -> None:
+        self._message = bytearray()
+        # The begin of a record's head, and how much of the content of a record is still to come.
+        self._head = b""
+        self._missing_octets = 0
+        self._octets = 0
+
+    def receive(self, octets: bytes) -> ClientHello | None:
+        """Take what came next; otherwise like `parse_client_hello`."""
+        position = 0
+        while position < len(octets):
+            if self._missing_octets:
+                part = octets[position : position + self._missing_octets]
+                position += len(part)
+                if self._take_content(part):
+                    return _parse_message(bytes(self._message))
+            else:
+                part = octets[position : position + _RECORD_HEAD - len(self._head)]
+                position += len(part)
+                self._take_head(part)
         return None
-    return _parse_message(message)
 
-
-def _join_records(octets: bytes) -> bytes | None:
-    """Return the message of a ClientHello without the records that it comes in; None for "not yet"."""
-    message = b""
-    offset = 0
-    while True:
-        head = octets[offset : offset + _RECORD_HEAD]
-        _require(head[:1] in {b"", b"\x16"} and head[1:2] in {b"", b"\x03"})
+    def _take_head(self, part: bytes) -> None:
+        """Take some of the head of a record (RFC 8446 section 5.1)."""
+        self._octets += len(part)
+        head = self._head + part
+        _require(head[:1] == b"\x16" and head[1:2] in {b"", b"\x03"}, Alert.UNEXPECTED_MESSAGE)
+        self._head = head
         if len(head) < _RECORD_HEAD:
-            return None
+            return
         (length,) = _read_two(head, 3)
-        # An empty record is no part of a message (RFC 8446 section 5.1).
-        _require(0 < length <= _RECORD_OCTETS_LIMIT)
-        part = octets[offset + _RECORD_HEAD : offset + _RECORD_HEAD + length]
+        _require(length <= _RECORD_OCTETS_LIMIT, Alert.RECORD_OVERFLOW)
+        # An empty record is no part of a message.
+        _require(length > 0, Alert.UNEXPECTED_MESSAGE)
+        self._head = b""
+        self._missing_octets = length
+
+    def _take_content(self, part: bytes) -> bool:
+        """Take some of the content of a record; return whether the message is whole."""
+        message = self._message
+        before = len(message)
         message += part
-        _require(message[:1] in {b"", b"\x01"})
+        self._missing_octets -= len(part)
+        _require(message[0] == _CLIENT_HELLO, Alert.UNEXPECTED_MESSAGE)
+        is_whole = False
         if len(message) >= _MESSAGE_HEAD:
             total = _MESSAGE_HEAD + int.from_bytes(message[1:_MESSAGE_HEAD], "big")
             _require(total <= _LIMIT_OCTETS)
-            if len(message) >= total:
-                return message[:total]
-        if len(part) < length:
-            return None
-        offset += _RECORD_HEAD + length
+            is_whole = len(message) >= total
+            del message[total:]
+        self._octets += len(message) - before
+        # Of small records there can be many.
+        _require(self._octets <= _LIMIT_OCTETS)
+        return is_whole
 
 
 def _parse_message(message: bytes) -> ClientHello:
@@ -93,7 +131,7 @@ def _parse_message(message: bytes) -> ClientHello:
         _require(offset + 2 + _read_two(message, offset)[0] == len(message))
         found = _find_extensions(message, offset + 2)
     except (IndexError, StructError):
-        raise MalformedHelloError from None
+        raise MalformedHelloError(Alert.DECODE_ERROR) from None
     names, protocols = found.get(_SERVER_NAME), found.get(_ALPN)
     return ClientHello(
         b"" if names is None else _parse_server_name(names),
@@ -148,6 +186,6 @@ def _take_list(extension: bytes) -> bytes:
     return extension[2:]
 
 
-def _require(is_right: bool) -> None:
+def _require(is_right: bool, alert: Alert = Alert.DECODE_ERROR) -> None:
     if not is_right:
-        raise MalformedHelloError
+        raise MalformedHelloError(alert)
