@@ -1,4 +1,4 @@
-"""https as those see it who look for weaknesses: sslyze, and testssl.sh where it is installed."""
+"""https as scanners for weaknesses see it: sslyze, and testssl.sh where it is installed."""
 
 import importlib.util
 import json
@@ -46,8 +46,10 @@ def server(
 @pytest.mark.skipif(importlib.util.find_spec("sslyze") is None, reason="sslyze is not here")
 def test_sslyze_finds_mozillas_intermediate_profile(server: Server, authority: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sslyze", "--mozilla_config", "intermediate", "--certinfo_ca_file"]
-        + [str(authority), f"localhost:{server.port}"],
+        [
+            *(sys.executable, "-m", "sslyze", "--mozilla_config", "intermediate"),
+            *("--certinfo_ca_file", str(authority), f"localhost:{server.port}"),
+        ],
         capture_output=True,
         text=True,
         timeout=120,
@@ -65,8 +67,10 @@ def test_testssl_finds_nothing(server: Server, authority: Path, tmp_path: Path) 
     """It takes two minutes; no finding is above LOW."""
     report = tmp_path / "report.json"
     subprocess.run(
-        ["testssl", "--quiet", "--warnings", "off", "--nodns", "none", "--add-ca", str(authority)]
-        + ["--jsonfile", str(report), f"localhost:{server.port}"],
+        [
+            *("testssl", "--quiet", "--warnings", "off", "--nodns", "none"),
+            *("--add-ca", str(authority), "--jsonfile", str(report), f"localhost:{server.port}"),
+        ],
         capture_output=True,
         timeout=600,
         check=False,

@@ -157,6 +157,30 @@ def test_a_head_shares_a_record_with_content_and_pieces_go_out_alone() -> None:
     assert client.read() == b"head" + content
 
 
+class TalkativeSession:
+    """A session whose library has something to say whatever comes, as to renegotiations of TLS 1.2."""
+
+    is_ended = False
+
+    def receive(self, octets: bytes) -> bytes:  # noqa: ARG002
+        return b""
+
+    def take(self) -> bytes:
+        return b"x" * 31
+
+
+def test_a_peer_that_takes_nothing_is_owed_little() -> None:
+    narrow = NarrowSocket([0])
+    transport = TlsTransport(narrow, TalkativeSession())  # type: ignore[arg-type]
+    for _ in range(128 * 1024 // 31):
+        narrow.to_receive.append(b"y")
+        with pytest.raises(BlockingIOError):
+            transport.recv(1000)
+    narrow.to_receive.append(b"y")
+    with pytest.raises(ConnectionAbortedError):
+        transport.recv(1000)
+
+
 def test_one_request_is_one_look_at_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """That no more is there need not be told by an error, which is dear."""
     client, session = Client(), Session(CONTEXT)

@@ -15,6 +15,8 @@ from typing import Any, Final
 from epollo.transports.contract import Buffer, Kind, Transport
 from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Session
 
+_OWED_OCTETS_LIMIT: Final = 128 * 1024
+"""More of a piece, and of what the library says by itself, waits for no peer."""
 TLS: Final = Kind(b"https", sends_files=False)
 """A socket whose content is protected by TLS."""
 
@@ -36,21 +38,24 @@ class TlsTransport:
         """Return the plain octets that are here; none at the end.
 
         A little more than ``limit`` if the record that they complete began earlier. With MSG_PEEK only
-        whether any octets are here is told. Raises `BlockingIOError` where no record is complete.
+        whether any octets are here is told. Raises `BlockingIOError` where no record is complete, and
+        `ConnectionAbortedError` where the peer has the library say more than it takes.
         """
         octets = self._socket.recv(limit, flags)
         if flags & MSG_PEEK or self._has_said_end:
             return octets
-        if not octets:
-            return b""
         session = self._session
+        if not octets or session.is_ended:
+            return b""
         plain = session.receive(octets)
         answer = session.take()
         if answer:
-            # Another key was asked for, or what came was refused with an alert.
+            # What came was refused with an alert, of which some end nothing.
             self._unsent += answer
             with contextlib.suppress(BlockingIOError):
                 self._flush()
+            if len(self._unsent) > _OWED_OCTETS_LIMIT:
+                raise ConnectionAbortedError
         if not plain and not session.is_ended:
             raise BlockingIOError
         return plain
