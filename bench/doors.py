@@ -1,10 +1,11 @@
-"""Servers for a soak, and the doors through which its clients come: TCP, a unix-domain socket, PROXY."""
+"""Servers for a soak, and the doors of its clients: TCP, TLS, a unix-domain socket, PROXY."""
 
 import os
 import random
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ PATIENCE_SECONDS: Final = 30
 TCP: Final = "tcp"
 UNIX: Final = "unix"
 PROXY: Final = "proxy"
+TLS: Final = "tls"
 
 # The same peer in both versions of the header (HAProxy, doc/proxy-protocol.txt, sections 2.1 and 2.2).
 PREAMBLES: Final = (
@@ -26,7 +28,10 @@ PREAMBLES: Final = (
 
 
 class Door(NamedTuple):
-    """Where a server can be reached; ``path`` is that of a unix-domain socket."""
+    """Where a server can be reached.
+
+    ``path`` is that of a unix-domain socket, or of the authority that a client of TLS trusts.
+    """
 
     kind: str
     port: int = 0
@@ -46,7 +51,20 @@ class Door(NamedTuple):
         peer = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
         if self.kind == PROXY:
             peer.sendall(random.choice(PREAMBLES))
+        if self.kind == TLS:
+            return self._secure(peer)
         return peer
+
+    def _secure(self, peer: socket.socket) -> socket.socket:
+        """Shake hands, now and then by the former version."""
+        context = ssl.create_default_context(cafile=self.path)
+        if random.random() < 0.25:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            return context.wrap_socket(peer, server_hostname="localhost")
+        except OSError:
+            peer.close()
+            raise
 
 
 class Reading(NamedTuple):
@@ -66,12 +84,16 @@ class Server:
         listening = ["--unix", str(path)] if kind == UNIX else ["--port", "0"]
         if kind == PROXY:
             listening.append("--proxy-protocol")
+        state = scratch / "state"
+        if kind == TLS:
+            path = state / "authority.pem"
+            listening.append("--tls-self-signed")
         with self.stderr_path.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "epollo", str(root), *listening, "--quiet", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=set_environment(),
+                env=set_environment() | {"STATE_DIRECTORY": str(state)},
                 text=True,
             )
         self.door = Door(kind, self._read_port(kind), str(path))
@@ -80,7 +102,7 @@ class Server:
         """Wait until the server says where it listens; return the port, 0 where it has none."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            found = re.search(r"http://\S+?:(\d+)/", line)
+            found = re.search(r"https?://\S+?:(\d+)/", line)
             if found:
                 return int(found[1])
             if kind == UNIX and "Ctrl-C" in line:

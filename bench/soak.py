@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Final
 
 from customers import Client, Count
-from doors import PROXY, TCP, UNIX, Reading, Server, set_environment
+from doors import PROXY, TCP, TLS, UNIX, Reading, Server, set_environment
 from inplace import SyncedClient, SyncedCount, SyncedFiles, keep_writing
 from shelf import Shelf, keep_changing
 
 RSYNC: Final = "rsync"
-CUSTOMERS: Final = (UNIX, PROXY, RSYNC)
+CUSTOMERS: Final = (UNIX, PROXY, TLS, RSYNC)
 """The customers that can be left out."""
 LARGE: Final = "large.bin"
 LENGTHS: Final = {
@@ -284,7 +284,7 @@ def main() -> int:
     """Run the command and return its exit status."""
     arguments = parse_arguments()
     warm_up_seconds = min(_WARM_UP_SECONDS_MAX, arguments.seconds / 3)
-    kinds = [kind for kind in (TCP, UNIX, PROXY) if kind not in arguments.without]
+    kinds = [kind for kind in (TCP, UNIX, PROXY, TLS) if kind not in arguments.without]
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         scratch = Path(name)
         root = scratch / "shelf"

@@ -41,18 +41,18 @@ def test_every_answer_is_one_that_could_be_and_nothing_grows(workers: str) -> No
 
 
 def test_customers_can_be_done_without() -> None:
-    done = soak("--seconds", "3", "--workers", "0", "--without", "unix,proxy,rsync")
+    done = soak("--seconds", "3", "--workers", "0", "--without", "unix,proxy,tls,rsync")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "written in place: 0\n" in done.stdout
     assert "synced" not in done.stdout
     refused = soak("--without", "unix,ftp")
     assert refused.returncode == 2
-    assert refused.stderr.endswith("--without knows unix, proxy, rsync, not ftp\n")
+    assert refused.stderr.endswith("--without knows unix, proxy, tls, rsync, not ftp\n")
 
 
-@pytest.mark.parametrize("customer", ["unix", "proxy"])
+@pytest.mark.parametrize("customer", ["unix", "proxy", "tls"])
 def test_a_client_of_another_door_is_served(customer: str) -> None:
-    others = ",".join({"unix", "proxy", "rsync"} - {customer})
+    others = ",".join({"unix", "proxy", "tls", "rsync"} - {customer})
     done = soak("--seconds", "6", "--workers", "0", "--without", others)
     # The table has a row of processes: one server for each door.
     assert re.search(r"\nprocesses +2 +2 +2\n", done.stdout), done.stdout + done.stderr
@@ -80,7 +80,7 @@ def test_a_wrong_answer_is_not_overlooked(tmp_path: Path) -> None:
             "--workers",
             "0",
             "--without",
-            "unix,proxy,rsync",
+            "unix,proxy,tls,rsync",
         ],
         capture_output=True,
         text=True,
