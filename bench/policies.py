@@ -63,7 +63,8 @@ class Findings(TypedDict):
 
 
 _TITLE = f"{RULES:,} rules, CORS, listings"
-_RULED = ("1k", "100k", "unique", "gzip", "304", "new-connection")
+_RULED = {"1k", "100k", "10m", "new-connection", "unique", "gzip", "304", "pipelined", "idle-1000"}
+_PROTECTED = {"1k", "10m", "unique", "pipelined"}
 ROWS = {
     workload.name: Row(_TITLE, has_password=False, workload=workload)
     for workload in WORKLOADS
@@ -71,7 +72,7 @@ ROWS = {
 } | {
     f"password-{workload.name}": Row("a password", has_password=True, workload=workload)
     for workload in WORKLOADS
-    if workload.name in {"1k", "unique"}
+    if workload.name in _PROTECTED
 }
 
 
@@ -141,7 +142,7 @@ def measure_row(bench: Bench, row: Row) -> WorkloadResult:
         for entry in entries:
             entry.finish()
         servers = {entry.server.name: entry.result for entry in entries}
-        return WorkloadResult(title=row.workload.title, idle=0, servers=servers)
+        return WorkloadResult(title=row.workload.title, idle=row.workload.idle, servers=servers)
 
 
 def format_row(row: Row, workload: WorkloadResult) -> list[str]:
