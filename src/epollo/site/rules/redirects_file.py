@@ -94,6 +94,8 @@ def _parse_line(line: bytes, number: int) -> RedirectRule:
     pattern = parse_pattern(source)
     place = next((at for at, word in enumerate(others) if _is_target(word)), None)
     if place is None:
+        # A path for a role alone: Netlify has it lead to itself.
+        _refuse_conditions([one for one in others if one.partition(b"=")[0].lower() in _CONDITIONS])
         raise _MistakeError("no target follows the path: one begins with /, http:// or https://")
     target = _NOT_IN_URL.sub(lambda found: b"%%%02X" % found[0][0], others[place])
     query = tuple(map(_parse_parameter, others[:place]))
@@ -170,7 +172,9 @@ def _judge(rule: RedirectRule) -> None:
         and not rule.query
         and _is_same(pattern, found)
     ):
-        raise _MistakeError("the path leads to itself (a slash at its end makes no difference)")
+        raise _MistakeError(
+            "the path leads to itself (a slash at its end makes no difference)", is_left_out=True
+        )
 
 
 def _judge_elsewhere(rule: RedirectRule, captured: frozenset[bytes]) -> None:
