@@ -79,6 +79,15 @@ class NarrowSocket:
         self.sent += data[:width]
         return min(width, len(data))
 
+    def sendmsg(
+        self,
+        buffers: list[bytes],
+        ancillary: tuple[()] = (),  # noqa: ARG002
+        flags: int = 0,
+        /,
+    ) -> int:
+        return self.send(b"".join(buffers), flags)
+
     def shutdown(self, how: int, /) -> None:  # noqa: ARG002
         self.is_shut = True
 
@@ -162,11 +171,15 @@ class TalkativeSession:
 
     is_ended = False
 
+    def __init__(self) -> None:
+        self.outgoing = ssl.MemoryBIO()
+
     def receive(self, octets: bytes) -> bytes:  # noqa: ARG002
+        self.outgoing.write(b"x" * 31)
         return b""
 
     def take(self) -> bytes:
-        return b"x" * 31
+        return self.outgoing.read()
 
 
 def test_a_peer_that_takes_nothing_is_owed_little() -> None:

@@ -18,8 +18,6 @@ from epollo.transports import Kind, Transport
 
 _READ_OCTETS: Final = 128 * 1024
 """What `STEP_OCTETS` is of a file that has to be read first."""
-_PIECES_OCTETS: Final = 2 * 60 * 1024
-"""What is read at once for a transport that protects it: whole pieces of it."""
 _PROTECTED_OCTETS: Final = 512 * 1024
 """What it is where all of a file has to be read: to protect costs some three times as much as to send."""
 _COPIED_OCTETS: Final = 32 * 1024
@@ -97,7 +95,7 @@ class Outbox:
         """
         limit = bound_unsent_octets(connections)
         read_octets = 0 if limit or self._sends_files else min(step_octets, _PROTECTED_OCTETS)
-        limit = limit or (_PIECES_OCTETS if read_octets else _READ_OCTETS)
+        limit = limit or _READ_OCTETS
         while self._segments:
             is_file = len(self._segments) > 1 and self._read_short_parts(second, limit)
             first = self._segments[0]

@@ -29,7 +29,7 @@ class TlsTransport:
     def __init__(self, plain: Transport, session: Session, unsent: bytes = b"") -> None:
         self._socket = plain
         self._session = session
-        self._unsent = unsent
+        self._unsent: tuple[Buffer, ...] = (unsent,) if unsent else ()
         # How many of the plain octets to come are part of what is unsent.
         self._accepted = 0
         self._has_said_end = False
@@ -48,25 +48,33 @@ class TlsTransport:
         if not octets or session.is_ended:
             return b""
         plain = session.receive(octets)
-        answer = session.take()
-        if answer:
+        if session.outgoing.pending:
             # What came was refused with an alert, of which some end nothing.
-            self._unsent += answer
+            answer = b"".join((*self._unsent, session.take()))
+            self._unsent = ()
             with contextlib.suppress(BlockingIOError):
-                self._flush()
-            if len(self._unsent) > _OWED_OCTETS_LIMIT:
+                self._flush(answer)
+            if sum(map(len, self._unsent)) > _OWED_OCTETS_LIMIT:
                 raise ConnectionAbortedError
-        if not plain and not session.is_ended:
-            raise BlockingIOError
-        return plain
+        if plain or session.is_ended:
+            return plain
+        raise BlockingIOError
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
         """Take plain octets; return how many the socket has as records."""
-        if self._accepted or len(data) > RECORD_OCTETS:
+        octets = len(data)
+        if self._unsent or octets > RECORD_OCTETS:
             return self.sendmsg((data,), (), flags)
-        self._session.protect(data)
-        self._send_piece(len(data))
-        return len(data)
+        protected = self._session.protect(data)
+        try:
+            sent = self._socket.send(protected, MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(protected):
+            return octets
+        self._accepted = octets
+        self._unsent = (protected[sent:],)
+        raise BlockingIOError
 
     def sendmsg(
         self,
@@ -85,16 +93,18 @@ class TlsTransport:
             sent, self._accepted = self._accepted, 0
             return sent
         sent = held = 0
+        parts: list[Buffer] = []
         try:
-            for stretch in _cut(buffers):
-                self._session.protect(stretch)
-                held += len(stretch)
+            for plain in _cut(buffers):
+                parts += self._session.protect_all(plain)
+                held += len(plain)
                 if held >= PIECE_OCTETS:
-                    self._send_piece(held)
+                    self._send_piece(parts, held)
+                    parts = []
                     sent += held
                     held = 0
             if held:
-                self._send_piece(held)
+                self._send_piece(parts, held)
         except BlockingIOError:
             if not sent:
                 raise
@@ -125,55 +135,55 @@ class TlsTransport:
             return
         self._has_said_end = True
         self._session.say_end()
-        self._unsent += self._session.take()
         with contextlib.suppress(BlockingIOError):
-            self._flush()
+            self._flush(self._session.take())
 
-    def _send_piece(self, plain_octets: int) -> None:
-        """Send what is unsent; note how much it is in plain octets where not all of it is taken."""
-        self._unsent += self._session.take()
+    def _send_piece(self, parts: Iterable[Buffer], plain_octets: int) -> None:
+        """Send what is protected; note how much it is in plain octets where not all of it is taken."""
         try:
-            self._flush()
+            self._flush(*parts)
         except BlockingIOError:
             self._accepted = plain_octets
             raise
 
-    def _flush(self) -> None:
-        """Send what is unsent. Raises `BlockingIOError` where a part of it is left."""
-        unsent = self._unsent
-        sent = self._socket.send(unsent, MSG_DONTWAIT)
-        if sent < len(unsent):
-            self._unsent = unsent[sent:]
+    def _flush(self, *parts: Buffer) -> None:
+        """Send what is unsent, and parts behind it. Raises `BlockingIOError` where some is left."""
+        unsent = (*self._unsent, *parts)
+        self._unsent = unsent
+        if not unsent:
+            return
+        sent = self._socket.sendmsg(unsent, (), MSG_DONTWAIT)
+        if sent < sum(map(len, unsent)):
+            self._unsent = tuple(_skip(unsent, sent))
             raise BlockingIOError
-        self._unsent = b""
+        self._unsent = ()
+
+
+def _skip(parts: Iterable[Buffer], octets: int) -> Iterator[Buffer]:
+    """Yield parts without their first octets."""
+    for part in parts:
+        if octets < len(part):
+            yield memoryview(part)[octets:] if octets else part
+        octets = max(0, octets - len(part))
 
 
 def _cut(buffers: Iterable[Buffer]) -> Iterator[Buffer]:
-    """Yield the octets of buffers: short ones joined to a record, the rest up to the end of a piece."""
+    """Yield the octets of buffers: a record where short ones are joined, else whole records uncopied."""
     joined: list[Buffer] = []
-    joined_octets = 0
-    # How much of a piece was yielded.
-    begun = 0
+    room = RECORD_OCTETS
     for buffer in buffers:
         view = memoryview(buffer)
-        while view:
-            if joined or len(view) < RECORD_OCTETS:
-                stretch = view[: RECORD_OCTETS - joined_octets]
-                joined.append(stretch)
-                joined_octets += len(stretch)
-                view = view[len(stretch) :]
-                if joined_octets < RECORD_OCTETS:
-                    break
-                yield b"".join(joined)
-                begun += joined_octets
+        while len(view) >= room:
+            if joined:
+                yield b"".join((*joined, view[:room]))
                 joined = []
-                joined_octets = 0
             else:
-                stretch = view[: PIECE_OCTETS - begun]
-                yield stretch
-                begun += len(stretch)
-                view = view[len(stretch) :]
-            if begun >= PIECE_OCTETS:
-                begun = 0
+                room = min(len(view) // RECORD_OCTETS * RECORD_OCTETS, PIECE_OCTETS)
+                yield view[:room]
+            view = view[room:]
+            room = RECORD_OCTETS
+        if view:
+            joined.append(view)
+            room -= len(view)
     if joined:
-        yield b"".join(joined)
+        yield joined[0] if len(joined) == 1 else b"".join(joined)
