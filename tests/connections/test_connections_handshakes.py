@@ -13,6 +13,7 @@ from certificates import Authority, make_certificate
 from connections.in_process import InProcess
 from epollo.connections.door import Arrival
 from epollo.connections.handshakes import Flights, Handshakes
+from epollo.connections.service import Peer
 from epollo.http.message import Request, Response
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.pairs import ClientAuthorities, Pair
@@ -34,6 +35,8 @@ class HeldFlights(Flights):
     def __init__(self) -> None:
         super().__init__(lambda call: call())
         self.held: list[tuple[Session, bytes, Callable[[bool, bytes], None]]] = []
+        # As if a connection were there that could wait.
+        self.handshakes = -1
 
     def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
         self.held.append((session, octets, done))
@@ -124,6 +127,51 @@ def test_a_client_that_leaves_meanwhile_is_let_go_of_afterwards(held: Held) -> N
     assert not held.inside.service.peers
 
 
+class CountedFlights(Flights):
+    """Notes which flights a thread is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda call: call())
+        self.asked = 0
+
+    def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
+        self.asked += 1
+        self.make_at_once(session, octets, done)
+
+
+def test_a_thread_is_asked_only_where_a_connection_could_wait() -> None:
+    """Another handshake is no connection that could."""
+    with InProcess(refuse) as inside, contextlib.ExitStack() as stack:
+        flights = CountedFlights()
+        stage = Handshakes(inside.service, CERTIFICATES, flights, lambda _: None)
+
+        def connect() -> None:
+            near, far = socket.socketpair()
+            stack.callback(near.close)
+            stage.begin(Arrival(far, far.fileno()))
+            context = ssl.create_default_context(cadata=MADE.certificate.decode())
+            outgoing = ssl.MemoryBIO()
+            client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="a.test")
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            near.sendall(outgoing.read())
+            inside.loop.run_batch(0)
+            assert near.recv(1)
+
+        for _ in range(2):
+            connect()
+        assert flights.asked == 0
+        assert flights.handshakes == 2
+        peer = Peer()
+        inside.service.peers[peer] = None
+        connect()
+        assert flights.asked == 1
+        del inside.service.peers[peer]
+        for handshake in list(inside.service.peers):
+            handshake.close()
+        assert flights.handshakes == 0
+
+
 def test_a_certificate_of_a_client_is_verified_in_the_thread_too(tmp_path: Path) -> None:
     client = ssl.create_default_context(cadata=MADE.certificate.decode())
     options = ALICE.write(tmp_path)
@@ -153,6 +201,7 @@ def test_nothing_is_served_over_a_session_that_proves_a_host() -> None:
         assert held.client.selected_alpn_protocol() == "acme-tls/1"
         held.near.sendall(held.outgoing.read())
         held.inside.loop.run_batch(0)
+        held.flights.end()
         assert not held.arrivals
         assert not held.inside.service.peers
         assert held.far.fileno() < 0

@@ -2,10 +2,11 @@
 
 Facts: the first flight of a server (key exchange, signature) takes some 300 microseconds and lets go of
 the interpreter; done by the loop, 200 handshakes a second make the slowest tenth of plain requests wait
-three times as long. The flights after it take little.
+three times as long. The flights after it take little. A hand-over to a thread and back takes up to 15 %
+of a handshake.
 Decision: the ClientHello is read by the loop (`epollo.protocols.tls`), which refuses what cannot be
-served; the first flight is made by a thread; the rest by the loop.
-Price: a hand-over each way, some 15 % more processor time for each handshake.
+served; the first flight is made by a thread, unless no connection is there that could wait for it; the
+rest by the loop.
 
 A handshake has the time of a request's head for all of it, and counts as a connection from its begin, so
 that those which are silent or slow are bounded in number as well, and by address.
@@ -39,6 +40,7 @@ from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificat
 from epollo.transports.session import Session
 from epollo.transports.tls import TLS, TlsTransport
 
+_PROOF: Final = PROOF_PROTOCOL.decode()
 _HANDSHAKE_RECORD: Final = b"\x16"
 
 
@@ -55,6 +57,14 @@ class Flights:
         self._queue: SimpleQueue[_Flight | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self.handshakes = 0
+        """How many handshakes are open."""
+
+    def make_at_once(
+        self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]
+    ) -> None:
+        """Do the same as `make` now."""
+        self._make(session, octets, done, _call_at_once)
 
     def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
         """Continue a session.
@@ -65,7 +75,7 @@ class Flights:
             self._thread = start_thread(self._work, "handshakes")
         if self._thread is None:
             # The system has no room for a thread: the loop makes the flight.
-            self._make(session, octets, done, _call_at_once)
+            self.make_at_once(session, octets, done)
             return
         self._queue.put((session, octets, done))
 
@@ -171,6 +181,7 @@ class Handshake(Peer):
         self._is_in_flight = False
         self.deadline: float = math.inf
         stage.service.peers[self] = None
+        stage.flights.handshakes += 1
 
     def on_accepted(self) -> None:
         """Take what is here; watch for the rest."""
@@ -245,6 +256,7 @@ class Handshake(Peer):
         self._unwatch()
         self.deadline = math.inf
         self._stage.service.peers.pop(self, None)
+        self._stage.flights.handshakes -= 1
         return True
 
     def _refuse(self, octets: bytes) -> None:
@@ -267,14 +279,18 @@ class Handshake(Peer):
         if isinstance(context, Alert):
             self._refuse(format_alert(context))
             return
-        self._session = Session(context)
+        self._session = Session(context, verifies_client=self._stage.certificates.verifies_clients)
         octets, self._octets = self._octets, b""
         self._make_flight(self._session, octets)
 
     def _make_flight(self, session: Session, octets: bytes) -> None:
         """Continue a session where that takes long."""
         self._is_in_flight = True
-        self._stage.flights.make(session, octets, self._on_flight)
+        service, flights = self._stage.service, self._stage.flights
+        # Connections wait for the loop, and so do other handshakes for one that takes long together.
+        is_alone = len(service.peers) == flights.handshakes and not service.loop.is_late
+        make = flights.make_at_once if is_alone else flights.make
+        make(session, octets, self._on_flight)
 
     def _refuse_hello(self, alert: Alert) -> None:
         """Refuse what is no ClientHello: plain HTTP by an answer that leads to https."""
@@ -333,7 +349,7 @@ class Handshake(Peer):
             self._refuse(owed + session.take())
             return
         owed += session.take()
-        if session.protocol == PROOF_PROTOCOL.decode():
+        if session.protocol == _PROOF:
             # RFC 8737 section 3: nothing is said over such a session.
             self._refuse(owed)
             return

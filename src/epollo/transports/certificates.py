@@ -56,6 +56,8 @@ class Certificates:
         """
         if ticket_key and clients is not None:
             ticket_key = bind_ticket_key(ticket_key, clients)
+        self.verifies_clients = clients is not None
+        """Whether sessions ask their clients for a certificate."""
         self._by_name: dict[bytes, ssl.SSLContext] = {}
         by_names: dict[tuple[str, ...], ssl.SSLContext] = {}
         for pair in pairs:

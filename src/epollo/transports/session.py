@@ -25,13 +25,15 @@ class Session:
     What is to be sent to the peer waits until `take` returns it. Not to be used by two threads at once.
     """
 
-    __slots__ = ("_incoming", "_object", "is_complete", "is_ended", "outgoing")
+    __slots__ = ("_incoming", "_object", "is_complete", "is_ended", "outgoing", "verifies_client")
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, *, verifies_client: bool = False) -> None:
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         """What `take` returns; nothing while it is not ``pending``."""
         self._object = context.wrap_bio(self._incoming, self.outgoing, server_side=True)
+        self.verifies_client = verifies_client
+        """Whether the client is asked for a certificate, which takes long to verify."""
         self.is_complete = False
         """Whether the handshake is over."""
         self.is_ended = False
@@ -103,11 +105,6 @@ class Session:
     def take(self) -> bytes:
         """Return what is to be sent to the peer: protected content, handshake, tickets, alerts."""
         return self.outgoing.read() if self.outgoing.pending else b""
-
-    @property
-    def verifies_client(self) -> bool:
-        """Whether the client is asked for a certificate, which takes long to verify."""
-        return self._object.context.verify_mode != ssl.CERT_NONE
 
     @property
     def protocol(self) -> str | None:

@@ -63,9 +63,12 @@ class TlsTransport:
     def send(self, data: Buffer, flags: int = 0, /) -> int:
         """Take plain octets; return how many the socket has as records."""
         octets = len(data)
-        if self._unsent or octets > RECORD_OCTETS:
+        if self._accepted or octets > RECORD_OCTETS:
             return self.sendmsg((data,), (), flags)
         protected = self._session.protect(data)
+        if self._unsent:
+            protected = b"".join((*self._unsent, protected))
+            self._unsent = ()
         try:
             sent = self._socket.send(protected, MSG_DONTWAIT)
         except BlockingIOError:
