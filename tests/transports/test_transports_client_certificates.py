@@ -51,8 +51,7 @@ def shake_hands(
         ours.shake_hands(outgoing.read())
         incoming.write(ours.take())
     assert ours.is_complete
-    ours.protect(b"x")
-    incoming.write(ours.take())
+    incoming.write(ours.protect(b"x"))
     assert theirs.read(1) == b"x"
     return ours, theirs
 
