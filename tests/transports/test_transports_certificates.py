@@ -10,7 +10,7 @@ from certificates import Made, encrypt_key, make_certificate
 from epollo.errors import OperatorError
 from epollo.transports.certificate_files import _list_folders
 from epollo.transports.certificates import Certificates
-from epollo.transports.pairs import Pair, read_pairs
+from epollo.transports.pairs import Pair, Secrets, read_pairs
 
 
 def pair_of(made: Made, place: str = "site.pem") -> Pair:
@@ -111,6 +111,14 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "long").write_bytes(b"x" * (1024 * 1024 + 1))
     with pytest.raises(OperatorError, match="long is no certificate and no key: it is over 1 MiB"):
         read_pairs([str(tmp_path / "long")], [str(tmp_path / "long")])
+
+
+def test_a_key_is_in_no_description() -> None:
+    secrets = Secrets([pair_of(SITE)], b"ticket key", proofs={"a.test": pair_of(OTHER)})
+    for shown in (repr(secrets), str(secrets), f"{secrets.pairs}", repr(secrets.proofs)):
+        assert "site.pem" in shown
+        assert "PRIVATE" not in shown
+        assert "ticket key" not in shown
 
 
 def test_no_descriptor_of_a_key_is_left() -> None:

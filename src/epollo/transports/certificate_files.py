@@ -124,10 +124,11 @@ class CertificateFiles(Handler):
         if self._notify is None:
             return
         for path in filter(None, (*self._certificates, *self._keys, self._client_ca)):
-            for folder in _list_folders(path):
-                # One that is gone, or may not be read, is seen by the look once a minute.
-                with contextlib.suppress(OSError):
-                    self._notify.add_watch(folder, _MASK)
+            # One that is gone, or may not be read, is seen by the look once a minute.
+            with contextlib.suppress(OSError):
+                for folder in _list_folders(path):
+                    with contextlib.suppress(OSError):
+                        self._notify.add_watch(folder, _MASK)
 
 
 def _check(secrets: Secrets) -> None:

@@ -20,6 +20,10 @@ class Pair(NamedTuple):
     place: str
     """Where it comes from, for the operator."""
 
+    def __repr__(self) -> str:
+        """Name the place alone: what describes a fault may show any value."""
+        return f"Pair({self.place!r})"
+
 
 class ClientAuthorities(NamedTuple):
     """Which certificates of clients are accepted: those that these authorities signed."""
@@ -46,6 +50,10 @@ class Secrets(NamedTuple):
     tokens: Mapping[str, str] = MappingProxyType({})
     proofs: Mapping[str, Pair] = MappingProxyType({})
     clients: ClientAuthorities | None = None
+
+    def __repr__(self) -> str:
+        """Show no key of tickets."""
+        return f"Secrets({self.pairs!r})"
 
 
 def read_pair(certificate: str, key: str) -> Pair:

@@ -9,7 +9,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from epollo.access_log.choice import open_log
 from epollo.budget import Budget
@@ -55,10 +55,6 @@ from epollo.worker.orders import (
 from epollo.worker.places import is_secure
 from epollo.worker.sites import Sites
 
-if TYPE_CHECKING:
-    # A server without TLS needs nothing of the library.
-    from epollo.transports.certificate_files import CertificateFiles
-
 # Requests leave nothing behind that only a collection could find. One of twice as many new objects took
 # 1.2 milliseconds. One of all that is kept of a hundred thousand files takes a second, and never comes.
 _COLLECTION_THRESHOLD: Final = 5_000
@@ -101,7 +97,6 @@ class Worker:
         self._settings = settings
         self._report = report
         self._supervisor = supervisor
-        self._certificate_files: CertificateFiles | None = None
         opened = open_poller(settings.poller)
         self.poller_name = opened.name
         self._loop = EventLoop(opened, report)
@@ -204,19 +199,8 @@ class Worker:
 
     def watch_certificates(self) -> None:
         """Use what is written to the files of the certificates, where no parent reads them."""
-        settings = self._settings
-        if settings.tls_certificates:
-            from epollo.transports.certificate_files import CertificateFiles  # noqa: PLC0415
-
-            self._certificate_files = CertificateFiles(
-                settings.tls_certificates,
-                settings.tls_keys,
-                self._loop,
-                self._report,
-                self.use_secrets,
-                client_ca=settings.tls_client_ca,
-                client_mode=settings.tls_client_auth,
-            )
+        if self._secure is not None:
+            self._secure.watch_files(self._settings, self._loop, self._report)
 
     def take_passwords(self, number: int, octets: bytes | None) -> None:
         """Take what the password file of a site holds; None where it cannot be read."""
@@ -277,8 +261,6 @@ class Worker:
             self._service.log.close()
         if self._secure is not None:
             self._secure.close()
-        if self._certificate_files is not None:
-            self._certificate_files.close()
         attend_streams(None)
         self._access.close()
         self._wakeup.close(gives_back=False)

@@ -3,13 +3,17 @@
 Everything here needs the TLS library, and is imported only where TLS is spoken.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from epollo.connections import http1
 from epollo.connections.door import Stage
 from epollo.connections.handshakes import Flights, Handshakes
 from epollo.connections.service import Service
-from epollo.loop import CallInLoop
+from epollo.errors import OperatorError
+from epollo.loop import CallInLoop, EventLoop
+from epollo.settings import Settings
+from epollo.transports.certificate_files import CertificateFiles
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.pairs import Secrets
 
@@ -36,6 +40,7 @@ class Secure:
         self._certificates = _make_certificates(secrets)
         self._flights = Flights(call_in_loop)
         self._stages: list[Handshakes] = []
+        self._files: CertificateFiles | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -64,9 +69,31 @@ class Secure:
             # What was answered by plain HTTP is led to https from now on.
             self._service.forget()
 
+    def watch_files(
+        self, settings: Settings, loop: EventLoop, report: Callable[[str], None]
+    ) -> None:
+        """Use what is written to the files of the certificates, where no parent reads them."""
+        if not settings.tls_certificates:
+            return
+        try:
+            self._files = CertificateFiles(
+                settings.tls_certificates,
+                settings.tls_keys,
+                loop,
+                report,
+                self.use,
+                client_ca=settings.tls_client_ca,
+                client_mode=settings.tls_client_auth,
+            )
+        except OperatorError as mistake:
+            # They were read before this process gave up rights.
+            report(f"new certificates are not noticed ({mistake}); with --workers they are")
+
     def close(self) -> None:
         """Begin no more handshakes."""
         self._flights.close()
+        if self._files is not None:
+            self._files.close()
 
     def _equip(self, stage: Handshakes) -> None:
         stage.certificates = self._certificates
