@@ -31,6 +31,7 @@ from epollo.linux.system_calls import (
     Refusal,
     Row,
     find_architecture,
+    select_coder_calls,
     select_worker_calls,
 )
 from linux.packet_filter import run
@@ -148,6 +149,38 @@ def test_verdict(name: str, call: str, arguments: tuple[int, ...], verdict: str)
     number = NUMBERS[call][architecture.column]
     assert number is not None
     assert VERDICTS[run(program, architecture.audit, number, arguments)] == verdict
+
+
+# Calls of a worker that a coder does not have, and what it has.
+CODER_CALLS = (
+    *(
+        (call, "EPERM")
+        for call in ("openat", "accept4", "accept", "clone", "sendfile", "setsockopt")
+    ),
+    *(
+        (call, "EPERM")
+        for call in ("inotify_add_watch", "statx", "readlinkat", "getdents64", "lseek")
+    ),
+    *((call, "EPERM") for call in ("read", "dup", "shutdown", "prctl", "setpriority", "prlimit64")),
+    *((call, "allowed") for call in ("recvmsg", "sendmsg", "pread64", "memfd_create", "close")),
+)
+
+
+@ARCHITECTURES
+@pytest.mark.parametrize(("call", "verdict"), CODER_CALLS)
+def test_verdict_for_a_coder(name: str, call: str, verdict: str) -> None:
+    architecture = _ARCHITECTURES[name]
+    program = compile_filter(select_coder_calls(PROCESS), architecture)
+    number = NUMBERS[call][architecture.column]
+    assert number is not None
+    # What a worker may ask for with these arguments.
+    arguments = (0, 0, 0, 0, 0, 0)
+    assert VERDICTS[run(program, architecture.audit, number, arguments)] == verdict
+
+
+def test_a_coder_may_do_nothing_that_a_worker_may_not() -> None:
+    for call, row in select_coder_calls(PROCESS).items():
+        assert ROWS[call] in {row, ALWAYS}
 
 
 @ARCHITECTURES

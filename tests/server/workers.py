@@ -20,11 +20,28 @@ _PACE_SECONDS = 0.004
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that a process started (proc_pid_task_children(5))."""
+    """Return the processes that a process started (proc_pid_task_children(5)), without coders."""
+    coding = coders(pid)
+    return [one for one in _all_children(pid) if one not in coding]
+
+
+def coders(pid: int) -> list[int]:
+    """Return the coders that a process started."""
+    return [one for one in _all_children(pid) if b"epollo.coder" in _command(one)]
+
+
+def _all_children(pid: int) -> list[int]:
     try:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def is_alive(pid: int) -> bool:

@@ -217,7 +217,7 @@ def ignore(*_: object) -> None:
 
 
 def test_a_compressor_that_is_full_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("epollo.site.compressor._TASKS_LIMIT", 0)
+    monkeypatch.setattr("epollo.site.compressor.TASKS_LIMIT", 0)
     compressor = Compressor(lambda call: call(), print)
     task = Task(b"", {}, lambda: True, ignore, ignore)
     assert not compressor.has_room()

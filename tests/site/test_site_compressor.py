@@ -122,6 +122,6 @@ def test_what_is_not_wanted_any_more_is_given_up(background: Background) -> None
 
 
 def test_few_files_wait(background: Background, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("epollo.site.compressor._FILE_TASKS_LIMIT", 0)
+    monkeypatch.setattr("epollo.site.compressor.FILE_TASKS_LIMIT", 0)
     assert not background.compressor.has_room_for_file()
     assert not background.add_file()

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from epollo.site.compressor import Compressor, Task
+from epollo.site.entity_tags import tag_content
 from epollo.site.kept_codings import KeptCodings
 from epollo.site.media_types import UNKNOWN
 from epollo.site.representation import read_edition
 from epollo.site.resolve import Names
 from epollo.site.resource import Resource
 from epollo.site.root import Root
+from epollo.site.sealed import Coded
 from epollo.site.watch import Dependent, Watch
 
 TEXT = b"text " * 100
@@ -124,11 +126,11 @@ def test_a_coding_that_is_made_is_added(kept: Kept) -> None:
     kept.offer(compressor)
     (task,) = compressor.tasks
     assert task.is_wanted()
-    task.done({b"gzip": b"coded"}, {b"gzip": 5})
+    task.done({b"gzip": Coded(b"coded", tag_content(b"coded"))}, {b"gzip": 5})
     assert kept.resource.improvable == {b"gzip": 5}
     kept.codings.improve(kept.resource, kept.edition)
     assert compressor.improved == [{b"gzip": 5}]
-    task.done({b"gzip": b"better coded"}, {})
+    task.done({b"gzip": Coded(b"better coded", tag_content(b"better coded"))}, {})
     assert not kept.resource.improvable
     assert kept.edition.representations[b"gzip"].read() == b"better coded"
     names = kept.resource.names
@@ -143,6 +145,6 @@ def test_a_coding_of_what_has_ended_is_dropped(kept: Kept) -> None:
     (task,) = compressor.tasks
     kept.resource.end()
     assert not task.is_wanted()
-    task.done({b"gzip": b"coded"}, {})
+    task.done({b"gzip": Coded(b"coded", tag_content(b"coded"))}, {})
     assert b"gzip" not in kept.edition.representations
     assert not kept.grown

@@ -14,7 +14,7 @@ from epollo.supervisor.supervisor import Supervisor
 FAULT = "a fault in epollo, please report it: ValueError('a bug')"
 
 
-def fail(*_: object) -> None:
+def fail(*_: object, **__: object) -> None:
     raise ValueError("a bug")
 
 

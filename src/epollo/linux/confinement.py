@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from epollo.errors import OperatorError
@@ -19,7 +19,7 @@ from epollo.linux.landlock import describe_handled, find_abi, restrict_to_readin
 from epollo.linux.libc import load_library, set_no_new_privileges
 from epollo.linux.privileges import become, drop_capabilities, resolve_identity
 from epollo.linux.seccomp import compile_filter, install_filter
-from epollo.linux.system_calls import find_architecture, select_worker_calls
+from epollo.linux.system_calls import Row, find_architecture, select_worker_calls
 
 _LATE_MODULES: Final = (
     # Wanted by the interpreter itself, to show an exception or a warning.
@@ -64,11 +64,14 @@ def confine(roots: Sequence[int], sandbox: str, user: str | None = None) -> str:
     return "; ".join(parts)
 
 
-def filter_calls(sandbox: str) -> str:
+def filter_calls(
+    sandbox: str, select_calls: Callable[[int], Mapping[str, Row]] = select_worker_calls
+) -> str:
     """Give up every system call that serving does not take; return, for a person, what is in force.
 
     ``sandbox`` is as for `confine`, which comes first: the kernel wants to know that no program gains
     privileges. To be called last of all, when nothing more is to be made, bound or listened on.
+    ``select_calls`` returns what a process with this number may call.
 
     Raises `OperatorError` where ``on`` asks for what this kernel does not have.
     """
@@ -78,7 +81,7 @@ def filter_calls(sandbox: str) -> str:
         architecture = find_architecture()
         if architecture is None:
             raise OSError(0, f"no table of calls for {os.uname().machine}")
-        install_filter(compile_filter(select_worker_calls(os.getpid()), architecture), architecture)
+        install_filter(compile_filter(select_calls(os.getpid()), architecture), architecture)
     except OSError as error:
         if sandbox == "on":
             raise OperatorError(

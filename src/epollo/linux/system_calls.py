@@ -162,6 +162,35 @@ def select_worker_calls(process: int) -> Mapping[str, Row]:
     return rows | dict.fromkeys(_LATER_ALTERNATIVES, Refusal(errno.ENOSYS))
 
 
+_CODER_FREE: Final = (
+    # The parent and clients, that are connected or come; no new socket is made.
+    *("recvmsg", "getsockname", "epoll_wait", "epoll_pwait", "epoll_ctl"),
+    # Descriptors that are open, and files without a name; none is opened.
+    *("pread64", "fstat", "newfstatat", "write", "memfd_create", "close"),
+    *("brk", "munmap", "mremap", "madvise", "futex", "sched_yield", "getcpu", "rseq"),
+    *("exit", "exit_group", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack"),
+    "restart_syscall",
+    *("getpid", "gettid", "clock_gettime", "gettimeofday", "time", "getrandom"),
+)
+
+
+def select_coder_calls(process: int) -> Mapping[str, Row]:
+    """Return what the coder with this process number may call: far less than a worker."""
+    worker = select_worker_calls(process)
+    kept = (
+        "sendto",
+        "sendmsg",
+        "mmap",
+        "mprotect",
+        "fcntl",
+        "ioctl",
+        "kill",
+        "tgkill",
+        *_LATER_ALTERNATIVES,
+    )
+    return dict.fromkeys(_CODER_FREE, ALWAYS) | {name: worker[name] for name in kept}
+
+
 class Architecture(NamedTuple):
     """``audit`` is its number in linux/audit.h; a call has the number in this column of `NUMBERS`."""
 

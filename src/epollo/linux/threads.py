@@ -19,6 +19,16 @@ def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None
     return thread
 
 
+def lower_session_priority() -> None:
+    """Have the session of this process, too, run when no other wants to, where that can be said.
+
+    Linux may share a processor out by sessions first, and then a priority counts among the processes of
+    one session only (autogroup, sched(7)).
+    """
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "wb", buffering=0) as file:
+        file.write(b"%d" % _LOWEST_PRIORITY)
+
+
 def lower_priority() -> None:
     """Have the thread that calls run when no other wants to; if that is refused, it runs as others."""
     # Linux has a priority for each thread (setpriority(2), BUGS); 0 is the one that calls.

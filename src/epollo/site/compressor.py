@@ -7,12 +7,14 @@ and gives way between two pieces to content that waits for its quick codings. Wh
 the loop.
 """
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from epollo.errors import describe_fault
+from epollo.http.message import Segment
 from epollo.linux.threads import lower_priority, start_thread
 from epollo.loop import CallInLoop
 from epollo.site.codings import (
@@ -23,21 +25,23 @@ from epollo.site.codings import (
     encode_pieces,
     worthwhile_octets,
 )
+from epollo.site.entity_tags import tag_content
 from epollo.site.file_task import FileTask, UnwantedError
 from epollo.site.pieces import HeldContent, read_pieces
+from epollo.site.sealed import Coded
 from epollo.site.sidecars import find_fault
 
-_TASKS_LIMIT: Final = 1024
+TASKS_LIMIT: Final = 1024
 _LINES_LIMIT: Final = 16
-_TOO_LITTLE_MEMORY: Final = (
+TOO_LITTLE_MEMORY: Final = (
     "there is too little memory to compress a file as far as can be; it is sent longer than need be"
 )
-_FILE_TASKS_LIMIT: Final = 16
+FILE_TASKS_LIMIT: Final = 16
 """Each of them holds up to four descriptors."""
 
 
 class Task(NamedTuple):
-    """Content to be coded.
+    """Content to be coded, all of it kept.
 
     ``sidecars`` has octets that were found beside the file and claim to be a coding of it, by name of
     the coding. ``is_wanted`` returns whether the result is still of use; ``done`` is called with the
@@ -45,11 +49,18 @@ class Task(NamedTuple):
     ``refuse`` with the suffix of a sidecar that cannot be used and the reason.
     """
 
-    content: bytes
+    content: Segment
     sidecars: Mapping[bytes, bytes]
     is_wanted: Callable[[], bool]
-    done: Callable[[Mapping[bytes, bytes], Mapping[bytes, int]], None]
+    done: Callable[[Mapping[bytes, Coded], Mapping[bytes, int]], None]
     refuse: Callable[[bytes, str], None]
+
+    def read(self) -> HeldContent:
+        """Return the content as octets in memory. Raises `OSError`."""
+        content = self.content
+        if not isinstance(content, bytes):
+            content = os.pread(content.file.descriptor, content.length, content.offset)
+        return HeldContent(content)
 
 
 class Compressor:
@@ -72,11 +83,11 @@ class Compressor:
 
     def has_room(self) -> bool:
         """Return whether `add` would take a task now."""
-        return len(self._quick) + len(self._best) < _TASKS_LIMIT
+        return len(self._quick) + len(self._best) < TASKS_LIMIT
 
     def has_room_for_file(self) -> bool:
         """Return whether `add_file` would take a task now."""
-        return len(self._files) < _FILE_TASKS_LIMIT
+        return len(self._files) < FILE_TASKS_LIMIT
 
     def add(self, task: Task) -> bool:
         """Take a task; False where too many are waiting."""
@@ -135,7 +146,7 @@ class Compressor:
             try:
                 self._do_next()
             except MemoryError:
-                self._tell_once(_TOO_LITTLE_MEMORY)
+                self._tell_once(TOO_LITTLE_MEMORY)
             except Exception as fault:
                 # The next task may be well.
                 self._tell_once(describe_fault(fault))
@@ -174,38 +185,54 @@ class Compressor:
             self._code_file(self._files.popleft())
 
     def _code_file(self, task: FileTask) -> None:
-        limits = task.run(self._give_way, self._hand_on)
-        if limits and len(self._best_files) < _FILE_TASKS_LIMIT:
+        self._make_file(task, task.prepare(self._give_way, self._hand_on))
+
+    def _make_file(self, task: FileTask, codings: list[Coding]) -> None:
+        """Make codings of a file that is not kept, of which no sidecar can be used."""
+        limits = task.make(codings, self._give_way, self._hand_on)
+        if limits and len(self._best_files) < FILE_TASKS_LIMIT:
             self._best_files.append((task, limits))
 
     def _code(self, task: Task) -> None:
-        content = HeldContent(task.content)
-        made: dict[bytes, bytes] = {}
-        limits: dict[bytes, int] = {}
-        for coding in CODINGS:
+        content = task.read()
+        made: dict[bytes, Coded] = {}
+        for coding in CODINGS if task.sidecars else ():
             if not task.is_wanted():
                 return
             try:
                 if self._is_sidecar_usable(task, coding, content):
-                    made[coding.name] = task.sidecars[coding.name]
-                elif content.length <= CODED_OCTETS_LIMIT:
-                    self._code_quickly(coding, content, made, limits)
+                    sidecar = task.sidecars[coding.name]
+                    made[coding.name] = Coded(sidecar, tag_content(sidecar))
+            except MemoryError:
+                self._tell_once(TOO_LITTLE_MEMORY)
+        self._make(task, content, made)
+
+    def _make(self, task: Task, content: HeldContent, made: dict[bytes, Coded]) -> None:
+        """Make the codings that are not there, and hand on all."""
+        limits: dict[bytes, int] = {}
+        for coding in CODINGS:
+            if coding.name in made or content.length > CODED_OCTETS_LIMIT:
+                continue
+            if not task.is_wanted():
+                return
+            try:
+                self._code_quickly(coding, content, made, limits)
             except MemoryError:
                 # Another coding may take less.
-                self._tell_once(_TOO_LITTLE_MEMORY)
+                self._tell_once(TOO_LITTLE_MEMORY)
         # All at once: each time that there is a better coding, what was answered is rendered again.
         self._hand_on(lambda: task.done(made, limits))
 
     @staticmethod
     def _code_quickly(
-        coding: Coding, content: HeldContent, made: dict[bytes, bytes], limits: dict[bytes, int]
+        coding: Coding, content: HeldContent, made: dict[bytes, Coded], limits: dict[bytes, int]
     ) -> None:
         """Make a coding; note it where it is worth keeping, and how long a better one may be."""
         is_large = content.length >= LARGE_OCTETS
         coded = _encode(coding, coding.effort.large if is_large else coding.effort.quick, content)
         limit = content.length
         if len(coded) <= worthwhile_octets(content.length):
-            made[coding.name] = coded
+            made[coding.name] = Coded(coded, tag_content(coded))
             limit = len(coded)
         if not is_large:
             limits[coding.name] = limit
@@ -222,8 +249,8 @@ class Compressor:
 
     def _improve(self, task: Task, limits: Mapping[bytes, int]) -> None:
         """Make codings as small as they can be; hand on those that are shorter than what there is."""
-        content = HeldContent(task.content)
-        made: dict[bytes, bytes] = {}
+        content = task.read()
+        made: dict[bytes, Coded] = {}
         for coding in CODINGS:
             if coding.name not in limits:
                 continue
@@ -232,11 +259,11 @@ class Compressor:
             try:
                 coded = _encode(coding, coding.effort.best, content)
             except MemoryError:
-                self._tell_once(_TOO_LITTLE_MEMORY)
+                self._tell_once(TOO_LITTLE_MEMORY)
                 continue
             limit = min(limits[coding.name] - 1, worthwhile_octets(content.length))
             if len(coded) <= limit:
-                made[coding.name] = coded
+                made[coding.name] = Coded(coded, tag_content(coded))
         if made:
             self._hand_on(lambda: task.done(made, {}))
 

@@ -21,9 +21,9 @@ from epollo.site.media_types import MediaType, announce_utf8
 from epollo.site.open_files import SharedFile
 from epollo.site.pieces import FileContent
 from epollo.site.promise import Promise
-from epollo.site.representation import Edition, Representation, keep_sealed
+from epollo.site.representation import Edition, Representation, keep_coded
 from epollo.site.resolve import Edge, Names
-from epollo.site.sealed import SealedOctets
+from epollo.site.sealed import Coded
 from epollo.site.watch import Watch
 
 OpenContent: TypeAlias = Callable[[Names], tuple[FileContent | None, tuple[Edge, ...]]]
@@ -106,7 +106,7 @@ class FileCodings:
                 self._coded_octets_limit,
                 lambda: resource.is_current,
                 lambda: self._announce_utf8(resource),
-                lambda coding, coded, tag: self._add(resource, coding, coded, tag),
+                lambda coding, coded: self._add(resource, coding, coded),
                 lambda coding, sidecar, tag: self._use(resource, coding, sidecar, tag),
                 lambda suffix, reason: self.refuse(resource, suffix, reason),
             )
@@ -149,14 +149,12 @@ class FileCodings:
             edition.media_type = announce_utf8(edition.media_type)
             resource.end_answers()
 
-    def _add(
-        self, resource: Codable, coding: bytes, coded: SealedOctets, entity_tag: EntityTag
-    ) -> None:
+    def _add(self, resource: Codable, coding: bytes, coded: Coded) -> None:
         """Add a coding that was made."""
         edition = self._find_edition(resource)
         if edition is not None:
             before = edition.lengths.get(coding, 0)
-            edition.add(coding, keep_sealed(coded, entity_tag))
+            edition.add(coding, keep_coded(coded))
             self._grow(resource.names, coded.length - before)
             resource.end_answers()
 

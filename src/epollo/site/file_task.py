@@ -5,7 +5,7 @@ else is held. A sidecar file is read through once and then sent from its place, 
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from epollo.http.charset import is_announced_as_utf8
@@ -20,7 +20,7 @@ from epollo.site.codings import (
 )
 from epollo.site.entity_tags import tag_pieces
 from epollo.site.pieces import FileContent, Readable, read_pieces
-from epollo.site.sealed import SealedOctets, seal
+from epollo.site.sealed import Coded, seal
 from epollo.site.sidecars import find_fault
 from epollo.site.zstd import ZstdError
 
@@ -48,25 +48,48 @@ class FileTask(NamedTuple):
     coded_octets_limit: int
     is_wanted: Callable[[], bool]
     announce: Callable[[], None]
-    done: Callable[[bytes, SealedOctets, EntityTag], None]
+    done: Callable[[bytes, Coded], None]
     use: Callable[[bytes, FileContent, EntityTag], None]
     refuse: Callable[[bytes, str], None]
 
+    @property
+    def needs_reading(self) -> bool:
+        """Whether there is something to `prepare`."""
+        return bool(self.sidecars) or self.text_type is not None
+
+    @property
+    def limit(self) -> int:
+        """How long a coding may be, in octets."""
+        return min(worthwhile_octets(self.content.length), self.coded_octets_limit)
+
     def run(self, give_way: GiveWay, hand_on: HandOn) -> dict[bytes, int]:
-        """Make all codings, and return of those that could be made better how long they may be then.
+        """Make all codings, and return of those that could be made better how long they may be then."""
+        return self.make(self.prepare(give_way, hand_on), give_way, hand_on)
+
+    def prepare(self, give_way: GiveWay, hand_on: HandOn) -> list[Coding]:
+        """Find the charset and the sidecars that can be used; return the codings that are to be made.
 
         ``give_way`` is called between two pieces, ``hand_on`` with what is done.
         """
         with _suppress_what_ends_it():
             self._find_charset(give_way, hand_on)
-        made: dict[bytes, int] = {}
+        wanted = []
         for coding in CODINGS:
             with _suppress_what_ends_it():
                 if not self._use_sidecar(coding, give_way, hand_on):
-                    limit = min(worthwhile_octets(self.content.length), self.coded_octets_limit)
-                    made[coding.name] = limit
-                    level = coding.effort.large
-                    made[coding.name] = self._code(coding, level, limit, give_way, hand_on) - 1
+                    wanted.append(coding)
+        return wanted
+
+    def make(
+        self, codings: Iterable[Coding], give_way: GiveWay, hand_on: HandOn
+    ) -> dict[bytes, int]:
+        """Make codings, and return of those that could be made better how long they may be then."""
+        made: dict[bytes, int] = {}
+        for coding in codings:
+            made[coding.name] = self.limit
+            with _suppress_what_ends_it():
+                level = coding.effort.large
+                made[coding.name] = self._code(coding, level, self.limit, give_way, hand_on) - 1
         return made if self.content.length < LARGE_OCTETS else {}
 
     def improve(self, limits: Mapping[bytes, int], give_way: GiveWay, hand_on: HandOn) -> None:
@@ -121,7 +144,7 @@ class FileTask(NamedTuple):
         entity_tag = tag_pieces(read_pieces(sealed))
         # Of what is handed on nothing is known here any more but its length.
         length = sealed.length
-        hand_on(lambda: self.done(coding.name, sealed, entity_tag))
+        hand_on(lambda: self.done(coding.name, Coded(sealed, entity_tag)))
         return length
 
 

@@ -7,10 +7,11 @@ from epollo.site.codings import CODINGS, Coding
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_codings import name_sidecar
 from epollo.site.media_types import UNKNOWN
-from epollo.site.representation import Edition, read_edition
+from epollo.site.representation import Edition, keep_coded, read_edition
 from epollo.site.resolve import Kind, Names
 from epollo.site.resource import Resource
 from epollo.site.root import Root
+from epollo.site.sealed import Coded
 from epollo.site.watch import Watch, watch_other_names
 
 
@@ -62,7 +63,7 @@ class KeptCodings:
         self, resource: Resource, edition: Edition, sidecars: Mapping[bytes, bytes]
     ) -> Task:
         return Task(
-            edition.identity.read(),
+            edition.identity.content or b"",
             sidecars,
             lambda: resource.is_current,
             lambda made, limits: self._add(resource, made, limits),
@@ -91,7 +92,7 @@ class KeptCodings:
             os.close(found.descriptor)
 
     def _add(
-        self, resource: Resource, made: Mapping[bytes, bytes], limits: Mapping[bytes, int]
+        self, resource: Resource, made: Mapping[bytes, Coded], limits: Mapping[bytes, int]
     ) -> None:
         """Add codings that were made in the background, if the resource is still what it was."""
         edition = resource.edition
@@ -99,8 +100,8 @@ class KeptCodings:
             return
         for coding, coded in made.items():
             before = edition.lengths.get(coding, 0)
-            edition.add_coding(coding, coded)
-            self._grow(resource.names, len(coded) - before)
+            edition.add(coding, keep_coded(coded))
+            self._grow(resource.names, coded.length - before)
         resource.improvable = limits
         if made:
             # A client that takes one of these is to get it from now on.

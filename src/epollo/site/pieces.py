@@ -57,6 +57,11 @@ class FileContent:
         except OSError:
             return False
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor, to be lent."""
+        return self._descriptor
+
     def take_descriptor(self) -> int:
         """Return the descriptor, which from now on is the caller's to close."""
         descriptor, self._descriptor = self._descriptor, -1

@@ -22,12 +22,10 @@ from epollo.site.inspection import HEAD_OCTETS, inspect
 from epollo.site.media_types import MediaType
 from epollo.site.open_files import SharedFile
 from epollo.site.promise import Promise
-from epollo.site.sealed import SealedOctets, seal
+from epollo.site.sealed import KEPT_FILE_OCTETS, Coded, SealedOctets, seal
 from epollo.site.version import Version, date_of, version_of
 
 _READ_ATTEMPTS: Final = 3
-KEPT_FILE_OCTETS: Final = 64 * 1024
-"""Content from this length on is kept as a file, see `KeptFile`."""
 _TAG_FIELDS: Final = (b"if-match", b"if-none-match", b"if-range")
 _KEPT_FILES_LIMIT: Final = 512
 
@@ -250,13 +248,16 @@ def _promise(descriptor: int) -> Promise:
     return Promise(descriptor, None)
 
 
-def keep_sealed(octets: SealedOctets, entity_tag: EntityTag) -> Representation:
+def keep_coded(coded: Coded) -> Representation:
     """Return the representation that has these octets as its content."""
+    octets = coded.content
+    if isinstance(octets, bytes):
+        return Representation(keep(octets), len(octets), coded.entity_tag)
     try:
         content: Segment = FileSegment(KeptFile(octets), 0, octets.length)
     except OSError:
         content = octets.read(0, octets.length)
-    return Representation(content, octets.length, entity_tag)
+    return Representation(content, octets.length, coded.entity_tag)
 
 
 def read_edition(

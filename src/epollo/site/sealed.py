@@ -7,12 +7,19 @@ Decision: kept content of 64 KiB and more is sealed. A range of up to 16 KiB of 
 Price: a descriptor for each, of which there are 512 at most.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
+
+from epollo.http.validators import EntityTag
 
 _SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+KEPT_FILE_OCTETS: Final = 64 * 1024
+"""Content from this length on is kept as a file, see `KeptFile`."""
 
 
 class SealedOctets:
@@ -20,9 +27,12 @@ class SealedOctets:
 
     __slots__ = ("_descriptor", "length")
 
-    def __init__(self) -> None:
+    def __init__(self, descriptor: int = -1) -> None:
+        """Make a file, or take one that is open. Raises `OSError`."""
         self.length = 0
-        self._descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self._descriptor = descriptor
+        if descriptor < 0:
+            self._descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
     def append(self, octets: bytes) -> None:
         """Write octets behind the others, before the file is sealed; raise `OSError`."""
@@ -39,6 +49,11 @@ class SealedOctets:
         """Return the octets from an offset on, fewer where there are no more."""
         return os.pread(self._descriptor, octets, offset)
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor, to be lent."""
+        return self._descriptor
+
     def take_descriptor(self) -> int:
         """Return the descriptor, which from now on is the caller's to close."""
         descriptor, self._descriptor = self._descriptor, -1
@@ -47,6 +62,32 @@ class SealedOctets:
     def __del__(self) -> None:
         if getattr(self, "_descriptor", -1) >= 0:
             os.close(self._descriptor)
+
+
+class Coded(NamedTuple):
+    """Content in a coding, and the entity tag of that."""
+
+    content: bytes | SealedOctets
+    entity_tag: EntityTag
+
+    @property
+    def length(self) -> int:
+        """How many octets there are."""
+        content = self.content
+        return len(content) if isinstance(content, bytes) else content.length
+
+
+def adopt_sealed(descriptor: int, length: int) -> SealedOctets:
+    """Return the sealed file that another process made and passed on, and close it with that.
+
+    Raises `OSError` where it is not sealed, or has another length.
+    """
+    sealed = SealedOctets(descriptor)
+    sealed.length = length
+    is_sealed = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & _SEALS == _SEALS
+    if not is_sealed or os.fstat(descriptor).st_size != length:
+        raise OSError(errno.EINVAL, "not sealed, or of another length")
+    return sealed
 
 
 def seal(pieces: Iterable[bytes]) -> SealedOctets:

@@ -5,8 +5,9 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from epollo.coder.supply import CoderSupply
 from epollo.loop import EventLoop
-from epollo.settings import Settings
+from epollo.settings import Settings, select_sites
 from epollo.supervisor.listening_sockets import Listening, count_workers, share_sockets
 from epollo.supervisor.tls_secrets import TlsSecrets
 from epollo.supervisor.worker_process import WorkerProcess
@@ -30,25 +31,30 @@ class Generation:
         self.workers: list[WorkerProcess] = []
         self.places = range(count_workers(settings))
         self.tls: TlsSecrets | None = None
+        self.coders: CoderSupply | None = None
+        """Of this generation alone: its coder runs the code that its workers run."""
 
     def sockets_of(self, place: int) -> list[socket.socket]:
         """Return the sockets of one place."""
         return share_sockets(self.listening.sockets, place, len(self.places))
 
-    def open_secrets(
+    def open(
         self,
         loop: EventLoop,
         call_in_loop: Callable[[Callable[[], None]], None],
         report: Callable[[str], None],
         former: "Generation",
     ) -> None:
-        """Have what workers need to speak TLS; they share the ticket key of the generation before.
+        """Have what workers need; they share the ticket key of the generation before.
 
         Raises `OperatorError` where a certificate is not right.
         """
         ticket_key = b"" if former.tls is None else former.tls.ticket_key
+        settings = self.settings
+        if any(site.compress for site in select_sites(settings)):
+            self.coders = CoderSupply(loop, report, settings.sandbox, settings.user)
         self.tls = TlsSecrets(
-            self.settings, loop, call_in_loop, report, self._send_secrets, ticket_key=ticket_key
+            settings, loop, call_in_loop, report, self._send_secrets, ticket_key=ticket_key
         )
 
     @property
@@ -56,10 +62,12 @@ class Generation:
         """What a worker needs to speak TLS; nothing where none is spoken."""
         return Secrets(()) if self.tls is None else self.tls.secrets
 
-    def close_secrets(self) -> None:
-        """Ask for nothing more of them."""
+    def close(self) -> None:
+        """Ask for nothing more for its workers, which finish."""
         if self.tls is not None:
             self.tls.close()
+        if self.coders is not None:
+            self.coders.close()
 
     def _send_secrets(self) -> None:
         descriptor = write_orders(dump_secrets(self.secrets))

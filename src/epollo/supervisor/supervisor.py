@@ -177,7 +177,7 @@ class Supervisor:
         """Start a generation."""
         coming = self._coming = Generation(settings, listening)
         try:
-            coming.open_secrets(self.loop, self._wakeup.call, self._report, self._serving)
+            coming.open(self.loop, self._wakeup.call, self._report, self._serving)
             for place in coming.places:
                 coming.workers.append(self._start(coming, place))
         except Exception as error:
@@ -186,7 +186,12 @@ class Supervisor:
 
     def _start(self, generation: Generation, place: int) -> WorkerProcess:
         worker = WorkerProcess(
-            self, place, generation.settings, generation.sockets_of(place), generation.secrets
+            self,
+            place,
+            generation.settings,
+            generation.sockets_of(place),
+            generation.secrets,
+            coders=generation.coders,
         )
         self._vigil.condemn(worker, _STARTING_SECONDS, "is not ready")
         return worker
@@ -197,7 +202,7 @@ class Supervisor:
         self._vigil.watch(coming.listening.sockets)
         self._restarts.clear()
         self._delays.clear()
-        former.close_secrets()
+        former.close()
         if coming.tls is not None:
             coming.tls.begin()
         for worker in former.workers:
@@ -219,7 +224,7 @@ class Supervisor:
         coming, self._coming = self._coming, None
         if coming is None:
             return
-        coming.close_secrets()
+        coming.close()
         for worker in coming.workers:
             self._retire(worker)
         if coming.listening is not self._serving.listening:
@@ -302,7 +307,7 @@ class Supervisor:
         self._restarts.clear()
         for generation in (self._serving, self._coming):
             if generation is not None:
-                generation.close_secrets()
+                generation.close()
                 for worker in generation.workers:
                     self._retire(worker)
         self._serving.workers.clear()

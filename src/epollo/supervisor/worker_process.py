@@ -14,16 +14,18 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from epollo.loop import EventLoop, Handler
-from epollo.settings import Settings, dump_settings
-from epollo.supervisor.surroundings import (
+from epollo.coder.supply import CoderSupply
+from epollo.linux.surroundings import (
     open_end_of_file,
     open_for_writing,
     select_environment,
 )
+from epollo.loop import EventLoop, Handler
+from epollo.settings import Settings, dump_settings
 from epollo.transports.pairs import Secrets
 from epollo.worker.orders import (
     ARE_YOU_THERE,
+    CODER,
     DESCRIPTORS_LIMIT,
     HERE,
     LEAVING,
@@ -77,11 +79,14 @@ class WorkerProcess(Handler):
         settings: Settings,
         sockets: list[socket.socket],
         secrets: Secrets = Secrets(()),  # noqa: B008 - it is immutable
+        *,
+        coders: CoderSupply | None = None,
     ) -> None:
         """Raise `OSError` where the system has no room for another process."""
         self._parent = parent
         self._loop = parent.loop
         self.place = place
+        self._coders = coders
         self.settings = settings
         self.ready_since = math.inf
         self.description = ""
@@ -98,6 +103,7 @@ class WorkerProcess(Handler):
                 "settings": dump_settings(settings),
                 "secrets": dump_secrets(secrets),
                 "place": place,
+                "has_coder": coders is not None,
             }
             opened: list[int] = []
             # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.
@@ -185,8 +191,18 @@ class WorkerProcess(Handler):
             self._parent.on_worker_leaving(self)
         elif message.startswith(PASSWORDS):
             self._parent.on_passwords_wanted(self, int(message[len(PASSWORDS) :]))
+        elif message == CODER and self._coders is not None:
+            self._coders.ask(self._give_coder)
         elif message == ROOT_REPLACED:
             self._parent.on_root_replaced(self)
+
+    def _give_coder(self, descriptor: int | None) -> None:
+        """Pass a socket to a coder on; None where there is none."""
+        if descriptor is None:
+            self.tell(CODER)
+        else:
+            self.tell(CODER, [descriptor])
+            os.close(descriptor)
 
     def look_for_exit(self) -> None:
         """Collect the exit status of a process that ended, where no descriptor tells of it."""

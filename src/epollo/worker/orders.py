@@ -33,6 +33,9 @@ PASSWORDS: Final = b"passwords "
 """With the number of a site: a worker asks what its password file holds. The answer is the same, with a
 descriptor of it; without one if it cannot be read."""
 
+CODER: Final = b"coder"
+"""A worker asks for a coder. The answer is the same, with a socket to one; without if there is none."""
+
 # What it is told.
 ARE_YOU_THERE: Final = b"are you there"
 DRAIN: Final = b"drain"
@@ -171,11 +174,16 @@ class Ordered(Protocol):
     def take_passwords(self, number: int, octets: bytes | None, /) -> None:
         """Take what the password file of a site holds; None where it cannot be read."""
 
+    def use_coder(self, descriptor: int | None, /) -> None:
+        """Have codings made at the other end of this socket; None where none are made there."""
+
 
 class Orders(Handler):
     """The handler of what the supervisor says, and the way to answer."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, *, has_coder: bool = False) -> None:
+        """``has_coder`` is whether it starts coders: it may run older code than its workers."""
+        self.has_coder = has_coder
         self._control = control
         self._worker: Ordered | None = None
         self._loop: EventLoop | None = None
@@ -196,6 +204,10 @@ class Orders(Handler):
         """Ask what the password file of a site holds now."""
         self.say(PASSWORDS + b"%d" % number)
 
+    def ask_for_coder(self) -> None:
+        """Ask for a socket to a coder."""
+        self.say(CODER)
+
     def give_up(self, mistake: str) -> NoReturn:
         """End with status 2, and have the supervisor say why."""
         self.say(MISTAKE + mistake.encode(errors="backslashreplace"))
@@ -209,7 +221,7 @@ class Orders(Handler):
         """Return the descriptor that the access log continues with."""
         return self._log_descriptors.pop()
 
-    def on_ready(self, events: int) -> None:  # noqa: ARG002
+    def on_ready(self, events: int) -> None:  # noqa: ARG002, PLR0912 - each order is a branch
         """Follow an order; where the supervisor is gone, stop."""
         try:
             message, descriptors, _, _ = socket.recv_fds(self._control, 64, DESCRIPTORS_LIMIT)
@@ -241,6 +253,8 @@ class Orders(Handler):
         elif message.startswith(PASSWORDS):
             contents = [*map(_read_content, descriptors), None]
             worker.take_passwords(int(message[len(PASSWORDS) :]), contents[0])
+        elif message == CODER:
+            worker.use_coder(descriptors[0] if descriptors else None)
         elif not message:
             self._loop.remove(self._control.fileno())
             worker.stop()

@@ -13,6 +13,7 @@ from typing import Final
 
 from epollo.access_log.choice import open_log
 from epollo.budget import Budget
+from epollo.coder.client import SharedCompressor
 from epollo.connections.door import claim_descriptors
 from epollo.connections.networks import parse_networks
 from epollo.connections.service import AccessLog
@@ -35,6 +36,7 @@ from epollo.terminal import (
 from epollo.transports.listening import adopt
 from epollo.transports.pairs import Secrets
 from epollo.worker.access import Access
+from epollo.worker.coding import open_compressor
 from epollo.worker.compose import (
     confine_to,
     make_service,
@@ -112,6 +114,9 @@ class Worker:
         in_force = [confine_to(settings, sandbox)]
         attend_streams(self._loop)
         budget = Budget(settings.cache_octets)
+        self._compressor = open_compressor(
+            settings, self._loop, self._wakeup.call, report, supervisor=supervisor, sandbox=sandbox
+        )
         self._sites = Sites(
             settings,
             self._loop,
@@ -121,6 +126,7 @@ class Worker:
             access=self._access,
             budget=budget,
             tells_mistakes=place == 0,
+            compressor=self._compressor,
         )
         self._service = make_service(
             settings,
@@ -205,6 +211,11 @@ class Worker:
     def take_passwords(self, number: int, octets: bytes | None) -> None:
         """Take what the password file of a site holds; None where it cannot be read."""
         self._access.take_passwords(number, octets)
+
+    def use_coder(self, descriptor: int | None) -> None:
+        """Have codings made at the other end of this socket; None where none are made there."""
+        if isinstance(self._compressor, SharedCompressor):
+            self._compressor.use(descriptor)
 
     def _learn_of_changes(self) -> None:
         """Have the kernel tell of changes of files and mounts before anything else in a batch."""
@@ -293,7 +304,7 @@ def main() -> None:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, orders["control"])
     control.setblocking(False)
     control.set_inheritable(False)
-    supervisor = Orders(control)
+    supervisor = Orders(control, has_coder=orders.get("has_coder", False))
     settings = load_settings(orders["settings"])
     open_streams()
     make_streams_nonblocking()

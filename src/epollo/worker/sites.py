@@ -22,7 +22,7 @@ from epollo.worker.compose import open_catalogue, open_rulebook
 class Sites:
     """All that is served, from requests to responses.
 
-    Sites share the memory that is kept (``budget``), one inotify descriptor, the thread that compresses
+    Sites share the memory that is kept (``budget``), one inotify descriptor, what makes codings
     and the one that reads large files. ``access`` is what stands before them.
     """
 
@@ -38,11 +38,12 @@ class Sites:
         budget: Budget,
         tells_mistakes: bool,
         kind: type[Catalogue] = Catalogue,
-        compressor: Compressor | None = None,
+        compressor: Compressor | None,
     ) -> None:
         """Raise `OperatorError` where a folder cannot be read.
 
-        ``kind`` and ``compressor`` are for an examination, which has both of its own.
+        ``kind`` is for an examination, which has one of its own. ``compressor`` makes codings, None where
+        there are to be none.
         """
         self._loop = loop
         self._access = access
@@ -52,8 +53,6 @@ class Sites:
         events = _open_events() if len(sites) > 1 else None
         tagging = Tagging(call_in_loop)
         self._compressor = compressor
-        if compressor is None and any(site.compress for site in sites):
-            self._compressor = Compressor(call_in_loop, report)
         responders: list[Responder] = []
         for number, site in enumerate(sites):
             catalogue = open_catalogue(
@@ -120,7 +119,7 @@ class Sites:
             catalogue.close()
 
     def stop_compressing(self) -> None:
-        """Stop the thread that compresses, after what it is doing."""
+        """Have no more codings made."""
         if self._compressor is not None:
             self._compressor.close()
 

@@ -38,10 +38,11 @@ from epollo.site.listing.page import make_page
 from epollo.site.listing.snapshot import NO_VERSION, ListingPage, Made, Reader, Snapshot
 from epollo.site.listing.view import ALL, Form, View, format_query
 from epollo.site.media_types import select_media_type
-from epollo.site.representation import Edition
+from epollo.site.representation import Edition, keep_coded
 from epollo.site.resolve import Kind, Names
 from epollo.site.resource import Resource
 from epollo.site.root import Root
+from epollo.site.sealed import Coded
 from epollo.site.watch import Watch
 
 _COUNTED_AT_ONCE: Final = 4096
@@ -149,7 +150,7 @@ class Listings:
         if edition is not None:
             page.is_offered = compressor.add(
                 Task(
-                    edition.identity.read(),
+                    edition.identity.content or b"",
                     {},
                     lambda: page.is_current,
                     lambda made, _: self._add_codings(page, edition, made),
@@ -157,14 +158,14 @@ class Listings:
                 )
             )
 
-    def _add_codings(self, page: Made, edition: Edition, made: Mapping[bytes, bytes]) -> None:
+    def _add_codings(self, page: Made, edition: Edition, made: Mapping[bytes, Coded]) -> None:
         if not page.is_current:
             return
         for coding, coded in made.items():
             before = edition.lengths.get(coding, 0)
-            edition.add_coding(coding, coded)
+            edition.add(coding, keep_coded(coded))
             if self._kept.get(page.names) is page:
-                self._kept.grow(page.names, page, len(coded) - before)
+                self._kept.grow(page.names, page, coded.length - before)
         # A client that takes one of these is to get it from now on.
         page.end_answers()
 

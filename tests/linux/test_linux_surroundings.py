@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from epollo.linux.nonblocking import await_relays
-from epollo.supervisor.surroundings import (
+from epollo.linux.surroundings import (
     open_end_of_file,
     open_for_writing,
     select_environment,

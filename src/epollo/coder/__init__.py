@@ -1,0 +1,1 @@
+"""One process that makes content codings for all workers: each content once on a machine."""

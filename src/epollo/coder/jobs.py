@@ -1,0 +1,146 @@
+"""What is asked of a coder: a request, and what becomes of its answers."""
+
+from collections.abc import Mapping
+
+from epollo.coder.messages import Answer, Grade, Outcome, Request
+from epollo.coder.sockets import INLINE_OCTETS_LIMIT
+from epollo.http.message import count_octets
+from epollo.site.codings import CODED_OCTETS_LIMIT, CODINGS, LARGE_OCTETS, worthwhile_octets
+from epollo.site.compressor import Compressor, Task
+from epollo.site.file_task import FileTask
+from epollo.site.sealed import Coded, seal
+
+
+class Job:
+    """Something to be coded, and what was made of it so far."""
+
+    grade: Grade
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def is_wanted(self) -> bool:
+        """Return whether the codings are still of use."""
+        raise NotImplementedError
+
+    def describe(self, number: int) -> tuple[Request, int, object]:
+        """Return the request, the descriptor to go with it or -1, and what keeps that open.
+
+        Raises `OSError`.
+        """
+        raise NotImplementedError
+
+    def take(self, answer: Answer, coded: Coded | None) -> None:
+        """Take in what became of one coding."""
+        raise NotImplementedError
+
+    def do_alone(self, compressor: Compressor) -> None:
+        """Have it made by the thread."""
+        raise NotImplementedError
+
+
+class KeptJob(Job):
+    """Content that is kept; ``made`` has the sidecars that can be used, and ``best`` limits or None."""
+
+    def __init__(
+        self, task: Task, made: dict[bytes, Coded], best: Mapping[bytes, int] | None
+    ) -> None:
+        super().__init__()
+        self._task = task
+        self._made = made
+        self._best = best
+        self._octets = octets = count_octets(task.content)
+        self.grade = Grade.QUICK if best is None else Grade.BEST
+        if octets >= LARGE_OCTETS:
+            self.grade = Grade.LARGE
+        most = worthwhile_octets(octets) if octets <= CODED_OCTETS_LIMIT else 0
+        if best is None:
+            self._wanted = tuple(0 if one.name in made else most for one in CODINGS)
+        else:
+            self._wanted = tuple(max(0, min(best.get(one.name, 1) - 1, most)) for one in CODINGS)
+        self._limits: dict[bytes, int] = {}
+
+    def is_wanted(self) -> bool:
+        """Return whether the version is still current."""
+        return self._task.is_wanted()
+
+    def finish(self) -> bool:
+        """Hand on what there is, if nothing more is to be made; return whether that is so."""
+        if any(self._wanted):
+            return False
+        self._task.done(self._made, {})
+        return True
+
+    def describe(self, number: int) -> tuple[Request, int, object]:
+        """Return the request. Raises `OSError`."""
+        content = self._task.content
+        request = Request(number, self.grade, self._octets, self._wanted, None)
+        if not isinstance(content, bytes):
+            return request, content.file.descriptor, content
+        if self._octets <= INLINE_OCTETS_LIMIT:
+            return request._replace(content=content), -1, None
+        sealed = seal((content,))
+        return request, sealed.descriptor, sealed
+
+    def take(self, answer: Answer, coded: Coded | None) -> None:
+        """Take in a coding, and hand on all of them with the last."""
+        name = CODINGS[answer.place].name
+        if coded is not None:
+            self._made[name] = coded
+        if self.grade is Grade.QUICK and answer.outcome in {Outcome.MADE, Outcome.TOO_LONG}:
+            self._limits[name] = self._octets if coded is None else coded.length
+        if answer.is_last:
+            # All at once: each time that there is a better coding, what was answered is rendered again.
+            self._task.done(self._made, self._limits)
+
+    def do_alone(self, compressor: Compressor) -> None:
+        """Have it made by the thread."""
+        if self._best is None:
+            compressor.add(self._task)
+        else:
+            compressor.improve(self._task, self._best)
+
+
+class FileJob(Job):
+    """A file that is not kept; ``limits`` say how long the codings that are wanted may be."""
+
+    def __init__(self, task: FileTask, grade: Grade, limits: dict[bytes, int]) -> None:
+        super().__init__()
+        self._task = task
+        self.grade = grade
+        self._limits = limits
+        self.better: dict[bytes, int] = {}
+        """How long each of them may be to be made better."""
+
+    @property
+    def task(self) -> FileTask:
+        """The file."""
+        return self._task
+
+    def is_wanted(self) -> bool:
+        """Return whether the file is the version that it was opened as."""
+        return self._task.is_wanted() and self._task.content.is_unchanged()
+
+    def describe(self, number: int) -> tuple[Request, int, object]:
+        """Return the request."""
+        content = self._task.content
+        limits = tuple(self._limits.get(one.name, 0) for one in CODINGS)
+        return (
+            Request(number, self.grade, content.length, limits, None),
+            content.descriptor,
+            content,
+        )
+
+    def take(self, answer: Answer, coded: Coded | None) -> None:
+        """Hand on a coding of what the file still is."""
+        name = CODINGS[answer.place].name
+        if not self.is_wanted():
+            return
+        self.better[name] = self._limits[name] if coded is None else coded.length - 1
+        if coded is not None:
+            self._task.done(name, coded)
+
+    def do_alone(self, compressor: Compressor) -> None:
+        """Have it made by the thread."""
+        if self.grade is Grade.LARGE:
+            compressor.add_file(self._task)

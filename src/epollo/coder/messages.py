@@ -1,0 +1,132 @@
+"""What a coder and those that have content coded say to each other: one message of a socket each.
+
+A request holds content, and no name for it: the coder hashes what it gets. So nothing that a worker says
+of its content decides on what another worker is sent. What does not fit into a message comes as a
+descriptor with it (SCM_RIGHTS, unix(7)).
+"""
+
+import struct
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from epollo.http.validators import EntityTag
+from epollo.site.codings import CODED_OCTETS_LIMIT, CODINGS, LARGE_OCTETS, Coding
+
+REQUESTS_LIMIT: Final = 16
+"""How many requests of one client may wait for their last answer."""
+
+_REQUEST: Final = struct.Struct(f"=QBQ{len(CODINGS)}Q")
+_ANSWER: Final = struct.Struct("=QBB?18sQ")
+
+
+class MessageError(Exception):
+    """The other side does not keep to this."""
+
+
+class Grade(IntEnum):
+    """How well content is coded, the most urgent first."""
+
+    QUICK = 0
+    LARGE = 1
+    BEST = 2
+
+    def level_of(self, coding: Coding) -> int:
+        """Return the level of a coding."""
+        return {
+            Grade.QUICK: coding.effort.quick,
+            Grade.LARGE: coding.effort.large,
+            Grade.BEST: coding.effort.best,
+        }[self]
+
+
+class Outcome(IntEnum):
+    """What became of one coding of a request."""
+
+    MADE = 0
+    TOO_LONG = 1
+    """Longer than the limit."""
+    LITTLE_MEMORY = 2
+    CHANGED = 3
+    """The content is not what it was, or cannot be read."""
+
+
+class Request(NamedTuple):
+    """Content to be coded.
+
+    ``octets`` is its length. ``limits`` say how long each of `CODINGS` may be, 0 where it is not wanted.
+    ``content`` is None where a descriptor comes with the message.
+    """
+
+    number: int
+    grade: Grade
+    octets: int
+    limits: tuple[int, ...]
+    content: bytes | None
+
+
+class Answer(NamedTuple):
+    """One coding of what was asked for.
+
+    ``place`` is that of the coding among `CODINGS`, ``octets`` how long it is. ``content`` is None where
+    there is none, or a descriptor comes with the message. ``is_last`` is whether no other follows.
+    """
+
+    number: int
+    place: int
+    outcome: Outcome
+    is_last: bool
+    tag: bytes
+    octets: int
+    content: bytes | None
+
+    @property
+    def entity_tag(self) -> EntityTag:
+        """The entity tag of the coding."""
+        return EntityTag(self.tag, is_weak=False)
+
+
+def format_request(request: Request) -> bytes:
+    """Return a request as a message."""
+    head = _REQUEST.pack(request.number, request.grade, request.octets, *request.limits)
+    return head + (request.content or b"")
+
+
+def parse_request(message: bytes, *, has_descriptor: bool) -> Request:
+    """Return the request that a message is.
+
+    Raises `MessageError` where it is none, or asks for more than a coder does.
+    """
+    if len(message) < _REQUEST.size:
+        raise MessageError("no whole request")
+    number, grade, octets, *limits = _REQUEST.unpack_from(message)
+    content = message[_REQUEST.size :]
+    is_whole = not content if has_descriptor else len(content) == octets
+    is_bounded = octets <= CODED_OCTETS_LIMIT and max(limits) <= CODED_OCTETS_LIMIT
+    if not is_whole or not is_bounded or grade not in tuple(Grade) or not any(limits):
+        raise MessageError("no request")
+    # The dearest effort is for what is not large.
+    if octets >= LARGE_OCTETS and grade != Grade.LARGE:
+        raise MessageError("too much work")
+    return Request(number, Grade(grade), octets, tuple(limits), None if has_descriptor else content)
+
+
+def format_answer(answer: Answer) -> bytes:
+    """Return an answer as a message."""
+    head = _ANSWER.pack(
+        answer.number, answer.place, answer.outcome, answer.is_last, answer.tag, answer.octets
+    )
+    return head + (answer.content or b"")
+
+
+def parse_answer(message: bytes, *, has_descriptor: bool) -> Answer:
+    """Return the answer that a message is. Raises `MessageError` where it is none."""
+    if len(message) < _ANSWER.size:
+        raise MessageError("no whole answer")
+    number, place, outcome, is_last, tag, octets = _ANSWER.unpack_from(message)
+    content = message[_ANSWER.size :]
+    is_made = outcome == Outcome.MADE
+    is_whole = not content if has_descriptor or not is_made else len(content) == octets
+    if not is_whole or place >= len(CODINGS) or outcome not in tuple(Outcome):
+        raise MessageError("no answer")
+    held = content if is_made and not has_descriptor else None
+    return Answer(number, place, Outcome(outcome), is_last, tag, octets, held)

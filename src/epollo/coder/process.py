@@ -1,0 +1,279 @@
+"""The coder: a process that makes codings for those that hold the other end of a socket.
+
+Facts: the libraries let go of the interpreter while they code, but a thread has to hold it between two
+calls, and a thread of low priority holds it for as long as other programs have the processor: the loop
+that waits for it has answered a page in 800 milliseconds where it takes two. And four workers make
+everything four times.
+Decision: a process of its own, of the lowest priority, for all workers. It hashes what it gets and keeps
+what it made by that hash, so the next worker with the same content gets the same file in memory.
+Consequence: it believes no client. It reads what it is given into its own memory once, or hashes each
+reading, so nothing that changes meanwhile is taken for what it was; it decodes nothing.
+
+It opens no file and no socket: both come from its parent, and it ends with that.
+"""
+
+import contextlib
+import hashlib
+import os
+import resource
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from epollo.coder.clients import HELD_OCTETS_LIMIT, Client, EndedError, Work
+from epollo.coder.messages import Answer, Grade, Outcome
+from epollo.coder.sockets import CONTROL_DESCRIPTOR
+from epollo.coder.table import Key, Table
+from epollo.errors import OperatorError, describe_fault
+from epollo.linux.confinement import confine, filter_calls
+from epollo.linux.system_calls import select_coder_calls
+from epollo.linux.threads import lower_priority, lower_session_priority
+from epollo.loop import EventLoop, Handler
+from epollo.pollers import open_poller
+from epollo.site.codings import CODINGS, encode_pieces, worthwhile_octets
+from epollo.site.entity_tags import tag_content, tag_pieces
+from epollo.site.pieces import read_pieces
+from epollo.site.sealed import KEPT_FILE_OCTETS, Coded, SealedOctets, seal
+from epollo.site.zstd import ZstdError
+
+_DIGEST_OCTETS: Final = 32
+_IGNORED_SIGNALS: Final = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+_SEVERAL: Final = 16
+_DESCRIPTORS_END: Final = 1 << 20
+_LINE_OCTETS_LIMIT: Final = 1024
+
+
+class _TooLongError(Exception):
+    """The coding is longer than its limit."""
+
+
+class Coder(Handler):
+    """The handler of the socket to the parent, and what does the work."""
+
+    def __init__(self, loop: EventLoop, control: socket.socket, table: Table | None = None) -> None:
+        self.loop = loop
+        self._control = control
+        control.setblocking(False)
+        self._table = Table() if table is None else table
+        # The next to be served stands first.
+        self._clients: deque[Client] = deque()
+        self.is_over = False
+        loop.add(control.fileno(), self)
+
+    def run(self) -> None:
+        """Code until the parent has closed its end."""
+        while not self.is_over:
+            work = self._pick(Grade.BEST)
+            if work is None:
+                self.loop.run_batch()
+            else:
+                self._do(work)
+                self.loop.run_batch(0.0)
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002
+        """Take in another client, or that the parent is gone."""
+        try:
+            message, descriptors, _, _ = socket.recv_fds(
+                self._control, 64, 1, socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return
+        except OSError:
+            message, descriptors = b"", []
+        for descriptor in descriptors:
+            # All told, so that nothing has to be asked of the system.
+            kind = socket.AF_UNIX, socket.SOCK_SEQPACKET
+            self._clients.append(Client(self, socket.socket(*kind, 0, descriptor)))
+        if not message:
+            self.loop.remove(self._control.fileno())
+            self.is_over = True
+
+    def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
+        """End: a coder that cannot be told anything is of no use."""
+        self.is_over = True
+
+    def on_client_gone(self, client: Client) -> None:
+        """Serve the others."""
+        self._clients.remove(client)
+
+    def _pick(self, least_urgent: Grade) -> Work | None:
+        """Return what is to be done next, the most urgent first, one client after another."""
+        for queued in range(least_urgent + 1):
+            for _ in range(len(self._clients)):
+                client = self._clients[0]
+                self._clients.rotate(-1)
+                if client.queues[queued] and not client.is_blocked:
+                    return client.queues[queued].popleft()
+        return None
+
+    def _do(self, work: Work) -> None:
+        """Make what is wanted of a content, and send each coding when it is there."""
+        request = work.request
+        wanted = [place for place, limit in enumerate(request.limits) if limit]
+        digest = b""
+        for place in wanted:
+            made = None
+            try:
+                digest = digest or self._hash(work)
+                found = self._make(work, place, digest)
+                if isinstance(found, Coded) and found.length <= request.limits[place]:
+                    outcome, made = Outcome.MADE, found
+                else:
+                    outcome = Outcome.TOO_LONG
+            except MemoryError:
+                outcome = Outcome.LITTLE_MEMORY
+            except (EndedError, OSError, ZstdError):
+                # ZstdError: the file was cut off.
+                outcome = Outcome.CHANGED
+            if work.client.is_closed:
+                return
+            self._send(work, place, outcome, made, is_last=place == wanted[-1])
+
+    def _send(
+        self, work: Work, place: int, outcome: Outcome, made: Coded | None, *, is_last: bool
+    ) -> None:
+        content: bytes | None = None
+        sealed: SealedOctets | None = None
+        tag, length = b"", 0
+        if made is not None:
+            tag, length = made.entity_tag.opaque, made.length
+            if isinstance(made.content, bytes):
+                content = made.content
+            else:
+                sealed = made.content
+        number = work.request.number
+        answer = Answer(number, place, outcome, is_last, tag, length, content)
+        work.client.send(answer, sealed)
+
+    def _hash(self, work: Work) -> bytes:
+        if work.content.length != work.request.octets:
+            raise EndedError
+        work.hold()
+        hashed = hashlib.blake2b(digest_size=_DIGEST_OCTETS)
+        for piece in self._read(work):
+            hashed.update(piece)
+        return hashed.digest()
+
+    def _make(self, work: Work, place: int, digest: bytes) -> Coded | int:
+        """Return a coding that was made now or before, or than how many octets it is longer."""
+        coding, limit = CODINGS[place], work.request.limits[place]
+        level = work.request.grade.level_of(coding)
+        key = Key(digest, place, level)
+        known = self._table.find(key, limit)
+        if known is not None:
+            return known
+        hashed = hashlib.blake2b(digest_size=_DIGEST_OCTETS)
+
+        def read() -> Iterator[bytes]:
+            for piece in self._read(work):
+                hashed.update(piece)
+                yield piece
+
+        length = work.content.length
+        most = min(worthwhile_octets(length), limit)
+        reading = read()
+        pieces = _limit(encode_pieces(coding, level, length, reading), most)
+        made: Coded | int
+        try:
+            made = _join(pieces) if length <= HELD_OCTETS_LIMIT else _seal(pieces)
+        except _TooLongError:
+            made = most
+            for _ in reading:
+                # To the end: what is kept is of this content, and of no other.
+                continue
+        if hashed.digest() != digest:
+            raise EndedError
+        self._table.keep(key, made)
+        return made
+
+    def _read(self, work: Work) -> Iterator[bytes]:
+        """Yield the content in pieces; between two of them do what is more urgent."""
+        for piece in read_pieces(work.content):
+            self._give_way(work)
+            yield piece
+
+    def _give_way(self, work: Work) -> None:
+        grade = work.request.grade
+        if grade > Grade.QUICK:
+            self.loop.run_batch(0.0)
+            while not self.is_over and (urgent := self._pick(Grade(grade - 1))) is not None:
+                self._do(urgent)
+                self.loop.run_batch(0.0)
+        if self.is_over or work.client.is_closed or not work.is_unchanged():
+            raise EndedError
+
+
+def _limit(pieces: Iterator[bytes], octets: int) -> Iterator[bytes]:
+    for piece in pieces:
+        octets -= len(piece)
+        if octets < 0:
+            raise _TooLongError
+        yield piece
+
+
+def _join(pieces: Iterator[bytes]) -> Coded:
+    octets = b"".join(pieces)
+    tag = tag_content(octets)
+    return Coded(octets if len(octets) < KEPT_FILE_OCTETS else seal((octets,)), tag)
+
+
+def _seal(pieces: Iterator[bytes]) -> Coded:
+    sealed = seal(pieces)
+    tag = tag_pieces(read_pieces(sealed))
+    return Coded(
+        sealed if sealed.length >= KEPT_FILE_OCTETS else sealed.read(0, sealed.length), tag
+    )
+
+
+def main() -> None:
+    """Code for the parent that started this; it is told why where that cannot be."""
+    for number in _IGNORED_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED_SIGNALS)
+    os.setsid()
+    # Whatever else the parent left open.
+    os.closerange(CONTROL_DESCRIPTOR + 1, _DESCRIPTORS_END)
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, CONTROL_DESCRIPTOR)
+    control.set_inheritable(False)
+    sandbox, user = sys.argv[1:3]
+
+    def report(line: str) -> None:
+        # It may be gone, or have much to read.
+        with contextlib.suppress(OSError):
+            control.send(line.encode(errors="backslashreplace")[:_LINE_OCTETS_LIMIT])
+
+    try:
+        lower_priority()
+        lower_session_priority()
+        _claim_descriptors()
+        loop = EventLoop(open_poller("auto"), report)
+        coder = Coder(loop, control)
+        confine((), sandbox, user or None)
+        filter_calls(sandbox, select_coder_calls)
+    except OperatorError as mistake:
+        report(str(mistake))
+        sys.exit(2)
+    except Exception as fault:
+        report(describe_fault(fault))
+        sys.exit(1)
+    try:
+        coder.run()
+    except Exception as fault:
+        report(describe_fault(fault))
+        sys.exit(1)
+
+
+def _claim_descriptors() -> None:
+    """Take as many descriptors as the system lets this process have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

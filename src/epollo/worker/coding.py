@@ -1,0 +1,66 @@
+"""What makes the codings of a worker: a coder that its parent starts, or that it starts itself."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from epollo.coder.client import SharedCompressor
+from epollo.loop import CallInLoop, EventLoop
+from epollo.settings import Settings, select_sites
+from epollo.site.compressor import Compressor
+from epollo.worker.orders import Orders
+
+if TYPE_CHECKING:
+    from epollo.coder.supply import CoderSupply
+
+
+def open_compressor(
+    settings: Settings,
+    loop: EventLoop,
+    call_in_loop: CallInLoop,
+    report: Callable[[str], None],
+    *,
+    supervisor: Orders | None,
+    sandbox: str,
+) -> Compressor | None:
+    """Return what makes the codings of all sites; None where there are to be none.
+
+    ``sandbox`` is that of this process. In one no process can be started, so a thread makes them where
+    there is no parent to start a coder.
+    """
+    if not any(site.compress for site in select_sites(settings)):
+        return None
+    if supervisor is not None and supervisor.has_coder:
+        return SharedCompressor(call_in_loop, report, loop, supervisor.ask_for_coder)
+    if supervisor is not None or sandbox != "off":
+        return Compressor(call_in_loop, report)
+    return _OwnCompressor(call_in_loop, report, loop, settings.sandbox)
+
+
+class _OwnCompressor(SharedCompressor):
+    """A compressor with a coder of its own, started when the first codings are wanted."""
+
+    def __init__(
+        self,
+        call_in_loop: CallInLoop,
+        report: Callable[[str], None],
+        loop: EventLoop,
+        sandbox: str,
+    ) -> None:
+        super().__init__(call_in_loop, report, loop, self._ask)
+        self._sandbox = sandbox
+        self._supply: CoderSupply | None = None
+
+    def close(self) -> None:
+        """Make nothing more, and end the coder."""
+        super().close()
+        if self._supply is not None:
+            self._supply.close()
+
+    def _ask(self) -> None:
+        # A server whose clients take no codings needs none of it.
+        from epollo.coder.supply import CoderSupply  # noqa: PLC0415
+
+        if self._supply is None:
+            # This process is the user already that it is to be.
+            self._supply = CoderSupply(self._loop, self._report, self._sandbox, "")
+        self._supply.ask(self.use)
