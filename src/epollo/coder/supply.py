@@ -81,6 +81,9 @@ class CoderSupply:
                         self._loop, self._report, self._on_end, self._sandbox, self._user
                     )
                 descriptor = self._coder.connect()
+            except (BrokenPipeError, ConnectionResetError):
+                # It has died, and will be heard to have.
+                return
             except OSError as error:
                 self._report(f"cannot start a coder: {explain(error)}")
                 self._rest()
