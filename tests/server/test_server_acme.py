@@ -4,24 +4,61 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
+from cryptography import x509
 
-from certificates import make_certificate
-from conftest import Serve, Server
+from acme.hostile_authority import Answer, HostileAuthority, answer_json
+from certificates import Made, make_certificate
+from conftest import COMMAND, Serve, Server
 from server.test_server_tls import ask
-from server.workers import await_line, await_true
+from server.workers import await_line, await_true, children, is_alive
 
 pytestmark = pytest.mark.skipif(shutil.which("pebble") is None, reason="pebble is not here")
 
 # Above the ports that the kernel gives out; each process of pytest has its own.
 BASE = 61_500 + 20 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 PLAIN, SECURED, DIRECTORY, MANAGEMENT = range(BASE, BASE + 4)
+SIX_DAYS_SECONDS = 6 * 24 * 3600
+
+
+class NameServer:
+    """Says of every name that it is on this machine (RFC 1035 section 4)."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1:{1}".format(*self._socket.getsockname())
+        self._thread = threading.Thread(target=self._answer)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.sendto(b"", self._socket.getsockname())
+        self._thread.join()
+        self._socket.close()
+
+    def _answer(self) -> None:
+        while True:
+            query, sender = self._socket.recvfrom(512)
+            if not query:
+                return
+            end = query.index(b"\0", 12) + 5
+            is_address = query[end - 4 : end - 2] == b"\0\x01"
+            answer = b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x7f\0\0\x01" if is_address else b""
+            head = query[:2] + b"\x81\x80\0\x01" + bytes((0, is_address)) + bytes(4)
+            self._socket.sendto(head + query[12:end] + answer, sender)
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +79,25 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                     "tlsPort": SECURED,
                     "ocspResponderURL": "",
                     "externalAccountBindingRequired": False,
+                    "certificateValidityPeriod": SIX_DAYS_SECONDS,
                 }
             }
         )
     )
     log = folder / "log"
-    with log.open("wb") as output:
+    with log.open("wb") as output, NameServer() as names:
         process = subprocess.Popen(
-            ["pebble", "-config", folder / "config.json", "-strict"],
+            ["pebble", "-config", folder / "config.json", "-strict", "-dnsserver", names.address],
             stdout=output,
             stderr=output,
             env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "30"},
         )
-    try:
-        assert await_true(lambda: b"ACME directory available" in log.read_bytes()), log.read_text()
-        yield folder
-    finally:
-        process.terminate()
-        process.wait()
+        try:
+            assert await_true(lambda: b"ACME directory available" in log.read_bytes())
+            yield folder
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @pytest.fixture
@@ -78,6 +116,13 @@ def options(authority: Path, *more: str) -> tuple[str, ...]:
 
 def read_certificate(port: int) -> str:
     return ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
+
+
+def read_if_any(port: int) -> str:
+    try:
+        return read_certificate(port)
+    except ssl.SSLError:
+        return ""
 
 
 def connect(port: int) -> ssl.SSLSocket:
@@ -175,6 +220,154 @@ def test_an_authority_that_is_not_there_is_one_line(
     assert "<title>index</title>" in server.get("/").decode()
 
 
+def read_life(state: Path, name: str = "localhost") -> tuple[x509.Certificate, float]:
+    """Return the certificate that was obtained, and for how many seconds it is valid in all."""
+    found = x509.load_pem_x509_certificate((state / f"{name}.pem").read_bytes())
+    return found, (found.not_valid_after_utc - found.not_valid_before_utc).total_seconds()
+
+
+def test_several_names_are_in_one_certificate_for_six_days(
+    serve: Serve, site: Path, authority: Path, state: Path
+) -> None:
+    ports = ("--port", str(PLAIN), "--tls-port", str(SECURED))
+    domains = ("--domain", "a.test", "--domain", "b.test")
+    server = serve(site, *options(authority, *ports, *domains))
+    await_line(server, "a new certificate for localhost, a.test, b.test is in use")
+    found, life_seconds = read_life(state)
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert set(names.get_values_for_type(x509.DNSName)) == {"localhost", "a.test", "b.test"}
+    assert abs(life_seconds - SIX_DAYS_SECONDS) < 10
+    # No other is asked for yet.
+    assert "trying again" not in server.stderr
+
+
+class RenewingAuthority(HostileAuthority):
+    """Pebble with renewal information (RFC 9773): each first certificate is wanted back at once."""
+
+    def __init__(self, folder: Path, made: Made, directory: dict[str, str]) -> None:
+        super().__init__(folder, {}, made)
+        self.answers["/dir"] = answer_json({**directory, "renewalInfo": f"{self.url}/renewal"})
+        self._is_first = True
+
+    def find_answer(self, path: str) -> Answer | Callable[[], Answer]:
+        if not path.startswith("/renewal/"):
+            return super().find_answer(path)
+        year = 2020 if self._is_first else 2100
+        self._is_first = False
+        window = {"start": f"{year}-01-01T00:00:00Z", "end": f"{year}-01-02T00:00:00Z"}
+        return answer_json({"suggestedWindow": window})
+
+
+def test_a_certificate_is_renewed_when_its_authority_wants_that(
+    serve: Serve, site: Path, authority: Path, state: Path, tmp_path: Path
+) -> None:
+    """Long before two thirds of its life are over; the account stays the same."""
+    ports = ("--port", str(PLAIN), "--tls-port", str(SECURED))
+    server = serve(site, *options(authority, *ports))
+    await_line(server, "a new certificate for localhost is in use")
+    server.stop()
+    (account,) = state.glob("acme-*.key")
+    first, _ = read_life(state)
+
+    trust = ssl.create_default_context(cafile=authority / "pebble.pem")
+    with urllib.request.urlopen(f"https://localhost:{DIRECTORY}/dir", context=trust) as reply:
+        directory = json.loads(reply.read())
+    # Two of one issuer's name would be taken for one another.
+    made = Made(*((authority / name).read_bytes() for name in ("pebble.pem", "pebble.key")))
+    with RenewingAuthority(tmp_path, made, directory) as renewing:
+        own_account = state / f"acme-localhost_{renewing.url.rpartition(':')[2]}.key"
+        own_account.write_bytes(account.read_bytes())
+        server = serve(
+            site,
+            *("--acme", "a@example.org", "--domain", "localhost", "--workers", "2", *ports),
+            *(
+                "--acme-directory",
+                f"{renewing.url}/dir",
+                "--acme-ca",
+                str(authority / "pebble.pem"),
+            ),
+        )
+        await_line(server, "a new certificate for localhost is in use")
+        # It is asked about the new one as well, and does not want that back.
+        asked = [path for path in renewing.asked if path.startswith("/renewal/")]
+        assert await_true(
+            lambda: len({path for path in renewing.asked if path.startswith("/renewal/")}) == 2
+        )
+        assert asked[0].count(".") == 1
+        server.stop()
+    second, _ = read_life(state)
+    assert second.serial_number != first.serial_number
+    assert server.stderr.count("a new certificate") == 1
+    assert own_account.read_bytes() == account.read_bytes()
+
+
+def test_an_order_that_was_interrupted_is_made_again(
+    serve: Serve, site: Path, authority: Path, state: Path
+) -> None:
+    """The parent is killed in the middle; the next one continues with the same account."""
+    words = options(authority, "--port", str(PLAIN), "--tls-port", str(SECURED))
+    server = serve(site, *words)
+    assert await_true(lambda: len(list(state.glob("acme-*.key"))) == 1)
+    workers = children(server.pid)
+    server.process.kill()
+    server.process.wait()
+    assert not (state / "localhost.pem").exists()
+    (account,) = state.glob("acme-*.key")
+    octets = account.read_bytes()
+    assert await_true(lambda: not any(map(is_alive, workers)))
+    again = serve(site, *words)
+    await_line(again, "a new certificate for localhost is in use")
+    assert account.read_bytes() == octets
+    assert not list(state.glob("*.part"))
+
+
+def test_servers_that_share_a_folder_obtain_one_certificate(
+    serve: Serve, site: Path, authority: Path, state: Path
+) -> None:
+    """Only the first can be reached by the authority; the other one uses what that obtained."""
+    first = serve(site, *options(authority, "--port", str(PLAIN), "--tls-port", str(SECURED)))
+    assert await_true((state / "acme.lock").exists)
+    other = serve(site, *options(authority))
+    for server in (first, other):
+        await_line(server, "a new certificate for localhost is in use")
+    # The line comes as soon as the parent has it, and the workers have it then.
+    assert await_true(lambda: read_if_any(other.port) == read_if_any(SECURED) != "")
+    assert "no new certificate" not in other.stderr
+    assert (state / "acme.lock").stat().st_mode & 0o077 == 0
+
+
+def test_an_authority_that_answers_garbage_is_one_line(
+    serve: Serve, site: Path, state: Path, tmp_path: Path
+) -> None:
+    found = answer_json({"authorizations": [None], "finalize": 5})
+    with HostileAuthority(tmp_path, {"/newOrder": found}) as hostile:
+        server = serve(
+            site,
+            *("--acme", "a@example.org", "--domain", "a.test", "--workers", "1"),
+            *("--acme-directory", f"{hostile.url}/dir"),
+            *("--acme-ca", str(tmp_path / "authority.pem")),
+        )
+        await_line(server, "no new certificate for a.test: the authority is not reached by https")
+        assert "fault" not in server.stderr
+        assert "<title>index</title>" in server.get("/").decode()
+
+
+def test_a_folder_that_others_may_write_to_holds_no_key(site: Path, state: Path) -> None:
+    state.mkdir()
+    state.chmod(0o777)
+    words = ("--acme", "a@example.org", "--domain", "a.test", "--workers", "1")
+    done = subprocess.run(
+        [*COMMAND, site, "--port", "0", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"other users may write to {state}, so no key is kept there\n")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("more", "mistake"),
     [
@@ -193,8 +386,6 @@ def test_an_authority_that_is_not_there_is_one_line(
     ],
 )
 def test_mistakes_are_one_line(site: Path, more: list[str], mistake: str) -> None:
-    from conftest import COMMAND
-
     done = subprocess.run(
         [*COMMAND, site, "--port", "0", "--acme", "a@example.org", *more],
         capture_output=True,

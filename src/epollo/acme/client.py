@@ -4,25 +4,37 @@ Every call waits for the authority, so this is for a thread. What the authority 
 network does, is an `AcmeError` in one line.
 """
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
+import threading
+import time
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from epollo.acme.messages import authorize, encode, sign
+from epollo.http.dates import parse_date
 
 _TIMEOUT_SECONDS: Final = 30.0
+_EXCHANGE_SECONDS: Final = 60.0
+"""A request and all of its answer, also where each octet comes in time."""
+_PATIENCE_SECONDS: Final = 600.0
+"""An order, or the proof of a host, may take so long."""
 _REPLY_OCTETS_LIMIT: Final = 1024 * 1024
 _NONCE_ATTEMPTS: Final = 12
-_POLLS_LIMIT: Final = 60
 _POLL_SECONDS: Final = 1.0
 _LONGEST_POLL_SECONDS: Final = 10.0
+_RESOURCES: Final = ("newNonce", "newAccount", "newOrder")
+"""What a directory names, of all that is asked for here (RFC 8555 section 7.1.1)."""
 _BAD_NONCE: Final = "urn:ietf:params:acme:error:badNonce"
 _SHOWN_CHARACTERS: Final = 300
+_DIGITS_LIMIT: Final = 9
+_LONGEST_RETRY_SECONDS: Final = 86_400.0
 
 
 class AcmeError(Exception):
@@ -32,8 +44,19 @@ class AcmeError(Exception):
     """
 
     def __init__(self, text: str, retry_seconds: float = 0.0) -> None:
-        super().__init__(" ".join(text.split())[:_SHOWN_CHARACTERS])
-        self.retry_seconds = retry_seconds
+        # Some of it is the authority's, and nothing of that is a command to a terminal.
+        shown = " ".join(text.split())[:_SHOWN_CHARACTERS]
+        super().__init__("".join(one if one.isprintable() else "?" for one in shown))
+        self.retry_seconds = min(retry_seconds, _LONGEST_RETRY_SECONDS)
+
+
+@contextlib.contextmanager
+def _understanding() -> Iterator[None]:
+    """Take what is not in a document, or is of another kind, for the authority's mistake."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        raise AcmeError("the authority answered what is not as ACME has it (RFC 8555)") from None
 
 
 class Reply(NamedTuple):
@@ -73,7 +96,9 @@ class Client:
         self._account = ""
         self._nonce = ""
         self._directory: dict[str, Any] = self._fetch("GET", directory_url).document
-        if not isinstance(self._directory, dict) or "newOrder" not in self._directory:
+        if not isinstance(self._directory, dict) or not all(
+            isinstance(self._directory.get(name), str) for name in _RESOURCES
+        ):
             raise AcmeError(f"{directory_url} is no directory of ACME")
 
     def register(self, email: str) -> None:
@@ -99,17 +124,21 @@ class Client:
         order: dict[str, Any] = {"identifiers": [{"type": "dns", "value": name} for name in names]}
         if profile:
             order["profile"] = profile
-        made = self._post(self._directory["newOrder"], order)
-        place = made.headers["Location"] or ""
-        try:
-            for url in made.document["authorizations"]:
-                self._prove(url, kinds, prove)
-        finally:
-            prove(None)
-        self._await(place, "ready", "valid")
-        self._post(made.document["finalize"], {"csr": encode(request)})
-        issued = self._await(place, "valid")
-        chain = self._post(issued["certificate"], None).document
+        with _understanding():
+            made = self._post(self._directory["newOrder"], order)
+            place = made.headers["Location"] or ""
+            authorizations = made.document["authorizations"]
+            if len(authorizations) > len(names):
+                raise AcmeError("the authority wants more proofs than there are hosts")
+            try:
+                for url in authorizations:
+                    self._prove(url, kinds, prove)
+            finally:
+                prove(None)
+            self._await(place, "ready", "valid")
+            self._post(made.document["finalize"], {"csr": encode(request)})
+            issued = self._await(place, "valid")
+            chain = self._post(issued["certificate"], None).document
         if not isinstance(chain, bytes):
             raise AcmeError("the authority sent no certificate")
         return chain
@@ -122,8 +151,9 @@ class Client:
         base = self._directory.get("renewalInfo")
         if not isinstance(base, str):
             return None
-        window = self._fetch("GET", f"{base}/{certificate_id}").document["suggestedWindow"]
-        return window["start"], window["end"]
+        with _understanding():
+            window = self._fetch("GET", f"{base}/{certificate_id}").document["suggestedWindow"]
+            return str(window["start"]), str(window["end"])
 
     def _prove(
         self, url: str, kinds: Sequence[str], prove: Callable[[Challenge | None], None]
@@ -147,7 +177,8 @@ class Client:
 
     def _await(self, url: str, *wanted: str) -> dict[str, Any]:
         """Ask again and again until the state is one of those that are wanted."""
-        for _ in range(_POLLS_LIMIT):
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < end:
             reply = self._post(url, None)
             document: dict[str, Any] = reply.document
             if document["status"] in wanted:
@@ -168,46 +199,93 @@ class Client:
                 return reply
             problem = reply.document if isinstance(reply.document, dict) else {}
             if problem.get("type") != _BAD_NONCE:
-                raise AcmeError(_describe(problem, reply.status), _read_retry(reply))
+                with _understanding():
+                    raise AcmeError(_describe(problem, reply.status), _read_retry(reply))
         raise AcmeError("the authority refused every nonce")
 
     def _fetch(self, method: str, url: str, content: bytes | None = None) -> Reply:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme != "https":
+        try:
+            parts = urllib.parse.urlsplit(str(url))
+            port = parts.port or 443
+        except ValueError:
+            raise AcmeError(f"the authority names what is no URL: {url}") from None
+        if parts.scheme != "https" or not parts.hostname:
             raise AcmeError(f"the authority is not reached by https: {url}")
         headers = {"User-Agent": "epollo"}
         if content is not None:
             headers["Content-Type"] = "application/jose+json"
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = http.client.HTTPSConnection(
-            parts.netloc, timeout=_TIMEOUT_SECONDS, context=self._context
-        )
+        connection = http.client.HTTPSConnection(parts.hostname, port)
         try:
-            connection.request(method, target or "/", content, headers)
-            response = connection.getresponse()
-            octets = response.read(_REPLY_OCTETS_LIMIT)
-        except (OSError, http.client.HTTPException) as error:
+            with self._connect(parts.hostname, port) as connection.sock:
+                connection.request(method, target or "/", content, headers)
+                with connection.getresponse() as response:
+                    octets = response.read(_REPLY_OCTETS_LIMIT + 1)
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or repr(error)
             raise AcmeError(f"{parts.netloc} cannot be reached: {reason}") from None
         finally:
             connection.close()
+        if len(octets) > _REPLY_OCTETS_LIMIT:
+            raise AcmeError(f"{parts.netloc} sent more than {_REPLY_OCTETS_LIMIT} bytes")
         self._nonce = response.headers["Replay-Nonce"] or self._nonce
         kind = response.headers.get_content_type()
         document: Any = octets
         if kind in {"application/json", "application/problem+json"}:
             try:
                 document = json.loads(octets)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise AcmeError(f"{parts.netloc} sent what is no JSON") from None
         if method == "GET" and response.status >= 400:
             raise AcmeError(f"{parts.netloc} answered {response.status}")
         return Reply(response.status, response.headers, document)
 
+    @contextlib.contextmanager
+    def _connect(self, host: str, port: int) -> Iterator[socket.socket]:
+        """Give a connection that has a time for all of it. Raises `TimeoutError` where that is over.
+
+        A timeout of a socket is one for each octet.
+        """
+        is_over = threading.Event()
+
+        def end() -> None:
+            is_over.set()
+            with contextlib.suppress(OSError):
+                # That of ssl would forget the session while the other thread reads by it.
+                socket.socket.shutdown(peer, socket.SHUT_RDWR)
+
+        with (
+            socket.create_connection((host, port), _TIMEOUT_SECONDS) as plain,
+            self._context.wrap_socket(
+                plain, server_hostname=host, do_handshake_on_connect=False
+            ) as peer,
+        ):
+            timer = threading.Timer(_EXCHANGE_SECONDS, end)
+            timer.daemon = True
+            timer.start()
+            try:
+                peer.do_handshake()
+                yield peer
+            except (OSError, http.client.HTTPException):
+                if not is_over.is_set():
+                    raise
+            finally:
+                timer.cancel()
+            if is_over.is_set():
+                raise TimeoutError(f"no whole answer in {_EXCHANGE_SECONDS:.0f} seconds")
+
 
 def _read_retry(reply: Reply) -> float:
-    """Return how many seconds the authority wants to be left alone; 0 where it does not say."""
-    value = reply.headers["Retry-After"] or ""
-    return float(value) if value.isascii() and value.isdigit() else 0.0
+    """Return how many seconds the authority wants to be left alone; 0 where it does not say.
+
+    RFC 9110 section 10.2.3.
+    """
+    value = (reply.headers["Retry-After"] or "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:_DIGITS_LIMIT])
+    now = int(time.time())
+    instant = parse_date(value.encode("latin-1", "replace"), now)
+    return 0.0 if instant is None else max(0.0, float(instant - now))
 
 
 def _describe(problem: dict[str, Any], status: int) -> str:

@@ -5,12 +5,14 @@ in one line and tried again later, each time twice as late, up to a day; what th
 """
 
 import contextlib
+import fcntl
+import math
 import os
 import random
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -43,6 +45,9 @@ _PLAIN_FIRST: Final = ("http-01", "tls-alpn-01")
 _TLS_FIRST: Final = ("tls-alpn-01", "http-01")
 _FIRST_DELAY_SECONDS: Final = 60.0
 _LONGEST_DELAY_SECONDS: Final = 86_400.0
+_HASTY_SECONDS: Final = 3600.0
+"""What is to be renewed so soon after it was obtained waits as after a failure."""
+_LOCK_SECONDS: Final = 1.0
 _ASK_EVERY_SECONDS: Final = 6 * 3600.0
 """So often the authority is asked when it wants a renewal (RFC 9773 section 4.3.2)."""
 _SPREAD_SECONDS: Final = 1.0
@@ -125,6 +130,7 @@ class Keeper:
         self._account_file = folder / f"acme-{host}.key"
         self._certificate_file = folder / f"{wish.names[0]}.pem"
         self._key_file = folder / f"{wish.names[0]}.key"
+        self._lock_file = folder / "acme.lock"
         self.pair = self._load()
         """The certificate that is in use; None while there is none."""
         self.proofs = NO_PROOFS
@@ -155,21 +161,35 @@ class Keeper:
                 self._key_file.read_bytes(),
                 os.fspath(self._certificate_file),
             )
-            known = set(Certificates([pair]).names)
-        except (OSError, OperatorError):
+            self._check(pair)
+        except (OSError, OperatorError, AcmeError):
             return None
-        return pair if known == set(self._wish.names) else None
+        return pair
+
+    def _check(self, pair: Pair) -> None:
+        """Raise `OperatorError` or `AcmeError` where a certificate is not what is wished for."""
+        if set(Certificates([pair]).names) != set(self._wish.names):
+            raise AcmeError("the certificate that the authority sent has other names")
 
     def _work(self) -> None:
         delay = _FIRST_DELAY_SECONDS
+        obtained = -math.inf
         # The loop takes over what was obtained later than this thread continues.
         pair = self.pair
         with contextlib.suppress(_StoppedError):
             while True:
                 try:
                     self._wait_until_due(pair)
-                    pair = self._obtain()
-                    delay = _FIRST_DELAY_SECONDS
+                    is_hasty = time.monotonic() < obtained + _HASTY_SECONDS
+                    if is_hasty:
+                        # The authority's clock is wrong, or ours, or it wants everything renewed.
+                        self._wait(delay)
+                        delay = min(delay * 2, _LONGEST_DELAY_SECONDS)
+                    with self._locked():
+                        pair = self._find_others(pair) or self._obtain()
+                    obtained = time.monotonic()
+                    if not is_hasty:
+                        delay = _FIRST_DELAY_SECONDS
                 except (AcmeError, OperatorError) as error:
                     wanted = error.retry_seconds if isinstance(error, AcmeError) else 0.0
                     self._tell_failure(str(error), max(delay, wanted))
@@ -213,6 +233,32 @@ class Keeper:
                 due = choose_within(*window)
         return due
 
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Obtain nothing while another server does that has the same state folder."""
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise OperatorError(f"cannot write {self._lock_file}: {error.strerror}") from None
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    self._wait(_LOCK_SECONDS)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _find_others(self, used: Pair | None) -> Pair | None:
+        """Return what another server has obtained meanwhile, and use it; None where there is nothing."""
+        pair = self._load()
+        if pair is None or pair == used or find_renewal(pair.certificate) <= time.time():
+            return None
+        self._call_in_loop(partial(self._use, pair))
+        return pair
+
     def _obtain(self) -> Pair:
         """Obtain a certificate, write it, have it used, and return it."""
         wish = self._wish
@@ -222,7 +268,7 @@ class Keeper:
         request = make_request(wish.names, key)
         chain = client.obtain(wish.names, request, wish.kinds, self._prove, profile=wish.profile)
         pair = Pair(chain, dump_key(key), os.fspath(self._certificate_file))
-        Certificates([pair])
+        self._check(pair)
         # The key first: a pair that does not match is obtained anew at the next start.
         write_secret(self._key_file, pair.key)
         write_secret(self._certificate_file, pair.certificate)

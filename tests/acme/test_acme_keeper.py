@@ -1,0 +1,120 @@
+"""What keeps a certificate valid, beside authorities and servers that make it hasty."""
+
+import contextlib
+import fcntl
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from certificates import make_certificate
+from epollo.acme import keeper as module
+from epollo.acme.client import AcmeError
+from epollo.acme.keeper import Keeper, Wish
+from epollo.transports.pairs import Pair
+
+WISH = Wish("a@example.org", ("a.test",), "https://localhost:1/dir", "", "", ("http-01",))
+
+
+def call_at_once(call: Callable[[], None]) -> None:
+    call()
+
+
+class HastyKeeper(Keeper):
+    """Obtains what is due at once, and notes how long it waits between."""
+
+    def __init__(self, folder: Path, outcomes: list[Pair | Exception]) -> None:
+        self.lines: list[str] = []
+        super().__init__(WISH, folder, self.lines.append, call_at_once, lambda: None)
+        self.outcomes = outcomes
+        self.waits: list[float] = []
+        self.due = 0.0
+
+    def run(self) -> None:
+        """Work until all outcomes are used."""
+        self._work()
+
+    def _find_due(self, pair: Pair) -> float:  # noqa: ARG002
+        return self.due
+
+    def _obtain(self) -> Pair:
+        if not self.outcomes:
+            raise module._StoppedError
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        threading.Event().wait(0.001)
+
+
+def make_pair(*names: str, ends_in_days: int = 30) -> Pair:
+    made = make_certificate(*(names or ("a.test",)), ends_in_days=ends_in_days)
+    return Pair(made.certificate, made.key, "a.pem")
+
+
+def test_what_is_due_as_soon_as_it_was_obtained_is_asked_for_more_and_more_seldom(
+    tmp_path: Path,
+) -> None:
+    """An authority that wants everything renewed, or whose clock is wrong, is not asked in a loop."""
+    keeper = HastyKeeper(tmp_path / "state", [make_pair() for _ in range(5)])
+    keeper.run()
+    assert keeper.waits == [60, 120, 240, 480, 960]
+
+
+def test_failures_are_told_of_and_wait_longer_each_time(tmp_path: Path) -> None:
+    outcomes: list[Pair | Exception] = [AcmeError("no") for _ in range(14)]
+    outcomes.insert(2, AcmeError("too many", 1e9))
+    keeper = HastyKeeper(tmp_path / "state", outcomes)
+    keeper.run()
+    for wait, wanted in zip(
+        keeper.waits,
+        [60, 120, 86_400, *(480 * 2**n for n in range(7)), 61_440, 86_400],
+        strict=False,
+    ):
+        assert 0.9 * wanted <= wait <= 1.1 * wanted
+    assert max(keeper.waits) <= 1.1 * 86_400
+    assert keeper.lines[0] == "no new certificate for a.test: no; trying again in 1 min"
+
+
+def write(folder: Path, pair: Pair) -> None:
+    (folder / "a.test.pem").write_bytes(pair.certificate)
+    (folder / "a.test.key").write_bytes(pair.key)
+
+
+@pytest.mark.parametrize(
+    "found", [make_pair("b.test"), make_pair("a.test", "b.test"), make_pair(ends_in_days=-1)]
+)
+def test_a_certificate_that_is_not_what_is_wished_for_is_not_used(
+    tmp_path: Path, found: Pair
+) -> None:
+    """Of other names, or over, though it lies in the folder."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    made = make_certificate("a.test", begins_in_days=-9, ends_in_days=30)
+    write(tmp_path / "state", Pair(made.certificate, made.key, ""))
+    assert HastyKeeper(tmp_path / "state", []).pair is not None
+    write(tmp_path / "state", found)
+    assert HastyKeeper(tmp_path / "state", []).pair is None
+
+
+def test_one_server_obtains_for_all_that_share_a_folder(tmp_path: Path) -> None:
+    """The others wait for it, and use what it obtained."""
+    keeper = HastyKeeper(tmp_path / "state", [])
+    pair = make_pair()
+    with (tmp_path / "state" / "acme.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        worker = threading.Thread(target=keeper.run)
+        worker.start()
+        end = time.monotonic() + 30
+        while not keeper.waits and time.monotonic() < end:
+            threading.Event().wait(0.001)
+        write(tmp_path / "state", pair)
+    with contextlib.suppress(RuntimeError):
+        worker.join(10)
+    assert keeper.pair is not None
+    assert keeper.pair.certificate == pair.certificate
+    assert keeper.lines == ["a new certificate for a.test is in use"]
