@@ -4,16 +4,19 @@ import contextlib
 import fcntl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from acme.hostile_authority import HostileAuthority
 from certificates import make_certificate
 from epollo.acme import keeper as module
-from epollo.acme.client import AcmeError
+from epollo.acme.client import AcmeError, Client, Cut
+from epollo.acme.credentials import make_key
 from epollo.acme.keeper import Keeper, Wish
 from epollo.transports.pairs import Pair
+from server.workers import await_true
 
 WISH = Wish("a@example.org", ("a.test",), "https://localhost:1/dir", "", "", ("http-01",))
 
@@ -118,3 +121,34 @@ def test_one_server_obtains_for_all_that_share_a_folder(tmp_path: Path) -> None:
     assert keeper.pair is not None
     assert keeper.pair.certificate == pair.certificate
     assert keeper.lines == ["a new certificate for a.test is in use"]
+
+
+def send_slowly() -> Iterator[bytes]:
+    for _ in range(10_000):
+        yield b"H"
+        threading.Event().wait(0.05)
+
+
+def test_what_is_under_way_is_broken_off_in_the_end(tmp_path: Path) -> None:
+    """A thread in OpenSSL while the process ends would kill it."""
+    with HostileAuthority(tmp_path, {"/dir": send_slowly}) as authority:
+        lines: list[str] = []
+        wish = WISH._replace(
+            directory=f"{authority.url}/dir", ca_file=str(tmp_path / "authority.pem")
+        )
+        keeper = Keeper(wish, tmp_path / "state", lines.append, call_at_once, lambda: None)
+        keeper.begin()
+        assert await_true(lambda: authority.asked == ["/dir"])
+        keeper.close()
+        assert not keeper._thread.is_alive()
+    # That it was broken off is no failure to tell of.
+    assert [line for line in lines if "no new certificate" in line] == []
+
+
+def test_nothing_is_begun_after_the_end(tmp_path: Path) -> None:
+    with HostileAuthority(tmp_path, {}) as authority:
+        cut = Cut()
+        cut.make()
+        with pytest.raises(AcmeError):
+            Client(f"{authority.url}/dir", make_key(), authority.trust, lambda _: None, cut)
+        assert authority.asked == []

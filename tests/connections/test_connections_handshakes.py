@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -214,3 +215,21 @@ def test_a_deadline_that_passes_meanwhile_ends_it(held: Held) -> None:
     held.flights.end()
     assert held.is_at_rest()
     assert not held.inside.service.peers
+
+
+def test_the_thread_ends_with_its_flights() -> None:
+    """A thread in OpenSSL while the process ends would kill it."""
+    flights = Flights(lambda call: call())
+    done = threading.Event()
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    outgoing = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="a.test").do_handshake()
+    hello = outgoing.read()
+    context = CERTIFICATES.find(b"a.test")
+    assert context is not None
+    for _ in range(20):
+        flights.make(Session(context), hello, lambda *_: done.set())
+    assert done.wait(10)
+    flights.close()
+    assert not [one for one in threading.enumerate() if one.name == "handshakes"]

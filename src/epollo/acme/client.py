@@ -76,10 +76,47 @@ class Challenge(NamedTuple):
     authorization: str
 
 
+class Cut:
+    """What another thread ends exchanges by: that which is under way, and each that begins later."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._peer: socket.socket | None = None
+        self._is_made = False
+
+    def make(self) -> None:
+        """Let the client wait for nothing more."""
+        with self._lock:
+            self._is_made = True
+            if self._peer is not None:
+                end_exchange(self._peer)
+
+    @contextlib.contextmanager
+    def over(self, peer: socket.socket) -> Iterator[None]:
+        """Have a connection be the one that is ended, within the block."""
+        with self._lock:
+            self._peer = peer
+            if self._is_made:
+                end_exchange(peer)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._peer = None
+
+
+def end_exchange(peer: socket.socket) -> None:
+    """Have reading and writing fail, in the thread that is about it."""
+    with contextlib.suppress(OSError):
+        # That of ssl would forget the session while the other thread reads by it.
+        socket.socket.shutdown(peer, socket.SHUT_RDWR)
+
+
 class Client:
     """One account at one authority.
 
-    ``wait`` waits some seconds, and raises where there is no time left.
+    ``wait`` waits some seconds, and raises where there is no time left. ``cut`` ends exchanges from
+    another thread.
     """
 
     def __init__(
@@ -88,11 +125,13 @@ class Client:
         key: ec.EllipticCurvePrivateKey,
         context: ssl.SSLContext,
         wait: Callable[[float], None],
+        cut: Cut | None = None,
     ) -> None:
         """Raise `AcmeError` where the authority cannot be reached."""
         self._key = key
         self._context = context
         self._wait = wait
+        self._cut = cut or Cut()
         self._account = ""
         self._nonce = ""
         self._directory: dict[str, Any] = self._fetch("GET", directory_url).document
@@ -250,15 +289,14 @@ class Client:
 
         def end() -> None:
             is_over.set()
-            with contextlib.suppress(OSError):
-                # That of ssl would forget the session while the other thread reads by it.
-                socket.socket.shutdown(peer, socket.SHUT_RDWR)
+            end_exchange(peer)
 
         with (
             socket.create_connection((host, port), _TIMEOUT_SECONDS) as plain,
             self._context.wrap_socket(
                 plain, server_hostname=host, do_handshake_on_connect=False
             ) as peer,
+            self._cut.over(peer),
         ):
             timer = threading.Timer(_EXCHANGE_SECONDS, end)
             timer.daemon = True

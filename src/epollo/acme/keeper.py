@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from epollo.acme.client import AcmeError, Challenge, Client
+from epollo.acme.client import AcmeError, Challenge, Client, Cut
 from epollo.acme.credentials import (
     choose_within,
     dump_key,
@@ -48,6 +48,8 @@ _LONGEST_DELAY_SECONDS: Final = 86_400.0
 _HASTY_SECONDS: Final = 3600.0
 """What is to be renewed so soon after it was obtained waits as after a failure."""
 _LOCK_SECONDS: Final = 1.0
+_PARTING_SECONDS: Final = 2.0
+"""A name that is being resolved is not waited for any longer."""
 _ASK_EVERY_SECONDS: Final = 6 * 3600.0
 """So often the authority is asked when it wants a renewal (RFC 9773 section 4.3.2)."""
 _SPREAD_SECONDS: Final = 1.0
@@ -136,6 +138,7 @@ class Keeper:
         self.proofs = NO_PROOFS
         self._condition = threading.Condition()
         self._is_stopped = False
+        self._cut = Cut()
         self._thread = threading.Thread(target=self._work, name="acme", daemon=True)
 
     def begin(self) -> None:
@@ -148,10 +151,14 @@ class Keeper:
         self._thread.start()
 
     def close(self) -> None:
-        """Ask for nothing more; what is under way is not waited for."""
+        """Ask for nothing more; what is under way is broken off."""
         with self._condition:
             self._is_stopped = True
             self._condition.notify()
+        self._cut.make()
+        # A thread that calls OpenSSL while the process ends, and OpenSSL with it, kills the process.
+        if self._thread.ident is not None:
+            self._thread.join(_PARTING_SECONDS)
 
     def _load(self) -> Pair | None:
         """Return what was obtained earlier, if it is still right and for all names."""
@@ -203,6 +210,8 @@ class Keeper:
                     delay = min(delay * 2, _LONGEST_DELAY_SECONDS)
 
     def _tell_failure(self, reason: str, seconds: float) -> None:
+        if self._is_stopped:
+            return
         names = ", ".join(self._wish.names)
         line = f"no new certificate for {names}: {reason}; trying again in {seconds / 60:.0f} min"
         self._call_in_loop(partial(self._report, line))
@@ -277,7 +286,9 @@ class Keeper:
 
     def _open_client(self) -> Client:
         context = ssl.create_default_context(cafile=self._wish.ca_file or None)
-        return Client(self._wish.directory, self._load_account_key(), context, self._wait)
+        return Client(
+            self._wish.directory, self._load_account_key(), context, self._wait, self._cut
+        )
 
     def _load_account_key(self) -> ec.EllipticCurvePrivateKey:
         with contextlib.suppress(OSError):

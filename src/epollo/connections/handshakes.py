@@ -42,6 +42,8 @@ from epollo.transports.tls import TLS, TlsTransport
 
 _PROOF: Final = PROOF_PROTOCOL.decode()
 _HANDSHAKE_RECORD: Final = b"\x16"
+_PARTING_SECONDS: Final = 1.0
+"""A flight takes less than a thousandth of it."""
 
 
 _Flight: TypeAlias = tuple[Session, bytes, Callable[[bool, bytes], None]]
@@ -83,6 +85,9 @@ class Flights:
         """Make no more."""
         self._is_closed = True
         self._queue.put(None)
+        # A thread that calls OpenSSL while the process ends, and OpenSSL with it, kills the process.
+        if self._thread is not None:
+            self._thread.join(_PARTING_SECONDS)
 
     def _work(self) -> None:
         while (flight := self._queue.get()) is not None and not self._is_closed:
