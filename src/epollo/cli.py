@@ -134,10 +134,7 @@ _COMMAND = GroupedCommand(
             expose_value=False,
             callback=_read_file,
             metavar="FILE",
-            help=(
-                "Read options from a TOML file, for example a line port = 80. An option on the command "
-                "line overrides the file."
-            ),
+            help=("Read options from a TOML file; the command line overrides it."),
         ),
         click.Option(
             ["--manual"],
@@ -145,7 +142,7 @@ _COMMAND = GroupedCommand(
             is_eager=True,
             expose_value=False,
             callback=show_manual,
-            help="Show this message with the whole manual of each option, and exit.",
+            help="Show this message with the whole manual of each option.",
         ),
         click.Option(
             ["--version"],

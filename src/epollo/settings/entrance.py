@@ -78,7 +78,7 @@ class EntranceSettings:
             "Speak https on this port, and let --port redirect plain http there. 0 speaks https on "
             "--port, and no plain http."
         ),
-        zero="no such port",
+        zero="none",
         minimum=0,
         maximum=65535,
     )
@@ -98,8 +98,7 @@ class EntranceSettings:
         group="TLS",
         unit="file",
         manual=(
-            "Ask each client for a certificate that one of the authorities in this file signed, and log "
-            "whose it is. The file is PEM; lists of revoked certificates may stand there too. One that "
+            "Ask each client for a certificate of an authority in this file, and log whose it is. The file is PEM; lists of revoked certificates may stand there too. One that "
             "changes is in use at the next handshake."
         ),
     )
@@ -166,7 +165,7 @@ class EntranceSettings:
             "Tell browsers to use nothing but https for this host for this long, for example "
             "365d (Strict-Transport-Security). 0 tells them nothing."
         ),
-        zero="nothing is told",
+        zero="off",
         minimum=0,
         maximum=10 * 366 * DAY_SECONDS,
     )

@@ -64,7 +64,7 @@ def describe_default(option: Option, default: Any) -> str:
     if isinstance(default, bool):
         return "on" if default else ""
     if isinstance(default, Path):
-        return "the current folder"
+        return "the current one"
     if isinstance(default, tuple):
         return ", ".join(default)
     if option.zero:

@@ -32,7 +32,6 @@ class ServerSettings:
             "How many processes serve. auto starts one for each processor; 0 serves in this "
             "process. A parent replaces workers that die."
         ),
-        zero="this process alone",
         choices=("0", "auto", *map(str, range(1, 257))),
         unit="number",
     )
@@ -200,7 +199,7 @@ class ServerSettings:
             "is idle, one of the address that has most, for an address that has fewer; else a new "
             "client is answered 503. 0 allows as many as the system has descriptors for."
         ),
-        zero="as many as there are descriptors",
+        zero="as descriptors allow",
         minimum=0,
         unit="number",
     )
