@@ -98,8 +98,9 @@ class EntranceSettings:
         group="TLS",
         unit="file",
         manual=(
-            "Ask each client for a certificate of an authority in this file, and log whose it is. The file is PEM; lists of revoked certificates may stand there too. One that "
-            "changes is in use at the next handshake."
+            "Ask each client for a certificate of an authority in this file, and log whose it is. The "
+            "file is PEM; lists of revoked certificates may stand there too. One that changes is in use "
+            "at the next handshake."
         ),
     )
     tls_client_auth: str = option(

@@ -129,8 +129,8 @@ class SiteSettings:
         "--isolate",
         group="Access",
         manual=(
-            "Isolate the pages from other sites (COOP and COEP), as threads in WebAssembly need it. Pages "
-            "then have SharedArrayBuffer."
+            "Isolate the pages from other sites (COOP and COEP), as threads in WebAssembly need it. "
+            "Pages then have SharedArrayBuffer."
         ),
     )
     kept_octets_limit: int = option(
