@@ -836,6 +836,19 @@ def test_a_peer_that_never_takes_the_last_answer_is_closed(
         assert peer.is_let_go()
 
 
+def test_a_peer_that_has_taken_the_last_answer_is_let_go_soon(
+    small_site: SmallSite, clock: HandClock
+) -> None:
+    """Though it keeps its end open, as it may: nothing is owed to it."""
+    with InProcess(small_site, clock=clock, timeouts=TIMEOUTS) as harness:
+        peer = harness.connect(LAST_BIG_GET, buffer_octets=2 * BIG_OCTETS)
+        peer.receive()
+        assert not peer.is_let_go()
+        for _ in range(3):
+            turn(harness, clock, 1)
+        assert peer.is_let_go()
+
+
 def test_a_drained_service_closes_idle_peers(harness: InProcess) -> None:
     idle, silent = harness.connect(GET), harness.connect()
     harness.service.drain()

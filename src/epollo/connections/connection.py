@@ -50,15 +50,7 @@ class State(IntEnum):
 
 
 # Plain numbers: an attribute of an enumeration costs more than the comparison.
-NEW: Final = int(State.NEW)
-IDLE: Final = int(State.IDLE)
-BETWEEN: Final = int(State.BETWEEN)
-RECEIVING: Final = int(State.RECEIVING)
-BEHIND: Final = int(State.BEHIND)
-WAITING: Final = int(State.WAITING)
-FINISHING: Final = int(State.FINISHING)
-LINGERING: Final = int(State.LINGERING)
-CLOSED: Final = int(State.CLOSED)
+NEW, IDLE, BETWEEN, RECEIVING, BEHIND, WAITING, FINISHING, LINGERING, CLOSED = map(int, State)
 
 _NOTHING: Final = -1
 """What a connection is watched for that is registered for the end of it alone."""
@@ -297,7 +289,13 @@ class Connection(Peer):
         """Wait for the peer for as long as it keeps the pace."""
         now = self._service.clock.now
         self._pace = Pace(now, left_octets)
-        self._set_deadline(self._pace.next_look(self._service.timeouts.send) - now)
+        self._set_deadline(self._next_look(self._pace) - now)
+
+    def _next_look(self, pace: Pace) -> float:
+        """Return when to look again: soon, where the peer has only to confirm what it was sent."""
+        timeouts = self._service.timeouts
+        look = pace.next_look(timeouts.send)
+        return look if self._outbox else min(look, self._service.clock.now + timeouts.linger)
 
     def _is_pace_kept(self) -> bool:
         """Look at how fast the peer takes what it is owed; note when to look again."""
@@ -315,7 +313,7 @@ class Connection(Peer):
             patience_seconds=timeouts.send,
             octets_per_second=timeouts.octets_per_second,
         )
-        self.deadline = self._pace.next_look(timeouts.send)
+        self.deadline = self._next_look(self._pace)
         return is_kept
 
     def _go_on(self, *, is_long: bool) -> None:
