@@ -7,7 +7,6 @@ import re
 import resource
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -18,6 +17,8 @@ from typing import Protocol
 
 import pytest
 from hypothesis import settings
+
+import copies
 
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
@@ -62,13 +63,7 @@ class Server:
         self.stderr_path = directory / f"stderr-{id(self)}"
         self.stdout_path = directory / f"stdout-{id(self)}"
         with self.stderr_path.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [*COMMAND, str(root), "--port", "0", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                # -X dev would add its own time to every allocation of a benchmark, not of a test.
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+            self.process = copies.start([*COMMAND, str(root), "--port", "0", *arguments], stderr)
         self.lines: list[str] = []
         self.port = self._read_start()
 

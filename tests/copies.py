@@ -1,0 +1,169 @@
+"""Servers for tests, each a copy of a process that has loaded epollo: a fifth of the price of a start.
+
+Fact: to load its modules is nine tenths of a server's start, and the tests start a thousand.
+Decision: one process for each pytest loads them once, and forks for each server. Descriptors, folder,
+words and environment are what a shell would give it, pytest is its parent, and it ends as an interpreter
+ends.
+Price: what a test wants of the environment of an interpreter, or of a start as such, takes a process that
+is started in full.
+"""
+
+import atexit
+import ctypes
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from functools import cache
+from typing import IO
+
+_MESSAGE_OCTETS = 1 << 17
+# Of pytest, at each test; no program looks at it.
+_TOLD_APART = "PYTEST_CURRENT_TEST"
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != _TOLD_APART}
+
+
+_ENVIRONMENT = _environment()
+
+
+class Original:
+    """The process that has loaded epollo, as its parent sees it."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        """``options`` are those of the interpreter."""
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, *options, __file__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={**_ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
+            )
+        atexit.register(self._close)
+
+    def copy(self, words: Sequence[str], stdout: int, stderr: int) -> int:
+        """Start a server with these words behind its name; return its number. It is our child."""
+        message = json.dumps([list(words), os.getcwd()]).encode()
+        with _Foster():
+            socket.send_fds(self._control, [message], [stdout, stderr])
+            number = self._control.recv(32)
+        assert number, "the process that has loaded epollo has ended"
+        return int(number)
+
+    def _close(self) -> None:
+        self._control.close()
+        self._process.wait()
+
+
+class _Foster:
+    """While this is entered, what has lost its parent is a child of this process (prctl(2)).
+
+    Not for longer: tests look at what becomes of workers whose parent is gone.
+    """
+
+    def __enter__(self) -> None:
+        _set_subreaper(1)
+
+    def __exit__(self, *_: object) -> None:
+        _set_subreaper(0)
+
+
+def _set_subreaper(value: int) -> None:
+    assert ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, value, 0, 0, 0) == 0
+
+
+class Copy(subprocess.Popen[bytes]):
+    """A child that this process has not started itself."""
+
+    def __init__(self, pid: int, words: Sequence[str], stdout: IO[bytes]) -> None:
+        # What `Popen` keeps of a process that it has started.
+        self.args = words
+        self.pid = pid
+        self.returncode = None
+        self.stdin = self.stderr = None
+        self.stdout = stdout
+        self._child_created = True
+        self._communication_started = False
+        self._input = None
+        self._waitpid_lock = threading.Lock()
+
+
+@cache
+def _find_original(options: tuple[str, ...]) -> Original:
+    return Original(options)
+
+
+def start(command: Sequence[str], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start ``python [OPTIONS] -m epollo WORDS``, as a copy where that is the same."""
+    module = command.index("-m")
+    if _environment() != _ENVIRONMENT:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, env=environment)
+    original = _find_original(tuple(command[1:module]))
+    reading, writing = os.pipe()
+    try:
+        pid = original.copy(command[module + 2 :], writing, stderr.fileno())
+    finally:
+        os.close(writing)
+    return Copy(pid, command, open(reading, "rb"))
+
+
+def _serve(control: socket.socket) -> None:
+    """Fork for each message; return in the child, which is one of the process above this one."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_OCTETS, 2)
+        if not message:
+            sys.exit()
+        reading, writing = os.pipe()
+        between = os.fork()
+        if between == 0:
+            pid = os.fork()
+            if pid != 0:
+                os.write(writing, b"%d" % pid)
+                # Its child is given to the next process above that takes it.
+                os._exit(0)
+            for one in (reading, writing):
+                os.close(one)
+            control.close()
+            _become_server(message, descriptors)
+            return
+        os.waitpid(between, 0)
+        control.send(os.read(reading, 32))
+        for one in (reading, writing, *descriptors):
+            os.close(one)
+
+
+def _become_server(message: bytes, descriptors: Sequence[int]) -> None:
+    """Have the words, the folder and the streams that a server is to have."""
+    words, folder = json.loads(message)
+    os.chdir(folder)
+    sys.argv = ["epollo", *words]
+    for number, one in enumerate(descriptors, 1):
+        os.dup2(one, number)
+        os.close(one)
+    # As an interpreter opens them that is to buffer nothing (`-u`).
+    sys.stdout = _open_stream(1, "strict")
+    sys.stderr = _open_stream(2, "backslashreplace")
+
+
+def _open_stream(number: int, errors: str) -> io.TextIOWrapper:
+    octets = open(number, "wb", buffering=0, closefd=False)  # noqa: SIM115
+    return io.TextIOWrapper(octets, "utf-8", errors, newline="\n", write_through=True)
+
+
+if __name__ == "__main__":
+    import epollo.access_log.choice
+    import epollo.cli
+    import epollo.site.mounts
+    import epollo.worker.process  # noqa: F401 - loaded for the copies
+    from epollo.__main__ import main
+
+    _serve(socket.socket(fileno=int(sys.argv[1])))
+    main()
