@@ -11,9 +11,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -22,6 +22,8 @@ import copies
 
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+
+T = TypeVar("T")
 
 STOP_SECONDS = 15
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo"]
@@ -45,9 +47,27 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where processes share the tests, begin with the longest: the end waits for the last one."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Where processes share the tests, begin each with long ones: the end waits for the last one."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if processes:
+        long = [item for item in items if item.get_closest_marker("long")]
+        short = [item for item in items if not item.get_closest_marker("long")]
+        items[:] = deal(long, short, processes)
+
+
+def deal(long: Sequence[T], short: Sequence[T], parts: int) -> list[T]:
+    """Return all, in an order of which equal parts begin with equally many that are long.
+
+    Of the parts of ``--dist worksteal``, those behind are longer where they cannot be equal.
+    """
+    dealt: list[T] = []
+    for part in range(parts):
+        first = long[part::parts]
+        rest = len(long) + len(short) - len(dealt)
+        taken = len(dealt) - sum(len(long[one::parts]) for one in range(part))
+        size = rest // (parts - part)
+        dealt += [*first, *short[taken : taken + size - len(first)]]
+    return dealt
 
 
 def pytest_collection_finish() -> None:

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from conftest import deal
+
 TESTS = Path(__file__).resolve().parent
 PROGRAM = """
 import subprocess, conftest
@@ -28,3 +32,25 @@ def test_signals_that_are_ignored_and_a_umask_are_not_handed_on() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         assert not ignored >> (number - 1) & 1
     assert int(umask, 8) == 0o022
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "parts", "dealt"),
+    [
+        ("", "abcdef", 3, ["ab", "cd", "ef"]),
+        ("ABC", "abcdef", 3, ["Aab", "Bcd", "Cef"]),
+        ("ABCD", "abcdef", 3, ["ADa", "Bbc", "Cdef"]),
+        ("ABCDE", "a", 1, ["ABCDEa"]),
+        ("", "", 2, ["", ""]),
+    ],
+)
+def test_long_tests_are_dealt_out(long: str, short: str, parts: int, dealt: list[str]) -> None:
+    order = "".join(deal(long, short, parts))
+    assert sorted(order) == sorted(long + short)
+    left = len(order)
+    found = []
+    for part in range(parts):
+        size = left // (parts - part)
+        found.append(order[len(order) - left :][:size])
+        left -= size
+    assert found == dealt

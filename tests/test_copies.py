@@ -38,13 +38,13 @@ def test_a_copy_has_what_a_start_gives(both: list[Server]) -> None:
         assert one == two
     assert _read(copy, "limits") == _read(other, "limits")
     assert os.readlink(f"/proc/{copy.pid}/cwd") == str(Path.cwd())
-    assert copy.descriptors() == other.descriptors()
+    assert copy.settled_descriptors() == other.settled_descriptors()
     assert copy.lines[1:] != other.lines[1:]
 
 
 def test_a_copy_knows_nothing_of_another(serve: Serve, site: Path) -> None:
     first, second = serve(site), serve(site, "--quiet", "--no-compress")
-    assert first.descriptors() == second.descriptors()
+    assert first.settled_descriptors() == second.settled_descriptors()
     assert first.stop() == 0
     assert second.get("/").startswith(b"<!doctype html>")
     assert (second.stop(), second.stderr) == (0, "")

@@ -22,6 +22,7 @@ PATIENCE_SECONDS = 900
 """Many times what it takes: the machine is busy with other things."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "folder",
     [path.parent for path in PYTHONS]

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import select
 import shutil
 import subprocess
@@ -33,11 +32,14 @@ class Checkout:
         (root / ".venv" / "stamp-[test]").touch()
         self.programs.mkdir()
         for name in PROGRAMS:
-            self._write(self.programs / name, "exit 0")
+            self.write_program(name, "exit 0")
 
     def write_tool(self, name: str, script: str) -> None:
         self.bin.mkdir(parents=True, exist_ok=True)
         self._write(self.bin / name, script)
+
+    def write_program(self, name: str, script: str) -> None:
+        self._write(self.programs / name, script)
 
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command; stdout and stderr come in one, as a terminal shows them."""
@@ -172,9 +174,13 @@ def test_an_interrupted_command_leaves_no_linter_behind(checkout: Checkout) -> N
             os.close(ended)
 
 
-def test_all_tests_run_on_all_processors(checkout: Checkout) -> None:
+@pytest.mark.parametrize(("processors", "processes"), [(1, 3), (2, 6), (64, 12)])
+def test_all_tests_run_in_more_processes_than_processors(
+    checkout: Checkout, processors: int, processes: int
+) -> None:
+    checkout.write_program("nproc", f"echo {processors}")
     done = checkout.run("test")
-    assert re.match(r"pytest -n auto .*--dist worksteal\n", done.stdout), done.stdout
+    assert done.stdout.splitlines()[0] == f"pytest -n {processes} --dist worksteal"
 
 
 def test_arguments_are_those_of_pytest(checkout: Checkout) -> None:
