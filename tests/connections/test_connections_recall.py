@@ -363,3 +363,47 @@ def test_an_answer_whose_basis_has_ended_is_not_kept() -> None:
     assert not recall.keep(b"reduced", answer)
     assert basis.held == []
     assert answer.content == b"answer"
+
+
+class Ending(Made):
+    """What ends while another answer is made, and then takes the content of its answers along."""
+
+    __slots__ = ("_held", "has_ended")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: list[Releasable] = []
+        self.has_ended = False
+
+    def stands(self, second: int) -> bool:  # noqa: ARG002 - as of any basis
+        return not self.has_ended
+
+    def hold(self, answer: Releasable) -> None:
+        self._held.append(answer)
+
+    def end(self) -> None:
+        self.has_ended = True
+        for answer in self._held:
+            answer.release()
+
+
+def test_a_part_is_sent_whole_where_the_look_for_its_whole_ends_it() -> None:
+    """A file that grows all the time has changed when the whole is made that the part is cut from."""
+    bases: list[Ending] = []
+
+    def respond(request: Request) -> Response:
+        for basis in bases:
+            basis.end()
+        bases.append(Ending())
+        is_part = b"range" in request.fields
+        content = b"part" if is_part else b"the part"
+        fields = ((b"Content-Length", b"%d" % len(content)),)
+        return Response(206 if is_part else 200, fields, (content,), basis=bases[-1])
+
+    with InProcess(respond, clock=HandClock()) as way:
+        peer = way.connect()
+        peer.send(b"GET /grows HTTP/1.1\r\nHost: a\r\nRange: bytes=4-\r\n\r\n")
+        way.settle(peer)
+        assert len(bases) == 2
+        assert bytes(peer.received).startswith(b"HTTP/1.1 206 ")
+        assert bytes(peer.received).endswith(b"\r\n\r\npart")

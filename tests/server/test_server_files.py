@@ -23,6 +23,7 @@ from conftest import (
     receive_head,
 )
 
+PATIENCE_SECONDS = 60
 MEBIBYTE = 1024 * 1024
 # More than the buffers of the kernel take on both sides (tcp(7), tcp_rmem and tcp_wmem).
 LARGE_OCTETS = 32 * MEBIBYTE
@@ -289,7 +290,7 @@ def test_a_log_that_grows_all_the_time_is_sent_to_the_promised_length(
             assert content.startswith(OLD)
             assert set(content[LARGE_OCTETS:]) <= set(b"a line of a log\n")
         first, last = 10 * MEBIBYTE - 7, 30 * MEBIBYTE
-        with server.connect() as peer:
+        with server.connect(PATIENCE_SECONDS) as peer:
             peer.sendall(
                 b"GET /large.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=%d-%d\r\n\r\n" % (first, last)
             )

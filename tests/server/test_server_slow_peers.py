@@ -12,6 +12,10 @@ from conftest import Serve, require_descriptors
 
 CONNECTIONS = 2000
 SECONDS = 10
+PATIENCE_SECONDS = 60
+"""For how long the peers may take to connect: the machine is busy with other things."""
+REQUESTS = 300
+"""What is asked for beside them."""
 LONGEST_SECONDS = 1.0
 
 
@@ -38,8 +42,11 @@ def test_a_client_that_behaves_is_answered_beside_those_that_do_not(
     server = serve(site, "--quiet")
     expected = server.get("/")
     descriptors = server.settled_descriptors()
+    # Peers that ask for ranges go away again: they come for a while, not until there are enough.
+    stays = mode != "range"
+    seconds = PATIENCE_SECONDS if stays else SECONDS
     attack = subprocess.Popen(
-        ["slowhttptest", *arguments, "-c", str(CONNECTIONS), "-r", "400", "-l", str(SECONDS),
+        ["slowhttptest", *arguments, "-c", str(CONNECTIONS), "-r", "400", "-l", str(seconds),
          "-p", "3", "-u", server.url + target],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -47,18 +54,20 @@ def test_a_client_that_behaves_is_answered_beside_those_that_do_not(
     )  # fmt: skip
     try:
         taken_seconds = []
+        beside = 0
         most = 0
-        while attack.poll() is None:
+        while attack.poll() is None and beside < REQUESTS:
             begun = time.perf_counter()
             assert server.get("/") == expected
             taken_seconds.append(time.perf_counter() - begun)
             if len(taken_seconds) % 10 == 0:
                 most = max(most, server.descriptors() - descriptors)
+            beside += stays and most > CONNECTIONS / 2
     finally:
         attack.kill()
         attack.wait()
     assert max(taken_seconds) < LONGEST_SECONDS, json.dumps(sorted(taken_seconds)[-5:])
     assert len(taken_seconds) > 100
-    assert most > CONNECTIONS / 2 or mode == "range"
+    assert beside == (REQUESTS if stays else 0), most
     assert server.await_descriptors(descriptors + 1, 20) <= descriptors + 1
     assert server.get("/") == expected
