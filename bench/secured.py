@@ -2,12 +2,14 @@
 
 TLS 1.3 with AES-128 and a P-256 certificate that openssl makes, one worker each, in turn within each
 round, after a round that does not count. The figure is the CPU time of the server's processes for each
-answer. wrk resumes no session, so each new connection is a full handshake. It prints a table, and writes
-nothing.
+answer; wrk resumes no session, so each of its new connections is a full handshake. Of servers that were just
+started it is the memory for each connection that has had an answer. It prints a table, and writes nothing.
 """
 
 import argparse
 import os
+import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -16,8 +18,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from measure import cpu_seconds, parse_load, pinned, process_tree
+from measure import cpu_seconds, parse_load, pinned, process_tree, pss_octets
 from servers import HOST, Order, Plan, choose_port, running, write_configuration
+from wire import read_answer
 from workloads import WORKLOADS
 
 LUA: Final = Path(__file__).resolve().parent / "lua" / "report.lua"
@@ -36,6 +39,11 @@ http {{
 """
 
 
+CLIENT: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+CLIENT.check_hostname = False
+CLIENT.verify_mode = ssl.CERT_NONE
+
+
 class Row(NamedTuple):
     """What is asked for; a bar is a share of what nginx takes."""
 
@@ -44,6 +52,10 @@ class Row(NamedTuple):
     connections: int
     bar: float
     closes: bool = False
+    is_resumed: bool = False
+    """Whether each connection resumes the session of the one before."""
+    is_idle: bool = False
+    """Whether the figure is the octets of memory of a connection."""
 
 
 ROWS: Final = (
@@ -51,6 +63,9 @@ ROWS: Final = (
     Row("100 KiB", 100 * 1024, 64, 0.80),
     Row("10 MiB", 10 * 1024 * 1024, 8, 0.95),
     Row("a new connection", 1024, 16, 1.15, closes=True),
+    Row("a resumed session", 1024, 300, 1.15, is_resumed=True),
+    Row("octets of an idle connection", 1024, 200, 1.1, is_idle=True),
+    Row("octets of one that had 100 KiB", 100 * 1024, 200, 1.1, is_idle=True),
 )
 
 
@@ -95,8 +110,60 @@ def plan_servers(folder: Path, site: Path) -> dict[str, tuple[Plan, Order]]:
     }
 
 
+def ask(port: int, row: Row, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+    """Return a connection that has had its answer."""
+    peer = CLIENT.wrap_socket(
+        socket.create_connection((HOST, port)), server_hostname="localhost", session=session
+    )
+    peer.sendall(f"GET /{row.octets}.bin HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    with peer.makefile("rb") as stream:
+        if read_answer(stream).status != 200:
+            raise SystemExit(f"{row.name}: a request failed")
+    return peer
+
+
+def measure_resumed(row: Row, port: int, root: int) -> float:
+    """Return the CPU microseconds of the server for each resumed session with one answer."""
+    with ask(port, row) as first:
+        session = first.session
+    processes = process_tree(root)
+    before = cpu_seconds(processes)
+    for _ in range(row.connections):
+        with ask(port, row, session) as peer:
+            if not peer.session_reused:
+                raise SystemExit(f"{row.name}: a session was not resumed")
+            session = peer.session
+    return (cpu_seconds(processes) - before) / row.connections * 1e6
+
+
+def measure_idle(row: Row, port: int, root: int) -> float:
+    """Return the octets of memory that each of many connections takes."""
+    processes = process_tree(root)
+    with ExitStack() as stack:
+        # What is kept for all is there already.
+        stack.enter_context(ask(port, row))
+        before = pss_octets(processes)
+        for _ in range(row.connections):
+            stack.enter_context(ask(port, row))
+        return (pss_octets(processes) - before) / row.connections
+
+
+def measure_memory(row: Row, site: Path, processor: int | None) -> dict[str, float]:
+    """Return the octets of memory of a connection to each of the servers, which are started for this."""
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        for server, (plan, order) in plan_servers(Path(name), site).items():
+            with running(plan, order, processor) as root:
+                found[server] = measure_idle(row, order.port, root)
+    return found
+
+
 def measure(row: Row, port: int, root: int, seconds: int, processor: int | None) -> float:
     """Return the CPU microseconds of the server for each answer."""
+    if row.is_resumed:
+        with pinned(processor):
+            return measure_resumed(row, port, root)
     # By its name: a client that names an address as a host (wrk does) is refused.
     url = f"https://localhost:{port}/{row.octets}.bin"
     command = ["wrk", "-t1", f"-c{row.connections}", f"-d{seconds}s", "-s", str(LUA), url]
@@ -153,6 +220,10 @@ def main() -> None:
                 continue
             found: dict[str, list[float]] = {server: [] for server in servers}
             for number in range(rounds + 1):
+                if row.is_idle:
+                    for server, octets in measure_memory(row, site, ours).items():
+                        found[server].append(octets)
+                    continue
                 for server, (port, root) in servers.items():
                     figure = measure(row, port, root, seconds, theirs)
                     if number:

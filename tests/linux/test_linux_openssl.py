@@ -2,11 +2,18 @@
 
 import os
 import ssl
+from pathlib import Path
 
 import pytest
 
 from certificates import make_certificate
-from epollo.linux.openssl import _find_control, set_groups, set_suites, set_ticket_key
+from epollo.linux.openssl import (
+    _find_control,
+    release_memory,
+    set_groups,
+    set_suites,
+    set_ticket_key,
+)
 from epollo.transports.certificates import make_context
 from epollo.transports.pairs import TICKET_KEY_OCTETS, Pair
 
@@ -99,3 +106,31 @@ def test_the_suite_of_the_former_version_is_ours_too(offered: str, chosen: str) 
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     client.set_ciphers(offered)
     assert chosen in (shake_hands(make_context(PAIR), client).cipher() or "")[0]
+
+
+def test_memory_of_a_buffer_is_given_back() -> None:
+    """As often as it is filled; what is in it stays."""
+    buffers = [ssl.MemoryBIO() for _ in range(64)]
+    for buffer in buffers:
+        for octets in (b"x" * 1_000_000, b"", b"abc"):
+            buffer.write(octets)
+            if octets:
+                assert not release_memory(buffer)
+            assert buffer.read() == octets
+            assert release_memory(buffer)
+            assert not buffer.pending
+    before = count_resident_octets()
+    for buffer in buffers:
+        buffer.write(b"y" * 1_000_000)
+        buffer.read()
+    held = count_resident_octets()
+    for buffer in buffers:
+        assert release_memory(buffer)
+    assert held - before > 32_000_000
+    assert count_resident_octets() - before < (held - before) // 4
+
+
+def count_resident_octets() -> int:
+    """Return what this process has in memory (proc_pid_statm(5))."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

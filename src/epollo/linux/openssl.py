@@ -1,7 +1,8 @@
 """Calls of OpenSSL that Python's ``ssl`` does not have (up to Python 3.14), where they can be had.
 
-The library is the one that ``_ssl`` is linked with. A context of Python begins, behind what all objects
-begin with, with the pointer to that of OpenSSL: so it is in CPython's ``_ssl.c`` from 3.11 to 3.14.
+The library is the one that ``_ssl`` is linked with. A context of Python, and a buffer, begins, behind
+what all objects begin with, with the pointer to that of OpenSSL: so it is in CPython's ``_ssl.c`` from
+3.11 to 3.14.
 Where that may be otherwise, or the symbol is hidden (a Python that has OpenSSL in itself), nothing is
 done, and the caller is told.
 """
@@ -18,6 +19,10 @@ _SET_TICKET_KEYS: Final = 59
 """SSL_CTRL_SET_TLSEXT_TICKET_KEYS (ssl.h)."""
 _SET_GROUPS_LIST: Final = 92
 """SSL_CTRL_SET_GROUPS_LIST (ssl.h)."""
+_SET_BUF_MEM: Final = 114
+"""BIO_C_SET_BUF_MEM (bio.h)."""
+_CLOSE: Final = 1
+"""BIO_CLOSE (bio.h): the memory ends with the buffer."""
 # Mozilla's intermediate profile; before it what OpenSSL has from 3.5 on against quantum computers.
 SUITES: Final = b"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 """Those of TLS 1.3, of Mozilla's profile; the one that takes least is the first."""
@@ -67,6 +72,33 @@ def set_suites(context: ssl.SSLContext, names: bytes = SUITES) -> bool:
     return bool(call(_find_pointer(context), names) == 1)
 
 
+def release_memory(buffer: ssl.MemoryBIO) -> bool:
+    """Give back the memory of a buffer from which all was read; return whether that could be done.
+
+    A buffer keeps as much as it ever held at once (BIO_s_mem(3)), as long as there is its connection.
+    """
+    make, control = _find_buffer_calls()
+    if make is None or buffer.pending:
+        return False
+    memory = make()
+    if not memory:
+        return False
+    # The buffer owns the memory from here on, and frees what it had.
+    return bool(control(_find_pointer(buffer), _SET_BUF_MEM, _CLOSE, memory) == 1)
+
+
+@cache
+def _find_buffer_calls() -> tuple[Any, Any]:
+    make, control = _find_function("BUF_MEM_new"), _find_function("BIO_ctrl")
+    if make is None or control is None:
+        return None, None
+    make.restype = ctypes.c_void_p
+    make.argtypes = ()
+    control.restype = ctypes.c_long
+    control.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p)
+    return make, control
+
+
 def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) -> int:
     """Call SSL_CTX_ctrl(3); return 0 where it cannot be called."""
     call = _find_control()
@@ -78,9 +110,10 @@ def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) 
     return result
 
 
-def _find_pointer(context: ssl.SSLContext) -> ctypes.c_void_p:
-    """Return the context of OpenSSL: its pointer lies behind the head that each object has."""
-    return ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
+def _find_pointer(holder: ssl.SSLContext | ssl.MemoryBIO) -> int | None:
+    """Return what an object holds of OpenSSL: its pointer lies behind the head that each object has."""
+    # As a number: to hand over the object of ctypes takes three times as long.
+    return ctypes.c_void_p.from_address(id(holder) + object.__basicsize__).value
 
 
 @cache

@@ -7,6 +7,7 @@ sends and the file descriptor to `TlsTransport`, and it lets a thread do the dea
 import ssl
 from typing import Final
 
+from epollo.linux.openssl import release_memory
 from epollo.transports.client_certificates import format_subject
 
 RECORD_OCTETS: Final = 16 * 1024
@@ -14,8 +15,8 @@ RECORD_OCTETS: Final = 16 * 1024
 PIECE_OCTETS: Final = 4 * RECORD_OCTETS
 """So much is sent at once, and waits for a peer that takes nothing."""
 _PROTECTED_OCTETS: Final = 2 * RECORD_OCTETS
-"""So much is protected by one call. A connection keeps the memory of its longest call, and a third more;
-twice as much would be hardly cheaper for each octet, half of it dearer by a fifth."""
+"""So much is protected by one call, twice as much is hardly cheaper. Where OpenSSL cannot be called, a
+connection keeps as much memory, and a third more."""
 _READ_OCTETS: Final = 64 * 1024
 
 
@@ -75,6 +76,8 @@ class Session:
             pass
         except ssl.SSLZeroReturnError:
             self.is_ended = True
+        if len(octets) > RECORD_OCTETS:
+            release_memory(incoming)
         return plain
 
     def protect(self, octets: bytes | memoryview) -> bytes:
@@ -92,6 +95,7 @@ class Session:
         for begin in range(0, len(octets), _PROTECTED_OCTETS):
             write(octets[begin : begin + _PROTECTED_OCTETS])
             parts.append(take())
+        release_memory(self.outgoing)
         return parts
 
     def say_end(self) -> None:
