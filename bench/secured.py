@@ -221,8 +221,8 @@ def main() -> None:
             found: dict[str, list[float]] = {server: [] for server in servers}
             for number in range(rounds + 1):
                 if row.is_idle:
-                    for server, octets in measure_memory(row, site, ours).items():
-                        found[server].append(octets)
+                    for server, figure in measure_memory(row, site, ours).items():
+                        found[server].append(figure)
                     continue
                 for server, (port, root) in servers.items():
                     figure = measure(row, port, root, seconds, theirs)
