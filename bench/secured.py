@@ -2,8 +2,9 @@
 
 TLS 1.3 with AES-128 and a P-256 certificate that openssl makes, one worker each, in turn within each
 round, after a round that does not count. The figure is the CPU time of the server's processes for each
-answer; wrk resumes no session, so each of its new connections is a full handshake. Of servers that were just
-started it is the memory for each connection that has had an answer. It prints a table, and writes nothing.
+answer; wrk resumes no session, so each of its new connections is a full handshake. Of servers that were
+just started it is the memory for each connection that has had an answer. It prints a table, and writes
+nothing.
 """
 
 import argparse
