@@ -32,7 +32,12 @@ from epollo.site.partial import respond_in_part
 from epollo.site.policy import Policy
 from epollo.site.representation import Edition, Representation
 from epollo.site.resource import Resource
-from epollo.site.responses import describe, respond_not_modified, respond_unsatisfiable
+from epollo.site.responses import (
+    describe,
+    respond_not_modified,
+    respond_unsatisfiable,
+    select_entity_tag,
+)
 from epollo.site.treatment import Treatment
 
 _CONDITIONS: Final = CONDITIONAL_FIELDS - {b"if-range"}
@@ -134,7 +139,7 @@ class ContentAnswers:
         outcome = evaluate_preconditions(
             request.method,
             request.fields,
-            representation.entity_tag,
+            select_entity_tag(representation, selected.treatment.fields),
             selected.edition.last_modified_seconds,
             self._clock.second,
         )
@@ -160,7 +165,7 @@ class ContentAnswers:
         now_seconds = self._clock.second
         if if_range is not None and not evaluate_if_range(
             if_range,
-            selected.representation.entity_tag,
+            select_entity_tag(selected.representation, selected.treatment.fields),
             selected.edition.last_modified_seconds,
             now_seconds,
             now_seconds,

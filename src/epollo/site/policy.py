@@ -27,7 +27,7 @@ from epollo.site.refusals import Refusals
 from epollo.site.representation import Edition
 from epollo.site.resolve import Names, is_hidden
 from epollo.site.resource import NAME_OCTETS
-from epollo.site.rules.fields import PLAIN_FIELDS, PathFields, merge_fields, vary_on
+from epollo.site.rules.fields import PLAIN_FIELDS, PathFields, mark_fields, merge_fields, vary_on
 from epollo.site.rules.index import RuleIndex
 from epollo.site.rules.pattern import match_pattern
 from epollo.site.rules.redirection import Redirect, Rewrite, follow_rule, parse_query
@@ -59,7 +59,11 @@ class Policy:
         cache_policy: CachePolicy | None = None,
         rules: Rules = Rules(),  # noqa: B008 - it is immutable
         paths: Paths = Paths(),  # noqa: B008 - it is immutable
+        said_besides: tuple[FieldLine, ...] = (),
     ) -> None:
+        """``said_besides`` stands for what all answers say besides, of which the rules know nothing."""
+        self._mark = mark_fields(said_besides)
+        self._plain_fields = PLAIN_FIELDS._replace(mark=self._mark)
         self._cache_policy = cache_policy or CachePolicy()
         self._paths = paths
         self.relevant_fields: frozenset[bytes] = (
@@ -87,7 +91,7 @@ class Policy:
         self._is_plain = not rules.headers and not rules.redirects
         self._refusals: dict[tuple[FieldLine, ...], Refusals] = {}
         # Of the rules that are about a path, where these capture nothing that they use.
-        self._fields: dict[tuple[int, ...], PathFields] = {(): PLAIN_FIELDS}
+        self._fields: dict[tuple[int, ...], PathFields] = {(): self._plain_fields}
         self._treatments: Generations[bytes, Treatment] = Generations(
             entries_limit=_TREATMENTS_LIMIT, octets_limit=_TREATMENTS_OCTETS_LIMIT
         )
@@ -157,7 +161,7 @@ class Policy:
     def _select_fields(self, names: Names, host: bytes) -> PathFields:
         """Return the fields of the answers of a path."""
         if not self.rules.headers:
-            return PLAIN_FIELDS
+            return self._plain_fields
         key = tuple(self._headers.find(host, names))
         fields = self._fields.get(key)
         if fields is not None:
@@ -166,6 +170,7 @@ class Policy:
         fields = merge_fields(
             (rule, match_pattern(rule.pattern, host, names) or {}) for rule in rules
         )
+        fields = fields._replace(mark=fields.mark + self._mark)
         if not any(rule.uses_captures for rule in rules):
             if len(self._fields) >= _FIELDS_LIMIT:
                 self._fields.clear()

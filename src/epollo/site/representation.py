@@ -211,7 +211,11 @@ class Edition:
         section 15.3.7.3), so it has to find the one that it knows.
         """
         tag = self._earlier_tag
-        if tag is None or not any(tag.opaque in fields.get(name, b"") for name in _TAG_FIELDS):
+        if tag is None or not any(
+            # The tag of a path that rules are about has their mark behind it.
+            tag.opaque[:-1] in fields.get(name, b"")
+            for name in _TAG_FIELDS
+        ):
             return self
         earlier = copy.copy(self)
         earlier.representations = {IDENTITY: Representation(None, self.identity.length, tag)}

@@ -13,9 +13,11 @@ from epollo.http.message import Basis, FieldLine, Response
 from epollo.http.ranges import format_content_range
 from epollo.http.status import NO_SNIFF, respond_plainly
 from epollo.http.target import encode_path
+from epollo.http.validators import EntityTag
 from epollo.patterns import compile_late
 from epollo.site.representation import Edition, Representation
 from epollo.site.resolve import Names
+from epollo.site.rules.fields import PathFields
 from epollo.site.rules.redirection import Redirect
 from epollo.site.treatment import Treatment
 
@@ -142,12 +144,20 @@ def _format_query(query: bytes | None) -> bytes:
     return b"?" + _NOT_IN_QUERY.sub(lambda found: b"%%%02X" % found[0][0], query)
 
 
+def select_entity_tag(representation: Representation, fields: PathFields) -> EntityTag:
+    """Return the entity tag of a representation at a path that has these fields."""
+    tag = representation.entity_tag
+    if not fields.mark:
+        return tag
+    return EntityTag(b'%b-%b"' % (tag.opaque[:-1], fields.mark), tag.is_weak)
+
+
 def _validate(
     treatment: Treatment, edition: Edition, representation: Representation
 ) -> tuple[FieldLine, ...]:
     """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
-    entity_tag = (b"ETag", representation.entity_tag.format())
     fields = treatment.fields
+    entity_tag = (b"ETag", select_entity_tag(representation, fields).format())
     cache = edition.cache_fields or () if fields.cache is None else fields.cache
     if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
         return (entity_tag, *fields.negotiated, *cache)

@@ -81,10 +81,12 @@ def open_rulebook(
     """
     cache_policy = CachePolicy(site.cache_control, report)
     paths = Paths(site.clean_urls, site.spa, parse_reach(site.allow_hidden, site.follow_links))
+    borders = ((b"cors", site.cors.encode()), (b"isolate", b"on" if site.isolate else b""))
+    said_besides = tuple(line for line in borders if line[1])
     return Rulebook(
         catalogue,
         loop.clock,
-        lambda rules: Policy(cache_policy, rules, paths),
+        lambda rules: Policy(cache_policy, rules, paths, said_besides),
         report if tells_mistakes else _leave,
         os.fspath(site.root),
     )

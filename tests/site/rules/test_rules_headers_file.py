@@ -128,9 +128,41 @@ def test_vary_keeps_what_it_has_to_say(tmp_path: Path) -> None:
 def test_a_revalidation_tells_of_the_fields(tmp_path: Path) -> None:
     """A cache takes over what an answer 304 says (RFC 9111 section 4.3.4)."""
     tag = ask(tmp_path, "/*\n  X-A: b\n", "/page.html")["etag"]
-    text = "/*\n  X-A: c\n  Content-Type: text/plain\n  Cache-Control: max-age=5\n"
-    fields = ask(tmp_path, text, "/page.html", **{"If-None-Match": tag})
-    assert (fields["x-a"], fields["cache-control"]) == ("c", "max-age=5")
+    text = "/*\n  X-A: b\n  Cache-Control: max-age=5\n"
+    with Ground(tmp_path) as ground:
+        (tmp_path / "_headers").write_text(text)
+        answer = ground.ask("/page.html", {"If-None-Match": tag})
+    assert answer.status == 304
+    assert (answer.fields["x-a"], answer.fields["cache-control"]) == ("b", "max-age=5")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/*\n  X-Frame-Options: DENY\n", ""),
+        ("", "/*\n  X-Frame-Options: DENY\n"),
+        ("/*\n  X-A: b\n  X-C: d\n", "/*\n  X-A: b\n"),
+        ("/*\n  Content-Security-Policy: img-src b\n", "/*\n  Content-Security-Policy: img-src a\n"),
+        ("/*\n  Content-Type: text/plain\n", "/*\n  Content-Type: text/css\n"),
+        ("/*\n  Vary: Origin\n", ""),
+    ],
+)  # fmt: skip
+def test_what_a_cache_has_with_other_fields_is_not_current(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    """No answer 304 takes a field away, and browsers leave some as they were."""
+    tag = ask(tmp_path, before, "/page.html")["etag"]
+    with Ground(tmp_path) as ground:
+        for text, status in ((before, 304), (after, 200), (before, 304)):
+            (tmp_path / "_headers").write_text(text)
+            assert ground.ask("/page.html", {"If-None-Match": tag}).status == status
+            assert ground.ask("/page.html", {"If-Match": tag}).status == (
+                200 if status == 304 else 412
+            )
+        part = ground.ask("/page.html", {"If-Range": tag, "Range": "bytes=1-2"})
+        assert (part.status, part.content, part.fields["etag"]) == (206, b"ag", tag)
+        (tmp_path / "_headers").write_text(after)
+        assert ground.ask("/page.html", {"If-Range": tag, "Range": "bytes=1-2"}).status == 200
 
 
 def test_errors_and_redirects_inherit_nothing_of_the_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The fields that the rules give to the answers of a path, merged in the order of the rules."""
 
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from epollo.http.message import FieldLine
@@ -63,6 +64,10 @@ class PathFields(NamedTuple):
     those of each answer 304 besides, ``refusal`` of errors and redirects besides those of the policy.
     ``content_type`` and ``cache`` take the place of what is known of the file; None where the rules are
     silent.
+
+    ``mark`` is a hash of what the rules say besides Cache-Control, and part of the entity tags: a cache
+    that asks whether what it has is current takes over few fields of an answer 304, and leaves out none
+    (RFC 9111 section 3.2; Chromium also keeps Content-Security-Policy and X-Frame-Options as they were).
     """
 
     content: tuple[FieldLine, ...]
@@ -73,6 +78,7 @@ class PathFields(NamedTuple):
     content_type: bytes | None = None
     content_coding: bytes | None = None
     cache: tuple[FieldLine, ...] | None = None
+    mark: bytes = b""
 
 
 PLAIN_FIELDS: Final = PathFields((NO_SNIFF,), (_VARY,))
@@ -101,6 +107,9 @@ def merge_fields(rules: Iterable[tuple[HeaderRule, Captures]]) -> PathFields:
     sniff = () if b"x-content-type-options" in lines.keys() | removed else (NO_SNIFF,)
     others = tuple(line for same in lines.values() for line in same)
     kept = tuple(line for line in others if line[0].lower() not in _OF_FILE)
+    marked = [*others, *vary, *(content_type or ()), *(content_coding or ())]
+    if not sniff:
+        marked.append((NO_SNIFF[0], b""))
     return PathFields(
         content=(*sniff, *others),
         negotiated=tuple((name, b"%b, %b" % (_ACCEPT_ENCODING, value)) for name, value in vary)
@@ -111,7 +120,14 @@ def merge_fields(rules: Iterable[tuple[HeaderRule, Captures]]) -> PathFields:
         content_type=content_type[0][1] if content_type else None,
         content_coding=content_coding[0][1] if content_coding else None,
         cache=None if cache is None else tuple(cache),
+        mark=mark_fields(marked),
     )
+
+
+def mark_fields(lines: Iterable[FieldLine]) -> bytes:
+    """Return a hash of field lines, as a part of an entity tag; nothing where there are none."""
+    octets = b"\n".join(b"%b:%b" % (name.lower(), value) for name, value in lines)
+    return blake2b(octets, digest_size=4).hexdigest().encode() if octets else b""
 
 
 def _add(lines: dict[bytes, list[FieldLine]], name: bytes, value: bytes) -> None:
