@@ -67,7 +67,7 @@ class PathFields(NamedTuple):
 
     ``mark`` is a hash of what the rules say besides Cache-Control, and part of the entity tags: a cache
     that asks whether what it has is current takes over few fields of an answer 304, and leaves out none
-    (RFC 9111 section 3.2; Chromium also keeps Content-Security-Policy and X-Frame-Options as they were).
+    (RFC 9111 section 3.2; Chromium keeps Content-Type and X-Frame-Options as they were).
     """
 
     content: tuple[FieldLine, ...]
