@@ -39,9 +39,13 @@ def test_a_quantity_with_a_unit_or_without(kind: Any, value: object, converted: 
         (DURATION, "500ms", "500ms is less than 1s."),
         (DURATION, math.nan, "nan is less than 1s."),
         (DURATION, math.inf, "inf is more than 1h."),
-        (NUMBER, "1.5", "'1.5' is not a number without a fraction."),
+        (NUMBER, "1.5", "'1.5' is not a whole number."),
         (NUMBER, "-1", "-1 is less than 1."),
-        (NUMBER, "\N{ARABIC-INDIC DIGIT ONE}", "'\N{ARABIC-INDIC DIGIT ONE}' is not a number"),
+        (
+            NUMBER,
+            "\N{ARABIC-INDIC DIGIT ONE}",
+            "'\N{ARABIC-INDIC DIGIT ONE}' is not a whole number",
+        ),
     ],
 )
 def test_a_quantity_that_cannot_be(kind: Any, value: object, reason: str) -> None:

@@ -67,7 +67,7 @@ def _parse_whole(text: str) -> int | None:
 
 
 _QUANTITIES: Final[dict[str, tuple[Callable[[str], float | None], Callable[[float], str], str]]] = {
-    "": (_parse_whole, str, "a number without a fraction"),
+    "": (_parse_whole, str, "a whole number"),
     "octets": (parse_octets, format_octets, "a size, such as 65536, 64k, 256M or 1GiB"),
     "seconds": (parse_seconds, format_seconds, "a duration, such as 10, 500ms, 10s or 5m"),
 }

@@ -186,7 +186,7 @@ _TEXT: Final = Option((), "", "")
 _KINDS: Final[dict[type, tuple[type, ...]]] = {bool: (bool,), int: (int,), float: (float, int)}
 _NAMES_OF_TYPES: Final[dict[type, str]] = {
     bool: "true or false",
-    int: "a number without a fraction",
+    int: "a whole number",
     float: "a number",
     str: "a text in quotation marks",
 }

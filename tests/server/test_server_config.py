@@ -43,7 +43,7 @@ def test_a_folder_in_the_file_is_relative_to_the_current_one(
     ("text", "reason"),
     [
         ("colour = 'red'", ":1: there is no setting colour"),
-        ("port = 'http'", ":1: port must be a number"),
+        ("port = 'http'", ":1: port must be a whole number"),
         ("\nport = 65536", ":2: port: 65536 is more than 65535"),
         ("idle-timeout = nan", ":1: idle-timeout: nan is less than 1s"),
         ("idle-timeout = 0", ":1: idle-timeout: 0 is less than 1s"),

@@ -392,7 +392,7 @@ def config(tmp_path: Path) -> Path:
     ("text", "reason"),
     [
         ("workers = 2\ncolour = 'red'\n", "there is no setting colour"),
-        ("workers = 2\nport = 'http'\n", "port must be a number"),
+        ("workers = 2\nport = 'http'\n", "port must be a whole number"),
         ("workers = 2\ndirectory = '/nowhere'\n", "there is no folder /nowhere"),
         ("workers = 3\nuser = 'nobody-has-this-name'\n", "nobody-has-this-name"),
         ("workers = 2\nhost = '192.0.2.1'\n", "cannot listen on 192.0.2.1"),
