@@ -64,7 +64,7 @@ class Page:
 class Chromium:
     """A browser with a profile of its own."""
 
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, profile: Path, *flags: str) -> None:
         program = find_chromium()
         assert program is not None
         to_browser, self._writing = _open_pipe()
@@ -72,7 +72,7 @@ class Chromium:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-c", _LAUNCH, str(to_browser), str(from_browser)),
-                *(program, *FLAGS, f"--user-data-dir={profile}", "about:blank"),
+                *(program, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"),
             ],
             pass_fds=(to_browser, from_browser),
             stdin=subprocess.DEVNULL,
