@@ -152,7 +152,10 @@ def test_two_edits_within_one_tick_of_a_coarse_clock(
         changed_ns = 2_000_000_000 * 10**9
         return Version(status.st_dev, status.st_ino, status.st_size, changed_ns, changed_ns)
 
-    monkeypatch.setattr("epollo.site.comparison.version_of", version_of_second)
+    monkeypatch.setattr(
+        "epollo.site.comparison.is_version",
+        lambda status, version: version_of_second(status) == version,
+    )
     monkeypatch.setattr("epollo.site.representation.version_of", version_of_second)
     monkeypatch.setattr("epollo.site.promise.version_of", version_of_second)
     page = blind.root / "page.txt"

@@ -99,6 +99,8 @@ def test_what_is_no_pattern(pattern: str) -> None:
         ("127.255.3.4", True),
         ("[::1]", True),
         ("[0:0:0:0:0:0:0:1]", True),
+        ("[::ffff:127.0.0.1]", True),
+        ("[::ffff:192.0.2.1]", False),
         ("localhost.example.org", False),
         ("127.0.0.1.example.org", False),
         ("0.0.0.0", False),

@@ -8,6 +8,8 @@ import pytest
 from epollo.site.candidates import INDEX, Paths
 from epollo.site.policy import Policy
 from epollo.site.resolve import Names
+from epollo.site.rules.headers_file import parse_headers
+from epollo.site.rules.rule import Rules as RulesOfFiles
 from epollo.site.treatment import Treatment
 from site_grounds import Ground, is_true, replace
 
@@ -48,8 +50,13 @@ def test_what_is_no_path_has_no_treatment(path: bytes) -> None:
     assert not policy._treatments
 
 
+def make_ruled() -> Policy:
+    """Return a policy with a rule: without any, treatments are not recollected."""
+    return Policy(rules=RulesOfFiles(headers=parse_headers(b"/nothing\n  X-A: b\n").rules))
+
+
 def test_a_treatment_is_made_once() -> None:
-    policy = Policy()
+    policy = make_ruled()
     first = policy.find(b"/page.html", None)
     assert policy.find(b"/page.html", None) is first
     assert policy.find(b"/page.html", b"query") is first
@@ -57,7 +64,7 @@ def test_a_treatment_is_made_once() -> None:
 
 
 def test_treatments_are_bounded() -> None:
-    policy = Policy()
+    policy = make_ruled()
     for number in range(20_000):
         assert policy.find(b"/%d/a/b/c" % number, None) is not None
     assert len(policy._treatments) <= 2 * 4096
@@ -70,7 +77,7 @@ class Rules(Policy):
     """Rules that are to come: several candidates, another page, fields of a path, queries."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(rules=make_ruled().rules)
         self.is_query_relevant = True
 
     def treat(self, names: Names, query: bytes | None, host: bytes = b"") -> Treatment:

@@ -5,7 +5,7 @@ patterns that match, an exact one counts before any other, and a longer one befo
 """
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from epollo.generations import Generations
@@ -78,9 +78,12 @@ def is_loopback(host: bytes) -> bool:
     if host == b"localhost" or host.endswith(b".localhost"):
         return True
     try:
-        return ip_address(host.decode("ascii").strip("[]")).is_loopback
+        address = ip_address(host.decode("ascii").strip("[]"))
     except ValueError:
         return False
+    # An IPv4 address in the form of IPv6 (RFC 4291 section 2.5.5.2) reaches the same machine.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 class Hosts:
