@@ -26,8 +26,14 @@ class DescriptorLimitError(EpolloError):
     """The poller cannot watch this descriptor: its number is past what the mechanism can name."""
 
 
+class ExhaustedError(EpolloError, OSError):
+    """The system has no room for one more of something; the message is one line for the operator."""
+
+
 def describe_fault(fault: Exception) -> str:
-    """Return one line that says what a bug did and where."""
+    """Return one line that says what a bug did and where; of what is none, what it was."""
+    if isinstance(fault, ExhaustedError):
+        return str(fault)
     where = ", called by ".join(reversed([*_list_places(fault.__traceback__)][-3:]))
     if isinstance(fault, MemoryError):
         return f"there is too little memory, in {where}"

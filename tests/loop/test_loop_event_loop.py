@@ -1,6 +1,8 @@
 """The loop, over every poller."""
 
+import errno
 import math
+import os
 import socket
 import threading
 import time
@@ -9,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from conftest import require_descriptors
-from epollo.errors import EpolloError
+from epollo.errors import EpolloError, ExhaustedError
 from epollo.loop import READABLE, WRITABLE, EventLoop, Handler, SystemClock
 from epollo.pollers import POLLERS, OpenPoller, open_poller
 from loop.hand_clock import HandClock
@@ -637,3 +639,36 @@ def test_a_batch_that_has_lasted_for_long_is_late(table: Table) -> None:
         guest.raise_hand()
         table.batch()
     assert seen == [False, False, True] * 2
+
+
+class Full:
+    """A poller that has no room."""
+
+    def __init__(self, opened: OpenPoller) -> None:
+        self._poller = opened.poller
+
+    def register(self, *_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._poller, name)
+
+
+def test_no_room_to_watch_one_more_is_no_bug() -> None:
+    """It is told once in a while, and the handler closes."""
+    opened = open_poller("epoll")
+    reports: list[str] = []
+    clock = HandClock()
+    loop = EventLoop(opened._replace(poller=Full(opened)), reports.append, clock)  # type: ignore[arg-type]
+    guest = Guest("guest", [])
+    for _ in range(3):
+        with pytest.raises(ExhaustedError) as caught:
+            loop.add(guest.descriptor, guest)
+        loop.end_fault(guest, caught.value)
+    assert [line.partition(",")[0] for line in reports] == [
+        "cannot watch one more connection or file (No space left on device)"
+    ]
+    assert len(guest.faults) == 3
+    assert loop.handlers() == []
+    guest.close()
+    loop.close()

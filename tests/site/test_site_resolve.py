@@ -1,5 +1,6 @@
 """Paths, names and links: what is served, what is not, and that nothing is left open."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -402,3 +403,28 @@ def test_what_may_not_be_read_is_forbidden(root: Path, tmp_path: Path) -> None:
         rest, _ = process.communicate("go on\n", timeout=20)
     assert process.returncode == 0
     assert rest.split() == ["403", "200", "200"]
+
+
+@pytest.mark.parametrize("call", ["stat", "fstat", "open", "read"])
+@pytest.mark.parametrize(
+    "error", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EINTR, errno.EMFILE]
+)
+def test_a_disk_that_fails_does_not_say_that_nothing_is_there(
+    root: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch, call: str, error: int
+) -> None:
+    """Nor is what stands behind a file shown in its place, and all is well when the disk is."""
+    with monkeypatch.context() as patch:
+
+        def fail(*_: object, **__: object) -> None:
+            raise OSError(error, os.strerror(error))
+
+        for name in {call, "pread"} if call == "read" else {call}:
+            patch.setattr(os, name, fail)
+        statuses = {
+            ground.ask(target, drain=False).status for target in ("/page.txt", "/", "/folder/")
+        }
+    # A file in a folder that is open is found without a look at its name.
+    assert statuses == {503} if call != "stat" else statuses <= {200, 503}
+    assert ground.get("/page.txt") == b"page"
+    assert ground.get("/") == b"index"
+    assert ground.get("/folder/") == b"folder"

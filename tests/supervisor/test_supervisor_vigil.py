@@ -2,9 +2,11 @@
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from epollo.errors import ExhaustedError
 from epollo.loop import EventLoop
 from epollo.pollers import open_poller
 from epollo.supervisor.vigil import SILENT_SECONDS, Vigil
@@ -158,3 +160,27 @@ def test_other_sockets_are_looked_at(watching: Watching) -> None:
             assert watching.asked() == [2, 2]
         watching.vigil.watch([watching.listening])
     assert watching.silent == []
+
+
+def test_where_there_is_no_room_to_watch_it_is_tried_again(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        monkeypatch.context() as patch,
+    ):
+        real_add = EventLoop.add
+
+        def add(loop: EventLoop, descriptor: int, *arguments: Any) -> None:
+            if descriptor == other.fileno():
+                raise ExhaustedError("there is no room")
+            real_add(loop, descriptor, *arguments)
+
+        patch.setattr(EventLoop, "add", add)
+        watching.vigil.watch([watching.listening, other])
+        watching.turn(5)
+        watching.vigil.watch([watching.listening])
+    with watching.connect():
+        watching.turn(SILENT_SECONDS)
+        assert watching.asked() == [1, 1]
+    assert watching.lines == []

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from epollo.errors import EpolloError, describe_fault
+from epollo.errors import EpolloError, ExhaustedError, describe_fault
 from epollo.loop.clock import Clock, SystemClock
 from epollo.loop.handler import Handler
 from epollo.loop.timers import Timer, Timers
@@ -31,6 +31,7 @@ from epollo.pollers.contract import READABLE, OpenPoller, Traits
 _LONGEST_SLEEP_SECONDS: Final = 86_400.0
 _LATE_SECONDS: Final = 0.005
 _POSTPONED_SECONDS: Final = 0.005
+_EXHAUSTED_EVERY_SECONDS: Final = 60.0
 
 
 class _End(Handler):
@@ -46,6 +47,7 @@ class EventLoop:
     __slots__ = (
         "_again",
         "_batch_limit",
+        "_exhausted_until",
         "_first",
         "_handlers",
         "_is_running",
@@ -80,13 +82,21 @@ class EventLoop:
         # Descriptors that were removed since the poller was asked.
         self._removed: set[int] = set()
         self._is_running = False
+        # Until when the operator is not told again that there is no room.
+        self._exhausted_until = -math.inf
 
     def add(self, descriptor: int, handler: Handler, events: int = READABLE) -> None:
         """Call the handler when the descriptor is ready, and when its deadline has passed.
 
-        Raises `DescriptorLimitError` where the poller cannot watch this descriptor.
+        Raises `DescriptorLimitError` where the poller cannot watch this descriptor, `ExhaustedError`
+        where the system cannot watch one more (epoll_ctl(2)).
         """
-        self._poller.register(descriptor, events)
+        try:
+            self._poller.register(descriptor, events)
+        except OSError as error:
+            raise ExhaustedError(
+                f"cannot watch one more connection or file ({error.strerror})"
+            ) from error
         self._handlers[descriptor] = handler
         if handler.deadline != math.inf:
             self._timers.note(handler, handler.deadline)
@@ -215,8 +225,13 @@ class EventLoop:
                 return
 
     def end_fault(self, handler: Handler, fault: Exception) -> None:
-        """Report a bug in a handler, and have the handler act on it."""
-        self.report(describe_fault(fault))
+        """Report a bug in a handler, and have the handler act on it; likewise that there is no room."""
+        if not isinstance(fault, ExhaustedError):
+            self.report(describe_fault(fault))
+        elif self.clock.now >= self._exhausted_until:
+            self._exhausted_until = self.clock.now + _EXHAUSTED_EVERY_SECONDS
+            seconds = f"{_EXHAUSTED_EVERY_SECONDS:.0f} seconds"
+            self.report(f"{fault}, which is closed; this line is printed at most once in {seconds}")
         handler.on_fault(fault)
 
     def _sweep(self) -> None:

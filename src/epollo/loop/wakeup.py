@@ -5,6 +5,7 @@ Fact: each signal of the process, also one that is not served here, writes an oc
 Decision: an octet ends the sleep, and says no more; the interpreter's own handler asks for the call.
 """
 
+import contextlib
 import signal
 import socket
 from collections import deque
@@ -64,10 +65,8 @@ class Wakeup(Handler):
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Make the calls that were asked for."""
-        try:
+        with contextlib.suppress(OSError):
             self._reading.recv(4096)
-        except BlockingIOError:
-            return
         while self._calls:
             self._calls.popleft()()
 

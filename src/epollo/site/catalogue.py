@@ -256,9 +256,10 @@ class Catalogue:
                 resource.edges += watch_other_names(self.watch, found.descriptor)
                 self._read(resource, found.descriptor, is_rule_file=is_rule_file)
                 resource.note_ambiguity(self._clock.second, found.edges)
-        except OSError:
+        except OSError as error:
             # A file that cannot be read through: a disk that fails, a network that is gone.
-            resource.kind = Kind.FORBIDDEN
+            is_refused = is_rule_file or isinstance(error, PermissionError)
+            resource.kind = Kind.FORBIDDEN if is_refused else Kind.UNAVAILABLE
         finally:
             if found.descriptor >= 0:
                 os.close(found.descriptor)

@@ -132,6 +132,9 @@ class Events(Handler):
             if not storms:
                 return
             octets = b""
+        except OSError:
+            self._note_loss()
+            return
         if octets and self._is_storm(len(octets)):
             octets = self._calm(octets)
         self._note(octets)

@@ -5,10 +5,10 @@ import os
 from epollo.loop import Clock
 from epollo.site.open_files import OpenFile, Promises, SharedFile
 from epollo.site.pieces import FileContent
-from epollo.site.resolve import Edge, Kind, Names
+from epollo.site.resolve import Edge, Kind, Names, Walk
 from epollo.site.resource import Resource
 from epollo.site.root import Root
-from epollo.site.version import version_of
+from epollo.site.version import Version, version_of
 
 
 class Files:
@@ -27,8 +27,8 @@ class Files:
         if edition.file is not None and edition.file.is_unchanged(self._clock.second):
             return edition.file
         found = self._root.walk(resource.names)
-        if edition.promise is not None and found.kind is Kind.FILE:
-            version = version_of(os.fstat(found.descriptor))
+        version = _find_version(found)
+        if edition.promise is not None and version is not None:
             # One that was found just now may have grown since: a log does so faster than it is opened.
             is_same = version[:2] == edition.version[:2] and edition.file is None
             if (is_same or version == edition.version) and edition.promise.holds(found.descriptor):
@@ -46,9 +46,19 @@ class Files:
         The edges are what the walk rested on.
         """
         found = self._root.walk(names)
-        if found.kind is Kind.FILE:
-            version = version_of(os.fstat(found.descriptor))
+        version = _find_version(found)
+        if version is not None:
             return FileContent(found.descriptor, version), found.edges
         if found.descriptor >= 0:
             os.close(found.descriptor)
         return None, found.edges
+
+
+def _find_version(found: Walk) -> Version | None:
+    """Return the version of a file that was found; None for what is no file, or fails to be looked at."""
+    if found.kind is not Kind.FILE:
+        return None
+    try:
+        return version_of(os.fstat(found.descriptor))
+    except OSError:
+        return None

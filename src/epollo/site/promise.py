@@ -59,9 +59,11 @@ class Promise:
         self, descriptor: int, watch: Watch | None, former: "Promise | None" = None
     ) -> None:
         """Raise `OSError` where the file cannot be looked at."""
-        self._watch = watch
+        # Until there is a notice, there is nothing to forget.
+        self._watch: Watch | None = None
         number = UNWATCHED if watch is None else watch.add_folder(descriptor, Interest.FILE)
         self.notice = Notice(number)
+        self._watch = watch
         if watch is not None:
             watch.depend(self.notice)
         status = os.fstat(descriptor)

@@ -45,7 +45,19 @@ class Kind(Enum):
 
 
 # open(2): the process, the system or the kernel's memory is full.
-_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+# What says that nothing stands at a name: gone, renamed meanwhile, or what no name can be there.
+_ABSENT: Final = frozenset(
+    (
+        errno.EILSEQ,
+        errno.EINVAL,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENODEV,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ENXIO,
+    )
+)
 
 
 class Edge(NamedTuple):
@@ -237,15 +249,20 @@ def _descend(
 def _explain(error: OSError | ValueError) -> Kind:
     if isinstance(error, PermissionError):
         return Kind.FORBIDDEN
-    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+    if isinstance(error, OSError) and error.errno not in _ABSENT:
+        # No room, a disk that fails, a network that is gone: none says that nothing stands here.
         return Kind.UNAVAILABLE
-    # Gone, renamed meanwhile, longer than a name may be: nothing stands here.
     return Kind.MISSING
 
 
 def _open_file(name: bytes, folder: int) -> tuple[Kind, int]:
     descriptor = os.open(name, FILE_FLAGS, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    if not is_file:
         os.close(descriptor)
         return Kind.MISSING, -1
     return Kind.FILE, descriptor

@@ -1,5 +1,6 @@
 """Password files, read by the parent for workers that gave up the right to read them."""
 
+import contextlib
 import os
 from collections.abc import Callable
 
@@ -22,11 +23,11 @@ class PasswordFiles:
         self._reported: dict[str, object] = {}
 
     def answer(self, worker: WorkerProcess, number: int) -> None:
-        """Tell a worker what the file of one of its sites holds now.
-
-        Raises `OSError` where the system has no descriptor for that.
-        """
-        path = select_sites(worker.settings)[number].auth
+        """Tell a worker what the file of one of its sites holds now."""
+        sites = select_sites(worker.settings)
+        path = sites[number].auth if number < len(sites) else ""
+        if not path:
+            return
         octets = None
         try:
             octets = read_password_file(path)
@@ -38,10 +39,13 @@ class PasswordFiles:
             for line in lines:
                 self._report(line)
         message = PASSWORDS + b"%d" % number
-        if octets is None:
+        descriptor = -1
+        with contextlib.suppress(OSError):
+            # Without a descriptor, or memory, for it the worker learns that it cannot be read now.
+            descriptor = -1 if octets is None else write_content(octets)
+        if descriptor < 0:
             worker.tell(message)
             return
-        descriptor = write_content(octets)
         try:
             worker.tell(message, [descriptor])
         finally:

@@ -48,16 +48,20 @@ class Upgrade(Handler):
                 "asked": listening.asked,
                 "path": listening.path,
             }
+            is_added = False
             try:
+                loop.add(self._control.fileno(), self)
+                is_added = True
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "epollo", *sys.argv[1:]],
                     pass_fds=(theirs.fileno(), *descriptors),
                     env={**os.environ, _VARIABLE: json.dumps(order)},
                 )
             except OSError:
+                if is_added:
+                    loop.remove(self._control.fileno())
                 self._control.close()
                 raise
-        loop.add(self._control.fileno(), self)
 
     def end(self, number: signal.Signals) -> None:
         """Have the new program end: it is not wanted any more."""

@@ -59,6 +59,7 @@ class Vigil(Handler, Generic[W]):
         self._list_workers = list_workers
         self._on_silent = on_silent
         self._sockets: list[int] = []
+        self._watched: list[int] = []
         self._is_looking = True
         self._asked: set[W] = set()
         self._ticks = 0
@@ -96,14 +97,21 @@ class Vigil(Handler, Generic[W]):
 
     def _look(self) -> None:
         self._is_looking = True
-        for descriptor in self._sockets:
-            self._loop.add(descriptor, self)
+        try:
+            for descriptor in self._sockets:
+                self._loop.add(descriptor, self)
+                self._watched.append(descriptor)
+        except OSError:
+            # There is no room to watch one more (epoll_ctl(2)): there may be after a rest.
+            self._look_away()
+            self._tick_on()
 
     def _look_away(self) -> None:
         if self._is_looking:
             self._is_looking = False
-            for descriptor in self._sockets:
+            for descriptor in self._watched:
                 self._loop.remove(descriptor)
+            self._watched.clear()
 
     def _tick_on(self) -> None:
         if not self._is_ticking:

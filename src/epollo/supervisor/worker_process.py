@@ -4,6 +4,7 @@ Workers are started by exec, not by fork alone: a new one runs the code that is 
 """
 
 import contextlib
+import errno
 import math
 import os
 import signal
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -40,6 +42,13 @@ from epollo.worker.orders import (
 )
 
 _MESSAGE_OCTETS: Final = 65_536
+_NUMBER_DIGITS_LIMIT: Final = 6
+_UNSENT_LIMIT: Final = 64
+_UNSENT_SECONDS: Final = 1.0
+# What sendmsg(2) fails with for now; else the worker is gone.
+_NOT_NOW: Final = frozenset(
+    (errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)
+)
 
 
 class Parent(Protocol):
@@ -95,6 +104,7 @@ class WorkerProcess(Handler):
         """Why it could not start, if it knew."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._is_heard = True
+        self._unsent: deque[tuple[bytes, list[int]]] = deque()
         with theirs:
             descriptors = [one.fileno() for one in sockets]
             order = {
@@ -106,9 +116,13 @@ class WorkerProcess(Handler):
                 "has_coder": coders is not None,
             }
             opened: list[int] = []
+            is_added = False
             # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_SUPERVISOR)
             try:
+                # First: what it says when it runs already could not be heard.
+                self._loop.add(self._control.fileno(), self)
+                is_added = True
                 opened.append(first := write_orders(order))
                 opened.append(stdin := open_end_of_file())
                 opened.append(stdout := open_for_writing(1))
@@ -124,6 +138,8 @@ class WorkerProcess(Handler):
                     start_new_session=True,
                 )
             except OSError:
+                if is_added:
+                    self._loop.remove(self._control.fileno())
                 self._control.close()
                 raise
             finally:
@@ -134,9 +150,17 @@ class WorkerProcess(Handler):
         self._exit: _Exit | None = None
         # Where there is no descriptor for it, SIGCHLD tells of the end (`look_for_exit`).
         with contextlib.suppress(OSError, AttributeError):
-            self._exit = _Exit(self, os.pidfd_open(self._process.pid))
-            self._loop.add(self._exit.descriptor, self._exit)
-        self._loop.add(self._control.fileno(), self)
+            self._watch_exit(os.pidfd_open(self._process.pid))
+
+    def _watch_exit(self, descriptor: int) -> None:
+        """Be told of the end by a pidfd; raises `OSError` where it cannot be watched."""
+        told = _Exit(self, descriptor)
+        try:
+            self._loop.add(descriptor, told)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._exit = told
 
     @property
     def pid(self) -> int:
@@ -153,15 +177,38 @@ class WorkerProcess(Handler):
         return max(0.0, time.monotonic() - self.ready_since)
 
     def tell(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Send the worker a message; one that is gone has its end handled soon."""
-        try:
-            socket.send_fds(self._control, [message], descriptors[:DESCRIPTORS_LIMIT])
-        except OSError:
+        """Send the worker a message, later if the system has no room for it now.
+
+        One that is gone has its end handled soon.
+        """
+        if not self._unsent and self._send(message, descriptors):
             return
+        if len(self._unsent) < _UNSENT_LIMIT:
+            # Where there is no room for the descriptors either, the worker keeps those that it has.
+            with contextlib.suppress(OSError):
+                self._unsent.append((message, [os.dup(one) for one in descriptors]))
+        self._loop.call_at(self._loop.clock.now + _UNSENT_SECONDS, self._send_on)
 
     def ask(self) -> None:
         """Have the worker give a sign of life."""
-        self.tell(ARE_YOU_THERE)
+        self._send(ARE_YOU_THERE)
+
+    def _send(self, message: bytes, descriptors: Sequence[int] = ()) -> bool:
+        """Try to send a message; return whether that is done, or can never be."""
+        try:
+            socket.send_fds(self._control, [message], descriptors[:DESCRIPTORS_LIMIT])
+        except OSError as error:
+            return error.errno not in _NOT_NOW
+        return True
+
+    def _send_on(self) -> None:
+        """Try again to send what was not sent."""
+        while self._unsent and self._send(*self._unsent[0]):
+            _, descriptors = self._unsent.popleft()
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if self._unsent:
+            self._loop.call_at(self._loop.clock.now + _UNSENT_SECONDS, self._send_on)
 
     def kill(self) -> None:
         """End it without asking."""
@@ -179,18 +226,25 @@ class WorkerProcess(Handler):
             # A hang-up is reported again and again even if no event is watched for (epoll_ctl(2)).
             self._loop.remove(self._control.fileno())
             self._is_heard = False
-        elif message.startswith(READY):
+        else:
+            self._take(message)
+
+    def _take(self, message: bytes) -> None:
+        """Take in a message; one that no worker sends is from code that has broken into it."""
+        if message.startswith(READY) and not self.is_ready:
             self.ready_since = time.monotonic()
-            self.description = message[len(READY) :].decode()
+            self.description = message[len(READY) :].decode(errors="backslashreplace")
             self._parent.on_worker_ready(self)
         elif message.startswith(MISTAKE):
-            self.mistake = message[len(MISTAKE) :].decode()
+            self.mistake = message[len(MISTAKE) :].decode(errors="backslashreplace")
         elif message == HERE:
             self._parent.on_worker_here(self)
         elif message == LEAVING:
             self._parent.on_worker_leaving(self)
         elif message.startswith(PASSWORDS):
-            self._parent.on_passwords_wanted(self, int(message[len(PASSWORDS) :]))
+            number = message[len(PASSWORDS) :]
+            if number.isdigit() and len(number) <= _NUMBER_DIGITS_LIMIT:
+                self._parent.on_passwords_wanted(self, int(number))
         elif message == CODER and self._coders is not None:
             self._coders.ask(self._give_coder)
         elif message == ROOT_REPLACED:
@@ -218,6 +272,8 @@ class WorkerProcess(Handler):
         while self._is_heard:
             self.on_ready(0)
         self._control.close()
+        # To a socket that is closed nothing is ever sent.
+        self._send_on()
         self._parent.on_worker_exit(self, status)
 
 

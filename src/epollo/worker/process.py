@@ -273,6 +273,8 @@ class Worker:
         if self._secure is not None:
             self._secure.close()
         attend_streams(None)
+        # It runs still where a bug has ended it.
+        self._loop.stop()
         self._access.close()
         self._wakeup.close(gives_back=False)
         self._loop.close()

@@ -191,8 +191,13 @@ class PasswordFile(Handler):
         return self._begin_version(octets)
 
     def _begin_version(self, octets: bytes | None) -> Passwords:
+        second = -1
+        if octets is None:
+            # What could not be read in this second may be read in the next, though it is the same.
+            self._version = None
+            second = self._clock.second
         users, _ = parse_passwords(octets or b"", self._find_mistake)
-        self._passwords = Passwords(users, self._is_as_found)
+        self._passwords = Passwords(users, self._is_as_found, second)
         return self._passwords
 
     def _is_as_found(self) -> bool:

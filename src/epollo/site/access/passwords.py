@@ -56,10 +56,15 @@ class Passwords(Basis):
 
     __slots__ = ("_confirm", "_confirmed_second", "decoy", "is_current", "users")
 
-    def __init__(self, users: dict[bytes, bytes], confirm: Callable[[], bool]) -> None:
-        """``confirm`` returns whether the file is still this version, by the file system."""
+    def __init__(
+        self, users: dict[bytes, bytes], confirm: Callable[[], bool], second: int = -1
+    ) -> None:
+        """``confirm`` returns whether the file is still this version, by the file system.
+
+        In this ``second`` (since 1970) it is not asked.
+        """
         self.checked_second = -1
-        self._confirmed_second = -1
+        self._confirmed_second = second
         self.users = users
         self.decoy = next(iter(users.values()), b"")
         """A hash to compare with for a user that is not there, so that both take as long."""

@@ -46,7 +46,7 @@ from epollo.site.sealed import Coded
 from epollo.site.watch import Watch
 
 _COUNTED_AT_ONCE: Final = 4096
-_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+_ABSENT: Final = frozenset((errno.ENOENT, errno.ENOTDIR))
 _FORMATS: Final = {
     Form.HTML: (format_html, select_media_type(b"index.html")),
     Form.JSON: (format_json, select_media_type(b"index.json")),
@@ -223,11 +223,11 @@ class Listings:
     def _read(self, build: Build, folder: Names) -> Reading:
         """Read a folder in steps, and keep what was found if it still stands."""
         walk = self._root.walk(folder)
-        # A root that was deleted is still open: it has no names left.
-        if walk.kind is not Kind.FOLDER or not os.fstat(walk.descriptor).st_nlink:
+        kind = _examine(walk.descriptor) if walk.kind is Kind.FOLDER else walk.kind
+        if kind is not Kind.FOLDER:
             if walk.descriptor >= 0:
                 os.close(walk.descriptor)
-            return Kind.MISSING if walk.kind in {Kind.FILE, Kind.FOLDER} else walk.kind
+            return Kind.MISSING if kind is Kind.FILE else kind
         snapshot = Snapshot(
             _name_snapshot(folder),
             folder,
@@ -324,7 +324,17 @@ def _name_snapshot(folder: Names) -> Names:
     return (*folder, b"/")
 
 
+def _examine(descriptor: int) -> Kind:
+    """Return that a folder that is open is one still, or what else is to be said of it."""
+    try:
+        # A root that was deleted is still open: it has no names left.
+        return Kind.FOLDER if os.fstat(descriptor).st_nlink else Kind.MISSING
+    except OSError as error:
+        return _explain(error)
+
+
 def _explain(error: OSError) -> Kind:
     if isinstance(error, PermissionError):
         return Kind.FORBIDDEN
-    return Kind.UNAVAILABLE if error.errno in _EXHAUSTED else Kind.MISSING
+    # A disk that fails, or a network that is gone, does not say that nothing is there.
+    return Kind.MISSING if error.errno in _ABSENT else Kind.UNAVAILABLE
