@@ -218,6 +218,7 @@ FILES = {
     "give a file an attribute": "os.setxattr(mine, 'user.epollo', b'x')",
     "take a file": "os.chown(mine, os.getuid(), os.getgid())",
     "lock a file": "fcntl.flock(log, fcntl.LOCK_EX)",
+    "write over a log": "fcntl.fcntl(log, fcntl.F_SETFL, 0)",
     "write to a file of its own": "open(mine, 'a').close()",
     "a file without a name": "os.close(os.open(OUTSIDE, os.O_TMPFILE | os.O_RDWR))",
     "lengthen an open file": "os.ftruncate(log.fileno(), 0)",

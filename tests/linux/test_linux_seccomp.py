@@ -96,6 +96,7 @@ CALLS: list[tuple[str, tuple[int, ...], str]] = [
     ("clone3", (0, 88), "ENOSYS"),
     ("openat2", (-100, 0, 0, 24), "ENOSYS"),
     ("fcntl", (5, 3), "allowed"),
+    ("fcntl", (5, 4, 0), "EPERM"),  # F_SETFL
     ("fcntl", (5, 1030, 3), "allowed"),
     ("fcntl", (5, 8, 1), "EPERM"),  # F_SETOWN
     ("fcntl", (5, 10, 9), "EPERM"),  # F_SETSIG

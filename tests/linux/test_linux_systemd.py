@@ -1,7 +1,10 @@
 """What a service manager hands over and is told; it need not be there."""
 
 import os
+import re
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,3 +67,26 @@ def test_no_service_manager_needs_to_be_there(monkeypatch: pytest.MonkeyPatch, w
     before = len(os.listdir("/proc/self/fd"))
     notify_ready()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed (apt install systemd)"
+)
+def test_the_unit_is_as_hardened_as_the_guide_says() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    result = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--no-pager", "epollo.service"],
+        cwd=docs / "systemd",
+        env={**os.environ, "LANG": "C", "SYSTEMD_UNIT_PATH": os.fspath(docs / "systemd")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"exposure level for epollo.service: ([0-9.]+)", result.stdout)
+    if found is None:
+        pytest.skip(f"this systemd examines no file: {result.stderr}")
+    said = re.search(
+        r"`systemd-analyze security`\s+says ([0-9.]+)\)", (docs / "guide.md").read_text()
+    )
+    assert said is not None
+    assert float(found[1]) <= float(said[1])

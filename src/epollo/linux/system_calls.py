@@ -83,13 +83,13 @@ _DESCRIPTOR_COMMANDS: Final = (
     1,  # F_GETFD
     2,  # F_SETFD
     3,  # F_GETFL
-    4,  # F_SETFL
     1030,  # F_DUPFD_CLOEXEC
     1033,  # F_ADD_SEALS
     1034,  # F_GET_SEALS
 )
 """fcntl.h, linux/fcntl.h. F_SETOWN and F_SETSIG, by which the kernel would send signals to others, are
-refused."""
+refused. So is F_SETFL, which takes O_APPEND from a log: what the log tells could be written over. That a
+descriptor does not block is told by ioctl(2)."""
 _PR_SET_NAME: Final = 15
 _PR_SET_VMA: Final = 0x53564D41
 
