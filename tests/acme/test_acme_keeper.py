@@ -55,8 +55,10 @@ class HastyKeeper(Keeper):
         threading.Event().wait(0.001)
 
 
-def make_pair(*names: str, ends_in_days: int = 30) -> Pair:
-    made = make_certificate(*(names or ("a.test",)), ends_in_days=ends_in_days)
+def make_pair(*names: str, begins_in_days: int = -1, ends_in_days: int = 30) -> Pair:
+    made = make_certificate(
+        *(names or ("a.test",)), begins_in_days=begins_in_days, ends_in_days=ends_in_days
+    )
     return Pair(made.certificate, made.key, "a.pem")
 
 
@@ -90,12 +92,18 @@ def write(folder: Path, pair: Pair) -> None:
 
 
 @pytest.mark.parametrize(
-    "found", [make_pair("b.test"), make_pair("a.test", "b.test"), make_pair(ends_in_days=-1)]
+    "found",
+    [
+        make_pair("b.test"),
+        make_pair("a.test", "b.test"),
+        make_pair(begins_in_days=-9, ends_in_days=-1),
+        make_pair(begins_in_days=2),
+    ],
 )
 def test_a_certificate_that_is_not_what_is_wished_for_is_not_used(
     tmp_path: Path, found: Pair
 ) -> None:
-    """Of other names, or over, though it lies in the folder."""
+    """Of other names, over, or not begun by this clock, though it lies in the folder."""
     (tmp_path / "state").mkdir(mode=0o700)
     made = make_certificate("a.test", begins_in_days=-9, ends_in_days=30)
     write(tmp_path / "state", Pair(made.certificate, made.key, ""))
