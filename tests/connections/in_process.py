@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from epollo.budget import Budget
-from epollo.connections import http1, refusing
+from epollo.connections import passing, refusing
 from epollo.connections.door import Arrival, Door, Stage
 from epollo.connections.listener import Listener
 from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
@@ -163,7 +163,7 @@ class InProcess:
         )
         self.door = Door(
             self.service,
-            partial(http1.serve, self.service),
+            partial(passing.serve, self.service),
             partial(refusing.turn_away, self.service),
         )
         self._peers: list[Peer] = []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess, Log, Peer
-from epollo.connections import http1
+from epollo.connections import passing
 from epollo.connections.addresses import Addresses
 from epollo.connections.door import Arrival, Door, claim_descriptors
 from epollo.connections.http1 import Http1Connection
@@ -241,7 +241,7 @@ def test_a_peer_of_one_known_answer_needs_no_connection(
                 made.append(self)
                 super().on_accepted(arrival)
 
-        monkeypatch.setattr(http1, "Http1Connection", Made)
+        monkeypatch.setattr(passing, "Http1Connection", Made)
         first = harness.connect(address="192.0.2.1", received=LAST_GET)
         assert len(made) == 1
         others = [harness.connect(address="192.0.2.2", received=LAST_GET) for _ in range(3)]

@@ -8,7 +8,7 @@ import pytest
 from connections.in_process import FolderSite, InProcess
 from epollo.budget import Budget
 from epollo.connections.recall import Recall
-from epollo.http.message import ENDED, PERMANENT, Basis, Releasable, Request, Response
+from epollo.http.message import ENDED, PERMANENT, AllOf, Basis, Releasable, Request, Response
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import Frames, HeadReader, Limits
 from epollo.site.policy import RELEVANT_FIELDS
@@ -301,6 +301,67 @@ def test_an_answer_is_given_again_while_its_basis_stands() -> None:
     assert basis.looks == 2
     basis.is_standing, basis.checked_second = False, -1
     assert recall.find(b"reduced") is None
+
+
+def test_after_a_doubt_each_answer_is_looked_at_for_the_rest_of_the_second() -> None:
+    clock, answer = HandClock(), make_answer()
+    recall, first, second = Recall(clock), Standing(), Standing()
+    answer.basis = AllOf(first, second)
+    recall.keep(b"reduced", answer)
+    assert recall.find(b"reduced") is answer
+    assert (first.looks, second.looks) == (1, 1)
+    recall.doubt()
+    assert recall.find(b"reduced") is answer
+    assert (first.looks, second.looks) == (2, 2)
+    # Nothing marks the answer, nor what it rests on.
+    second.is_standing = False
+    recall.doubt()
+    first.checked_second = second.checked_second = answer.basis.checked_second = clock.second
+    assert recall.find(b"reduced") is None
+    clock.turn(1)
+    clock.read()
+    assert recall.find(b"reduced") is None
+
+
+def test_a_doubt_that_comes_during_a_look_has_all_looked_at_again() -> None:
+    """A look at one part may find that much has ended, other parts among it."""
+    clock, answer, first = HandClock(), make_answer(), Standing()
+    recall = Recall(clock)
+
+    class Doubting(Standing):
+        def stands(self, second: int) -> bool:
+            if not self.looks:
+                recall.doubt()
+                first.is_standing = False
+            return super().stands(second)
+
+    answer.basis = AllOf(first, Doubting())
+    assert not recall.is_true(answer)
+
+
+def test_after_a_doubt_a_connection_gives_nothing_without_a_look() -> None:
+    basis, answers = Standing(), iter((b"former", b"latter"))
+
+    def respond(_: Request) -> Response:
+        content = next(answers)
+        fields = ((b"Content-Length", b"%d" % len(content)),)
+        return Response(200, fields, (content,), basis=basis)
+
+    with InProcess(respond, clock=HandClock()) as way:
+        peer = way.connect()
+
+        def ask_again() -> list[bytes]:
+            peer.send(PLAIN)
+            way.settle(peer)
+            answered = read_answers(bytes(peer.received))
+            peer.received.clear()
+            return [answer.content for answer in answered]
+
+        assert ask_again() == ask_again() == [b"former"]
+        basis.is_standing = False
+        assert ask_again() == [b"former"]
+        way.service.doubt()
+        assert ask_again() == [b"latter"]
 
 
 def test_a_basis_that_ends_takes_the_content_of_its_answers_along() -> None:

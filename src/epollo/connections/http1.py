@@ -21,13 +21,10 @@ from epollo.connections.connection import (
 )
 from epollo.connections.crowd import bound_turn_octets
 from epollo.connections.door import RECEIVE_OCTETS, Arrival
-from epollo.connections.passing import give_in_passing
-from epollo.connections.refusing import RETRY_FIELDS, send_last
+from epollo.connections.refusing import respond_to_fault, send_last
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
-from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.message import ENDED, Later, Request, Response, Segment
-from epollo.http.status import respond_plainly
 from epollo.loop import ERROR, HANGUP, READABLE
 from epollo.protocols.answer import Answer, Exchange
 from epollo.protocols.contract import Refusal
@@ -86,7 +83,7 @@ class Http1Connection(Connection):
             if recall is not None:
                 answer = recall.known.get(octets) or recall.others.young.get(octets)
                 if answer is None or (
-                    answer.basis.checked_second != service.clock.second
+                    answer.basis.checked_second != service.trusted_second
                     and not recall.is_true(answer)
                 ):
                     answer, reduced = recall.find_whole(octets, service.reader)
@@ -314,9 +311,7 @@ class Http1Connection(Connection):
                 response = response.conclude()
         except Exception as fault:
             service.report(describe_fault(fault))
-            # Memory may be there again in a moment, a bug is there to stay.
-            status, fields = (503, RETRY_FIELDS) if isinstance(fault, MemoryError) else (500, ())
-            response = respond_plainly(status, (NO_CACHE_FIELD, *fields))
+            response = respond_to_fault(fault)
             may_persist = False
         answer = protocol.render(request, response, may_persist=may_persist)
         if service.secure_lines and self.kind.scheme == b"https":
@@ -402,18 +397,3 @@ class Http1Connection(Connection):
             self._state = IDLE
             if self._events:
                 self._service.loop.note_deadline(self, self.deadline)
-
-
-def serve(service: Service, arrival: Arrival) -> None:
-    """Serve a peer that was admitted: the last stage of a listener."""
-    given = give_in_passing(service, arrival) if arrival.received else None
-    if given is not None and given.is_whole:
-        return
-    connection = Http1Connection(service, arrival)
-    try:
-        if given is None:
-            connection.on_accepted(arrival)
-        else:
-            connection.owe(given.answer, arrival.received, given.octets, given.sent_octets)
-    except Exception as fault:
-        service.loop.end_fault(connection, fault)

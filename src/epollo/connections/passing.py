@@ -1,4 +1,4 @@
-"""Known answers to peers that want one only, given in passing: without a connection.
+"""The last stage of HTTP/1: a connection, or a known answer in passing to a peer that wants one only.
 
 Nothing is waited for, so none is needed: half of the way of such a peer saved.
 """
@@ -7,6 +7,7 @@ from _socket import MSG_DONTWAIT
 from typing import NamedTuple
 
 from epollo.connections.door import Arrival
+from epollo.connections.http1 import Http1Connection
 from epollo.connections.service import Service
 from epollo.protocols.answer import Answer
 
@@ -48,3 +49,18 @@ def give_in_passing(service: Service, arrival: Arrival) -> Given | None:
             now, subject = service.clock.now, arrival.kind.subject
             service.log.note(address or None, received, answer, answer.length, now, subject=subject)
     return given
+
+
+def serve(service: Service, arrival: Arrival) -> None:
+    """Serve a peer that was admitted: the last stage of a listener."""
+    given = give_in_passing(service, arrival) if arrival.received else None
+    if given is not None and given.is_whole:
+        return
+    connection = Http1Connection(service, arrival)
+    try:
+        if given is None:
+            connection.on_accepted(arrival)
+        else:
+            connection.owe(given.answer, arrival.received, given.octets, given.sent_octets)
+    except Exception as fault:
+        service.loop.end_fault(connection, fault)

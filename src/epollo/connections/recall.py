@@ -34,6 +34,8 @@ _BUDGET_OCTETS: Final = 256 * 1024 * 1024
 # The answers of a scheme take one part of the budget in this number.
 _SHARE: Final = 4
 _REQUEST_OCTETS_LIMIT: Final = 4096
+_NO_SECOND: Final = -2
+"""A second in which nothing was ever looked at."""
 _FINGERPRINTS_LIMIT: Final = 16384
 # The short queue, and the octets as they came, take one part of this number.
 _SHORT_SHARE: Final = 10
@@ -57,6 +59,7 @@ class Recall:
     __slots__ = (
         "_budget",
         "_clock",
+        "_doubted_second",
         "_dropped",
         "_limit",
         "_main",
@@ -93,6 +96,7 @@ class Recall:
         )
         """Answers by octets as they came, for a look-up in its young generation."""
         self._seen: set[int] = set()
+        self._doubted_second = _NO_SECOND
 
     def __len__(self) -> int:
         return len(self.known) + len(self.others)
@@ -100,19 +104,27 @@ class Recall:
     def is_true(self, answer: Answer) -> bool:
         """Return whether an answer may be given again now.
 
-        A look at one part of what it rests on may find that another part has ended.
+        A look at one part of what it rests on may find that another part has ended, or much may have.
         """
-        second = self._clock.second
         basis = answer.basis
-        return (basis.checked_second == second or basis.stands(second)) and answer.basis is basis
+        second = self._clock.second
+        if second != self._doubted_second:
+            if basis.checked_second != second and not basis.stands(second):
+                return False
+            if second != self._doubted_second:
+                return answer.basis is basis
+        return basis.stands(_NO_SECOND) and answer.basis is basis
+
+    def doubt(self) -> None:
+        """Look at each answer again, for the rest of this second, before it is given."""
+        self._doubted_second = self._clock.second
 
     def find(self, reduced: bytes) -> Answer | None:
         """Return the answer to a reduced head, if it may be given again."""
         answer = self.known.get(reduced)
         if answer is None:
             return None
-        is_checked = answer.basis.checked_second == self._clock.second
-        return answer if is_checked or self.is_true(answer) else None
+        return answer if self.is_true(answer) else None
 
     def find_whole(self, octets: bytes, reader: HeadReader) -> tuple[Answer | None, bytes]:
         """Return the answer to octets that ask in other words for what is known.
@@ -142,7 +154,7 @@ class Recall:
 
         Return whether it is kept: not where its basis has ended by now, nor where it is too long.
         """
-        if answer.basis.checked_second != self._clock.second and not self.is_true(answer):
+        if not self.is_true(answer):
             return False
         octets = _measure(reduced, answer)
         # A long part of a content would be held by its entry alone.

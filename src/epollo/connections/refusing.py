@@ -1,4 +1,4 @@
-"""The answer 503 of HTTP/1 where there is no room: in one send that waits for nothing."""
+"""The answers of HTTP/1 where there is no room, in one send that waits for nothing, and to a fault."""
 
 import contextlib
 from _socket import MSG_DONTWAIT
@@ -6,7 +6,9 @@ from typing import Final
 
 from epollo.connections.door import RECEIVE_OCTETS, Arrival
 from epollo.connections.service import Service
-from epollo.http.message import FieldLine
+from epollo.http.caching import NO_CACHE_FIELD
+from epollo.http.message import FieldLine, Response
+from epollo.http.status import respond_plainly
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import refuse, render_refusal
 from epollo.transports import Transport
@@ -30,3 +32,10 @@ def send_last(service: Service, transport: Transport, answer: Answer) -> None:
     """Send what the peer takes now of an answer after which its transport is closed."""
     with contextlib.suppress(OSError):
         transport.send(service.frames[answer], MSG_DONTWAIT)
+
+
+def respond_to_fault(fault: Exception) -> Response:
+    """Return the answer where the site has failed."""
+    # Memory may be there again in a moment, a bug is there to stay.
+    status, fields = (503, RETRY_FIELDS) if isinstance(fault, MemoryError) else (500, ())
+    return respond_plainly(status, (NO_CACHE_FIELD, *fields))

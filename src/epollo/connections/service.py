@@ -149,6 +149,7 @@ class Service:
         "steps",
         "tell_of_handshake",
         "timeouts",
+        "trusted_second",
     )
 
     def __init__(
@@ -214,6 +215,8 @@ class Service:
         """Field lines of each answer over TLS, and of no other (RFC 6797 section 7.2)."""
         self.is_draining = False
         self.steps = Steps()
+        self.trusted_second = 0
+        """What was found to stand in this second stands."""
         self.idle_deadline = 0.0
         self.frames = Frames(loop.clock.date)
         self.begin_second()
@@ -221,9 +224,17 @@ class Service:
 
     def begin_second(self) -> None:
         """Begin another second, which Date shows."""
+        self.trusted_second = self.clock.second
         # One number for all connections that move in this second, so that they can share it.
         self.idle_deadline = self.clock.now + self.timeouts.idle
         self.frames.begin(self.clock.date)
+
+    def doubt(self) -> None:
+        """Have each answer looked at again in this second before it is given: much may have ended."""
+        self.trusted_second = -2
+        for recall in self.recalls.values():
+            if recall is not None:
+                recall.doubt()
 
     def note_change(self) -> None:
         """Note, in the middle of anything, a change that no report may have told of.

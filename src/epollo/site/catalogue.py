@@ -33,7 +33,7 @@ from epollo.site.promise import Promise
 from epollo.site.reach import PLAIN, Reach
 from epollo.site.representation import Edition, Representation, read_edition
 from epollo.site.resolve import Kind, Names, Walk
-from epollo.site.resource import Resource
+from epollo.site.resource import Resource, Whole
 from epollo.site.root import Root, do_nothing
 from epollo.site.tagging import Tagging
 from epollo.site.watch import Dependent, open_watch, watch_other_names
@@ -80,6 +80,7 @@ class Catalogue:
             cache_octets // _ABSENCES_SHARE, self._end, budget
         )
         self._rule_files: dict[Names, Resource] = {}
+        self._whole = Whole()
         self._has_ended_all = False
         self.on_rules_doubted: Callable[[], None] = lambda: None
         """Called when a rule file may be another: at an event, and when all is to be looked at anew."""
@@ -148,7 +149,7 @@ class Catalogue:
         second = self._clock.second
         if self._root.checked_second != second:
             self._root.follow(second)
-        if not resource.is_current:
+        if resource.has_ended or not resource.ends_with.is_current:
             return False
         if resource.checked_second != second:
             resource.checked_second = second
@@ -241,7 +242,7 @@ class Catalogue:
         resource = Resource(names, kind, (), self._clock.second, self._confirm)
         if edition is not None:
             self._hold(resource, edition)
-        resource.folder = folder
+        resource.folder = resource.ends_with = folder
         folder.members[name] = resource
         self._keep(resource)
         return resource
@@ -272,6 +273,7 @@ class Catalogue:
         if is_rule_file:
             self._rule_files[names] = resource
         else:
+            resource.ends_with = self._whole
             self._keep(resource)
         return resource
 
@@ -365,8 +367,11 @@ class Catalogue:
         self._end(resource, is_written=is_written)
 
     def _end_all(self) -> None:
-        self.listings.end_builds()
-        self.doomed.add(self._list_cached(), self._folders.take_all())
+        self.listings.end_all()
+        self._whole.is_current = False
+        self._whole = Whole()
+        ended = (*self._files.take_all(), *self._absences.take_all())
+        self.doomed.add(ended, self._folders.take_all())
         # Rules that are read anew end all answers, of which there are none now.
         self._has_ended_all = True
         for rule_file in list(self._rule_files.values()):
@@ -378,7 +383,7 @@ class Catalogue:
         if folder.is_current:
             self._folders.end(folder)
             # What is found in a folder is a resource, which knows the folder.
-            self.doomed.add(cast("list[Resource]", list(folder.members.values())))
+            self.doomed.add((cast("dict[bytes, Resource]", folder.members),))
 
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""

@@ -1,16 +1,17 @@
 """What has ended all at once, and is given back little by little.
 
 Facts: when a release is switched, a hundred thousand resources end. To take each out of its cache, to
-forget what it depended on and to release its answers takes half a second together.
-Decision: each is marked in one pass of some milliseconds, and given back in slices between the batches of
-the loop. Every look at what an answer rests on finds the mark. An answer that rests on more is looked at
-less often, so a resource that has one is given back at once, and so is what this program has made.
-Price: until then they take their place in memory.
+forget what it depended on and to release its answers takes half a second together, and to mark each still
+takes some ten milliseconds.
+Decision: one mark ends all (`Resource.ends_with`), and they are given back in slices between the batches
+of the loop. An answer that was found to stand in this second already is looked at again (`on_doubt`), and
+the look finds the mark.
+Price: until then they take their place in memory, beyond what is counted.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any, Final
 
 from epollo.loop import Handler
 from epollo.site.folders import Folder
@@ -20,6 +21,10 @@ IMMEDIATE_LIMIT: Final = 256
 """Up to this number all are given back at once: that is a matter of two milliseconds."""
 _SLICE_SECONDS: Final = 0.001
 _LOOKED_AT_EACH: Final = 16
+
+
+def _do_nothing() -> None:
+    """Look at no answer: none is recalled."""
 
 
 class Doomed(Handler):
@@ -34,45 +39,55 @@ class Doomed(Handler):
         self._end = end
         self._end_folder = end_folder
         self._folders: list[Folder] = []
-        self._resources: list[Resource] = []
+        self._resources: list[MutableMapping[Any, Resource]] = []
         self.call_again: Callable[[Handler], None] | None = None
         """Has this called in the next batch; without a loop all is given back at once."""
+        self.on_doubt: Callable[[], None] = _do_nothing
+        """Called when what was found to stand in this second may stand no more."""
 
     def __len__(self) -> int:
-        return len(self._resources) + len(self._folders)
+        return sum(map(len, self._resources)) + len(self._folders)
 
-    def add(self, resources: Iterable[Resource], folders: Sequence[Folder] = ()) -> None:
-        """Let none of these stand any more."""
+    def add(
+        self,
+        resources: Sequence[MutableMapping[Any, Resource]],
+        folders: Sequence[Folder] = (),
+    ) -> None:
+        """Take over resources by name, which have ended with what they were found in, and folders."""
         for folder in folders:
             folder.is_current = False
         self._folders += folders
-        ended = list(resources)
-        at_once = ended
-        if len(ended) > IMMEDIATE_LIMIT and self.call_again is not None:
-            at_once = []
-            for resource in ended:
-                if resource.is_shared or type(resource) is not Resource:
-                    at_once.append(resource)
-                else:
-                    resource.is_current = False
-                    resource.checked_second = -1
-            self._resources += ended
-        for resource in at_once:
-            self._end(resource)
+        self._resources += resources
         if self.call_again is None:
-            while self._folders:
-                self._end_folder(self._folders.pop())
-        elif len(self):
+            while len(self):
+                self._give_back()
+            return
+        if sum(map(len, resources)) <= IMMEDIATE_LIMIT:
+            for some in resources:
+                self._end_some(some, IMMEDIATE_LIMIT)
+        else:
+            self.on_doubt()
+        if len(self):
             self.call_again(self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Give back a slice."""
         until = time.monotonic() + _SLICE_SECONDS
-        resources, folders = self._resources, self._folders
-        while (resources or folders) and time.monotonic() < until:
-            if not resources:
-                self._end_folder(folders.pop())
-            for _ in range(min(_LOOKED_AT_EACH, len(resources))):
-                self._end(resources.pop())
+        while len(self) and time.monotonic() < until:
+            self._give_back()
         if len(self) and self.call_again is not None:
             self.call_again(self)
+
+    def _give_back(self) -> None:
+        """Give back some, the folders last."""
+        resources = self._resources
+        while resources and not resources[-1]:
+            resources.pop()
+        if resources:
+            self._end_some(resources[-1], _LOOKED_AT_EACH)
+        elif self._folders:
+            self._end_folder(self._folders.pop())
+
+    def _end_some(self, resources: MutableMapping[Any, Resource], most: int) -> None:
+        for _ in range(min(most, len(resources))):
+            self._end(resources.popitem()[1])

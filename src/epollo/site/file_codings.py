@@ -35,9 +35,12 @@ class Codable(Protocol):
 
     names: Names
     edition: Edition | None
-    is_current: bool
     is_offered: bool
     sidecars: "dict[bytes, Sidecar]"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this has not ended."""
 
     def end_answers(self) -> None:
         """Let none of the answers made so far be given again: there is a better one."""

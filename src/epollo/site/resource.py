@@ -27,6 +27,18 @@ Confirm: TypeAlias = "Callable[[Resource], bool]"
 """Returns whether a resource still stands, compared with the file system once a second."""
 
 
+class Whole:
+    """What ends all at once: the tree below a root as it is now. A folder is another."""
+
+    __slots__ = ("is_current",)
+
+    def __init__(self) -> None:
+        self.is_current = True
+
+
+_LASTING: Final = Whole()
+
+
 class Resource(Basis):
     """What stands at a path of names, while it stands there: a basis of the answers made of it."""
 
@@ -36,12 +48,12 @@ class Resource(Basis):
         "asked",
         "edges",
         "edition",
+        "ends_with",
         "folder",
+        "has_ended",
         "hits",
         "improvable",
-        "is_current",
         "is_offered",
-        "is_shared",
         "kind",
         "may_be_ambiguous",
         "names",
@@ -63,7 +75,10 @@ class Resource(Basis):
         self.edition: Edition | None = None
         self.folder: Folder | None = None
         """The folder that this was found in, if it ends as a member of it; it may have more edges."""
-        self.is_current = True
+        self.has_ended = False
+        """Whether this was ended by itself."""
+        self.ends_with: Whole | Folder = _LASTING
+        """What ends with all that was found in it."""
         self.asked = 0
         """How often codings were looked for, until they were offered."""
         self.improvable: Mapping[bytes, int] = {}
@@ -72,8 +87,6 @@ class Resource(Basis):
         """In how many seconds this was asked for after the first."""
         self.is_offered = False
         """Whether codings of it were asked for."""
-        self.is_shared = False
-        """Whether an answer that is kept rests on this and on more."""
         self.may_be_ambiguous = False
         """Whether another edit may have the same times, and cause no event."""
         self.checked_second = second
@@ -83,14 +96,17 @@ class Resource(Basis):
         self.sidecars: dict[bytes, Sidecar] = {}
         """Where the content is not kept: what stands beside it, by name of the coding."""
 
+    @property
+    def is_current(self) -> bool:
+        """Whether this has not ended, so far as is known."""
+        return not self.has_ended and self.ends_with.is_current
+
     def stands(self, second: int) -> bool:  # noqa: ARG002
         """Return whether this still stands at its path, compared with the file system once a second."""
         return self._confirm(self)
 
     def hold(self, answer: Releasable) -> None:
         """Have an answer that is kept release its content when this ends."""
-        if answer.basis is not self:
-            self.is_shared = True
         answers = self._answers
         if answers is None:
             self._answers = [weakref.ref(answer)]
@@ -113,7 +129,7 @@ class Resource(Basis):
 
     def end(self) -> None:
         """Stand no longer: the path was changed, or this was evicted."""
-        self.is_current = False
+        self.has_ended = True
         self.checked_second = -1
         self.end_answers()
 

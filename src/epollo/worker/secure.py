@@ -6,7 +6,7 @@ Everything here needs the TLS library, and is imported only where TLS is spoken.
 from collections.abc import Callable
 from functools import partial
 
-from epollo.connections import http1
+from epollo.connections import passing
 from epollo.connections.door import Stage
 from epollo.connections.handshakes import Flights, Handshakes
 from epollo.connections.service import Service
@@ -102,7 +102,7 @@ class Secure:
         }
         stage.plain = None
         if self._serves_plain_first and not self.is_ready:
-            stage.plain = partial(http1.serve, self._service)
+            stage.plain = partial(passing.serve, self._service)
 
 
 def _make_certificates(secrets: Secrets) -> Certificates:

@@ -7,6 +7,7 @@ edition, so that codings, validators, ranges and recall are those of a file.
 import errno
 import math
 import os
+import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -72,6 +73,7 @@ class Listings:
         self._root = root
         self._clock = clock
         self._kept = kept
+        self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
         self._end = end
         self._reader = Reader(root, watch)
         # One object that all resources share, where each access to the method makes another.
@@ -138,11 +140,10 @@ class Listings:
         if self.background is not None:
             self.background.close()
 
-    def end_builds(self) -> None:
-        """Let no request join what is being made: it may have changed."""
-        for build in self._builds.values():
-            if build.snapshot is not None:
-                self._end(build.snapshot)
+    def end_all(self) -> None:
+        """Let no snapshot stand, and no request join what is being made: it may have changed."""
+        for snapshot in list(self._snapshots):
+            self._end(snapshot)
 
     def offer(self, page: Made, compressor: Compressor) -> None:
         """Have codings made of a page."""
@@ -237,6 +238,7 @@ class Listings:
             discard=self._discard,
         )
         build.snapshot = snapshot
+        self._snapshots.add(snapshot)
         try:
             self._reader.begin(snapshot, walk)
             yield from self._reader.read_in_steps(snapshot, walk.descriptor)

@@ -69,6 +69,7 @@ class Snapshot(Resource):
     """The entries of a folder, and the pages that were made of them."""
 
     __slots__ = (
+        "__weakref__",
         "_cursor",
         "_discard",
         "_end_page",
