@@ -119,7 +119,7 @@ class Http1Connection(Connection):
         """Answer octets that are one head and nothing else."""
         protocol = self._protocol or self._begin_protocol()
         before, self._state = self._state, BEHIND
-        answer = self._answer(protocol, octets, reduced)
+        answer = self._answer_reduced(protocol, octets, reduced)
         if answer is not None:
             self._state = before
             self._begin_idle()
@@ -274,14 +274,17 @@ class Http1Connection(Connection):
                 if isinstance(outcome, Refusal):
                     return protocol.refuse(outcome)
                 reduced = outcome
+        return self._answer_reduced(protocol, query, reduced)
+
+    def _answer_reduced(self, protocol: Http1, query: Query, reduced: bytes) -> Answer | None:
+        """Return the answer to what was reduced; None where content is to come first, or a result."""
         request = protocol.read(query, reduced)
         if request is None:
             return None
         if isinstance(request, Refusal):
             return protocol.refuse(request)
         request.scheme = self.kind.scheme
-        head = query if isinstance(query, bytes) else query.head
-        return self._conclude(protocol, request, head, reduced)
+        return self._conclude(protocol, request, protocol.describe(query), reduced)
 
     def _conclude(
         self,

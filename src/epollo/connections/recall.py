@@ -208,9 +208,11 @@ class Recall:
 
     def _note(self, octets: bytes, answer: Answer) -> None:
         """Have octets that come for the second time lead to their answer without a reduction."""
-        fingerprint = hash(octets)
-        if fingerprint not in self._seen:
-            _remember(self._seen, fingerprint)
+        fingerprint, seen = hash(octets), self._seen
+        if fingerprint not in seen:
+            if len(seen) >= _FINGERPRINTS_LIMIT:
+                seen.clear()
+            seen.add(fingerprint)
         elif len(octets) <= _REQUEST_OCTETS_LIMIT:
             self.others.put(octets, answer, _OTHER_OCTETS + len(octets))
 
