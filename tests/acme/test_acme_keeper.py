@@ -112,6 +112,24 @@ def test_a_certificate_that_is_not_what_is_wished_for_is_not_used(
     assert HastyKeeper(tmp_path / "state", []).pair is None
 
 
+@pytest.mark.parametrize(
+    ("directory", "is_used"),
+    [(WISH.directory, True), ("https://localhost:1/staging", False), ("", False)],
+)
+def test_a_certificate_of_another_directory_is_not_used(
+    tmp_path: Path, directory: str, is_used: bool
+) -> None:
+    """After a trial with staging, clients are not left with what they do not trust."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    pair = make_pair()
+    note = f"directory: {directory}\n".encode()
+    write(tmp_path / "state", pair._replace(certificate=note + pair.certificate))
+    found = HastyKeeper(tmp_path / "state", []).pair
+    assert (found is not None) == is_used
+    # The line is for epollo alone.
+    assert found is None or found.certificate == pair.certificate
+
+
 def test_one_server_obtains_for_all_that_share_a_folder(tmp_path: Path) -> None:
     """The others wait for it, and use what it obtained."""
     keeper = HastyKeeper(tmp_path / "state", [])

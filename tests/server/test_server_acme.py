@@ -152,6 +152,8 @@ def test_a_certificate_is_obtained_by_plain_http(
     assert redirect.startswith(b"HTTP/1.1 308 ")
     for path in state.iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
+    directory = f"https://localhost:{DIRECTORY}/dir"
+    assert (state / "localhost.pem").read_text().startswith(f"directory: {directory}\n-----BEGIN ")
     obtained = read_certificate(SECURED)
     server.stop()
     assert server.stderr.count("a new certificate") == 1
@@ -277,6 +279,9 @@ def test_a_certificate_is_renewed_when_its_authority_wants_that(
     with RenewingAuthority(tmp_path, made, directory) as renewing:
         own_account = state / f"acme-localhost_{renewing.url.rpartition(':')[2]}.key"
         own_account.write_bytes(account.read_bytes())
+        # As if it had been obtained by way of this directory.
+        certificate = state / "localhost.pem"
+        certificate.write_bytes(certificate.read_bytes().partition(b"\n")[2])
         server = serve(
             site,
             *("--acme", "a@example.org", "--domain", "localhost", "--workers", "2", *ports),

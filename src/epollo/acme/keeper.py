@@ -41,6 +41,8 @@ DIRECTORIES: Final = {
     "staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
 }
 """Of Let's Encrypt, by the words that an operator may type."""
+_NOTE: Final = b"directory: "
+"""Begins the line before a certificate that says from where it is (RFC 7468 section 5.2 allows it)."""
 _PLAIN_FIRST: Final = ("http-01", "tls-alpn-01")
 _TLS_FIRST: Final = ("tls-alpn-01", "http-01")
 _FIRST_DELAY_SECONDS: Final = 60.0
@@ -133,6 +135,7 @@ class Keeper:
         self._certificate_file = folder / f"{wish.names[0]}.pem"
         self._key_file = folder / f"{wish.names[0]}.key"
         self._lock_file = folder / "acme.lock"
+        self._note = _NOTE + wish.directory.encode()
         self.pair = self._load()
         """The certificate that is in use; None while there is none."""
         self.proofs = NO_PROOFS
@@ -161,13 +164,18 @@ class Keeper:
             self._thread.join(_PARTING_SECONDS)
 
     def _load(self) -> Pair | None:
-        """Return what was obtained earlier, if it is still right and for all names."""
+        """Return what was obtained earlier, if it is still right, for all names, and of this directory.
+
+        Clients do not trust what an authority's directory for trials has issued.
+        """
         try:
-            pair = Pair(
-                self._certificate_file.read_bytes(),
-                self._key_file.read_bytes(),
-                os.fspath(self._certificate_file),
-            )
+            certificate = self._certificate_file.read_bytes()
+            note, _, rest = certificate.partition(b"\n")
+            if note.startswith(_NOTE):
+                if note != self._note:
+                    return None
+                certificate = rest
+            pair = Pair(certificate, self._key_file.read_bytes(), os.fspath(self._certificate_file))
             self._check(pair)
         except (OSError, OperatorError, AcmeError):
             return None
@@ -280,7 +288,7 @@ class Keeper:
         self._check(pair)
         # The key first: a pair that does not match is obtained anew at the next start.
         write_secret(self._key_file, pair.key)
-        write_secret(self._certificate_file, pair.certificate)
+        write_secret(self._certificate_file, self._note + b"\n" + pair.certificate)
         self._call_in_loop(partial(self._use, pair))
         return pair
 
