@@ -7,6 +7,9 @@ in quotation marks alike, and only a pattern makes HTML.
 """
 
 import re
+from typing import Final
+
+_SPECIAL: Final = re.compile("[&<>\"']")
 
 
 class Html(str):
@@ -20,6 +23,8 @@ def escape(text: str) -> str:
 
     As `html.escape`, whose module also loads the names of 2,231 characters.
     """
+    if _SPECIAL.search(text) is None:
+        return text
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace('"', "&quot;").replace("'", "&#x27;")
 

@@ -3,6 +3,7 @@
 Every reference is relative to the folder, so that a listing also works below a path of a proxy.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -20,6 +21,7 @@ WHOLE_ENTRIES: Final = 250_000
 """The most entries of the page that has all, some fifty megabytes; of more there are only the others."""
 
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_YEAR_10000_SECONDS: Final = 253_402_300_800
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A colon makes a reference of what begins with it a scheme, and the two others some tools decode.
 _ENCODED_BESIDES: Final = {b":"[0]: "%3A", b"&"[0]: "%26", b";"[0]: "%3B"}
@@ -129,8 +131,12 @@ def show_size(octets: int) -> str:
 
 def format_time(modified_ns: int) -> str:
     """Return an instant in UTC (RFC 3339), to the second; the nearest that the form has."""
+    seconds = modified_ns // 1_000_000_000
+    if 0 <= seconds < _YEAR_10000_SECONDS:
+        year, month, day, hour, minute, second = time.gmtime(seconds)[:6]
+        return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
     try:
-        instant = _EPOCH + timedelta(seconds=modified_ns // 1_000_000_000)
+        instant = _EPOCH + timedelta(seconds=seconds)
     except OverflowError:
         instant = datetime(1 if modified_ns < 0 else 9999, 1, 1, tzinfo=UTC)
     return f"{instant:%Y-%m-%dT%H:%M:%SZ}".rjust(20, "0")
