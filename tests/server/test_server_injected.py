@@ -30,6 +30,7 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "getdents64": (errno.EIO,),
     "inotify_add_watch": (errno.ENOSPC, errno.ENOENT),
     "lseek": (errno.EIO,),
+    "memfd_create": (errno.ENOMEM, errno.EMFILE),
     "newfstatat": (errno.ESTALE, errno.EACCES),
     "openat": (errno.EMFILE, errno.EIO),
     "pread64": (errno.EIO,),
@@ -45,6 +46,7 @@ OPERATIONS = {"epoll_ctl": 1, "fcntl": 1030}
 """EPOLL_CTL_ADD, F_DUPFD_CLOEXEC: others can not fail so."""
 LARGE = bytes(range(256)) * 16_384
 TEXT = b"again and again " * 2_000
+KEPT = LARGE[:300_000]
 TIMES_LIMIT = 40
 
 
@@ -146,6 +148,7 @@ def root(tmp_path: Path) -> Path:
     (root / "index.html").write_bytes(b"index")
     (root / "text.txt").write_bytes(TEXT)
     (root / "large.bin").write_bytes(LARGE)
+    (root / "kept.bin").write_bytes(KEPT)
     return root
 
 
@@ -182,6 +185,11 @@ def get_large(server: Injected, number: int) -> None:
     check(server, "/large.bin", {LARGE})
 
 
+def get_kept(server: Injected, _: int) -> None:
+    (server.root / "kept.bin").write_bytes(KEPT)
+    check(server, "/kept.bin", {KEPT})
+
+
 def get_listing(server: Injected, number: int) -> None:
     (server.root / "sub" / str(number)).touch()
     server.ask("/sub/")
@@ -210,6 +218,7 @@ ACTIONS = [
     get_new,
     get_known,
     get_large,
+    get_kept,
     get_listing,
     get_missing,
     get_new_folder,
@@ -243,7 +252,7 @@ def list_faults(calls: Iterable[str], log_descriptor: int) -> Iterator[Iterator[
 @pytest.mark.long
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.__name__)
 def test_each_call_of_an_answer_fails(root: Path, action: Callable[[Injected, int], None]) -> None:
-    words = ("--listing", "on", "--access-log", str(root.with_name("log")), "--keep-size", "100000")
+    words = ("--listing", "on", "--access-log", str(root.with_name("log")))
     with injected(root, *words) as server:
         settle(server, "/text.txt", TEXT)
         server.injector.count()
@@ -277,6 +286,25 @@ def test_each_call_of_a_reload_fails(root: Path) -> None:
             settle(server, "/text.txt", TEXT)
             assert await_true(lambda: len(children(server.process.pid)) == 1), str(fault)
             check_lines(server.stderr)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("socketpair", errno.EMFILE),
+        Fault("epoll_ctl", errno.ENOSPC),
+        Fault("pipe2", errno.EMFILE),
+    ],
+    ids=str,
+)
+def test_a_call_of_an_upgrade_fails(root: Path, fault: Fault) -> None:
+    with injected(root, "--workers", "1") as server:
+        server.injector.arm(fault, server.process.pid)
+        server.process.send_signal(signal.SIGUSR2)
+        assert await_true(lambda: "cannot start another program: " in server.stderr), server.stderr
+        assert server.injector.disarm() == 1
+        settle(server, "/text.txt", TEXT)
+        assert await_true(lambda: len(children(server.process.pid)) == 1)
 
 
 def is_reloaded(server: Injected, before: int) -> bool:

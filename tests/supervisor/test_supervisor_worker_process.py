@@ -161,3 +161,15 @@ def test_what_is_not_sent_is_bounded_and_given_back(broken: Broken) -> None:
         broken.worker.tell(b"word", [0])
     # The other end holds some of them.
     assert len(os.listdir("/proc/self/fd")) <= before + 64
+
+
+def test_a_worker_whose_end_another_process_holds(broken: Broken) -> None:
+    """It has ended when the process has; what the other says then is not waited for."""
+    for _ in range(3):
+        broken.control.send(b"here")
+    broken.worker.kill()
+    while not any(line.startswith("exit") for line in broken.parent.told):
+        broken.parent.loop.run_batch(10)
+    assert broken.parent.told == ["here", "here", "here", f"exit {-signal.SIGKILL}"]
+    with pytest.raises(OSError, match=r"."):
+        broken.control.send(b"here")

@@ -43,6 +43,7 @@ from epollo.worker.orders import (
 
 _MESSAGE_OCTETS: Final = 65_536
 _NUMBER_DIGITS_LIMIT: Final = 6
+_LAST_MESSAGES_LIMIT: Final = 1000
 _UNSENT_LIMIT: Final = 64
 _UNSENT_SECONDS: Final = 1.0
 # What sendmsg(2) fails with for now; else the worker is gone.
@@ -216,18 +217,26 @@ class WorkerProcess(Handler):
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Take in what the worker says."""
+        self._hear()
+
+    def _hear(self) -> bool:
+        """Take in a message, or that none will come; return whether there was either."""
         try:
             message = self._control.recv(_MESSAGE_OCTETS)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             message = b""
         if not message:
-            # A hang-up is reported again and again even if no event is watched for (epoll_ctl(2)).
-            self._loop.remove(self._control.fileno())
-            self._is_heard = False
+            self._hear_no_more()
         else:
             self._take(message)
+        return True
+
+    def _hear_no_more(self) -> None:
+        # A hang-up is reported again and again even if no event is watched for (epoll_ctl(2)).
+        self._loop.remove(self._control.fileno())
+        self._is_heard = False
 
     def _take(self, message: bytes) -> None:
         """Take in a message; one that no worker sends is from code that has broken into it."""
@@ -269,8 +278,12 @@ class WorkerProcess(Handler):
         if self._exit is not None:
             self._loop.remove(self._exit.descriptor)
             os.close(self._exit.descriptor)
-        while self._is_heard:
-            self.on_ready(0)
+        for _ in range(_LAST_MESSAGES_LIMIT):
+            if not (self._is_heard and self._hear()):
+                break
+        if self._is_heard:
+            # Code that broke into it may have given its end to another process, which still has it.
+            self._hear_no_more()
         self._control.close()
         # To a socket that is closed nothing is ever sent.
         self._send_on()
