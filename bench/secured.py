@@ -139,10 +139,10 @@ def measure_resumed(row: Row, port: int, root: int) -> float:
 
 def measure_idle(row: Row, port: int, root: int) -> float:
     """Return the octets of memory that each of many connections takes."""
-    processes = process_tree(root)
     with ExitStack() as stack:
-        # What is kept for all is there already.
+        # What is kept for all is there already, and so is each process.
         stack.enter_context(ask(port, row))
+        processes = process_tree(root)
         before = pss_octets(processes)
         for _ in range(row.connections):
             stack.enter_context(ask(port, row))

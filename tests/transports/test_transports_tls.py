@@ -1,17 +1,21 @@
 """A transport over TLS, held against OpenSSL's own client over a socket pair."""
 
 import contextlib
+import gc
+import os
 import socket
 import ssl
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from certificates import make_certificate
+from epollo.linux.openssl import _find_control
 from epollo.transports.certificates import make_context
 from epollo.transports.pairs import Pair
-from epollo.transports.session import PIECE_OCTETS, Session
+from epollo.transports.session import PIECE_OCTETS, Buffers, Session
 from epollo.transports.tls import TlsTransport
 
 MADE = make_certificate("a.test")
@@ -95,11 +99,13 @@ class NarrowSocket:
         self.is_closed = True
 
 
-def connect(widths: list[int]) -> tuple[Client, NarrowSocket, TlsTransport]:
+def connect(
+    widths: list[int], buffers: Buffers | None = None
+) -> tuple[Client, NarrowSocket, TlsTransport]:
     client, session = Client(), Session(CONTEXT)
     client.shake_hands(session)
     narrow = NarrowSocket(widths)
-    return client, narrow, TlsTransport(narrow, session)  # type: ignore[arg-type]
+    return client, narrow, TlsTransport(narrow, session, b"", buffers)  # type: ignore[arg-type]
 
 
 def send_all(transport: TlsTransport, octets: bytes) -> None:
@@ -294,3 +300,69 @@ def test_both_versions_shake_hands(version: ssl.TLSVersion) -> None:
     assert session.describe().startswith(
         "TLSv1.2" if version == ssl.TLSVersion.TLSv1_2 else "TLSv1.3"
     )
+
+
+@pytest.mark.skipif(
+    _find_control() is None, reason="this Python does not let its OpenSSL be called"
+)
+def test_memory_of_a_large_answer_is_there_for_others() -> None:
+    """Two seconds later; a session that continues to send keeps what it needs."""
+    buffers = Buffers()
+    first, others = ([connect([10**9], buffers) for _ in range(64)] for _ in range(2))
+
+    def send_much(pairs: list[tuple[Client, NarrowSocket, TlsTransport]]) -> None:
+        for _, narrow, transport in pairs:
+            send_all(transport, b"x" * 100_000)
+            narrow.sent.clear()
+
+    before = count_resident_octets()
+    for _ in range(2):
+        send_much(first)
+        buffers.begin_second()
+    held_octets = count_resident_octets() - before
+    assert held_octets > 64 * 50_000
+    buffers.begin_second()
+    send_much(others)
+    assert count_resident_octets() - before < held_octets * 1.5
+    buffers.begin_second()
+    send_much(others)
+    # Not given back, though it was a second ago: nothing grows again.
+    assert count_resident_octets() - before < held_octets * 1.5
+
+
+def test_nothing_is_kept_of_a_session_that_is_over() -> None:
+    buffers = Buffers()
+    for seconds in range(2):
+        _, _, transport = connect([10**9], buffers)
+        send_all(transport, b"x" * 100_000)
+        for _ in range(seconds):
+            buffers.begin_second()
+        assert len(buffers._recent | buffers._former) == 1
+        transport.close()
+        assert not buffers._recent | buffers._former
+
+
+def test_what_is_given_back_in_a_second_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[Session] = []
+
+    def release(session: Session) -> None:
+        released.append(session)
+
+    monkeypatch.setattr(Session, "release", release)
+    buffers = Buffers()
+    sessions = [Session(CONTEXT) for _ in range(1_500)]
+    for session in sessions:
+        buffers.note(session)
+    counts = []
+    for _ in range(4):
+        buffers.begin_second()
+        counts.append(len(released))
+    assert counts == [0, 1_000, 1_500, 1_500]
+    assert set(released) == set(sessions)
+
+
+def count_resident_octets() -> int:
+    """Return what this process has in memory (proc_pid_statm(5))."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -37,7 +37,7 @@ from epollo.protocols.tls import (
     format_alert,
 )
 from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificates
-from epollo.transports.session import Session
+from epollo.transports.session import Buffers, Session
 from epollo.transports.tls import TLS, TlsTransport
 
 _PROOF: Final = PROOF_PROTOCOL.decode()
@@ -59,6 +59,8 @@ class Flights:
         self._queue: SimpleQueue[_Flight | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self.buffers = Buffers()
+        """The memory of the sessions that follow."""
         self.handshakes = 0
         """How many handshakes are open."""
 
@@ -365,7 +367,8 @@ class Handshake(Peer):
                 return
             owed = b""
         self._let_go()
-        transport = TlsTransport(self._arrival.transport, session, owed)
+        buffers = self._stage.flights.buffers
+        transport = TlsTransport(self._arrival.transport, session, owed, buffers)
         subject = session.find_subject() if session.verifies_client else ""
         kind = TLS._replace(subject=subject) if subject else TLS
         service = self._stage.service

@@ -5,6 +5,7 @@ sends and the file descriptor to `TlsTransport`, and it lets a thread do the dea
 """
 
 import ssl
+from itertools import islice
 from typing import Final
 
 from epollo.linux.openssl import release_memory
@@ -14,9 +15,8 @@ RECORD_OCTETS: Final = 16 * 1024
 """The most plain octets of one record (RFC 8446 section 5.1)."""
 PIECE_OCTETS: Final = 4 * RECORD_OCTETS
 """So much is sent at once, and waits for a peer that takes nothing."""
-_PROTECTED_OCTETS: Final = 2 * RECORD_OCTETS
-"""So much is protected by one call, twice as much is hardly cheaper. Where OpenSSL cannot be called, a
-connection keeps as much memory, and a third more."""
+_RELEASED_LIMIT: Final = 1000
+"""The most sessions that give memory back in one second, which takes two milliseconds."""
 _READ_OCTETS: Final = 64 * 1024
 
 
@@ -76,27 +76,19 @@ class Session:
             pass
         except ssl.SSLZeroReturnError:
             self.is_ended = True
-        if len(octets) > RECORD_OCTETS:
-            release_memory(incoming)
         return plain
 
     def protect(self, octets: bytes | memoryview) -> bytes:
-        """Return plain octets, `RECORD_OCTETS` at the most, as the peer is to get them.
+        """Return plain octets, `PIECE_OCTETS` at the most, as the peer is to get them.
 
         What `take` would have returned comes before them.
         """
         self._object.write(octets)
         return self.outgoing.read()
 
-    def protect_all(self, octets: bytes | memoryview) -> list[bytes]:
-        """Return the same as `protect` for any number of plain octets, in parts."""
-        write, take = self._object.write, self.outgoing.read
-        parts = []
-        for begin in range(0, len(octets), _PROTECTED_OCTETS):
-            write(octets[begin : begin + _PROTECTED_OCTETS])
-            parts.append(take())
+    def release(self) -> None:
+        """Give back memory that was needed for much at once."""
         release_memory(self.outgoing)
-        return parts
 
     def say_end(self) -> None:
         """Say that no more follows (close_notify)."""
@@ -123,3 +115,31 @@ class Session:
         """Return version and cipher suite, as OpenSSL names them."""
         cipher = self._object.cipher()
         return f"{self._object.version()} {cipher[0] if cipher else ''}"
+
+
+class Buffers:
+    """The sessions that sent much of late, which give memory back when they did not for a second."""
+
+    __slots__ = ("_former", "_recent")
+
+    def __init__(self) -> None:
+        self._former: set[Session] = set()
+        self._recent: set[Session] = set()
+
+    def note(self, session: Session) -> None:
+        """Note that a session sends much."""
+        self._recent.add(session)
+
+    def forget(self, session: Session) -> None:
+        """Keep nothing of a session that is over."""
+        self._recent.discard(session)
+        self._former.discard(session)
+
+    def begin_second(self) -> None:
+        """Have sessions that are at rest give memory back."""
+        resting = self._former - self._recent
+        released = set(islice(resting, _RELEASED_LIMIT))
+        for session in released:
+            session.release()
+        self._former = self._recent | (resting - released)
+        self._recent = set()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from epollo.transports.contract import Buffer, Kind, Transport
-from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Session
+from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Buffers, Session
 
 _OWED_OCTETS_LIMIT: Final = 128 * 1024
 """More of a piece, and of what the library says by itself, waits for no peer."""
@@ -24,11 +24,18 @@ TLS: Final = Kind(b"https", sends_files=False)
 class TlsTransport:
     """A socket and its session; ``unsent`` is protected already and comes before all else."""
 
-    __slots__ = ("_accepted", "_has_said_end", "_session", "_socket", "_unsent")
+    __slots__ = ("_accepted", "_buffers", "_has_said_end", "_session", "_socket", "_unsent")
 
-    def __init__(self, plain: Transport, session: Session, unsent: bytes = b"") -> None:
+    def __init__(
+        self,
+        plain: Transport,
+        session: Session,
+        unsent: bytes = b"",
+        buffers: Buffers | None = None,
+    ) -> None:
         self._socket = plain
         self._session = session
+        self._buffers = buffers
         self._unsent: tuple[Buffer, ...] = (unsent,) if unsent else ()
         # How many of the plain octets to come are part of what is unsent.
         self._accepted = 0
@@ -95,11 +102,13 @@ class TlsTransport:
             self._flush()
             sent, self._accepted = self._accepted, 0
             return sent
+        if self._buffers is not None:
+            self._buffers.note(self._session)
         sent = held = 0
         parts: list[Buffer] = []
         try:
             for plain in _cut(buffers):
-                parts += self._session.protect_all(plain)
+                parts.append(self._session.protect(plain))
                 held += len(plain)
                 if held >= PIECE_OCTETS:
                     self._send_piece(parts, held)
@@ -132,6 +141,8 @@ class TlsTransport:
         with contextlib.suppress(OSError):
             self._say_end()
         self._socket.close()
+        if self._buffers is not None:
+            self._buffers.forget(self._session)
 
     def _say_end(self) -> None:
         if self._has_said_end:
