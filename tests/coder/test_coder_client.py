@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -309,3 +310,43 @@ def test_a_result_for_a_compressor_that_is_closed_is_dropped(coding: Coding) -> 
     coding.await_true(after.is_done)
     assert not wanted.is_done()
     assert decode(b"br", after.made[b"br"]) == TEXT
+
+
+def open_kept(content: bytes) -> FileSegment:
+    return FileSegment(KeptFile(content), 0, len(content))
+
+
+def test_content_that_is_kept_is_exchanged_for_the_file_of_another(shared: Coding) -> None:
+    content = os.urandom(200_000)
+    given: list[SealedOctets] = []
+    mine = [open_kept(content) for _ in range(3)]
+    for one in mine:
+        before = len(given)
+        shared.open_compressor().share(one, lambda: True, given.append)
+        shared.await_true(lambda: len(given) > before)  # noqa: B023
+    first = os.fstat(mine[0].file.descriptor).st_ino
+    assert [inode(one) for one in given] == [first] * 3
+    assert given[2].read(0, given[2].length) == content
+    # The one that offered it first lets go of it: the others have it all the same.
+    del mine[0], given[0]
+    assert given[1].read(0, 9) == content[:9]
+
+
+def test_other_content_is_never_exchanged(shared: Coding) -> None:
+    compressor = shared.open_compressor()
+    contents = [os.urandom(99_999) + bytes([number]) for number in range(6)]
+    given: dict[int, SealedOctets] = {}
+    kept = [open_kept(content) for content in contents]
+    for number, one in enumerate(kept):
+        compressor.share(one, lambda: True, partial(given.__setitem__, number))
+    shared.await_true(lambda: len(given) == len(contents))
+    for number, content in enumerate(contents):
+        assert given[number].read(0, len(content)) == content
+
+
+def test_what_is_not_kept_any_more_is_not_offered(shared: Coding) -> None:
+    compressor = shared.open_compressor()
+    compressor.share(open_kept(os.urandom(99_999)), lambda: False, lambda _: pytest.fail("used"))
+    after = Wanted(TEXT)
+    compressor.add(after.task())
+    shared.await_true(after.is_done)

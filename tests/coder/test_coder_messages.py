@@ -24,7 +24,12 @@ LIMITS = st.lists(
 ).map(tuple)
 
 
-@given(NUMBERS, st.sampled_from(Grade), LIMITS.filter(any), st.binary(max_size=100))
+@given(
+    NUMBERS,
+    st.sampled_from((Grade.QUICK, Grade.LARGE, Grade.BEST)),
+    LIMITS.filter(any),
+    st.binary(max_size=100),
+)
 def test_a_request_is_read_as_it_was(
     number: int, grade: Grade, limits: tuple[int, ...], content: bytes
 ) -> None:
@@ -55,6 +60,9 @@ GOOD = Request(1, Grade.QUICK, 3, (1, 2, 3), b"abc")
         (GOOD._replace(limits=(0, 0, 0)), False),
         (GOOD._replace(limits=(1, 2, CODED_OCTETS_LIMIT + 1)), False),
         (GOOD._replace(octets=CODED_OCTETS_LIMIT + 1, content=None), True),
+        (GOOD._replace(grade=Grade.SHARE), False),
+        (GOOD._replace(grade=Grade.SHARE, limits=(0, 0, 0)), False),
+        (GOOD._replace(grade=Grade.SHARE, content=None), True),
         (GOOD._replace(octets=LARGE_OCTETS, content=None), True),
         (GOOD._replace(octets=LARGE_OCTETS, content=None, grade=Grade.BEST), True),
     ],

@@ -24,7 +24,7 @@ from epollo.coder.sockets import HELLO, MESSAGE_OCTETS
 from epollo.linux.system_calls import find_architecture
 from epollo.site.codings import CODED_OCTETS_LIMIT, CODINGS
 from epollo.site.entity_tags import tag_content
-from epollo.site.sealed import Coded, adopt_sealed
+from epollo.site.sealed import Coded, adopt_sealed, seal
 from linux.confined import ABI
 
 ALL = (CODED_OCTETS_LIMIT,) * len(CODINGS)
@@ -258,3 +258,27 @@ def test_a_coder_is_confined(coding: Coding) -> None:
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
     assert status["Threads"] == "1"
+
+
+def test_what_is_not_sealed_is_not_handed_on(coding: Coding) -> None:
+    content = os.urandom(100_000)
+    descriptor = write_memory(content)
+    share = Request(3, Grade.SHARE, len(content), (0,) * len(CODINGS), None)
+    with RawClient(coding) as liar, RawClient(coding) as other:
+        liar.send(share, descriptor)
+        ((answer, coded),) = liar.receive_all()
+        assert answer.outcome is Outcome.CHANGED
+        assert coded is None
+        honest = seal((content,))
+        other.send(share, honest.descriptor)
+        ((answer, coded),) = other.receive_all()
+        assert coded is not None
+        assert not isinstance(coded.content, bytes)
+        assert os.path.samestat(os.fstat(coded.content.descriptor), os.fstat(honest.descriptor))
+        # A length that is not the file's, and a file that is not in memory.
+        liar.send(share._replace(octets=len(content) - 1), honest.descriptor)
+        assert liar.receive_all()[0][0].outcome is Outcome.CHANGED
+        with open(__file__, "rb") as file:
+            liar.send(share._replace(octets=os.fstat(file.fileno()).st_size), file.fileno())
+            assert liar.receive_all()[0][0].outcome is Outcome.CHANGED
+    os.close(descriptor)

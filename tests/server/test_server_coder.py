@@ -159,3 +159,39 @@ def test_coders_have_no_descriptor_of_a_client(serve: Serve, pages: Path) -> Non
     }
     assert held
     assert not held & listening
+
+
+def memory_files(pid: int, octets: int) -> set[int]:
+    """Return the inodes of the files in memory of this length that a process holds."""
+    found = set()
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if os.readlink(one).startswith("/memfd:") and one.stat().st_size == octets:
+                found.add(one.stat().st_ino)
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def test_workers_keep_content_that_is_long_once(serve: Serve, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(os.urandom(150_000))
+    server = serve(tmp_path, "--quiet", "--workers", "3")
+    for octets in (150_000, 160_000):
+        content = picture.read_bytes()
+
+        def is_shared() -> bool:
+            for _ in range(12):
+                assert server.get("/picture.png") == content  # noqa: B023
+            prefer(server)
+            held = [memory_files(pid, octets) for pid in children(server.pid)]  # noqa: B023
+            return all(held) and len(set.union(*held)) == 1
+
+        assert await_true(is_shared), server.stderr
+        # One that dies takes nothing from the others, and its successor has the same.
+        os.kill(children(server.pid)[0], signal.SIGKILL)
+        await_line(server, "serves in its place", 1 + (octets == 160_000))
+        assert await_true(is_shared), server.stderr
+        # Another content is another file, at once.
+        picture.write_bytes(os.urandom(160_000))
+        assert server.get("/picture.png") == picture.read_bytes()

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from epollo.coder.jobs import FileJob, Job, KeptJob
+from epollo.coder.jobs import FileJob, Job, KeptJob, ShareJob
 from epollo.coder.link import CoderLink
 from epollo.coder.messages import Grade
+from epollo.http.message import FileSegment
 from epollo.loop import CallInLoop, EventLoop
 from epollo.site.codings import CODED_OCTETS_LIMIT, CODINGS, LARGE_OCTETS, Coding
 from epollo.site.compressor import (
@@ -25,7 +26,7 @@ from epollo.site.compressor import (
 )
 from epollo.site.file_task import FileTask
 from epollo.site.pieces import HeldContent
-from epollo.site.sealed import Coded
+from epollo.site.sealed import Coded, SealedOctets
 
 _TRIES_LIMIT: Final = 2
 """So often something is asked for if the coder dies of it, or of something else meanwhile."""
@@ -101,6 +102,17 @@ class SharedCompressor(Compressor):
         if self._is_alone or task.needs_reading:
             return super().add_file(task)
         return self.has_room_for_file() and self._await_file(task, CODINGS)
+
+    def share(
+        self,
+        content: FileSegment,
+        is_wanted: Callable[[], bool],
+        use: Callable[[SealedOctets], None],
+    ) -> None:
+        """Have ``use`` called with a sealed file of the same content, the same for all that ask."""
+        is_short = content.length <= CODED_OCTETS_LIMIT
+        if is_short and not self._is_alone and len(self._waiting[Grade.SHARE]) < TASKS_LIMIT:
+            self._await(ShareJob(content, is_wanted, use))
 
     def close(self) -> None:
         """Make nothing more, and hand nothing more to the loop."""

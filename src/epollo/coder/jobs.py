@@ -1,14 +1,14 @@
 """What is asked of a coder: a request, and what becomes of its answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from epollo.coder.messages import Answer, Grade, Outcome, Request
 from epollo.coder.sockets import INLINE_OCTETS_LIMIT
-from epollo.http.message import count_octets
+from epollo.http.message import FileSegment, count_octets
 from epollo.site.codings import CODED_OCTETS_LIMIT, CODINGS, LARGE_OCTETS, worthwhile_octets
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_task import FileTask
-from epollo.site.sealed import Coded, seal
+from epollo.site.sealed import Coded, SealedOctets, seal
 
 
 class Job:
@@ -99,6 +99,42 @@ class KeptJob(Job):
             compressor.add(self._task)
         else:
             compressor.improve(self._task, self._best)
+
+
+class ShareJob(Job):
+    """Content in a sealed file; ``use`` is called with a file of the same content, this or another."""
+
+    grade = Grade.SHARE
+
+    def __init__(
+        self,
+        content: FileSegment,
+        is_wanted: Callable[[], bool],
+        use: Callable[[SealedOctets], None],
+    ) -> None:
+        super().__init__()
+        self._content = content
+        self._is_wanted = is_wanted
+        self._use = use
+
+    def is_wanted(self) -> bool:
+        """Return whether the content is still kept."""
+        return self._is_wanted()
+
+    def describe(self, number: int) -> tuple[Request, int, object]:
+        """Return the request."""
+        content = self._content
+        limits = (0,) * len(CODINGS)
+        request = Request(number, Grade.SHARE, content.length, limits, None)
+        return request, content.file.descriptor, content
+
+    def take(self, answer: Answer, coded: Coded | None) -> None:  # noqa: ARG002
+        """Hand on the file."""
+        if coded is not None and isinstance(coded.content, SealedOctets):
+            self._use(coded.content)
+
+    def do_alone(self, compressor: Compressor) -> None:
+        """Keep the content as it is."""
 
 
 class FileJob(Job):

@@ -27,16 +27,15 @@ class Grade(IntEnum):
     """How well content is coded, the most urgent first."""
 
     QUICK = 0
-    LARGE = 1
-    BEST = 2
+    SHARE = 1
+    """Not coded: the content is in a sealed file, and another of the same content is asked for."""
+    LARGE = 2
+    BEST = 3
 
     def level_of(self, coding: Coding) -> int:
         """Return the level of a coding."""
-        return {
-            Grade.QUICK: coding.effort.quick,
-            Grade.LARGE: coding.effort.large,
-            Grade.BEST: coding.effort.best,
-        }[self]
+        effort = coding.effort
+        return (effort.quick, 0, effort.large, effort.best)[self]
 
 
 class Outcome(IntEnum):
@@ -102,10 +101,12 @@ def parse_request(message: bytes, *, has_descriptor: bool) -> Request:
     content = message[_REQUEST.size :]
     is_whole = not content if has_descriptor else len(content) == octets
     is_bounded = octets <= CODED_OCTETS_LIMIT and max(limits) <= CODED_OCTETS_LIMIT
-    if not is_whole or not is_bounded or grade not in tuple(Grade) or not any(limits):
+    if not is_whole or not is_bounded or grade not in tuple(Grade):
         raise MessageError("no request")
+    if any(limits) == (grade == Grade.SHARE) or (grade == Grade.SHARE and not has_descriptor):
+        raise MessageError("nothing that can be done")
     # The dearest effort is for what is not large.
-    if octets >= LARGE_OCTETS and grade != Grade.LARGE:
+    if octets >= LARGE_OCTETS and grade not in {Grade.LARGE, Grade.SHARE}:
         raise MessageError("too much work")
     return Request(number, Grade(grade), octets, tuple(limits), None if has_descriptor else content)
 

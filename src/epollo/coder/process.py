@@ -26,8 +26,9 @@ from typing import Final
 from epollo.coder.clients import HELD_OCTETS_LIMIT, Client, EndedError, Work
 from epollo.coder.messages import Answer, Grade, Outcome
 from epollo.coder.sockets import CONTROL_DESCRIPTOR
-from epollo.coder.table import Key, Table
+from epollo.coder.table import SHARED_DESCRIPTORS_LIMIT, SHARED_OCTETS_LIMIT, Key, Table
 from epollo.errors import OperatorError, describe_fault
+from epollo.http.validators import EntityTag
 from epollo.linux.confinement import confine, filter_calls
 from epollo.linux.system_calls import select_coder_calls
 from epollo.linux.threads import lower_priority, lower_session_priority
@@ -35,8 +36,8 @@ from epollo.loop import EventLoop, Handler
 from epollo.pollers import open_poller
 from epollo.site.codings import CODINGS, encode_pieces, worthwhile_octets
 from epollo.site.entity_tags import tag_content, tag_pieces
-from epollo.site.pieces import read_pieces
-from epollo.site.sealed import KEPT_FILE_OCTETS, Coded, SealedOctets, seal
+from epollo.site.pieces import FileContent, read_pieces
+from epollo.site.sealed import KEPT_FILE_OCTETS, Coded, SealedOctets, adopt_sealed, is_sealed, seal
 from epollo.site.zstd import ZstdError
 
 _DIGEST_OCTETS: Final = 32
@@ -64,6 +65,7 @@ class Coder(Handler):
         self._control = control
         control.setblocking(False)
         self._table = Table() if table is None else table
+        self._shared = Table(SHARED_OCTETS_LIMIT, SHARED_DESCRIPTORS_LIMIT)
         # The next to be served stands first.
         self._clients: deque[Client] = deque()
         self.is_over = False
@@ -117,6 +119,9 @@ class Coder(Handler):
 
     def _do(self, work: Work) -> None:
         """Make what is wanted of a content, and send each coding when it is there."""
+        if work.request.grade is Grade.SHARE:
+            self._share(work)
+            return
         request = work.request
         wanted = [place for place, limit in enumerate(request.limits) if limit]
         digest = b""
@@ -138,6 +143,24 @@ class Coder(Handler):
                 return
             self._send(work, place, outcome, made, is_last=place == wanted[-1])
 
+    def _share(self, work: Work) -> None:
+        """Send the file of the same content that was offered first."""
+        outcome, shared = Outcome.CHANGED, None
+        with contextlib.suppress(EndedError, OSError):
+            content = work.content
+            if isinstance(content, FileContent) and is_sealed(content.descriptor):
+                key = Key(self._hash(work, may_hold=False), 0, 0)
+                found = self._shared.find(key, content.length)
+                if isinstance(found, Coded):
+                    shared = found
+                else:
+                    octets = adopt_sealed(content.take_descriptor(), content.length)
+                    shared = Coded(octets, EntityTag(b"", is_weak=False))
+                    self._shared.keep(key, shared)
+                outcome = Outcome.MADE
+        if not work.client.is_closed:
+            self._send(work, 0, outcome, shared, is_last=True)
+
     def _send(
         self, work: Work, place: int, outcome: Outcome, made: Coded | None, *, is_last: bool
     ) -> None:
@@ -154,10 +177,11 @@ class Coder(Handler):
         answer = Answer(number, place, outcome, is_last, tag, length, content)
         work.client.send(answer, sealed)
 
-    def _hash(self, work: Work) -> bytes:
+    def _hash(self, work: Work, *, may_hold: bool = True) -> bytes:
         if work.content.length != work.request.octets:
             raise EndedError
-        work.hold()
+        if may_hold:
+            work.hold()
         hashed = hashlib.blake2b(digest_size=_DIGEST_OCTETS)
         for piece in self._read(work):
             hashed.update(piece)
@@ -240,11 +264,12 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED_SIGNALS)
     os.setsid()
+    sandbox, user, *others = sys.argv[1:]
+    descriptor = int(others[0]) if others else CONTROL_DESCRIPTOR
     # Whatever else the parent left open.
-    os.closerange(CONTROL_DESCRIPTOR + 1, _DESCRIPTORS_END)
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, CONTROL_DESCRIPTOR)
+    os.closerange(descriptor + 1, _DESCRIPTORS_END)
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
     control.set_inheritable(False)
-    sandbox, user = sys.argv[1:3]
 
     def report(line: str) -> None:
         # It may be gone, or have much to read.

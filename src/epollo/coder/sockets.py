@@ -3,7 +3,7 @@
 from typing import Final
 
 CONTROL_DESCRIPTOR: Final = 3
-"""Where the socket to the parent is when the coder begins."""
+"""Where the socket to the parent is when the coder begins, unless it is told another number."""
 CLIENT: Final = b"client"
 """The parent sends it with a descriptor: the socket to a client."""
 HELLO: Final = b"hello"

@@ -186,17 +186,43 @@ def _start(control: int, sandbox: str, user: str) -> int:
     end_of_file = open_end_of_file()
     # What it has to say it says to its parent. The numbers are taken in this order.
     moves = [(end_of_file, 0), (end_of_file, 1), (end_of_file, 2), (control, CONTROL_DESCRIPTOR)]
+    # -P: the current folder may be the one that is served, which is no place for modules.
+    command = [sys.executable, "-P", "-m", "epollo.coder", sandbox, user]
+    environment = select_environment(os.environ)
     try:
         return os.posix_spawn(
             sys.executable,
-            # -P: the current folder may be the one that is served, which is no place for modules.
-            [sys.executable, "-P", "-m", "epollo.coder", sandbox, user],
-            select_environment(os.environ),
+            command,
+            environment,
             file_actions=[(os.POSIX_SPAWN_DUP2, *move) for move in moves],
             setsigmask=_HELD_SIGNALS,
         )
+    except PermissionError:
+        # A container's filter that does not know clone3(2) and refuses it (Docker 20.10).
+        return _fork(control, command, environment, end_of_file)
     finally:
         os.close(end_of_file)
+
+
+def _fork(control: int, command: list[str], environment: dict[str, str], end_of_file: int) -> int:
+    """Start a coder by the older calls."""
+    import subprocess  # noqa: PLC0415 - see `_start`
+
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
+    try:
+        process = subprocess.Popen(
+            [*command, str(control)],
+            stdin=end_of_file,
+            stdout=end_of_file,
+            stderr=end_of_file,
+            pass_fds=(control,),
+            env=environment,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    # It is waited for elsewhere.
+    process.returncode = 0
+    return process.pid
 
 
 def _describe(status: int) -> str:

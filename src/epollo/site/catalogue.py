@@ -35,6 +35,7 @@ from epollo.site.representation import Edition, Representation, read_edition
 from epollo.site.resolve import Kind, Names, Walk
 from epollo.site.resource import Resource, Whole
 from epollo.site.root import Root, do_nothing
+from epollo.site.sharing import Sharing
 from epollo.site.tagging import Tagging
 from epollo.site.watch import Dependent, open_watch, watch_other_names
 
@@ -91,6 +92,7 @@ class Catalogue:
         self.doomed = Doomed(self._give_back, self._folders.end)
         """Gives back what has ended all at once."""
         self._comparison = Comparison(self._root, clock)
+        self.sharing: Sharing | None = None
         self.tagging: Tagging | None = None
         """Makes entity tags from the content of large files, where there is a thread for it."""
         self._file_codings = FileCodings(
@@ -158,6 +160,8 @@ class Catalogue:
                 return False
             if is_improvable(resource) and resource.edition is not None:
                 self._kept_codings.improve(resource, resource.edition)
+            if self.sharing is not None:
+                self.sharing.offer(resource)
         if resource.hits < HITS_LIMIT:
             resource.hits += 1
         return True

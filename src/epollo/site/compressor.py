@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from epollo.errors import describe_fault
-from epollo.http.message import Segment
+from epollo.http.message import FileSegment, Segment
 from epollo.linux.threads import lower_priority, start_thread
 from epollo.loop import CallInLoop
 from epollo.site.codings import (
@@ -28,7 +28,7 @@ from epollo.site.codings import (
 from epollo.site.entity_tags import tag_content
 from epollo.site.file_task import FileTask, UnwantedError
 from epollo.site.pieces import HeldContent, read_pieces
-from epollo.site.sealed import Coded
+from epollo.site.sealed import Coded, SealedOctets
 from epollo.site.sidecars import find_fault
 
 TASKS_LIMIT: Final = 1024
@@ -118,6 +118,14 @@ class Compressor:
             self._condition.notify()
         self._start()
         return True
+
+    def share(
+        self,
+        content: FileSegment,
+        is_wanted: Callable[[], bool],
+        use: Callable[[SealedOctets], None],
+    ) -> None:
+        """Have the file of the same content called for that another process keeps: here there is none."""
 
     def close(self) -> None:
         """Stop after what is being done; nothing more is handed to the loop."""

@@ -77,6 +77,11 @@ class Coded(NamedTuple):
         return len(content) if isinstance(content, bytes) else content.length
 
 
+def is_sealed(descriptor: int) -> bool:
+    """Return whether no process can change a file any more. Raises `OSError` for one on a disk."""
+    return fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & _SEALS == _SEALS
+
+
 def adopt_sealed(descriptor: int, length: int) -> SealedOctets:
     """Return the sealed file that another process made and passed on, and close it with that.
 
@@ -84,8 +89,7 @@ def adopt_sealed(descriptor: int, length: int) -> SealedOctets:
     """
     sealed = SealedOctets(descriptor)
     sealed.length = length
-    is_sealed = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & _SEALS == _SEALS
-    if not is_sealed or os.fstat(descriptor).st_size != length:
+    if not is_sealed(descriptor) or os.fstat(descriptor).st_size != length:
         raise OSError(errno.EINVAL, "not sealed, or of another length")
     return sealed
 

@@ -14,6 +14,7 @@ from epollo.site.events import Events
 from epollo.site.hosts import Hosts
 from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
+from epollo.site.sharing import Sharing
 from epollo.site.tagging import Tagging
 from epollo.worker.access import Access
 from epollo.worker.compose import open_catalogue, open_rulebook
@@ -59,6 +60,8 @@ class Sites:
                 site, budget, loop, report, on_root_out_of_reach, events=events, kind=kind
             )
             catalogue.tagging = tagging
+            if self._compressor is not None and settings.workers not in {"0", "1"}:
+                catalogue.sharing = Sharing(self._compressor)
             self.catalogues.append(catalogue)
             rulebook = open_rulebook(site, catalogue, loop, report, tells_mistakes=tells_mistakes)
             self.rulebooks.append(rulebook)
