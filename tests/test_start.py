@@ -104,3 +104,23 @@ def test_what_shows_where_a_leak_was_made_is_loaded_for_testers(
         [sys.executable, *options, "-c", script], capture_output=True, text=True, check=True
     )
     assert ("tracemalloc" in done.stdout.split()) == is_loaded
+
+
+@pytest.mark.parametrize(
+    ("program", "part", "line"),
+    [
+        ("epollo", "epollo.cli", "epollo: cannot start: "),
+        ("epollo.worker", "epollo.worker.process", "epollo: a worker cannot start: "),
+    ],
+)
+def test_a_part_that_cannot_be_loaded_is_one_line(program: str, part: str, line: str) -> None:
+    script = (
+        f"import runpy, sys; sys.modules[{part!r}] = None;"
+        f"runpy.run_module({program!r}, run_name='__main__')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode in {1, 2}
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1

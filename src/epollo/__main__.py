@@ -21,7 +21,7 @@ def main() -> None:
     try:
         # What serves is imported here, for that takes a good part of a second.
         from epollo.cli import main as run  # noqa: PLC0415
-    except (ImportError, MemoryError) as error:
+    except (ImportError, MemoryError, OSError) as error:
         # A library that there is no room to map is one that cannot be imported.
         sys.stderr.write(f"epollo: cannot start: {error or 'there is too little memory'}\n")
         sys.exit(1)

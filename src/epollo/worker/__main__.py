@@ -1,11 +1,17 @@
 """``python -m epollo.worker``: a worker that a supervisor starts."""
 
 import gc
+import sys
 
 # Nothing that is loaded is garbage: a collector that looks for some is a tenth of the start.
 gc.disable()
 
-from epollo.worker.process import main  # noqa: E402 - loaded as above
+try:
+    from epollo.worker.process import main
+except (ImportError, MemoryError, OSError) as error:
+    # A file of the program cannot be read, or a library be mapped.
+    sys.stderr.write(f"epollo: a worker cannot start: {error or 'there is too little memory'}\n")
+    sys.exit(2)
 
 gc.freeze()
 gc.enable()

@@ -17,7 +17,7 @@ from epollo.coder.client import SharedCompressor
 from epollo.connections.door import claim_descriptors
 from epollo.connections.networks import parse_networks
 from epollo.connections.service import AccessLog
-from epollo.errors import OperatorError, describe_fault
+from epollo.errors import OperatorError, describe_fault, explain
 from epollo.linux.confinement import filter_calls
 from epollo.linux.libc import forbid_dumps
 from epollo.linux.readiness_signal import await_signal
@@ -326,7 +326,7 @@ def main() -> None:
     except OperatorError as mistake:
         supervisor.give_up(str(mistake))
     except OSError as error:
-        supervisor.give_up(f"cannot serve {settings.root}: {error.strerror}")
+        supervisor.give_up(f"cannot serve {settings.root}: {explain(error)}")
     except Exception as fault:
         supervisor.give_up(describe_fault(fault))
     supervisor.say(READY + f"{worker.poller_name}\n{worker.sandbox}".encode())
