@@ -169,6 +169,8 @@ def test_the_line_of_a_log(name: str, unit: bytes) -> None:
     head = START[:-2] + b"".join(
         b"\r\n%b: %b" % (field, fill(unit, 10_000)) for field in (b"User-Agent", b"Referer")
     )
+    # Patterns are compiled when they are first used.
+    FORMATS[name].format_middle(START + fill(unit, 10), 200, 5)
     for octets in (head, b"GET /" + fill(unit, LINE_OCTETS) + head):
         format_middle = partial(FORMATS[name].format_middle, octets, 200, 5)
         assert count_steps(format_middle) <= BASE_STEPS
