@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from certificates import make_certificate
-from conftest import Serve, receive_all
+from conftest import COMMAND, Serve, receive_all
 from epollo.linux.libc import call
 from server.workers import await_true, children
 
@@ -60,15 +60,19 @@ def test_no_core_is_dumped(serve: Serve, site: Path, tmp_path: Path, workers: st
 
 
 @pytest.mark.usefixtures("cores")
-def test_no_core_of_a_worker_is_dumped(serve: Serve, site: Path, tmp_path: Path) -> None:
+def test_no_core_of_a_worker_is_dumped(site: Path, tmp_path: Path) -> None:
     """It becomes a child of ours, whose end we are told, when its parent ends."""
+    options = ["--port", "0", "--workers", "1", "--sandbox", "off", *MADE.write(tmp_path / "c")]
     call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        server = serve(site, *MADE.write(tmp_path / "c"), "--workers", "1", "--sandbox", "off")
-        (worker,) = children(server.pid)
-        os.kill(worker, signal.SIGSTOP)
-        server.process.kill()
-        server.process.wait()
+        parent = subprocess.Popen([*COMMAND, str(site), *options], stdout=subprocess.PIPE)
+        assert parent.stdout is not None
+        with parent.stdout:
+            assert any(b"Ctrl-C" in line for line in parent.stdout)
+            (worker,) = children(parent.pid)
+            os.kill(worker, signal.SIGSTOP)
+            parent.kill()
+            parent.wait()
         os.kill(worker, signal.SIGABRT)
         os.kill(worker, signal.SIGCONT)
         _, status = os.waitpid(worker, 0)
