@@ -176,16 +176,25 @@ def test_a_client_that_leaves_is_not_waited_for(harness: InProcess, site: Waitin
     assert not harness.reports
 
 
-def test_a_result_that_does_not_come_ends_the_connection(
-    harness: InProcess, site: WaitingSite, clock: HandClock
+@pytest.mark.parametrize("before", [b"", AT_ONCE])
+def test_a_result_that_does_not_come_is_an_answer_503(
+    harness: InProcess, site: WaitingSite, clock: HandClock, before: bytes
 ) -> None:
-    peer = harness.connect(LATER)
-    assert not settle(harness, peer)
+    peer = harness.connect(before + LATER + AT_ONCE)
+    assert contents(settle(harness, peer)) == ([b"/at-once"] if before else [])
     clock.turn(31)
-    assert not settle(harness, peer)
-    assert peer.is_let_go()
+    (answer,) = settle(harness, peer)
+    assert (answer.status, answer.is_last) == (503, True)
+    assert answer.value(b"retry-after") == b"5"
     assert not site.waiting[0].is_wanted
     site.finish()
+    assert not settle(harness, peer)
+    clock.turn(3)
+    assert not settle(harness, peer)
+    assert peer.is_let_go()
+    log = harness.service.log
+    assert isinstance(log, Log)
+    assert log.noted[-1] == (b"/later", 503)
     assert not harness.reports
 
 

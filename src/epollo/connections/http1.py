@@ -7,7 +7,7 @@ gets another turn in the next batch, after all others.
 from _socket import MSG_DONTWAIT
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.connections.connection import (
     BEHIND,
@@ -21,28 +21,17 @@ from epollo.connections.connection import (
 )
 from epollo.connections.crowd import bound_turn_octets
 from epollo.connections.door import RECEIVE_OCTETS, Arrival
-from epollo.connections.refusing import respond_to_fault, send_last
+from epollo.connections.refusing import UNAVAILABLE, respond_to_fault, send_last, warn_of_handshake
 from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.http.message import ENDED, Later, Request, Response, Segment
 from epollo.loop import ERROR, HANGUP, READABLE
-from epollo.protocols.answer import Answer, Exchange
+from epollo.protocols.answer import Answer, Exchange, Waiting
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import Http1, Query
 
-_HANDSHAKE: Final = b"\x16\x03"
-"""What a client that speaks TLS begins with (RFC 8446 section 5.1)."""
 REQUESTS_PER_TURN: Final = 64
 """The most pipelined requests that are answered in one turn."""
-
-
-class _Waiting(NamedTuple):
-    """A request that was read, and whose response is not there yet."""
-
-    later: Later
-    request: Request
-    head: bytes
-    reduced: bytes
 
 
 class Http1Connection(Connection):
@@ -56,7 +45,7 @@ class Http1Connection(Connection):
         self._protocol: Http1 | None = None
         # Where to look for octets that are one whole request.
         self._recall = service.recalls_at_once[arrival.kind.scheme]
-        self._waiting: _Waiting | None = None
+        self._waiting: Waiting | None = None
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Receive once, and answer: from recall where these very octets are known."""
@@ -150,16 +139,23 @@ class Http1Connection(Connection):
         self._take_turn(is_current, reduced)
 
     def on_deadline(self) -> None:
-        """Give up waiting for this peer."""
-        if self._state == RECEIVING and self._outbox is None:
+        """Give up waiting for this peer, or for what its answer is made of."""
+        protocol, waiting = self._protocol, self._waiting
+        if protocol is None or self._outbox is not None:
+            super().on_deadline()
+            return
+        if waiting is not None:
+            # RFC 9110 section 15.6.4.
+            waiting.later.abandon()
+            self._waiting, head = None, waiting.head
+            answer = protocol.render(waiting.request, UNAVAILABLE, may_persist=False)
+        elif self._state == RECEIVING:
             # RFC 9110 section 15.5.9.
-            protocol = self._protocol
-            assert protocol is not None  # noqa: S101 - part of a request is here
-            answer = protocol.refuse_unfinished(408)
-            head = protocol.describe()
-            self._give((self._service.frames[answer], *answer.rest), ((head, answer),))
+            answer, head = protocol.refuse_unfinished(408), protocol.describe()
         else:
             super().on_deadline()
+            return
+        self._give((self._service.frames[answer], *answer.rest), ((head, answer),))
 
     def give_way(self) -> None:
         """Close, so that there is room for another; half a request is answered."""
@@ -252,10 +248,7 @@ class Http1Connection(Connection):
         """Return the answer to a query; None where content is to come first, or a result."""
         service = self._service
         if isinstance(query, Refusal):
-            if protocol.describe().startswith(_HANDSHAKE):
-                service.tell_of_handshake(
-                    "a client speaks TLS to a port of plain http (--tls-cert speaks https)"
-                )
+            warn_of_handshake(service, protocol.describe())
             return protocol.refuse(query)
         recall = service.recalls[self.kind.scheme]
         noted = protocol.take_reduction(query)
@@ -294,10 +287,7 @@ class Http1Connection(Connection):
         reduced: bytes,
         later: Later | None = None,
     ) -> Answer | None:
-        """Return the answer to a request; None where a result has to be waited for.
-
-        ``later`` is what was waited for.
-        """
+        """Return the answer to a request; None where a result has to be waited for, as ``later`` was."""
         service = self._service
         may_persist = not service.is_draining
         try:
@@ -309,7 +299,7 @@ class Http1Connection(Connection):
                 response.begin(clients.find_client(address, head) if clients else address)
                 if not response.is_done:
                     response.on_done = self._on_result
-                    self._waiting = _Waiting(response, request, head, reduced)
+                    self._waiting = Waiting(response, request, head, reduced)
                     return None
                 response = response.conclude()
         except Exception as fault:
@@ -351,15 +341,16 @@ class Http1Connection(Connection):
         protocol, waiting = self._protocol, self._waiting
         assert protocol is not None and waiting is not None  # noqa: S101, PT018 - it was read
         self._waiting = None
-        later, request, head, reduced = waiting
-        answer = self._conclude(protocol, request, head, reduced, later)
+        answer = self._conclude(
+            protocol, waiting.request, waiting.head, waiting.reduced, waiting.later
+        )
         if answer is None:
             self._await_result()
             return
         if self._service.capacity.requests:
             answer = protocol.conclude(answer)
         self._state = BEHIND
-        self._give((self._service.frames[answer], *answer.rest), ((head, answer),))
+        self._give((self._service.frames[answer], *answer.rest), ((waiting.head, answer),))
 
     def close(self) -> None:
         """Leave nothing behind, nor anything waited for."""

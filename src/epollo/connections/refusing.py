@@ -15,6 +15,19 @@ from epollo.transports import Transport
 
 RETRY_FIELDS: Final[tuple[FieldLine, ...]] = ((b"Retry-After", b"5"),)
 """What an answer 503 says besides, in seconds (RFC 9110 section 10.2.3)."""
+UNAVAILABLE: Final = respond_plainly(503, (NO_CACHE_FIELD, *RETRY_FIELDS))
+"""The response where what it would be made of takes too long."""
+
+_HANDSHAKE: Final = b"\x16\x03"
+"""What a client that speaks TLS begins with (RFC 8446 section 5.1)."""
+
+
+def warn_of_handshake(service: Service, received: bytes) -> None:
+    """Tell the operator of a client that speaks TLS where HTTP is spoken."""
+    if received.startswith(_HANDSHAKE):
+        service.tell_of_handshake(
+            "a client speaks TLS to a port of plain http (--tls-cert speaks https)"
+        )
 
 
 def turn_away(service: Service, arrival: Arrival) -> None:

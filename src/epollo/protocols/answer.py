@@ -6,14 +6,23 @@ of the representation, never a copy.
 """
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from epollo.http.message import ENDED, Basis, File, Segment
+from epollo.http.message import ENDED, Basis, File, Later, Request, Segment
 
 JOINED_OCTETS: Final = 16 * 1024
 """Content up to this length is joined with its head when it is sent; longer content is not copied."""
 STEP_OCTETS: Final = 2 * 1024 * 1024
 """At most so much of a file is sent in one turn, so that a large download holds up no other peer."""
+
+
+class Waiting(NamedTuple):
+    """A request that was read, and whose response is not there yet."""
+
+    later: Later
+    request: Request
+    head: bytes
+    reduced: bytes
 
 
 class Answer:
