@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from epollo.site.events import Events
+from epollo.site.promise import Promise
 from epollo.site.resolve import Edge
 from epollo.site.watch import Dependent, Interest, Notice, Watch
 from site_grounds import Ground
@@ -30,6 +31,12 @@ class Storm:
     def close(self) -> None:
         for file in self._files:
             os.close(file)
+
+    def __enter__(self) -> "Storm":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Rest:
@@ -264,6 +271,33 @@ def test_a_file_in_a_storm_is_compared(watched: Watched, tmp_path: Path) -> None
     watched.seconds += STORM_SECONDS
     watched.drain()
     assert not watched.watch.is_blind
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_file_that_is_written_in_its_storm_is_not_taken_for_renamed(
+    watched: Watched, tmp_path: Path, *, is_over: bool
+) -> None:
+    """rsync changes the mode, writes in place and gives the old time: only an event would tell."""
+    file = tmp_path / "large"
+    file.write_bytes(b"a" * 100_000)
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    with file.open("r+b", buffering=0) as writer, Storm(tmp_path) as storm:
+        promise = Promise(writer.fileno(), watched.watch)
+        for name in ("one.log", "other.log"):
+            watched.watch.depend(Rest(Edge(watched.add(tmp_path / name, Interest.FILE), b"")))
+        for _ in range(4_000):
+            os.pwrite(writer.fileno(), b"a", 0)
+            storm.rage(2)
+        watched.drain()
+        assert watched.watch.is_blind
+        if is_over:
+            watched.seconds += STORM_SECONDS
+            watched.drain()
+            assert not watched.watch.is_blind
+        os.fchmod(writer.fileno(), 0o600)
+        os.pwrite(writer.fileno(), b"b" * 100_000, 0)
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        assert not promise.holds(writer.fileno())
 
 
 def test_a_listener_that_leaves_in_a_storm(storm: Storm, tmp_path: Path) -> None:

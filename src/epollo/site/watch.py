@@ -79,7 +79,7 @@ class Notice:
     ``is_touched`` whether anything else happened (chmod, utime, rename, link, unlink).
     """
 
-    __slots__ = ("checked_second", "edges", "is_touched", "is_written")
+    __slots__ = ("_is_in_doubt", "checked_second", "edges", "is_touched", "is_written")
 
     def __init__(self, number: int) -> None:
         self.edges: tuple[Edge, ...] = (Edge(number, b""),)
@@ -87,6 +87,7 @@ class Notice:
         """The second in which the file was last looked at; 0 where it has to be looked at again."""
         self.is_touched = False
         self.is_written = False
+        self._is_in_doubt = False
 
     @property
     def is_watched(self) -> bool:
@@ -105,9 +106,14 @@ class Notice:
         elif not mask & flags.CLOSE_WRITE:
             self.is_touched = True
 
+    def doubt(self) -> None:
+        """Take in that the file is written to, and that no event will tell of it any more."""
+        self.note(flags.IGNORED)
+        self.is_written = self._is_in_doubt = True
+
     def clear(self) -> None:
         """Begin anew: what was told so far is known."""
-        self.is_touched = self.is_written = False
+        self.is_touched, self.is_written = False, self._is_in_doubt
 
 
 class OnEnd(Protocol):
@@ -274,7 +280,7 @@ class Watch(Handler):
         for dependents in list(folder.dependents.values()):
             for dependent in list(dependents):
                 if isinstance(dependent, Notice):
-                    dependent.note(flags.IGNORED)
+                    dependent.doubt()
                 else:
                     self._on_end(dependent)
 
