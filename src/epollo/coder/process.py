@@ -299,6 +299,6 @@ def main() -> None:
 
 def _claim_descriptors() -> None:
     """Take as many descriptors as the system lets this process have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
