@@ -34,7 +34,9 @@ def _answer(content: bytes, length: int) -> bytes:
 
 QUIET = (Writing(1, 0.0, 0.0),)
 WRITTEN = (Writing(1, 0.0, 0.0), Writing(2, 0.0, math.inf))
+LATE = (Writing(1, 0.0, 0.0), Writing(2, 10.0, math.inf))
 WHOLE = compose(NAME, 1)
+MIXED = WHOLE[:1000] + compose(NAME, 2)[1000:]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,8 @@ WHOLE = compose(NAME, 1)
         (WRITTEN, REFUSAL, "synced-refused", 0),
         (WRITTEN, REFUSAL.replace(b"Retry-After: 1\r\n", b""), None, 1),
         (WRITTEN, REFUSAL.replace(b"503", b"500"), None, 1),
+        (WRITTEN, _answer(MIXED, LENGTHS[NAME]), "synced", 1),
+        (LATE, _answer(MIXED, LENGTHS[NAME]), "synced-lent", 0),
     ],
 )
 def test_a_refusal_and_a_cut_are_right_only_while_the_file_is_written(
