@@ -4,6 +4,7 @@ Each fault is shown twice: the step before has it, in the way that the head of t
 step itself has not.
 """
 
+import contextlib
 import os
 import re
 import socket
@@ -178,7 +179,11 @@ def test_silent_clients_use_up_the_descriptors_of_step_3_and_not_those_of_step_4
     start: Start,
 ) -> None:
     step = start(3, descriptors=24)
-    clients = [step.connect() for _ in range(24)]
+    clients = []
+    # It may have ended before the last of them.
+    with contextlib.suppress(ConnectionError):
+        for _ in range(24):
+            clients.append(step.connect())
     assert "Too many open files" in step.end()
     for client in clients:
         client.close()
