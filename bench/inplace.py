@@ -28,7 +28,7 @@ _MODIFIED: Final = 1_000_000_000
 """When each version was last changed, if rsync is to be believed."""
 _WRITES_PER_SECOND: Final = 4
 _QUIET_SECONDS: Final = 9.5
-"""After so long without a write, the server may lend the network the file's own pages (docs/limits.md)."""
+"""After so long without a write, the server may lend the network pages of the file (docs/limits.md)."""
 _RECEIVE_OCTETS: Final = 64 * 1024
 _DESCRIBED: Final = 8
 """How many of the last versions are searched for what a wrong content is made of."""

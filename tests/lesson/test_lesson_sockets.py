@@ -179,11 +179,11 @@ def test_silent_clients_use_up_the_descriptors_of_step_3_and_not_those_of_step_4
     start: Start,
 ) -> None:
     step = start(3, descriptors=24)
-    clients = []
+    clients: list[socket.socket] = []
     # It may have ended before the last of them.
     with contextlib.suppress(ConnectionError):
         for _ in range(24):
-            clients.append(step.connect())
+            clients += [step.connect()]
     assert "Too many open files" in step.end()
     for client in clients:
         client.close()
