@@ -174,13 +174,9 @@ def test_an_interrupted_command_leaves_no_linter_behind(checkout: Checkout) -> N
             os.close(ended)
 
 
-@pytest.mark.parametrize(("processors", "processes"), [(1, 3), (2, 6), (64, 12)])
-def test_all_tests_run_in_more_processes_than_processors(
-    checkout: Checkout, processors: int, processes: int
-) -> None:
-    checkout.write_program("nproc", f"echo {processors}")
+def test_all_tests_run_in_a_process_per_processor(checkout: Checkout) -> None:
     done = checkout.run("test")
-    assert done.stdout.splitlines()[0] == f"pytest -n {processes} --dist worksteal"
+    assert done.stdout.splitlines()[0] == "pytest -n auto --dist worksteal"
 
 
 def test_arguments_are_those_of_pytest(checkout: Checkout) -> None:
