@@ -151,6 +151,12 @@ class Injector:
             self._fault = None
             return self._hits
 
+    @property
+    def hits(self) -> int:
+        """How many calls have failed since `arm`."""
+        with self._lock:
+            return self._hits
+
     def count(self) -> None:
         """Begin to count calls, and fail none."""
         with self._lock:
