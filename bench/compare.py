@@ -6,25 +6,28 @@ installed are left out. ``--help`` lists the options; bench/README.md says how i
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
-import signal
 import sys
-import tempfile
 from pathlib import Path
-from types import FrameType
 
 from chart import draw_chart
-from contest import Bench, compare_servers, say
-from measure import raise_descriptor_limit
+from contest import Bench, compare_servers, open_bench
 from report import format_report
 from results import Comparison
-from servers import SERVERS, Server, first_line
-from workloads import CONNECTIONS, WORKLOADS, Workload, compose_site, write_site
-
-HERE = Path(__file__).resolve().parent
+from runs import (
+    PEERS,
+    RESULTS,
+    choose,
+    describe_machine,
+    find_versions,
+    find_wrk,
+    format_now,
+    run_until_stopped,
+    say,
+    write_findings,
+)
+from servers import SERVERS, Server
+from workloads import CONNECTIONS, WORKLOADS, Workload
 
 
 def estimate_minutes(bench: Bench, servers: list[Server], workloads: list[Workload]) -> float:
@@ -39,30 +42,13 @@ def estimate_minutes(bench: Bench, servers: list[Server], workloads: list[Worklo
     return seconds / 60
 
 
-def describe_machine() -> dict[str, str]:
-    processor = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            processor = line.partition(":")[2].strip()
-            break
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "processor": processor,
-        "processors": str(os.cpu_count()),
-        "memory_octets": str(memory),
-        "kernel": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "load_before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
-    }
-
-
 def write_results(comparison: Comparison, folder: Path) -> None:
     """Write results.json, results.md and chart.svg."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(comparison, indent=1, ensure_ascii=False)
-    (folder / "results.json").write_text(text + "\n")
-    (folder / "results.md").write_text(format_report(comparison, "chart.svg"))
-    (folder / "chart.svg").write_text(draw_chart(comparison))
+    reports = {
+        "results.md": format_report(comparison, "chart.svg"),
+        "chart.svg": draw_chart(comparison),
+    }
+    write_findings(comparison, folder, reports)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -77,11 +63,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=5, help="of every server, interleaved (default: 5)")
     add("--seconds", type=int, default=3, help="of load in a round (default: 3)")
     add("--quick", action="store_true", help="one round of one second of 1k and 304")
-    add("--out", type=Path, default=HERE / "results", help="folder for the results")
+    add("--out", type=Path, default=RESULTS, help="folder for the results")
     add(
         "--peers",
         type=Path,
-        default=HERE / "build" / "peers",
+        default=PEERS,
         help="virtual environment of peers/requirements.txt (default: bench/build/peers)",
     )
     add("--python", default=sys.executable, help="interpreter for epollo and http.server")
@@ -92,18 +78,6 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--report", type=Path, help="measure nothing: write the report of this JSON file again")
     return parser.parse_args()  # fmt: skip
-
-
-def choose(names: str, known: dict[str, object]) -> list[str]:
-    chosen = names.split(",")
-    if unknown := [name for name in chosen if name not in known]:
-        sys.exit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
-    return chosen
-
-
-def stop(_number: int, _frame: FrameType | None) -> None:
-    """End by an exception, so that every server is ended on the way out."""
-    raise KeyboardInterrupt
 
 
 def repeat_command(arguments: argparse.Namespace) -> list[str]:
@@ -123,57 +97,36 @@ def run(arguments: argparse.Namespace) -> None:
     by_name = {server.name: server for server in SERVERS}
     all_workloads = {workload.name: workload for workload in WORKLOADS}
     names = arguments.workloads or ("1k,304" if arguments.quick else ",".join(all_workloads))
-    workloads = [all_workloads[name] for name in choose(names, dict(all_workloads))]
+    workloads = [all_workloads[name] for name in choose(names, list(all_workloads))]
     peers = arguments.peers if arguments.peers.is_dir() else None
-    versions = {
-        name: by_name[name].find(arguments.python, peers)
-        for name in choose(arguments.servers, dict(by_name))
-    }
-    if "epollo" in versions and versions["epollo"] is None:
-        # Others may be missing; without epollo the figures are not what was asked for.
-        say(f"epollo cannot run with {arguments.python}; .venv/bin/python can, after sh dev/test")
-        sys.exit(2)
-    if (wrk_version := first_line("wrk", "-v")) is None:
-        sys.exit("wrk is not installed; Debian: apt-get install wrk")
-    for name in [name for name, version in versions.items() if version is None]:
-        say(f"{name} is not installed: left out")
-    servers = [by_name[name] for name, version in versions.items() if version is not None]
+    chosen = [by_name[name] for name in choose(arguments.servers, list(by_name))]
+    versions = find_versions(chosen, arguments.python, peers)
+    wrk_version = find_wrk()
+    servers = [server for server in chosen if server.name in versions]
     rounds, seconds = (1, 1) if arguments.quick else (arguments.rounds, arguments.seconds)
-    processors = sorted(os.sched_getaffinity(0))
-    is_pinned = len(processors) > 1 and not arguments.no_pin
-    raise_descriptor_limit()
-
-    comparison = Comparison(
-        format=1,
-        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        command=repeat_command(arguments),
-        machine=describe_machine(),
-        versions={name: version for name, version in versions.items() if version}
-        | {"wrk": wrk_version},
-        settings={
-            "rounds": str(rounds),
-            "seconds": str(seconds),
-            "load": f"wrk, one thread, {CONNECTIONS} connections"
-            + (", on another processor than the server's." if is_pinned else "."),
-        },
-        workloads={},
-    )
-    with tempfile.TemporaryDirectory(prefix="epollo-bench-") as scratch_name:
-        scratch = Path(scratch_name)
-        scratch.chmod(0o755)
-        bench = Bench(
-            site=compose_site(),
-            folder=scratch / "site",
-            scratch=scratch,
-            rounds=rounds,
-            seconds=seconds,
-            python=arguments.python,
-            peers=peers,
-            server_processor=processors[0] if is_pinned else None,
-            load_processor=processors[1] if is_pinned else None,
-            is_quick=arguments.quick,
+    with open_bench(
+        rounds,
+        seconds,
+        python=arguments.python,
+        peers=peers,
+        may_pin=not arguments.no_pin,
+        is_quick=arguments.quick,
+    ) as bench:
+        is_pinned = bench.processors.server is not None
+        comparison = Comparison(
+            format=1,
+            date=format_now(),
+            command=repeat_command(arguments),
+            machine=describe_machine(),
+            versions=versions | {"wrk": wrk_version},
+            settings={
+                "rounds": str(rounds),
+                "seconds": str(seconds),
+                "load": f"wrk, one thread, {CONNECTIONS} connections"
+                + (", on another processor than the server's." if is_pinned else "."),
+            },
+            workloads={},
         )
-        write_site(bench.site, bench.folder)
         say(f"about {estimate_minutes(bench, servers, workloads):.0f} minutes")
         for number, workload in enumerate(workloads, 1):
             say(f"{workload.title} ({number} of {len(workloads)})")
@@ -188,12 +141,7 @@ def main() -> None:
         comparison: Comparison = json.loads(arguments.report.read_text())
         write_results(comparison, arguments.report.parent)
         return
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    try:
-        run(arguments)
-    except KeyboardInterrupt:
-        sys.exit("stopped; the workloads that were finished are written")
+    run_until_stopped(lambda: run(arguments), "the workloads that were finished are written")
 
 
 if __name__ == "__main__":

@@ -16,51 +16,55 @@ from measure import (
     cpu_seconds,
     process_tree,
     pss_octets,
+    raise_descriptor_limit,
     run_wrk,
     wrk_command,
 )
 from results import ServerResult, WorkloadResult, cpu_figure
+from runs import Surroundings, choose_processors, open_scratch, say
 from servers import HOST, Order, Plan, Server, ServerFailedError, choose_port, running
 from wire import Answer, Fields, WrongAnswerError, ask, check_answer, format_request
-from workloads import CONNECTIONS, Workload
+from workloads import CONNECTIONS, Workload, compose_site, write_site
 
-HERE = Path(__file__).resolve().parent
 LARGE_OCTETS = 1 << 18
 """From this length of an answer on, answers are counted by their octets."""
 CODING_SECONDS = 5.0
 """How long a server that compresses in the background may take before it must have."""
 
 
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 @dataclass
-class Bench:
-    """What stays the same over a run."""
+class Bench(Surroundings):
+    """The surroundings of a run in which wrk drives servers of one small site."""
 
-    site: dict[str, bytes]
-    folder: Path
-    scratch: Path
-    rounds: int
-    seconds: float
-    python: str
-    peers: Path | None
-    server_processor: int | None
-    load_processor: int | None
-    is_quick: bool
+    seconds: int
+    site: dict[str, bytes] = field(default_factory=compose_site)
     best_variants: dict[tuple[str, Workload], tuple[str, dict[str, float]]] = field(
         default_factory=dict
     )
 
-    def without_places(self, text: str) -> str:
-        """Return a command or configuration as a stranger may read it, without our paths."""
-        places = [(self.scratch, "SCRATCH"), (self.peers, "PEERS"), (HERE.parent, ".")]
-        text = text.replace(self.python, "python")
-        for place, name in places:
-            if place is not None:
-                text = text.replace(str(place), name)
-        return text
+    @property
+    def folder(self) -> Path:
+        """Return where the site stands as files."""
+        return self.scratch / "site"
+
+
+@contextmanager
+def open_bench(
+    rounds: int,
+    seconds: int,
+    *,
+    python: str = sys.executable,
+    peers: Path | None = None,
+    may_pin: bool = True,
+    is_quick: bool = False,
+) -> Iterator[Bench]:
+    """Write the site into a folder of this run, which is removed in the end."""
+    raise_descriptor_limit()
+    processors = choose_processors(may_pin=may_pin)
+    with open_scratch() as scratch:
+        bench = Bench(scratch, rounds, seconds, python, peers, processors, is_quick)
+        write_site(bench.site, bench.folder)
+        yield bench
 
 
 class Contestant:
@@ -84,7 +88,7 @@ class Contestant:
         self.plan: Plan = server.plan(self.order)
         self.address = (HOST, self.order.port)
         self.fields: Fields = workload.fields
-        self.process = stack.enter_context(running(self.plan, self.order, bench.server_processor))
+        self.process = stack.enter_context(running(self.plan, self.order, bench.processors.server))
         if workload.is_conditional:
             self.fields = (*self.fields, self._learn_condition())
         self.answer = self.check(patience_seconds=CODING_SECONDS)
@@ -140,7 +144,7 @@ class Contestant:
         """Drive the server for this long, to the whole second, and see what it cost."""
         processes = process_tree(self.process)
         before = cpu_seconds(processes)
-        load = run_wrk(self.load_command(seconds), seconds, self.bench.load_processor)
+        load = run_wrk(self.load_command(seconds), seconds, self.bench.processors.load)
         used = cpu_seconds(processes) - before
         answers = float(load.requests)
         if self.answer.octets >= LARGE_OCTETS:
@@ -255,7 +259,7 @@ class Entry:
         assert self.contestant is not None
         before = pss_octets(process_tree(self.contestant.process))
         self.idle = Idle(
-            self.contestant.address, workload.target, workload.idle, bench.load_processor
+            self.contestant.address, workload.target, workload.idle, bench.processors.load
         )
         stack.callback(self.idle.close)
         if not self.idle.is_open:

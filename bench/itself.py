@@ -6,14 +6,10 @@ counts how many each got. Writes itself.md and itself.json; ``--help`` lists the
 """
 
 import argparse
-import datetime
-import json
 import os
 import selectors
-import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,11 +17,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from compare import describe_machine, stop
-from contest import Bench, compare_servers, say
-from measure import process_tree, raise_descriptor_limit
+from contest import Bench, compare_servers, open_bench
+from measure import process_tree
 from report import format_spread, format_table, workload_table
-from results import Figure, WorkloadResult, summarize
+from results import Ratio, WorkloadResult, evaluate_ratio, judge
+from runs import (
+    RESULTS,
+    describe_machine,
+    find_wrk,
+    format_method,
+    format_now,
+    run_until_stopped,
+    say,
+    write_findings,
+)
 from servers import (
     HOST,
     Order,
@@ -35,7 +40,6 @@ from servers import (
     choose_port,
     find_epollo,
     find_program,
-    first_line,
     nginx_configuration,
     plan_epollo,
     plan_nginx,
@@ -43,9 +47,8 @@ from servers import (
     write_configuration,
 )
 from wire import format_request
-from workloads import CONNECTIONS, WORKLOADS, Workload, compose_site, write_site
+from workloads import CONNECTIONS, WORKLOADS, Workload
 
-HERE = Path(__file__).resolve().parent
 BURSTS = 5
 BURST_CONNECTIONS = 200
 BURST_SECONDS = 10.0
@@ -166,15 +169,6 @@ def refuse_short_logs(workload: WorkloadResult, log_lines: dict[str, int]) -> No
 # The ratios
 
 
-class Ratio(NamedTuple):
-    """The cost of one server over another's; ``most`` is the bar, None where there is none."""
-
-    name: str
-    over: str
-    most: float | None = None
-    is_inclusive: bool = True
-
-
 RATIOS = (
     Ratio("workers-1", "process"),
     Ratio("workers-2", "workers-1"),
@@ -185,34 +179,6 @@ RATIOS = (
     Ratio("nginx-log", "nginx"),
     Ratio("nginx-buffered", "nginx"),
 )
-
-
-def evaluate_ratio(workload: WorkloadResult, ratio: Ratio) -> Figure | None:
-    """Return the ratio of the CPU times per request, None where one of them does not count.
-
-    It is taken within each round, as what disturbed the machine disturbed both, and then summed up.
-    """
-    rounds = []
-    for name in (ratio.name, ratio.over):
-        result = workload["servers"].get(name)
-        if result is None or result["wrong"] or not result["rounds"]:
-            return None
-        rounds.append([round_["cpu_per_request"] for round_ in result["rounds"]])
-    return summarize([ours / theirs for ours, theirs in zip(*rounds, strict=True)])
-
-
-def judge(figure: Figure, ratio: Ratio) -> str:
-    """Return whether the median reaches the bar; narrowly, where some round says otherwise."""
-    most = ratio.most
-    if most is None:
-        return ""
-
-    def is_reached(value: float) -> bool:
-        return value <= most if ratio.is_inclusive else value < most
-
-    verdict = "yes" if is_reached(figure.median) else "no"
-    is_narrow = is_reached(figure.least) != is_reached(figure.most)
-    return f"{verdict}, narrowly" if is_narrow else verdict
 
 
 def ratios_table(workload: WorkloadResult) -> str:
@@ -334,13 +300,7 @@ def spread_table(spread: Spread) -> str:
 def format_findings(findings: Findings) -> str:
     """Return the whole report as Markdown."""
     machine, settings = findings["machine"], findings["settings"]
-    method = (
-        f"{findings['date']}. {machine['processor']}, {machine['processors']} processors, "
-        f"{machine['kernel']}, Python {machine['python']}, load before "
-        f"{machine['load_before']}. {settings['load']} {settings['rounds']} rounds of "
-        f"{settings['seconds']} s, all in turn within each; medians, with the least and the most "
-        "of the rounds. Ratios are taken within each round."
-    )
+    method = format_method(findings["date"], machine, settings, "all in turn")
     parts = [
         "# epollo beside itself",
         method,
@@ -372,7 +332,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--rounds", type=int, default=5, help="of every contestant, interleaved (default: 5)")
     add("--seconds", type=int, default=3, help="of load in a round (default: 3)")
-    add("--out", type=Path, default=HERE / "results", help="folder for the results")
+    add("--out", type=Path, default=RESULTS, help="folder for the results")
     add("--python", default=sys.executable, help="interpreter for epollo")
     add(
         "--no-pin",
@@ -403,64 +363,41 @@ def measure(bench: Bench, findings: Findings) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, and write itself.md and itself.json."""
-    if (wrk_version := first_line("wrk", "-v")) is None:
-        sys.exit("wrk is not installed; Debian: apt-get install wrk")
+    wrk_version = find_wrk()
     rounds, seconds = max(1, arguments.rounds), max(1, arguments.seconds)
-    processors = sorted(os.sched_getaffinity(0))
-    is_pinned = len(processors) > 1 and not arguments.no_pin
-    raise_descriptor_limit()
     command = ["python", "bench/itself.py", "--rounds", str(rounds), "--seconds", str(seconds)]
     versions = {"epollo": find_epollo(arguments.python, None), "nginx": _find_nginx("", None)}
-    place = "all processes of a server on one processor, wrk on another." if is_pinned else "."
-    findings = Findings(
-        format=1,
-        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        command=[*command, "--no-pin"] if arguments.no_pin else command,
-        machine=describe_machine(),
-        versions={name: version for name, version in versions.items() if version}
-        | {"wrk": wrk_version},
-        settings={
-            "rounds": str(rounds),
-            "seconds": str(seconds),
-            "load": f"wrk, one thread, {CONNECTIONS} connections{', ' if is_pinned else ''}{place}",
-        },
-        workload=WorkloadResult(title="", idle=0, servers={}),
-        log_lines={},
-        spread=None,
-    )
-    with tempfile.TemporaryDirectory(prefix="epollo-bench-") as scratch_name:
-        scratch = Path(scratch_name)
-        scratch.chmod(0o755)
-        bench = Bench(
-            site=compose_site(),
-            folder=scratch / "site",
-            scratch=scratch,
-            rounds=rounds,
-            seconds=seconds,
-            python=arguments.python,
-            peers=None,
-            server_processor=processors[0] if is_pinned else None,
-            load_processor=processors[1] if is_pinned else None,
-            is_quick=False,
+    with open_bench(
+        rounds, seconds, python=arguments.python, may_pin=not arguments.no_pin
+    ) as bench:
+        is_pinned = bench.processors.server is not None
+        place = ", all processes of a server on one processor, wrk on another" if is_pinned else ""
+        findings = Findings(
+            format=1,
+            date=format_now(),
+            command=[*command, "--no-pin"] if arguments.no_pin else command,
+            machine=describe_machine(),
+            versions={name: version for name, version in versions.items() if version}
+            | {"wrk": wrk_version},
+            settings={
+                "rounds": str(rounds),
+                "seconds": str(seconds),
+                "load": f"wrk, one thread, {CONNECTIONS} connections{place}.",
+            },
+            workload=WorkloadResult(title="", idle=0, servers={}),
+            log_lines={},
+            spread=None,
         )
-        write_site(bench.site, bench.folder)
         minutes = len(CONTESTANTS) * (rounds * (seconds + 0.2) + 1.5) / 60
         say(f"about {minutes:.1f} minutes")
         measure(bench, findings)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(findings, indent=1, ensure_ascii=False)
-    (arguments.out / "itself.json").write_text(text + "\n")
-    (arguments.out / "itself.md").write_text(format_findings(findings))
+    write_findings(findings, arguments.out, {"itself.md": format_findings(findings)})
     say(f"written: {arguments.out / 'itself.md'}")
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    try:
-        run(parse_arguments())
-    except KeyboardInterrupt:
-        sys.exit("stopped; nothing is written")
+    arguments = parse_arguments()
+    run_until_stopped(lambda: run(arguments))
 
 
 if __name__ == "__main__":

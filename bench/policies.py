@@ -7,29 +7,29 @@ policies.json; ``--help`` lists the options.
 
 import argparse
 import base64
-import datetime
 import hashlib
-import json
-import os
-import signal
-import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from compare import describe_machine, stop
-from contest import Bench, Entry, say
-from itself import Ratio, evaluate_ratio, judge
-from measure import raise_descriptor_limit
+from contest import Bench, Entry, open_bench
 from report import format_spread, format_table
-from results import WorkloadResult, cpu_figure
-from servers import Order, Plan, Server, find_epollo, first_line, plan_epollo
+from results import Ratio, WorkloadResult, cpu_figure, evaluate_ratio, judge
+from runs import (
+    RESULTS,
+    describe_machine,
+    find_wrk,
+    format_method,
+    format_now,
+    run_until_stopped,
+    say,
+    write_findings,
+)
+from servers import Order, Plan, Server, find_epollo, plan_epollo
 from workloads import WORKLOADS, Workload, compose_site, write_site
 
-HERE = Path(__file__).resolve().parent
 RULES = 1_000
 USER, PASSWORD = "ann", "an open secret"
 WITH, WITHOUT = "with", "without"
@@ -160,13 +160,7 @@ def format_row(row: Row, workload: WorkloadResult) -> list[str]:
 def format_findings(findings: Findings) -> str:
     """Return the whole report as Markdown."""
     machine, settings = findings["machine"], findings["settings"]
-    method = (
-        f"{findings['date']}. {machine['processor']}, {machine['processors']} processors, "
-        f"{machine['kernel']}, Python {machine['python']}, load before {machine['load_before']}. "
-        f"{settings['rounds']} rounds of {settings['seconds']} s, with and without in turn within "
-        "each; medians, with the least and the most of the rounds. Ratios are taken within each "
-        "round."
-    )
+    method = format_method(findings["date"], machine, settings, "with and without in turn")
     rows = [
         format_row(ROWS[name], workload)
         for name, workload in zip(findings["rows"], findings["workloads"], strict=True)
@@ -189,7 +183,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=5, help="with and without, in turn (default: 5)")
     add("--seconds", type=int, default=1, help="of load in a round (default: 1)")
     add("--rows", default=",".join(ROWS), help="which, with commas (default: %(default)s)")
-    add("--out", type=Path, default=HERE / "results", help="folder for the results")
+    add("--out", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     arguments.rows = arguments.rows.split(",")
     if unknown := [name for name in arguments.rows if name not in ROWS]:
@@ -199,55 +193,29 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, and write policies.md and policies.json."""
-    if first_line("wrk", "-v") is None:
-        sys.exit("wrk is not installed; Debian: apt-get install wrk")
+    find_wrk()
     rounds, seconds = max(1, arguments.rounds), max(1, arguments.seconds)
-    processors = sorted(os.sched_getaffinity(0))
-    is_pinned = len(processors) > 1
-    raise_descriptor_limit()
     command = ["python", "bench/policies.py", "--rounds", f"{rounds}", "--seconds", f"{seconds}"]
     if arguments.rows != list(ROWS):
         command += ["--rows", ",".join(arguments.rows)]
-    with tempfile.TemporaryDirectory(prefix="epollo-bench-") as scratch_name:
-        scratch = Path(scratch_name)
-        scratch.chmod(0o755)
-        bench = Bench(
-            site=compose_site(),
-            folder=scratch / "site",
-            scratch=scratch,
-            rounds=rounds,
-            seconds=seconds,
-            python=sys.executable,
-            peers=None,
-            server_processor=processors[0] if is_pinned else None,
-            load_processor=processors[1] if is_pinned else None,
-            is_quick=False,
-        )
-        write_site(bench.site, bench.folder)
+    with open_bench(rounds, seconds) as bench:
         say(f"about {len(arguments.rows) * 2 * (rounds * (seconds + 0.2) + 2) / 60:.1f} minutes")
         findings = Findings(
             format=1,
-            date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            date=format_now(),
             command=command,
             machine=describe_machine(),
             settings={"rounds": str(rounds), "seconds": str(seconds)},
             rows=arguments.rows,
             workloads=[measure_row(bench, ROWS[name]) for name in arguments.rows],
         )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(findings, indent=1, ensure_ascii=False)
-    (arguments.out / "policies.json").write_text(text + "\n")
-    (arguments.out / "policies.md").write_text(format_findings(findings))
+    write_findings(findings, arguments.out, {"policies.md": format_findings(findings)})
     say(f"written: {arguments.out / 'policies.md'}")
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    try:
-        run(parse_arguments())
-    except KeyboardInterrupt:
-        sys.exit("stopped; nothing is written")
+    arguments = parse_arguments()
+    run_until_stopped(lambda: run(arguments))
 
 
 if __name__ == "__main__":

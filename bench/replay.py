@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -145,9 +145,3 @@ def refuse_wrong(played: Played) -> None:
         raise WrongAnswerError(f"{played.wrong} wrong answers under load: {played.first_wrong}")
     if not played.answers:
         raise WrongAnswerError("it answered nothing under load")
-
-
-def repeat_all(asked: Iterable[Asked]) -> Trace:
-    """Return a trace that has each request once, in this order."""
-    listed = list(asked)
-    return Trace(listed, range(len(listed)))

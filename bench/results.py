@@ -78,6 +78,43 @@ def cpu_figure(rounds: list[Round]) -> Figure:
     return summarize([round_["cpu_per_request"] for round_ in rounds])
 
 
+class Ratio(NamedTuple):
+    """The cost of one server over another's; ``most`` is the bar, None where there is none."""
+
+    name: str
+    over: str
+    most: float | None = None
+    is_inclusive: bool = True
+
+
+def evaluate_ratio(workload: WorkloadResult, ratio: Ratio) -> Figure | None:
+    """Return the ratio of the CPU times per request, None where one of them does not count.
+
+    It is taken within each round, as what disturbed the machine disturbed both, and then summed up.
+    """
+    rounds = []
+    for name in (ratio.name, ratio.over):
+        result = workload["servers"].get(name)
+        if result is None or result["wrong"] or not result["rounds"]:
+            return None
+        rounds.append([round_["cpu_per_request"] for round_ in result["rounds"]])
+    return summarize([ours / theirs for ours, theirs in zip(*rounds, strict=True)])
+
+
+def judge(figure: Figure, ratio: Ratio) -> str:
+    """Return whether the median reaches the bar; narrowly, where some round says otherwise."""
+    most = ratio.most
+    if most is None:
+        return ""
+
+    def is_reached(value: float) -> bool:
+        return value <= most if ratio.is_inclusive else value < most
+
+    verdict = "yes" if is_reached(figure.median) else "no"
+    is_narrow = is_reached(figure.least) != is_reached(figure.most)
+    return f"{verdict}, narrowly" if is_narrow else verdict
+
+
 def octets_per_idle_connection(idle: IdleMemory) -> float:
     return (idle["pss_after"] - idle["pss_before"]) / idle["connections"]
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from measure import cpu_seconds, parse_load, pinned, process_tree, pss_octets
+from runs import choose_processors
 from servers import HOST, Order, Plan, choose_port, running, write_configuration
 from wire import read_answer
 from workloads import WORKLOADS
@@ -201,9 +202,7 @@ def main() -> None:
     parser.add_argument("--no-pin", action="store_true", help="leave processors to the scheduler")
     wanted = parser.parse_args()
     rounds, seconds = (3, 1) if wanted.quick else (5, 2)
-    processors = sorted(os.sched_getaffinity(0))
-    is_pinned = len(processors) > 1 and not wanted.no_pin
-    ours, theirs = (processors[0], processors[-1]) if is_pinned else (None, None)
+    ours, theirs = choose_processors(may_pin=not wanted.no_pin)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         site = Path(name) / "site"
         site.mkdir()

@@ -105,12 +105,6 @@ def compose_crawl(count: int) -> Trace:
     return Trace(asked, range(count))
 
 
-def compose_changing(count: int) -> Trace:
-    """Return ``count`` files of the site in which one file is changed; that one is never asked for."""
-    trace = compose_tiny(count)
-    return Trace(trace.asked, trace.order)
-
-
 def compose_changed() -> Trace:
     """Return the one file that is changed, again and again."""
     return Trace([Asked(compose_get("/changed.png", PLAIN), 200, TINY_OCTETS)], [0])

@@ -5,24 +5,26 @@ Writes tricks.md and tricks.json; ``--help`` lists the options.
 """
 
 import argparse
-import datetime
-import json
-import os
-import signal
-import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from compare import describe_machine, stop
-from contest import Bench, compare_servers, say
-from measure import raise_descriptor_limit
+from contest import Bench, compare_servers, open_bench
 from report import format_spread, format_table
-from results import Figure, WorkloadResult, cpu_figure, summarize
-from servers import Order, Plan, Server, find_epollo, first_line, plan_epollo
-from workloads import WORKLOADS, Workload, compose_site, write_site
+from results import Ratio, WorkloadResult, cpu_figure, evaluate_ratio
+from runs import (
+    RESULTS,
+    describe_machine,
+    find_wrk,
+    format_method,
+    format_now,
+    run_until_stopped,
+    say,
+    write_findings,
+)
+from servers import Order, Plan, Server, find_epollo, plan_epollo
+from workloads import WORKLOADS, Workload
 
 HERE = Path(__file__).resolve().parent
 WITH, WITHOUT = "with", "without"
@@ -97,22 +99,8 @@ def measure_trick(bench: Bench, trick: Trick) -> WorkloadResult:
     return compare_servers(bench, servers, trick.workload)
 
 
-def evaluate_gain(workload: WorkloadResult) -> Figure | None:
-    """Return the CPU time with the trick over that without, None where one does not count.
-
-    It is taken within each round, and then summed up.
-    """
-    rounds = []
-    for name in (WITH, WITHOUT):
-        result = workload["servers"][name]
-        if result["wrong"] or not result["rounds"]:
-            return None
-        rounds.append([round_["cpu_per_request"] for round_ in result["rounds"]])
-    return summarize([ours / theirs for ours, theirs in zip(*rounds, strict=True)])
-
-
 def format_row(trick: Trick, workload: WorkloadResult) -> list[str]:
-    ratio = evaluate_gain(workload)
+    ratio = evaluate_ratio(workload, Ratio(WITH, WITHOUT))
     row = [trick.title, workload["title"]]
     if ratio is None:
         wrong = [result["wrong"] for result in workload["servers"].values()]
@@ -124,13 +112,7 @@ def format_row(trick: Trick, workload: WorkloadResult) -> list[str]:
 def format_findings(findings: Findings) -> str:
     """Return the whole report as Markdown."""
     machine, settings = findings["machine"], findings["settings"]
-    method = (
-        f"{findings['date']}. {machine['processor']}, {machine['processors']} processors, "
-        f"{machine['kernel']}, Python {machine['python']}, load before {machine['load_before']}. "
-        f"{settings['rounds']} rounds of {settings['seconds']} s, with and without in turn within "
-        "each; medians, with the least and the most of the rounds. Ratios are taken within each "
-        "round: less than 1 is what the trick saves."
-    )
+    method = format_method(findings["date"], machine, settings, "with and without in turn")
     rows = [
         format_row(trick, workload)
         for trick, workload in zip(TRICKS, findings["workloads"], strict=True)
@@ -138,7 +120,7 @@ def format_findings(findings: Findings) -> str:
     head = ["CPU µs per request", "workload", "with", "without", "ratio"]
     parts = [
         "# The tricks for speed alone",
-        method,
+        f"{method} Less than 1 is what the trick saves.",
         f"`{' '.join(findings['command'])}`",
         format_table(head, rows),
     ]
@@ -152,62 +134,32 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--rounds", type=int, default=7, help="with and without each trick (default: 7)")
     add("--seconds", type=int, default=2, help="of load in a round (default: 2)")
-    add("--out", type=Path, default=HERE / "results", help="folder for the results")
+    add("--out", type=Path, default=RESULTS, help="folder for the results")
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, and write tricks.md and tricks.json."""
-    if first_line("wrk", "-v") is None:
-        sys.exit("wrk is not installed; Debian: apt-get install wrk")
+    find_wrk()
     rounds, seconds = max(1, arguments.rounds), max(1, arguments.seconds)
-    processors = sorted(os.sched_getaffinity(0))
-    is_pinned = len(processors) > 1
-    raise_descriptor_limit()
-    with tempfile.TemporaryDirectory(prefix="epollo-bench-") as scratch_name:
-        scratch = Path(scratch_name)
-        scratch.chmod(0o755)
-        bench = Bench(
-            site=compose_site(),
-            folder=scratch / "site",
-            scratch=scratch,
-            rounds=rounds,
-            seconds=seconds,
-            python=sys.executable,
-            peers=None,
-            server_processor=processors[0] if is_pinned else None,
-            load_processor=processors[1] if is_pinned else None,
-            is_quick=False,
-        )
-        write_site(bench.site, bench.folder)
+    with open_bench(rounds, seconds) as bench:
         say(f"about {len(TRICKS) * 2 * (rounds * (seconds + 0.2) + 1.5) / 60:.1f} minutes")
+        command = ["python", "bench/tricks.py", "--rounds", f"{rounds}", "--seconds", f"{seconds}"]
         findings = Findings(
             format=1,
-            date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            command=[
-                *["python", "bench/tricks.py", "--rounds"],
-                f"{rounds}",
-                "--seconds",
-                f"{seconds}",
-            ],
+            date=format_now(),
+            command=command,
             machine=describe_machine(),
             settings={"rounds": str(rounds), "seconds": str(seconds)},
             workloads=[measure_trick(bench, trick) for trick in TRICKS],
         )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(findings, indent=1, ensure_ascii=False)
-    (arguments.out / "tricks.json").write_text(text + "\n")
-    (arguments.out / "tricks.md").write_text(format_findings(findings))
+    write_findings(findings, arguments.out, {"tricks.md": format_findings(findings)})
     say(f"written: {arguments.out / 'tricks.md'}")
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    try:
-        run(parse_arguments())
-    except KeyboardInterrupt:
-        sys.exit("stopped; nothing is written")
+    arguments = parse_arguments()
+    run_until_stopped(lambda: run(arguments))
 
 
 if __name__ == "__main__":

@@ -6,24 +6,31 @@ on loopback, round after round, and writes CPU time per request as JSON and Mark
 """
 
 import argparse
-import datetime
 import functools
 import itertools
 import json
-import os
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from compare import choose, describe_machine, stop
-from contest import say
 from measure import raise_descriptor_limit
 from replay import build_replay
+from runs import (
+    PEERS,
+    RESULTS,
+    choose,
+    choose_processors,
+    describe_machine,
+    find_versions,
+    format_now,
+    open_scratch,
+    run_until_stopped,
+    say,
+    write_findings,
+)
 from servers import Server, ServerFailedError
 from sites import Sites
 from wide_chart import draw_wide
@@ -36,7 +43,6 @@ from wide_servers import WIDE_SERVERS
 from wide_special import SPECIAL_ROWS, SpecialEntrant, SpecialRow
 from wire import WrongAnswerError
 
-HERE = Path(__file__).resolve().parent
 ALL_ROWS: tuple[Row | SpecialRow, ...] = (*ROWS, *SPECIAL_ROWS)
 TROUBLES = (WrongAnswerError, ServerFailedError, subprocess.SubprocessError, OSError, ValueError)
 
@@ -76,7 +82,7 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--peers",
         type=Path,
-        default=HERE / "build" / "peers",
+        default=PEERS,
         help="virtual environment with fastpysgi\n(default: bench/build/peers)",
     )
     add("--python", default=sys.executable, help="interpreter for epollo")
@@ -181,12 +187,9 @@ def run_rows(
 
 def write_results(wide: Wide, folder: Path) -> None:
     """Write wide.json, wide.md and wide.svg."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "wide.json").write_text(json.dumps(wide, indent=1, ensure_ascii=False) + "\n")
     picture = draw_wide(wide)
-    (folder / "wide.md").write_text(format_wide(wide, "wide.svg" if picture else ""))
-    if picture:
-        (folder / "wide.svg").write_text(picture)
+    reports = {"wide.md": format_wide(wide, "wide.svg" if picture else "")}
+    write_findings(wide, folder, reports | ({"wide.svg": picture} if picture else {}))
 
 
 def repeat_command(arguments: argparse.Namespace) -> list[str]:
@@ -209,38 +212,27 @@ def run(arguments: argparse.Namespace) -> None:
     all_rows: dict[str, Row | SpecialRow] = {row.name: row for row in ALL_ROWS}
     quick = [row.name for row in ROWS if row.is_quick]
     default = ",".join(quick if is_quick else all_rows)
-    rows = [all_rows[name] for name in choose(arguments.rows or default, dict(all_rows))]
+    rows = [all_rows[name] for name in choose(arguments.rows or default, list(all_rows))]
     by_name = {server.name: server for server in WIDE_SERVERS}
     default_servers = "epollo,nginx" if is_quick else ",".join(by_name)
     peers = arguments.peers if arguments.peers.is_dir() else None
-    versions = {
-        name: by_name[name].find(arguments.python, peers)
-        for name in choose(arguments.servers or default_servers, dict(by_name))
-    }
-    if "epollo" in versions and versions["epollo"] is None:
-        say(f"epollo cannot run with {arguments.python}; .venv/bin/python can, after sh dev/test")
-        sys.exit(2)
-    servers = [by_name[name] for name, version in versions.items() if version is not None]
-    for name in versions.keys() - {server.name for server in servers}:
-        say(f"{name} is not installed: left out")
+    chosen = [by_name[name] for name in choose(arguments.servers or default_servers, list(by_name))]
+    versions = find_versions(chosen, arguments.python, peers)
+    servers = [server for server in chosen if server.name in versions]
     rounds = arguments.rounds or (2 if is_quick else 5)
     seconds = arguments.seconds or (1.0 if is_quick else 2.0)
-    processors = sorted(os.sched_getaffinity(0))
-    is_pinned = len(processors) > 1 and not arguments.no_pin
     raise_descriptor_limit()
     wide = Wide(
         format=1,
-        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        date=format_now(),
         command=repeat_command(arguments),
         machine=describe_machine(),
-        versions={name: version for name, version in versions.items() if version},
+        versions=versions,
         settings={"rounds": str(rounds), "seconds": f"{seconds:g}"},
         rows={},
     )
     needed = max((row.count_files(rounds) for row in rows), default=0)
-    with tempfile.TemporaryDirectory(prefix="epollo-wide-") as scratch_name:
-        scratch = Path(scratch_name)
-        scratch.chmod(0o755)
+    with open_scratch() as scratch:
         ground = Ground(
             scratch=scratch,
             sites=Sites(scratch, needed),
@@ -249,8 +241,7 @@ def run(arguments: argparse.Namespace) -> None:
             seconds=seconds,
             python=arguments.python,
             peers=peers,
-            server_processor=processors[0] if is_pinned else None,
-            load_processor=processors[1] if is_pinned else None,
+            processors=choose_processors(may_pin=not arguments.no_pin),
             is_quick=is_quick,
         )
         measured = 0
@@ -261,7 +252,7 @@ def run(arguments: argparse.Namespace) -> None:
             say(f"{titles} ({measured} of {len(rows)})")
             wide["rows"] |= run_rows(ground, servers, together)
             if arguments.out or not is_quick:
-                write_results(wide, arguments.out or HERE / "results")
+                write_results(wide, arguments.out or RESULTS)
     if is_quick and not arguments.out:
         print(format_wide(wide, ""))
 
@@ -272,13 +263,9 @@ def main() -> None:
         wide: Wide = json.loads(arguments.report.read_text())
         write_results(wide, arguments.report.parent)
         return
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    try:
-        run(arguments)
-    except KeyboardInterrupt:
-        is_written = arguments.out or not arguments.quick
-        sys.exit(f"stopped{'; the rows that were finished are written' if is_written else ''}")
+    is_written = arguments.out or not arguments.quick
+    kept = "the rows that were finished are written" if is_written else "nothing is written"
+    run_until_stopped(lambda: run(arguments), kept)
 
 
 if __name__ == "__main__":

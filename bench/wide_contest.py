@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from contest import say
 from measure import cpu_seconds, pinned, process_tree
 from memory import memory_octets
 from replay import Asked, Played, Replay, Trace, compose_get, refuse_wrong, write_trace
+from runs import Surroundings, say
 from servers import HOST, Order, Plan, Server, ServerFailedError, choose_port, running
 from sites import TEXT_ENDINGS, Sites
 from traces import Known
@@ -37,29 +37,12 @@ _COPIES: Final = itertools.count()
 
 
 @dataclass
-class Ground:
-    """What stays the same over a run."""
+class Ground(Surroundings):
+    """The surroundings of a run in which replay.c drives servers of wide sites."""
 
-    scratch: Path
     sites: Sites
     program: Path
-    rounds: int
-    seconds: float
-    python: str
-    peers: Path | None
-    server_processor: int | None
-    load_processor: int | None
-    is_quick: bool
     best_variants: dict[tuple[str, str], tuple[str, dict[str, float]]] = field(default_factory=dict)
-
-    def without_places(self, text: str) -> str:
-        """Return a command or configuration without the paths of this machine."""
-        places = [(str(self.scratch), "SCRATCH"), (str(HERE.parent), "."), (self.python, "python")]
-        if self.peers is not None:
-            places.insert(0, (str(self.peers), "PEERS"))
-        for place, name in places:
-            text = text.replace(place, name)
-        return text
 
 
 class Loaded:
@@ -103,7 +86,7 @@ class Loaded:
             plan = Plan([*plan.command, *self.row.options], plan.configuration, plan.environment)
         self.plan, self.address = plan, (HOST, order.port)
         self._process = self._stack.enter_context(
-            running(plan, order, self.ground.server_processor)
+            running(plan, order, self.ground.processors.server)
         )
 
         if self.row.figure == "p99":
@@ -142,7 +125,7 @@ class Loaded:
             options = options | {"urgent": None}
         replay = Replay(
             ground.program, self.address[1], row.connections, self._trace, options,
-            processor=ground.load_processor,
+            processor=ground.processors.load,
         )  # fmt: skip
         played = replay.wait()
         if not row.unit_octets:
@@ -205,7 +188,7 @@ class Loaded:
         elif beside.change:
             path = str(self.site / beside.target[1:])
             words = [beside.change, path, str(beside.rate), str(seconds + 1)]
-            with pinned(ground.load_processor):
+            with pinned(ground.processors.load):
                 changes = subprocess.Popen(
                     [sys.executable, str(HERE / "changes.py"), *words], stdout=subprocess.DEVNULL
                 )
@@ -221,7 +204,7 @@ class Loaded:
             options: dict[str, float | None] = {"seconds": seconds + 1, "cut": None}
             downloads = Replay(
                 ground.program, self.address[1], beside.connections, trace, options,
-                processor=ground.load_processor,
+                processor=ground.processors.load,
             )  # fmt: skip
             try:
                 time.sleep(0.2)

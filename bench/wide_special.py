@@ -87,7 +87,7 @@ def _serving(
     )  # fmt: skip
     plan = _BY_NAME[server].plan(order)
     plan = Plan([*plan.command, *options], plan.configuration, plan.environment)
-    with running(plan, order, ground.server_processor) as process:
+    with running(plan, order, ground.processors.server) as process:
         yield process, order.port
 
 
@@ -97,7 +97,7 @@ def _play(
     path = ground.scratch / f"special-{port}.trace"
     write_trace(trace, path)
     replay = Replay(
-        ground.program, port, connections, path, options, processor=ground.load_processor
+        ground.program, port, connections, path, options, processor=ground.processors.load
     )
     played = replay.wait()
     refuse_wrong(played)
@@ -218,7 +218,7 @@ def measure_release(server: str, variant: str = "") -> Callable[[Ground, int], M
             quiet = _play(ground, port, probe, paced, connections=4)
             path = ground.scratch / f"special-{port}.trace"
             before = cpu_seconds(process_tree(process))
-            replay = Replay(ground.program, port, 4, path, paced, processor=ground.load_processor)
+            replay = Replay(ground.program, port, 4, path, paced, processor=ground.processors.load)
             time.sleep(0.5)
             following.replace(current)
             played = replay.wait()

@@ -57,3 +57,8 @@ def make_comparison(**workloads: dict[str, ServerResult]) -> Comparison:
             for name, servers in workloads.items()
         },
     )
+
+
+def make_workload(**costs: tuple[float, ...]) -> WorkloadResult:
+    servers = {name: make_result(name, make_rounds(*rounds)) for name, rounds in costs.items()}
+    return WorkloadResult(title="1 KiB", idle=0, servers=servers)

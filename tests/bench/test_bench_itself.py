@@ -3,26 +3,20 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
-from bench.comparisons import make_result, make_rounds
+from bench.comparisons import make_workload
 from itself import (
     CONTESTANTS,
     RATIOS,
     Findings,
-    Ratio,
     Spread,
     count_lines,
-    evaluate_ratio,
     format_findings,
     format_nginx_log,
     held_sockets,
-    judge,
     parse_sockets,
     refuse_short_logs,
     spread_table,
 )
-from results import Figure, WorkloadResult
 from servers import Order, nginx_configuration
 from workloads import WORKLOADS
 
@@ -34,11 +28,6 @@ TABLE = """\
    3: 0100007F:C350 0100007F:1F40 01 00000000:00000000 00:00000000 00000000     0        0 701 1 0
    4: 0100007F:1F40 0100007F:C351 06 00000000:00000000 00:00000000 00000000     0        0 0 1 0
 """
-
-
-def make_workload(**costs: tuple[float, ...]) -> WorkloadResult:
-    servers = {name: make_result(name, make_rounds(*rounds)) for name, rounds in costs.items()}
-    return WorkloadResult(title="1 KiB", idle=0, servers=servers)
 
 
 def test_the_table_tells_which_server_listens_and_which_peer_has_which_socket() -> None:
@@ -58,34 +47,6 @@ def test_the_sockets_of_a_process_are_those_that_the_kernel_lists_for_it() -> No
         held = held_sockets(os.getpid())
         assert sockets.listening <= held
         assert set(sockets.connected.values()) <= held
-
-
-def test_a_ratio_is_taken_within_each_round() -> None:
-    workload = make_workload(combined=(5.0, 20.0, 6.0), process=(5.0, 10.0, 4.0))
-    assert evaluate_ratio(workload, Ratio("combined", "process")) == Figure(1.5, 1.0, 2.0)
-
-
-def test_what_was_not_measured_or_answered_wrongly_has_no_ratio() -> None:
-    workload = make_workload(process=(5.0,), combined=(5.0,))
-    assert evaluate_ratio(workload, Ratio("combined", "nginx-log")) is None
-    workload["servers"]["combined"]["wrong"] = "no"
-    assert evaluate_ratio(workload, Ratio("combined", "process")) is None
-
-
-@pytest.mark.parametrize(
-    ("figure", "ratio", "verdict"),
-    [
-        (Figure(1.15, 1.1, 1.15), Ratio("a", "b", 1.15), "yes"),
-        (Figure(1.1, 1.0, 1.2), Ratio("a", "b", 1.15), "yes, narrowly"),
-        (Figure(1.3, 1.2, 1.4), Ratio("a", "b", 1.15), "no"),
-        (Figure(1.0, 0.9, 1.1), Ratio("a", "b", 1.0, is_inclusive=False), "no, narrowly"),
-        (Figure(9.0, 9.0, 9.0), Ratio("a", "b"), ""),
-    ],
-)
-def test_the_median_decides_and_rounds_that_disagree_are_said(
-    figure: Figure, ratio: Ratio, verdict: str
-) -> None:
-    assert judge(figure, ratio) == verdict
 
 
 def test_every_ratio_is_of_contestants() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.comparisons import make_result, make_rounds
+from bench.comparisons import make_workload
 from policies import (
     ROWS,
     RULES,
@@ -17,7 +17,6 @@ from policies import (
     format_findings,
     format_rules,
 )
-from results import WorkloadResult
 from servers import HOST, Order, choose_port, running
 from wire import Answer, Fields, ask, format_request
 from workloads import compose_site, write_site
@@ -78,11 +77,7 @@ def test_the_password_is_asked_for_and_sent(tmp_path: Path) -> None:
     ],
 )
 def test_a_row_is_held_to_its_bar(name: str, costs: tuple[float, ...], verdict: str) -> None:
-    servers = {
-        WITH: make_result("with", make_rounds(*costs)),
-        WITHOUT: make_result("without", make_rounds(*(10.0 for _ in costs))),
-    }
-    workload = WorkloadResult(title="1 KiB", idle=0, servers=servers)
+    workload = make_workload(**{WITH: costs, WITHOUT: (10.0,) * len(costs)})
     machine = dict.fromkeys(
         ("processor", "processors", "kernel", "python", "load_before"), "a machine"
     )

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.comparisons import make_result, make_rounds
-from results import Figure, WorkloadResult
-from tricks import TRICKS, Findings, evaluate_gain, format_findings
+from bench.comparisons import make_workload
+from tricks import TRICKS, Findings, format_findings
 
 WITHOUT = Path(__file__).parents[2] / "bench" / "without.py"
 
@@ -46,23 +45,8 @@ def test_epollo_runs_without_a_trick() -> None:
     assert done.stdout.startswith("epollo ")
 
 
-def make_workload(with_it: tuple[float, ...], without_it: tuple[float, ...]) -> WorkloadResult:
-    servers = {
-        "with": make_result("with", make_rounds(*with_it)),
-        "without": make_result("without", make_rounds(*without_it)),
-    }
-    return WorkloadResult(title="1 KiB", idle=0, servers=servers)
-
-
-def test_the_gain_is_taken_within_each_round() -> None:
-    workload = make_workload((5.0, 20.0, 6.0), (5.0, 10.0, 4.0))
-    assert evaluate_gain(workload) == Figure(1.5, 1.0, 2.0)
-    workload["servers"]["without"]["wrong"] = "it ended"
-    assert evaluate_gain(workload) is None
-
-
 def test_the_report_has_a_row_for_each_trick_and_workload() -> None:
-    wrong = make_workload((), ())
+    wrong = make_workload(**dict.fromkeys(("with", "without"), ()))
     wrong["servers"]["with"]["wrong"] = "it ended"
     findings = Findings(
         format=1,
@@ -72,7 +56,7 @@ def test_the_report_has_a_row_for_each_trick_and_workload() -> None:
             "processor": "P", "processors": "2", "kernel": "L", "python": "3", "load_before": "0"
         },
         settings={"rounds": "3", "seconds": "2"},
-        workloads=[wrong, *[make_workload((4.0,), (8.0,))] * (len(TRICKS) - 1)],
+        workloads=[wrong, *[make_workload(**{"with": (4.0,), "without": (8.0,)})] * (len(TRICKS) - 1)],
     )  # fmt: skip
     rows = [line for line in format_findings(findings).splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + len(TRICKS)
