@@ -79,6 +79,7 @@ def test_a_style_sheet_that_is_wrong(root: Path) -> None:
         ("/about /", 1, "a file stands at /about"),
         ("/a /nothing", 1, "it leads to /nothing, which is not there"),
         ("/a /nothing 200", 1, "it leads to /nothing, which is not there"),
+        ("/a/* /b/*", 1, "is :splat"),
     ],
 )
 def test_a_redirect_that_never_counts(root: Path, rules: str, line: int, reason: str) -> None:
@@ -98,6 +99,8 @@ def test_a_redirect_that_never_counts(root: Path, rules: str, line: int, reason:
         "/a/b /\n/a/:x /about",
         "/*.png /\n/* /about 302",
         "/about / 302!",
+        "/a/* /b/*/:splat",
+        "/app/* 200",
     ],
 )
 def test_a_redirect_that_counts(root: Path, rules: str) -> None:

@@ -25,6 +25,7 @@ def list_rule_faults(
     ``site`` is its number, ``paths`` are those of all its files.
     """
     yield from _list_shadowed(subject.rulebooks[site].policy)
+    yield from _list_stars(subject.rulebooks[site].policy)
     yield from _list_dead_targets(subject, site)
     yield from _list_unused_blocks(subject.rulebooks[site].policy, list(paths))
 
@@ -69,6 +70,14 @@ def _list_shadowed(policy: Policy) -> Iterator[tuple[str, int, str]]:
             continue
         first = min(one.line for one in before if one is not None)
         yield _REDIRECTS, rule.line, f"line {first} matches all that it does, and goes first"
+
+
+def _list_stars(policy: Policy) -> Iterator[tuple[str, int, str]]:
+    """Return the rules with a splat in the path and a star in the target, where it stands for itself."""
+    for rule in policy.rules.redirects:
+        if rule.pattern.splat is not None and b"*" in rule.target and b":splat" not in rule.target:
+            reason = "a * in a target is a * in the URL: what that of the path stands for is :splat"
+            yield _REDIRECTS, rule.line, reason
 
 
 def _list_dead_targets(subject: Subject, site: int) -> Iterator[tuple[str, int, str]]:

@@ -1,7 +1,9 @@
 """The examples of the two specifications, whole files at a time, with the results that these document.
 
 Netlify: "Redirects and rewrites", "Redirect options", "Custom headers"; Cloudflare Pages: "Redirects",
-"Headers". Where the two differ, a row says what the other one does.
+"Headers". Where the two differ, a row says what the other one does. What their manuals leave open, the
+programs decide by which they read the files: netlify/build (redirect-parser, headers-parser), and
+pages-shared of cloudflare/workers-sdk.
 """
 
 from collections.abc import Iterator
@@ -232,3 +234,143 @@ def test_what_netlify_asks_of_its_own_servers_is_left_out() -> None:
     for line in lines:
         (mistake,) = parse_redirects(b"/a /b\n" + line).mistakes
         assert (mistake.line, mistake.is_left_out) == (2, True), mistake
+
+
+@pytest.mark.parametrize(
+    ("lines", "target", "status", "outcome"),
+    [
+        # Comments, white space and line ends (both).
+        ("/a /b 301 # why", "/a", 301, "/b"),
+        ("/a /b # why", "/a", 301, "/b"),
+        ("   /a\t \t/b   ", "/a", 301, "/b"),
+        ("/a /b 302\r\n/c /d\r\n", "/c", 301, "/d"),
+        ("\ufeff/a /b", "/a", 301, "/b"),
+        ("\n\n# one\n  # two\n/a /b", "/a", 301, "/b"),
+        # A # within a word is part of it (both).
+        ("/a /b#c", "/a", 301, "/b#c"),
+        ("/a /b##c-1 302", "/a", 302, "/b##c-1"),
+        ("/a https://h.example/b##c 302", "/a", 302, "https://h.example/b##c"),
+        ("/a https://h.example:1234/r?q=s#t", "/a", 301, "https://h.example:1234/r?q=s#t"),
+        # A query that a target has goes before that of the request (Cloudflare).
+        ("/a /b?sort=new", "/a?sort=old", 301, "/b?sort=new"),
+        ("/a /b", "/a?sort=old", 301, "/b?sort=old"),
+        # Parameters in any order, each of them; the order of lines decides (Netlify).
+        ("/ p=news /news\n/ q=:x /about/:x", "/?q=1&p=news", 200, "index.html"),
+        ("/x p=news /news\n/x q=:y /about/:y", "/x?q=1&p=news", 301, "/news?q=1"),
+        ("/x p=news /news\n/x q=:y /about/:y", "/x?q=1", 301, "/about/1"),
+        ("/x p=1 q=2 /y", "/x?q=2&p=1", 301, "/y"),
+        ("/x p=1 q=2 /y", "/x?p=1", 404, "404.html"),
+        ("/x p=:p q=:q /y?q=:q&p=:p", "/x?q=2&p=1", 301, "/y?q=2&p=1"),
+        ("/x _e_=/about /y", "/x?_e_=/about", 301, "/y"),
+        # A splat matches nothing, too, and the path without its slash (Netlify; Cloudflare: not that).
+        ("/foo/* /2/:splat", "/foo/", 301, "/2/"),
+        ("/foo/* /2/:splat", "/foo", 301, "/2/"),
+        ("/foo/test/* /1/:splat\n/foo/* /2/:splat", "/foo/test/yes", 301, "/1/yes"),
+        ("/foo/test/* /1/:splat\n/foo/* /2/:splat", "/foo/test/", 301, "/1/"),
+        ("/foo/test/* /1/:splat\n/foo/* /2/:splat", "/foo/other", 301, "/2/other"),
+        # It may stand anywhere, and is as long as it can be (Cloudflare).
+        ("/a/*/z /1/:splat", "/a/b/z/z", 301, "/1/b/z"),
+        ("/a/b*c /1/:splat", "/a/bxyc", 301, "/1/xy"),
+        ("/*.php /:splat", "/old/page.php", 301, "/old/page"),
+        ("/p/:code/:name/* /p?junk=:splat&name=:name&code=:code", "/p/ab_5/x/123abc@~!", 301,
+         "/p?junk=123abc@~!&name=x&code=ab_5"),
+        # A placeholder ends at a slash, not at a dot; it may be used twice in the target.
+        ("/f/:file /g/:file", "/f/a.b.c", 301, "/g/a.b.c"),
+        ("/f/:file /g/:file", "/f/", 404, "404.html"),
+        ("/f/:a/:b /g/:b/:a/:b", "/f/1/2", 301, "/g/2/1/2"),
+        ("/f/:a_1/x /g/:a_1", "/f/y/x", 301, "/g/y"),
+        # Percent-encoding and other letters (both).
+        ("/some%20page /other%20page", "/some%20page", 301, "/other%20page"),
+        ("/caf\u00e9 /th\u00e9", "/caf%c3%a9", 301, "/th%C3%A9"),
+        # The first of two lines counts (both); a rewrite is not followed by another (Cloudflare).
+        ("/a /b 302\n/a /c", "/a", 302, "/b"),
+        ("/a /b 200\n/b /index.html 200", "/a", 404, "404.html"),
+        ("/a /b 200\n/b /index.html 200", "/b", 200, "index.html"),
+        # Without a target, what is below a path is itself (Netlify).
+        ("/en/* 200\n/* /index.html 200", "/en/nothing", 404, "en/404.html"),
+        # A rule for the folder of Netlify's own functions is a rule like others here.
+        ("/.netlify/x /y", "/.netlify/x", 301, "/y"),
+    ],
+)  # fmt: skip
+def test_what_both_programs_make_of_lines(
+    ground: Ground, lines: str, target: str, status: int, outcome: str
+) -> None:
+    (ground.root / "_redirects").write_bytes(lines.encode())
+    assert follow(ground, target) == (status, outcome)
+    assert not ground.reports
+
+
+def test_a_host_decides_by_the_order_of_lines(ground: Ground) -> None:
+    (ground.root / "_redirects").write_text(
+        "https://one.example/home https://first.example/ 302\n/home https://second.example/ 302\n"
+        "https://:sub.pages.:tld/m /5/:sub/:tld 302\nhttps://next.:sub.pages.:tld/m /6/:sub 302\n"
+    )
+    assert follow(ground, "/home", "two.example") == (302, "https://second.example/")
+    assert follow(ground, "/home", "one.example") == (302, "https://first.example/")
+    assert follow(ground, "/m", "my.pages.dev") == (302, "/5/my/dev")
+    assert follow(ground, "/m", "next.my.pages.dev") == (302, "/6/my")
+    assert not ground.reports
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("/home.txt\n  X-A: b", "b"),
+        ("   /home.txt\n      X-A         :     b   \n", "b"),
+        ("/home.txt\n\nX-A: b\n\n", "b"),
+        ("# one\n/home.txt\n  # two\n  X-A: b\n", "b"),
+        ("/home.txt\r\n\tX-A: b\r\n", "b"),
+        ("/home.txt\n  X-A: b: c:d", "b: c:d"),
+        ("/home.txt\n  X-A: b # no comment", "b # no comment"),
+        ("/home.txt\n  X-A: one\n  X-A: two", "one, two"),
+        ("/home.txt\n  x-a: one\n/*\n  X-A: two", "one, two"),
+        ("/*\n  X-A: one\n/home.txt\n  ! x-a", None),
+        ("/*\n  X-A: one\n/home.txt\n  ! X-A\n  X-A: two", "two"),
+        ("/*\n  X-A: one\n/home.txt\n  X-A: two\n  ! X-A", "two"),
+        ("/home.txt\n  ! X-A\n/*\n  X-A: one", "one"),
+        ("//home.txt\n  X-A: b", "b"),
+        ("/:file\n  X-A: :file", "home.txt"),
+        ("/:file\n  X-A: :file and :file", "home.txt and home.txt"),
+        ("/h*\n  X-A: <:splat>; :other", "<ome.txt>; :other"),
+        ("https://site.example\n  X-A: b", None),
+        ("https://site.example/home.txt\n  X-A: b", "b"),
+        ("http://SITE.example/*\n  X-A: b", "b"),
+        ("https://other.example/*\n  X-A: b", None),
+        # Netlify: a / at the end makes no difference; upper and lower case would not there.
+        ("/home.txt/\n  X-A: b", "b"),
+        ("/HOME.txt\n  X-A: b", None),
+    ],
+)  # fmt: skip
+def test_what_both_programs_make_of_blocks(ground: Ground, text: str, value: str | None) -> None:
+    (ground.root / "_headers").write_bytes(text.encode())
+    answer = ground.ask("/home.txt", {"Host": "site.example"})
+    assert answer.status == 200
+    assert answer.fields.get("x-a") == value
+    assert not ground.reports
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X-A: b\n/a\n  X-B: c", "c\n/a\n  X-B: c", "/a\n  I am none!\n", "/a\n  :\n", "/a\n  X-A:\n",
+        "/a\n  ! X-A: b\n", "/a\n  X A: b\n", "/a\n/b\n  X-B: c\n", "ftp://a.example/x\n  X-B: c\n",
+    ],
+)  # fmt: skip
+def test_what_neither_program_takes_is_a_mistake(text: str) -> None:
+    assert parse_headers(text.encode()).mistakes
+
+
+def test_neither_number_nor_length_of_rules_is_limited_as_there(ground: Ground) -> None:
+    """Cloudflare: 2,000 and 100 redirects, 100 blocks, lines of 2,000 characters; here 4 MiB."""
+    long = "x" * 3000
+    redirects = [f"/s{n} /t{n}" for n in range(2100)] + [
+        f"/d{n}/* /e{n}/:splat" for n in range(150)
+    ]
+    (ground.root / "_redirects").write_text("\n".join([*redirects, f"/{long} /{long}/y"]))
+    blocks = "".join(f"/b{n}\n  X-A: {n}\n" for n in range(150))
+    (ground.root / "_headers").write_text(f"{blocks}/home.txt\n  X-Long: {long}\n")
+    assert follow(ground, "/s2099") == (301, "/t2099")
+    assert follow(ground, "/d149/a") == (301, "/e149/a")
+    assert follow(ground, f"/{long}") == (301, f"/{long}/y")
+    assert ground.ask("/home.txt").fields["x-long"] == long
+    assert not ground.reports

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from epollo.site.rules.headers_file import parse_headers
 from epollo.site.rules.redirects_file import parse_redirects
 from site_grounds import Ground
 
@@ -153,6 +154,11 @@ def test_a_folder_without_an_index_is_no_file(ground: Ground) -> None:
         ("/a /b/%zz", "no valid path"),
         ("/a /../b", "no valid path"),
         ("/*/b/* /c", "only one"),
+        ("/a 200", "no target"),
+        ("/a/* 301", "no target"),
+        ("/a/*b 200", "no target"),
+        ("/c?this=rejected /d 301", "stands behind the path"),
+        ("/a#b /c", "no #"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(line: str, reason: str) -> None:
@@ -186,6 +192,37 @@ def test_what_a_static_server_cannot_do_is_left_out_alone(line: str, reason: str
     assert (mistake.line, mistake.is_left_out) == (2, True)
     assert reason in mistake.reason
     assert len(parsed.rules) == 1
+
+
+@pytest.mark.parametrize("rule", ["/app/* 200", "/app/* 200!", "http://site.example/app/* 200"])
+def test_a_path_without_a_target_leads_to_itself_alone(ground: Ground, rule: str) -> None:
+    """As Netlify's forward rules: a later rule is not asked for what is not there."""
+    (ground.root / "app").mkdir()
+    (ground.root / "app" / "page.html").write_text("in app")
+    (ground.root / "app" / "sub").mkdir()
+    (ground.root / "app" / "sub" / "index.html").write_text("in sub")
+    text = f"{rule}\n/* /index.html 200\n"
+    host = "site.example"
+    assert follow(ground, text, "/app/page", Host=host) == (200, "in app")
+    assert follow(ground, text, "/app/sub", Host=host) == (301, "/app/sub/")
+    assert follow(ground, text, "/app/nothing", Host=host) == (404, "404.html")
+    assert follow(ground, text, "/elsewhere", Host=host) == (200, "index.html")
+
+
+def test_a_rule_may_be_for_an_address(ground: Ground) -> None:
+    text = "http://[fe80::ab]/* /a/:splat\nhttp://127.0.0.1/x /y\n"
+    assert follow(ground, text, "/x", Host="[FE80::AB]:8080") == (301, "/a/x")
+    assert follow(ground, text, "/x", Host="127.0.0.1:80") == (301, "/y")
+    assert follow(ground, text, "/x", Host="[fe80::ac]")[0] == 404
+
+
+def test_a_file_in_another_encoding_is_told_in_one_line() -> None:
+    for parse in (parse_redirects, parse_headers):
+        for codec in ("utf-16", "utf-16-be"):
+            octets = "\ufeff/a /b\n/c /d\n".encode(codec).removeprefix(b"\xff\xfe")
+            (mistake,) = parse(octets).mistakes
+            assert "UTF-8" in mistake.reason
+            assert not mistake.is_left_out
 
 
 def test_a_rule_may_be_for_a_host(ground: Ground) -> None:

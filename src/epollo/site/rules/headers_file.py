@@ -15,7 +15,15 @@ from epollo.http.grammar import OWS_OCTETS
 from epollo.http.message import FieldLine
 from epollo.patterns import compile_late
 from epollo.site.rules.pattern import Pattern, PatternError, parse_pattern
-from epollo.site.rules.rule import BYTE_ORDER_MARK, HeaderRule, Mistake, Parsed, strip_line
+from epollo.site.rules.rule import (
+    BYTE_ORDER_MARK,
+    UTF_16_MARKS,
+    UTF_16_REASON,
+    HeaderRule,
+    Mistake,
+    Parsed,
+    strip_line,
+)
 
 _BEGINS_BLOCK: Final = compile_late(
     rb"^[\t\r\v\f ]*(?:/|[A-Za-z][A-Za-z0-9+.\-]*://)", re.MULTILINE
@@ -71,6 +79,8 @@ def parse_headers(
     ``known`` is what was known after the last version of the file: an edit of a block among ten thousand
     costs a tenth of reading them all.
     """
+    if octets.startswith(UTF_16_MARKS):
+        return Parsed((), (Mistake(1, UTF_16_REASON),), {})
     octets = octets.removeprefix(BYTE_ORDER_MARK)
     starts = [found.start() for found in _BEGINS_BLOCK.finditer(octets)]
     first, *ends = [*starts, len(octets)]

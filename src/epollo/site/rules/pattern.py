@@ -104,10 +104,15 @@ def parse_pattern(text: bytes) -> Pattern:
 
 
 def _parse_host(host: bytes) -> tuple[bytes | Piece, ...]:
+    if host.startswith(b"[") and host.endswith(b"]") and is_host(host):
+        # An address of IPv6, the colons of which begin no placeholder.
+        return tuple(host.split(b"."))
+    if b"*" in host:
+        raise PatternError("a host has no * in it: :name stands for one part of it, up to a dot")
     if b":" in PLACEHOLDER.sub(b"", host):
         raise PatternError("a host has no port here: every port is meant")
     labels = tuple(map(_parse_segment, host.split(b".")))
-    if not host or not is_host(PLACEHOLDER.sub(b"x", host)) or b"*" in host:
+    if not host or not is_host(PLACEHOLDER.sub(b"x", host)):
         raise PatternError("this is no valid host")
     return labels
 

@@ -24,6 +24,8 @@ from epollo.site.rules.rule import (
     BYTE_ORDER_MARK,
     REDIRECTS,
     REWRITES,
+    UTF_16_MARKS,
+    UTF_16_REASON,
     Mistake,
     Parameter,
     Parsed,
@@ -60,6 +62,8 @@ def parse_redirects(
     ``known`` is what was known after the last version of the file: an edit of a line among ten thousand
     costs a hundredth of reading them all.
     """
+    if octets.startswith(UTF_16_MARKS):
+        return Parsed((), (Mistake(1, UTF_16_REASON),), {})
     rules: list[RedirectRule] = []
     mistakes: list[Mistake] = []
     by_line: dict[bytes, RedirectRule] = {}
@@ -91,12 +95,17 @@ def _parse_line(line: bytes, number: int) -> RedirectRule:
             words = words[:index]
             break
     source, *others = words
+    if b"?" in source:
+        raise _MistakeError(
+            "a parameter of the query stands behind the path, as in /store id=:id /products/:id"
+        )
     pattern = parse_pattern(source)
     place = next((at for at, word in enumerate(others) if _is_target(word)), None)
     if place is None:
         # A path for a role alone: Netlify has it lead to itself.
         _refuse_conditions([one for one in others if one.partition(b"=")[0].lower() in _CONDITIONS])
-        raise _MistakeError("no target follows the path: one begins with /, http:// or https://")
+        others = _complete(source, others)
+        place = 0
     target = _NOT_IN_URL.sub(lambda found: b"%%%02X" % found[0][0], others[place])
     query = tuple(map(_parse_parameter, others[:place]))
     status, is_forced = 301, False
@@ -107,6 +116,18 @@ def _parse_line(line: bytes, number: int) -> RedirectRule:
     rule = RedirectRule(pattern, query, target, status, is_forced, number)
     _judge(rule)
     return rule
+
+
+def _complete(source: bytes, others: list[bytes]) -> list[bytes]:
+    """Return what follows a path, with the target that may be left out: all below a path is itself.
+
+    So no later rule is asked for what is not there (Netlify calls it a forward rule). To go before a file
+    means nothing then.
+    """
+    if others[:1] in ([b"200"], [b"200!"]) and source.endswith(b"/*"):
+        path = _AUTHORITY.sub(b"", source, count=1)
+        return [path.removesuffix(b"*") + b":" + SPLAT, b"200", *others[1:]]
+    raise _MistakeError("no target follows the path: one begins with /, http:// or https://")
 
 
 def _is_target(word: bytes) -> bool:

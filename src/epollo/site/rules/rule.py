@@ -94,6 +94,8 @@ class Parsed(NamedTuple, Generic[Rule]):
 
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+UTF_16_REASON: Final = "the file is written in UTF-16: save it as UTF-8"
 
 
 def strip_line(line: bytes) -> bytes:
