@@ -235,26 +235,36 @@ def write_between_samples(path: Path) -> None:
         file.write(b"y")
 
 
+def write_at_begin(path: Path) -> None:
+    """Write over the first octet."""
+    with path.open("r+b") as file:
+        file.write(bytes([OLD[0] ^ 1]))
+
+
+TIMES = ("st_atime_ns", "st_mtime_ns", "st_ctime_ns")
+
+
 def look_while(opened: Opened, change: Callable[[Path], None]) -> None:
-    """Look once; the change falls between the events and the status, so that its event comes later."""
-    read_events = Watch.on_ready
+    """Look once, while a change is under way that has no event before its end."""
+    opened.path.touch()
+    opened.watch.on_ready(0)
+    change(opened.path)
+    look_before_events(opened)
 
-    def read_events_then_change(watch: Watch, events: int) -> None:
-        read_events(watch, events)
-        change(opened.path)
 
+def look_before_events(opened: Opened) -> None:
+    """Look once; the promise has to hold, as far as it can be seen."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Watch, "on_ready", read_events_then_change)
-        opened.path.touch()
+        patched.setattr(Watch, "on_ready", lambda *_: None)
         assert opened.holds()
     notice = opened.file.promise.notice
     assert not notice.is_written
-    opened.watch.on_ready(0)
-    assert notice.is_written
 
 
 def test_the_event_of_an_append_whose_end_was_seen_already_breaks_nothing(opened: Opened) -> None:
     look_while(opened, append)
+    opened.watch.on_ready(0)
+    assert opened.file.promise.notice.is_written
     assert opened.file.promise.seen.octets > OCTETS
     assert opened.holds()
 
@@ -264,6 +274,49 @@ def test_the_event_of_another_write_whose_time_was_seen_already_breaks_a_promise
 ) -> None:
     look_while(opened, write_between_samples)
     assert not opened.holds()
+
+
+def change_rights(path: Path) -> None:
+    path.chmod(0o600)
+
+
+@pytest.mark.parametrize("write", [write_between_samples, write_at_begin], ids=["between", "begin"])
+def test_a_change_of_rights_does_not_explain_a_write_that_is_under_way(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
+) -> None:
+    """The event of a write comes at its end, and its times with its begin."""
+    change_rights(opened.path)
+    opened.watch.on_ready(0)
+    write(opened.path)
+    monkeypatch.setattr(Watch, "on_ready", lambda *_: None)
+    assert not opened.holds()
+
+
+def test_a_new_time_does_not_explain_another_begin(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened.path.touch()
+    opened.watch.on_ready(0)
+    write_at_begin(opened.path)
+    monkeypatch.setattr(Watch, "on_ready", lambda *_: None)
+    assert not opened.holds()
+
+
+def test_a_write_that_goes_on_while_it_is_looked_at_breaks_a_promise(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_while(opened, write_between_samples)
+    monkeypatch.setattr(Watch, "on_ready", lambda *_: None)
+    times = opened.path.stat()
+    seen = opened.file.promise.seen
+    with opened.path.open("r+b") as file, monkeypatch.context() as patched:
+        file.write(b"y")
+        file.flush()
+        # The same write, whose times are those of its begin.
+        status = os.stat_result([*times[:10]], {name: getattr(times, name) for name in TIMES})
+        patched.setattr(os, "fstat", lambda _: status)
+        assert opened.file.promise.seen is seen
+        assert not opened.holds()
 
 
 def test_a_write_after_an_append_breaks_a_promise(opened: Opened) -> None:

@@ -8,11 +8,16 @@ the rest, but not an append from a write over what was there.
 
 Decision: the file itself is watched, not one of its names, until nothing rests on the promise any more.
 A look compares length and times (one ``fstat``). Where these are the same, nothing has happened. Else
-the events decide: without a write the promise holds. A write that made the file longer is taken for an
-append, if samples of what was promised are as before. Every other write breaks the promise.
+the events decide, and samples of what was promised have to be as before: without a write the promise
+holds, and a write that made the file longer is taken for an append. Every other write breaks the promise.
+
+A write has its event at its end, and its times from its begin on. So an event of another kind explains
+no time of modification that a write may have set: the present one. If it is that of a ``touch``, by all
+that is to be seen, the promise is in doubt from then on, and each look compares samples.
 
 Price: a watch for each large file in use. A write over the content is missed if an append hides it
-between the same two looks and it misses all samples. A write by AIO, by ``mmap`` or on another machine
+between the same two looks and it misses all samples; so is one that lasts until an answer has been sent,
+if it began after a ``touch`` that no look came between. A write by AIO, by ``mmap`` or on another machine
 causes no event: it shows in the times, unless the old time is set again between the same two looks.
 """
 
@@ -44,6 +49,7 @@ class Promise:
     __slots__ = (
         "_has_grown",
         "_is_broken",
+        "_is_in_doubt",
         "_rights",
         "_samples",
         "_watch",
@@ -74,6 +80,7 @@ class Promise:
         self._rights = _rights_of(status)
         self._has_grown = False
         self._is_broken = False
+        self._is_in_doubt = False
         self._samples = _read_samples(descriptor, self.octets)
         self.provisional_tag: EntityTag = tag_version(
             self.begun,
@@ -127,11 +134,16 @@ class Promise:
         try:
             status = os.fstat(descriptor)
             if not self.notice.is_written and version_of(status) == self.seen:
-                if time.time_ns() - status.st_ctime_ns > COARSEST_TICK_NS or self._watch is None:
+                if not self._is_in_doubt and (
+                    time.time_ns() - status.st_ctime_ns > COARSEST_TICK_NS or self._watch is None
+                ):
                     return True
                 # Another write may have the same time: only its event tells.
-                self._watch.on_ready(0)
-                if not self.notice.is_written:
+                if self._watch is not None:
+                    self._watch.on_ready(0)
+                if not self.notice.is_written and (
+                    not self._is_in_doubt or self._are_samples_true(descriptor)
+                ):
                     return True
             self._is_broken = not self._decide(descriptor)
         except OSError:
@@ -148,11 +160,14 @@ class Promise:
             status = os.fstat(descriptor)
             if status.st_size < self.octets:
                 return False
+            may_be_written = self._may_be_written(status)
+            if may_be_written and wait_seconds != _WAITS_SECONDS[-1]:
+                continue
             if self._is_explained(status):
-                if self.notice.is_written or status.st_size != self.seen.octets:
-                    if not self._are_samples_true(descriptor):
-                        return False
-                    self._has_grown |= status.st_size > self.seen.octets
+                if not self._are_samples_true(descriptor):
+                    return False
+                self._is_in_doubt |= may_be_written
+                self._has_grown |= status.st_size > self.seen.octets
                 self.seen = version_of(status)
                 self._rights = _rights_of(status)
                 self.notice.clear()
@@ -169,10 +184,26 @@ class Promise:
             return self._has_grown and status.st_ctime_ns == seen.changed_ns
         if status.st_size < seen.octets:
             return False
-        if self.notice.is_touched or status.st_ctime_ns == seen.changed_ns:
+        if status.st_ctime_ns == seen.changed_ns:
             return True
+        is_other_right = _rights_of(status) != self._rights
+        if self.notice.is_touched:
+            # What has changed a right has not set the time as well.
+            return not (is_other_right and self._may_be_written(status))
         # No event told, but its rights have changed, or its names.
-        return status.st_mtime_ns == seen.modified_ns and _rights_of(status) != self._rights
+        return is_other_right and status.st_mtime_ns == seen.modified_ns
+
+    def _may_be_written(self, status: os.stat_result) -> bool:
+        """Return whether a write of which no event tells yet may be why there are other times.
+
+        It sets the time of modification to that of the change, as far as a file system has either.
+        """
+        return (
+            not self.notice.is_written
+            and status.st_size == self.seen.octets
+            and status.st_mtime_ns != self.seen.modified_ns
+            and abs(status.st_ctime_ns - status.st_mtime_ns) <= COARSEST_TICK_NS
+        )
 
     def _are_samples_true(self, descriptor: int) -> bool:
         return all(
