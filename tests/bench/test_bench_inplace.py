@@ -37,6 +37,7 @@ WRITTEN = (Writing(1, 0.0, 0.0), Writing(2, 0.0, math.inf))
 LATE = (Writing(1, 0.0, 0.0), Writing(2, 10.0, math.inf))
 WHOLE = compose(NAME, 1)
 MIXED = WHOLE[:1000] + compose(NAME, 2)[1000:]
+FOREIGN = WHOLE[:1000] + compose(NAME, 3)[1000:]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,7 @@ MIXED = WHOLE[:1000] + compose(NAME, 2)[1000:]
         (WRITTEN, REFUSAL.replace(b"503", b"500"), None, 1),
         (WRITTEN, _answer(MIXED, LENGTHS[NAME]), "synced", 1),
         (LATE, _answer(MIXED, LENGTHS[NAME]), "synced-lent", 0),
+        (LATE, _answer(FOREIGN, LENGTHS[NAME]), "synced", 1),
     ],
 )
 def test_a_refusal_and_a_cut_are_right_only_while_the_file_is_written(

@@ -302,7 +302,7 @@ def test_a_new_time_does_not_explain_another_begin(
     assert not opened.holds()
 
 
-def test_a_write_that_goes_on_while_it_is_looked_at_breaks_a_promise(
+def test_a_write_that_is_under_way_at_two_looks_breaks_a_promise(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_while(opened, write_between_samples)
