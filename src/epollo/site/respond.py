@@ -11,6 +11,7 @@ from typing import Final
 
 from epollo.http.message import (
     AllOf,
+    Basis,
     FieldLine,
     Later,
     Request,
@@ -95,7 +96,7 @@ class Site:
             return policy.select_refusals().bad_request
         in_force = policy.basis
         response = self._respond_at(request, treatment, build)
-        if in_force is not self._policies.policy.basis and isinstance(response, Response):
+        if isinstance(response, Response) and not self._is_still(in_force):
             # A look at a file told of a change of the rules: the answer is of the former ones.
             return response.on(None)
         return response
@@ -112,7 +113,7 @@ class Site:
             return response
         in_force = policy.basis
         response = self._errors.replace_content(request, treatment, response)
-        return response if in_force is self._policies.policy.basis else response.on(None)
+        return response if self._is_still(in_force) else response.on(None)
 
     def find_places(self, request: Request) -> Places:
         """Return where the content of the answer to a request may come from."""
@@ -132,6 +133,11 @@ class Site:
         if policies.checked_second != self._clock.second:
             policies.follow()
         return policies.policy
+
+    def _is_still(self, in_force: Basis) -> bool:
+        """Return whether the rules that were in force are, and are not being replaced."""
+        policies = self._policies
+        return in_force is policies.policy.basis and not policies.is_reading
 
     def _respond_at(
         self, request: Request, treatment: Treatment, build: Build | None

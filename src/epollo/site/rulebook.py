@@ -5,28 +5,37 @@ Decision: what stands at their paths is a resource like any other, watched and c
 When it ends, so do all answers that were made under its rules, and before the next request is answered
 the files are read again.
 Consequence: an edit is in the next answer, and each answer is of one version of the rules.
-Price: an edit ends all answers that are recalled.
+Price: an edit ends all answers that are recalled; and while many new rules are read (`Readings`), the
+requests for this site wait.
 
 A file with a mistake in it does not take the place of one without: its last good rules stay in force.
 Where there are none, at the start, the lines that can be read are.
 """
 
+import math
+import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeAlias
 
-from epollo.http.message import Basis, Releasable
+from epollo.http.message import Basis, Later, Releasable, Request, Response
 from epollo.loop import Clock
 from epollo.site.catalogue import RULE_FILE_OCTETS_LIMIT, Catalogue
 from epollo.site.policy import Policy
 from epollo.site.resolve import RULE_FILES, Kind
 from epollo.site.resource import Resource
-from epollo.site.rules.headers_file import parse_headers
-from epollo.site.rules.redirects_file import parse_redirects
+from epollo.site.rules.headers_file import read_headers
+from epollo.site.rules.reading import Readings, Steps
+from epollo.site.rules.redirects_file import read_redirects
 from epollo.site.rules.rule import HeaderRule, Mistake, Parsed, RedirectRule, Rules
 
 _REPORTED_LIMIT: Final = 20
 """The most mistakes of one file that the operator is told at once."""
+_AT_ONCE_SECONDS: Final = 0.004
+"""For so long rules are read before the next request waits for them."""
+
+Responder: TypeAlias = Callable[[Request], Response | Later]
 
 
 class InForce(Basis):
@@ -71,6 +80,10 @@ class PolicySource(Protocol):
     """The policy that is in force, if ``checked_second`` is this second."""
     checked_second: int
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether other rules are being read: nothing rests on those that are in force."""
+
     def follow(self) -> None:
         """Bring the policy up to date."""
 
@@ -81,6 +94,7 @@ class FixedPolicy:
     def __init__(self, policy: Policy, clock: Clock) -> None:
         self.policy = policy
         self.checked_second = -1
+        self.is_reading = False
         self._clock = clock
 
     def follow(self) -> None:
@@ -113,6 +127,12 @@ class Rulebook:
         self._known_redirects: Mapping[bytes, RedirectRule] = {}
         self._files: dict[bytes, Resource | None] = dict.fromkeys(RULE_FILES)
         self._contents: dict[bytes, tuple[bytes, str] | None] = dict.fromkeys(RULE_FILES)
+        self._unread: dict[bytes, bytes] = {}
+        self._steps: Steps[bool] | None = None
+        self._waiting: list[Later] = []
+        self._waiting_after: list[Later] = []
+        self.readings: Readings | None = None
+        """What lets long files be read in slices; without it they are read at once."""
         self.checked_second = -1
         """The second in which the policy was found to be that of the files; -1 where it may not be."""
         self.on_change: list[Callable[[Policy], None]] = []
@@ -124,25 +144,96 @@ class Rulebook:
             catalogue.watch.on_read = self._on_changes
         self.follow()
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether other rules are being read: nothing rests on those that are in force."""
+        return self._steps is not None
+
     def read_line(self, name: bytes, line: int) -> str:
         """Return a line of a rule file as it was read last, without the white space around it."""
         content, _ = self._contents[name] or (b"", "")
         return content.split(b"\n")[line - 1].strip().decode("utf-8", "replace")
 
     def follow(self) -> None:
-        """Bring the policy up to date with the rule files."""
+        """Bring the policy up to date with the rule files, or have it brought in slices."""
         self.checked_second = self._clock.second
-        is_changed = False
         for name in RULE_FILES:
             resource = self._catalogue.find_rule_file((name,))
             if resource is not self._files[name] and resource.kind is not Kind.UNAVAILABLE:
-                is_changed |= self._read(name, resource)
                 self._files[name] = resource
-        if is_changed:
+                self._take(name, resource)
+        if self._steps is not None:
+            self._in_force.end()
+        elif self._unread:
+            self._begin()
+
+    def when_read(self, then: Responder) -> Responder:
+        """Return a responder before another one, which answers no request while rules are being read."""
+
+        def respond(request: Request) -> Response | Later:
+            if self.checked_second != self._clock.second:
+                self.follow()
+            if self._steps is not None:
+                return Later(self._wait, partial(then, request))
+            return then(request)
+
+        return respond
+
+    def read_on(self, seconds: float) -> bool:
+        """Read rules for so long; return whether all are read."""
+        steps = self._steps
+        if steps is None:
+            return True
+        end = time.perf_counter() + seconds
+        is_changed = False
+        try:
+            while time.perf_counter() < end:
+                next(steps)
+        except StopIteration as stop:
+            is_changed = stop.value
+        except BaseException:
+            # The former rules stay, and no request waits for ever.
+            self._conclude(is_changed=False)
+            raise
+        else:
+            return False
+        self._conclude(is_changed=is_changed)
+        return self._steps is None
+
+    def _begin(self) -> None:
+        """Read what is unread: all at once, if that takes not long."""
+        self._steps = self._read(self._take_unread())
+        if self.readings is None:
+            self.read_on(math.inf)
+        elif not self.read_on(_AT_ONCE_SECONDS):
+            self._end()
+            self.readings.add(self)
+
+    def _conclude(self, *, is_changed: bool) -> None:
+        """Put the rules in force that are read; then read what has changed meanwhile."""
+        self._steps = None
+        waiting, self._waiting = self._waiting, self._waiting_after
+        self._waiting_after = []
+        if is_changed or not self._in_force.is_current:
             self._end()
             self.policy = self._put_in_force()
             for call in self.on_change:
                 call(self.policy)
+        if self._unread:
+            # Requests that came before this change are answered by the rules before it.
+            self._steps = self._read(self._take_unread())
+            self._end()
+        for later in waiting:
+            later.finish()
+
+    def _wait(self, later: Later, address: str) -> None:  # noqa: ARG002 - as any result is begun
+        """Finish a response when the rules are read that the site had when the request came."""
+        if self._steps is None:
+            later.finish()
+        elif self._unread:
+            self._waiting_after.append(later)
+        else:
+            self._waiting.append(later)
 
     def _doubt(self) -> None:
         """Give no answer again until it is known whether the rules are the same."""
@@ -165,29 +256,41 @@ class Rulebook:
         policy.basis = self._in_force
         return policy
 
-    def _read(self, name: bytes, resource: Resource) -> bool:
-        """Take in what stands at the path of a rule file; return whether the rules are others now."""
+    def _take(self, name: bytes, resource: Resource) -> None:
+        """Note what stands at the path of a rule file, to be read if it is other than before."""
         content, reason = _read_content(resource)
         if self._contents[name] == (content, reason):
-            return False
+            return
         self._contents[name] = (content, reason)
-        place = f"{self._shown}/{name.decode()}"
         if reason:
-            self._report(f"{place}: {reason}; the rules stay as they were")
-            return False
-        rules = self._rules
-        if name == RULE_FILES[0]:
-            headers = parse_headers(content, self._known_headers)
-            # A file that goes away may come back.
-            self._known_headers = headers.known or self._known_headers
-            if self._is_accepted(place, headers, has_rules=bool(rules.headers)):
-                self._rules = rules._replace(headers=headers.rules)
+            self._unread.pop(name, None)
+            self._report(f"{self._shown}/{name.decode()}: {reason}; the rules stay as they were")
         else:
-            redirects = parse_redirects(content, self._known_redirects)
-            self._known_redirects = redirects.known or self._known_redirects
-            if self._is_accepted(place, redirects, has_rules=bool(rules.redirects)):
-                self._rules = rules._replace(redirects=redirects.rules)
-        return self._rules != rules
+            self._unread[name] = content
+
+    def _take_unread(self) -> dict[bytes, bytes]:
+        unread, self._unread = self._unread, {}
+        return unread
+
+    def _read(self, unread: Mapping[bytes, bytes]) -> Steps[bool]:
+        """Read files, in steps; the outcome is whether the rules are others then."""
+        before = self._rules
+        for name, content in unread.items():
+            place = f"{self._shown}/{name.decode()}"
+            rules = self._rules
+            # A file that goes away may come back.
+            if name == RULE_FILES[0]:
+                headers = yield from read_headers(content, self._known_headers)
+                self._known_headers = headers.known or self._known_headers
+                if self._is_accepted(place, headers, has_rules=bool(rules.headers)):
+                    self._rules = rules._replace(headers=headers.rules)
+            else:
+                redirects = yield from read_redirects(content, self._known_redirects)
+                self._known_redirects = redirects.known or self._known_redirects
+                if self._is_accepted(place, redirects, has_rules=bool(rules.redirects)):
+                    self._rules = rules._replace(redirects=redirects.rules)
+            yield
+        return self._rules != before
 
     def _is_accepted(
         self, place: str, parsed: Parsed[HeaderRule] | Parsed[RedirectRule], *, has_rules: bool

@@ -14,6 +14,7 @@ from epollo.site.events import Events
 from epollo.site.hosts import Hosts
 from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
+from epollo.site.rules.reading import Readings
 from epollo.site.sharing import Sharing
 from epollo.site.tagging import Tagging
 from epollo.worker.access import Access
@@ -55,6 +56,7 @@ class Sites:
         tagging = Tagging(call_in_loop)
         self._compressor = compressor
         responders: list[Responder] = []
+        readings = Readings(loop.call_again)
         for number, site in enumerate(sites):
             catalogue = open_catalogue(
                 site, budget, loop, report, on_root_out_of_reach, events=events, kind=kind
@@ -73,7 +75,8 @@ class Sites:
                 listing=site.listing,
                 is_behind_gateway=settings.has_proxy_protocol,
             )
-            responders.append(access.protect(number, responder))
+            rulebook.readings = readings
+            responders.append(rulebook.when_read(access.protect(number, responder)))
         self.respond = _select_by_host(settings, responders)
         # One for each descriptor.
         self._watches = list(

@@ -159,6 +159,7 @@ def test_a_folder_without_an_index_is_no_file(ground: Ground) -> None:
         ("/a/*b 200", "no target"),
         ("/c?this=rejected /d 301", "stands behind the path"),
         ("/a#b /c", "no #"),
+        (f"/a /{'b' * 16_384}", "longer than 16 KiB"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(line: str, reason: str) -> None:

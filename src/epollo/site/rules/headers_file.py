@@ -15,8 +15,11 @@ from epollo.http.grammar import OWS_OCTETS
 from epollo.http.message import FieldLine
 from epollo.patterns import compile_late
 from epollo.site.rules.pattern import Pattern, PatternError, parse_pattern
+from epollo.site.rules.reading import STEP_RULES, Steps, run_steps
 from epollo.site.rules.rule import (
     BYTE_ORDER_MARK,
+    LINE_OCTETS_LIMIT,
+    TOO_LONG_REASON,
     UTF_16_MARKS,
     UTF_16_REASON,
     HeaderRule,
@@ -74,7 +77,14 @@ _REFUSED: Final = {
 def parse_headers(
     octets: bytes, known: Mapping[bytes, HeaderRule] = MappingProxyType({})
 ) -> Parsed[HeaderRule]:
-    """Return the rules of ``_headers``, and what is wrong there.
+    """Return the rules of ``_headers``, and what is wrong there (`read_headers`)."""
+    return run_steps(read_headers(octets, known))
+
+
+def read_headers(
+    octets: bytes, known: Mapping[bytes, HeaderRule] = MappingProxyType({})
+) -> Steps[Parsed[HeaderRule]]:
+    """Find the rules of ``_headers``, and what is wrong there, in steps.
 
     ``known`` is what was known after the last version of the file: an edit of a block among ten thousand
     costs a tenth of reading them all.
@@ -86,18 +96,21 @@ def parse_headers(
     first, *ends = [*starts, len(octets)]
     preface = octets[:first]
     rules: list[HeaderRule] = []
-    mistakes = [
-        Mistake(number, "a header stands below the path that it is for")
-        for number, line in enumerate(preface.split(b"\n"), start=1)
-        if strip_line(line)
-    ]
+    mistakes: list[Mistake] = []
+    for number, text in enumerate(preface.split(b"\n"), start=1):
+        if not number % STEP_RULES:
+            yield
+        if strip_line(text):
+            mistakes.append(Mistake(number, "a header stands below the path that it is for"))
     by_block: dict[bytes, HeaderRule] = {}
     line = 1 + preface.count(b"\n")
-    for start, end in zip(starts, ends, strict=True):
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True), start=1):
+        if not number % STEP_RULES:
+            yield
         block = octets[start:end]
         rule = known.get(block)
         if rule is None:
-            rule, found = _parse_block(block, line)
+            rule, found = yield from _parse_block(block, line)
             mistakes += found
         else:
             found = []
@@ -111,15 +124,19 @@ def parse_headers(
     return Parsed(tuple(rules), tuple(mistakes), by_block)
 
 
-def _parse_block(octets: bytes, first: int) -> tuple[HeaderRule | None, list[Mistake]]:
-    """Return the rule of a block, the path of which stands in the line ``first``."""
+def _parse_block(octets: bytes, first: int) -> Steps[tuple[HeaderRule | None, list[Mistake]]]:
+    """Find the rule of a block, the path of which stands in the line ``first``, in steps."""
     path, *lines = octets.split(b"\n")
+    if len(path) > LINE_OCTETS_LIMIT:
+        return None, [Mistake(first, TOO_LONG_REASON)]
     try:
         block = _Block(parse_pattern(path.strip()), first)
     except PatternError as error:
         return None, [Mistake(first, str(error))]
     mistakes = []
     for number, line in enumerate(lines, start=first + 1):
+        if not number % STEP_RULES:
+            yield
         stripped = strip_line(line)
         if stripped:
             mistake = block.add(stripped)
@@ -161,6 +178,8 @@ def _parse_line(line: bytes) -> FieldLine | bytes | Mistake:
 
     Many blocks say the same.
     """
+    if len(line) > LINE_OCTETS_LIMIT:
+        return Mistake(0, TOO_LONG_REASON)
     is_removed = line.startswith(b"!")
     name, colon, value = line.removeprefix(b"!").partition(b":")
     name, value = name.strip(OWS_OCTETS), value.strip(OWS_OCTETS)

@@ -20,10 +20,13 @@ from epollo.site.rules.pattern import (
     match_pattern,
     parse_pattern,
 )
+from epollo.site.rules.reading import STEP_RULES, Steps, run_steps
 from epollo.site.rules.rule import (
     BYTE_ORDER_MARK,
+    LINE_OCTETS_LIMIT,
     REDIRECTS,
     REWRITES,
+    TOO_LONG_REASON,
     UTF_16_MARKS,
     UTF_16_REASON,
     Mistake,
@@ -57,7 +60,14 @@ class _MistakeError(ValueError):
 def parse_redirects(
     octets: bytes, known: Mapping[bytes, RedirectRule] = MappingProxyType({})
 ) -> Parsed[RedirectRule]:
-    """Return the rules of ``_redirects``, and what is wrong there.
+    """Return the rules of ``_redirects``, and what is wrong there (`read_redirects`)."""
+    return run_steps(read_redirects(octets, known))
+
+
+def read_redirects(
+    octets: bytes, known: Mapping[bytes, RedirectRule] = MappingProxyType({})
+) -> Steps[Parsed[RedirectRule]]:
+    """Find the rules of ``_redirects``, and what is wrong there, in steps.
 
     ``known`` is what was known after the last version of the file: an edit of a line among ten thousand
     costs a hundredth of reading them all.
@@ -68,6 +78,8 @@ def parse_redirects(
     mistakes: list[Mistake] = []
     by_line: dict[bytes, RedirectRule] = {}
     for number, line in enumerate(octets.removeprefix(BYTE_ORDER_MARK).split(b"\n"), start=1):
+        if not number % STEP_RULES:
+            yield
         rule = known.get(line)
         if rule is None:
             stripped = strip_line(line)
@@ -89,6 +101,8 @@ def parse_redirects(
 
 
 def _parse_line(line: bytes, number: int) -> RedirectRule:
+    if len(line) > LINE_OCTETS_LIMIT:
+        raise _MistakeError(TOO_LONG_REASON)
     words = line.split()
     for index, word in enumerate(words):
         if word.startswith(b"#"):

@@ -94,6 +94,9 @@ class Parsed(NamedTuple, Generic[Rule]):
 
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+LINE_OCTETS_LIMIT: Final = 16 * 1024
+"""A longer line is a mistake: few clients take a head of that length, and reading one is one step."""
+TOO_LONG_REASON: Final = f"this line is longer than {LINE_OCTETS_LIMIT // 1024} KiB"
 UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 UTF_16_REASON: Final = "the file is written in UTF-16: save it as UTF-8"
 
