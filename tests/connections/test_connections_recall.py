@@ -95,21 +95,57 @@ def ask(recall: Recall, octets: bytes) -> Answer | None:
     return recall.known.get(octets) or recall.find_whole(octets, READER)[0]
 
 
+def with_agent(value: bytes) -> bytes:
+    return b"GET / HTTP/1.1\r\nUser-Agent: %b\r\nHost: a\r\n\r\n" % value
+
+
 def test_exact_octets_get_their_own_entry_when_they_come_again() -> None:
     recall, answer = Recall(HandClock()), make_answer()
     recall.keep(PLAIN, answer)
     for count in (1, 2, 2):
         assert ask(recall, PLAIN) is answer
-        assert ask(recall, with_cookie(b"a")) is answer
+        assert ask(recall, with_agent(b"a")) is answer
         assert len(recall) == count
-    assert recall.others.get(with_cookie(b"a")) is answer
+    assert recall.others.get(with_agent(b"a")) is answer
+
+
+def test_octets_with_other_cookies_share_an_entry() -> None:
+    recall, answer = Recall(HandClock()), make_answer()
+    recall.keep(PLAIN, answer)
+    for number in range(100):
+        assert ask(recall, with_cookie(b"%d" % number)) is answer
+    assert len(recall) == 2
+    assert recall.others.get(with_cookie(b"")) is answer
+
+
+def test_a_blank_cookie_says_nothing_of_octets_that_are_no_valid_head() -> None:
+    recall, answer = Recall(HandClock()), make_answer()
+    recall.keep(PLAIN, answer)
+    for _ in range(3):
+        assert ask(recall, with_cookie(b"a")) is answer
+    for value in (b"\0", b"a\n", b"a\r", b"a\r\nX", b"a\r\nRange: bytes=0-1", b"a" * 33_000):
+        assert ask(recall, with_cookie(value)) is None
+    few = with_cookie(b"a")[:-2] + b"X: 1\r\n" * 97
+    for _ in range(3):
+        assert ask(recall, few + b"\r\n") is answer
+        assert ask(recall, few + b"X: 1\r\n\r\n") is None
+
+
+def test_a_cookie_that_has_a_say_is_never_left_out() -> None:
+    recall, answer = Recall(HandClock()), make_answer()
+    reader = HeadReader(Limits(), frozenset((b"cookie",)))
+    for value, expected in ((b"a", answer), (b"b", make_answer())):
+        head = with_cookie(value)
+        recall.keep(reader.strip(head), expected)
+        for _ in range(3):
+            assert recall.find_whole(head, reader)[0] is expected
 
 
 def test_octets_that_differ_every_time_take_no_room() -> None:
     recall, answer = Recall(HandClock()), make_answer()
     recall.keep(PLAIN, answer)
     for number in range(100_000):
-        assert ask(recall, with_cookie(b"%d" % number)) is answer
+        assert ask(recall, with_agent(b"%d" % number)) is answer
     assert len(recall) == 1
     assert len(recall._seen) <= 16384
 

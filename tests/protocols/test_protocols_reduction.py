@@ -166,3 +166,23 @@ def test_a_head_of_the_longest_kind_takes_no_more_time_for_each_octet() -> None:
         assert irrelevant.sub(b"", octets) == octets
     # The last of them does not end.
     assert irrelevant.sub(b"", b"\r\na:b" * 200_000 + b"\0") == b"\r\na:b\0"
+
+
+@given(st.binary(max_size=12), st.booleans())
+@example(b"a=b; c=d", False)
+@example(b"a\r\nX: y", True)
+def test_a_head_with_a_blank_cookie_is_as_valid_as_one_with_it(
+    value: bytes, has_more: bool
+) -> None:
+    rest = b"X: y\r\n" if has_more else b""
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: %b\r\n%b\r\n" % (value, rest)
+    if not is_whole(head):
+        return
+    reader = HeadReader(LIMITS, frozenset())
+    blank = reader.blank(head)
+    if blank:
+        assert blank.count(b"\n") == head.count(b"\n")
+        assert reader.reduce(blank) == reader.reduce(head)
+    else:
+        assert isinstance(reader.reduce(head), Refusal)
+    assert HeadReader(LIMITS, frozenset((b"cookie",))).blank(head) == b""

@@ -113,7 +113,7 @@ class Listener(Handler):
             self._service.look_for_changes()
             for (peer, descriptor, address), octets in zip(accepted, received, strict=True):
                 try:
-                    self._begin(Arrival(peer, descriptor, address, octets, False, kind))
+                    self._begin(_arrive(Arrival, (peer, descriptor, address, octets, False, kind)))
                 except Exception as fault:
                     # The others are served all the same.
                     self._service.loop.end_fault(self, fault)

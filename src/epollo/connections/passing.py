@@ -4,7 +4,6 @@ Nothing is waited for, so none is needed: half of the way of such a peer saved.
 """
 
 from _socket import MSG_DONTWAIT
-from typing import NamedTuple
 
 from epollo.connections.door import Arrival
 from epollo.connections.http1 import Http1Connection
@@ -12,55 +11,49 @@ from epollo.connections.service import Service
 from epollo.protocols.answer import Answer
 
 
-class Given(NamedTuple):
-    """An answer of which the kernel has taken ``sent_octets`` of the ``octets``."""
-
-    answer: Answer
-    octets: bytes
-    sent_octets: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing of it is owed."""
-        return self.sent_octets == len(self.octets)
-
-
-def give_in_passing(service: Service, arrival: Arrival) -> Given | None:
-    """Send the last answer to a peer if it is known, and close the transport where it was sent whole.
-
-    None where it is not known, or the peer has to be served otherwise.
-    """
-    recall = service.recalls_at_once[arrival.kind.scheme]
-    received = arrival.received
-    if recall is None or service.is_draining or service.addresses is not None:
-        return None
-    answer = recall.known.get(received)
-    if answer is None or answer.persists or answer.rest or not recall.is_true(answer):
-        return None
-    octets = service.frames[answer]
-    try:
-        given = Given(answer, octets, arrival.transport.send(octets, MSG_DONTWAIT))
-    except OSError:
-        return None
-    if given.is_whole:
-        arrival.transport.close()
-        if service.log is not None:
-            address = arrival.address if service.keeps_addresses else None
-            now, subject = service.clock.now, arrival.kind.subject
-            service.log.note(address or None, received, answer, answer.length, now, subject=subject)
-    return given
-
-
 def serve(service: Service, arrival: Arrival) -> None:
     """Serve a peer that was admitted: the last stage of a listener."""
-    given = give_in_passing(service, arrival) if arrival.received else None
-    if given is not None and given.is_whole:
-        return
+    answer = _find_last(service, arrival) if arrival.received else None
+    octets = b""
+    sent_octets = 0
+    if answer is not None:
+        octets = service.frames[answer]
+        try:
+            sent_octets = arrival.transport.send(octets, MSG_DONTWAIT)
+        except OSError:
+            # The connection will see for itself.
+            answer = None
+        else:
+            if sent_octets == len(octets):
+                arrival.transport.close()
+                if service.log is not None:
+                    _note(service, arrival, answer)
+                return
     connection = Http1Connection(service, arrival)
     try:
-        if given is None:
+        if answer is None:
             connection.on_accepted(arrival)
         else:
-            connection.owe(given.answer, arrival.received, given.octets, given.sent_octets)
+            connection.owe(answer, arrival.received, octets, sent_octets)
     except Exception as fault:
         service.loop.end_fault(connection, fault)
+
+
+def _find_last(service: Service, arrival: Arrival) -> Answer | None:
+    """Return the answer to the first octets of a peer if it is known, and the last one that it gets."""
+    recall = service.recalls_at_once[arrival.kind.scheme]
+    if recall is None or service.is_draining or service.addresses is not None:
+        return None
+    answer = recall.known.get(arrival.received)
+    if answer is None or answer.persists or answer.rest:
+        return None
+    is_trusted = answer.basis.checked_second == service.trusted_second
+    return answer if is_trusted or recall.is_true(answer) else None
+
+
+def _note(service: Service, arrival: Arrival, answer: Answer) -> None:
+    """Tell the log of an answer that was sent whole."""
+    assert service.log is not None  # noqa: S101 - for the type checker
+    address = arrival.address if service.keeps_addresses else None
+    now, subject = service.clock.now, arrival.kind.subject
+    service.log.note(address or None, arrival.received, answer, answer.length, now, subject=subject)

@@ -15,7 +15,8 @@ Price: an answer whose basis has ended takes its place, without its content, unt
 
 There is one recall for each scheme. An answer is known by the reduced octets of its request
 (`HeadReader.reduce`), which all clients that want the same thing share. Octets as they came get an entry
-of their own when they come a second time, which saves the reduction.
+of their own when they come a second time, which saves the reduction; a cookie that has no say is left out
+of them.
 """
 
 from collections import deque
@@ -132,18 +133,19 @@ class Recall:
         It was looked at whether that may be given now. Where there is none, and the octets are one whole
         head, valid or not, return what it was stripped to.
         """
-        answer = self.others.get(octets, _OTHER_OCTETS + len(octets))
-        if answer is not None and self.is_true(answer):
-            return answer, b""
         end = octets.find(_HEAD_END)
         if end < 0 or end != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
             return None, b""
+        asking = reader.blank(octets) or octets
+        answer = self.others.get(asking, _OTHER_OCTETS + len(asking))
+        if answer is not None and self.is_true(answer):
+            return answer, b""
         left = reader.strip(octets)
         # What is left is known only where it is a valid head, and then the octets are one (`strip`).
         answer = self.known.get(left)
         if answer is not None and self.is_true(answer):
             if left is not octets:
-                self._note(octets, answer)
+                self._note(asking, answer)
             return answer, b""
         if _RANGE in left and (answer := self._find_part(left)) is not None:
             return answer, b""
@@ -207,7 +209,10 @@ class Recall:
         return answer
 
     def _note(self, octets: bytes, answer: Answer) -> None:
-        """Have octets that come for the second time lead to their answer without a reduction."""
+        """Have octets that come for the second time lead to their answer without a reduction.
+
+        Those with a cookie do where they have come with another one, or it is blank.
+        """
         fingerprint, seen = hash(octets), self._seen
         if fingerprint not in seen:
             if len(seen) >= _FINGERPRINTS_LIMIT:

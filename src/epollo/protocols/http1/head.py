@@ -32,7 +32,12 @@ from epollo.http.message import FieldLine, Request
 from epollo.http.target import Target, TargetForm, parse_origin_form, parse_target
 from epollo.patterns import compile_late
 from epollo.protocols.contract import Refusal
-from epollo.protocols.http1.reduction import VALUE_OCTETS, compile_irrelevant
+from epollo.protocols.http1.reduction import (
+    COOKIE,
+    VALUE_OCTETS,
+    blank_cookie,
+    compile_irrelevant,
+)
 
 CRLF: Final = b"\r\n"
 
@@ -143,6 +148,15 @@ class HeadReader:
             self.relevant_fields = names
             self._irrelevant = compile_irrelevant(relevant).split
         return is_other
+
+    def blank(self, octets: bytes) -> bytes:
+        """Return one whole head with its cookie blank, where no answer depends on that; else nothing.
+
+        Octets with the same outcome ask for the same, once one of them was found to be a valid head.
+        """
+        if COOKIE in self.relevant_fields or len(octets) > self.limits.head_octets:
+            return b""
+        return blank_cookie(octets)
 
     def strip(self, octets: bytes) -> bytes:
         """Return octets without the field lines that are valid and have no say.

@@ -12,6 +12,7 @@ time.
 
 import re
 from collections.abc import Collection
+from typing import Final
 
 from epollo.http.grammar import TCHAR
 from epollo.http.relevance import MARK_OCTETS, MARKS
@@ -19,6 +20,11 @@ from epollo.http.relevance import MARK_OCTETS, MARKS
 # field-line  = field-name ":" OWS field-value OWS                   RFC 9112 section 5
 # field-vchar = VCHAR / obs-text                                     RFC 9110 section 5.5
 VALUE_OCTETS = rb"[\t\x20-\x7e\x80-\xff]*+"
+
+COOKIE: Final = b"cookie"
+# As browsers write it.
+_COOKIE_LINE: Final = b"\r\nCookie: "
+_COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=\r\n)")
 
 
 def compile_irrelevant(relevant: Collection[bytes]) -> re.Pattern[bytes]:
@@ -37,6 +43,19 @@ def compile_irrelevant(relevant: Collection[bytes]) -> re.Pattern[bytes]:
     line = rb"(?!%b)%b++:%b" % (_format_names(tails), TCHAR, VALUE_OCTETS)
     # The literal in front is what the engine searches for; more lines follow without a search.
     return re.compile(rb"\r\n(?<!\n\r\n)%b(?:\r\n%b)*(?=\r\n)" % (line, line))
+
+
+def blank_cookie(head: bytes) -> bytes:
+    """Return one whole head without the value of its first Cookie line, which is valid; else nothing.
+
+    The line stays, so that heads with the same rest have as many lines. Cookies differ between clients,
+    and where one counts visits, between requests.
+    """
+    begin = head.find(_COOKIE_LINE) + len(_COOKIE_LINE)
+    if begin < len(_COOKIE_LINE):
+        return b""
+    found = _COOKIE_END.match(head, begin)
+    return b"" if found is None else head[:begin] + head[found.end() :]
 
 
 def _format_tail(name: bytes) -> bytes:
