@@ -26,7 +26,7 @@ from runs import (
     say,
     write_findings,
 )
-from servers import SERVERS, Server
+from servers import SERVERS, Server, epollo_before
 from workloads import CONNECTIONS, WORKLOADS, Workload
 
 
@@ -71,6 +71,7 @@ def parse_arguments() -> argparse.Namespace:
         help="virtual environment of peers/requirements.txt (default: bench/build/peers)",
     )
     add("--python", default=sys.executable, help="interpreter for epollo and http.server")
+    add("--before", help="interpreter that has another version of epollo, to compare with too")
     add(
         "--no-pin",
         action="store_true",
@@ -85,6 +86,8 @@ def repeat_command(arguments: argparse.Namespace) -> list[str]:
     command = [".venv/bin/python", "bench/compare.py", "--servers", arguments.servers]
     if arguments.workloads:
         command += ["--workloads", arguments.workloads]
+    if arguments.before:
+        command += ["--before", "PYTHON"]
     if arguments.quick:
         command.append("--quick")
     else:
@@ -100,6 +103,12 @@ def run(arguments: argparse.Namespace) -> None:
     workloads = [all_workloads[name] for name in choose(names, list(all_workloads))]
     peers = arguments.peers if arguments.peers.is_dir() else None
     chosen = [by_name[name] for name in choose(arguments.servers, list(by_name))]
+    if arguments.before:
+        before = epollo_before(arguments.before)
+        if before.find("", peers) is None:
+            say(f"epollo before cannot run with {arguments.before}; install it there")
+            sys.exit(2)
+        chosen.insert(1, before)
     versions = find_versions(chosen, arguments.python, peers)
     wrk_version = find_wrk()
     servers = [server for server in chosen if server.name in versions]

@@ -108,18 +108,36 @@ def source_environment() -> dict[str, str]:
 
 
 def find_epollo(python: str, _peers: Path | None) -> str | None:
+    return _find_epollo(python, source_environment())
+
+
+def plan_epollo(order: Order) -> Plan:
+    return _plan_epollo(order.python, order, source_environment())
+
+
+def epollo_before(python: str) -> Server:
+    """Return the epollo that this interpreter has installed, to stand beside the one of this tree."""
+    return Server(
+        "before",
+        "epollo before",
+        lambda _python, _peers: _find_epollo(python, {}),
+        lambda order: _plan_epollo(python, order, {}),
+    )
+
+
+def _find_epollo(python: str, environment: dict[str, str]) -> str | None:
     done = subprocess.run(
         [python, "-m", "epollo", "--version"],
-        env=os.environ | source_environment(), capture_output=True, text=True, timeout=20,
+        env=os.environ | environment, capture_output=True, text=True, timeout=20,
         check=False,
     )  # fmt: skip
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def plan_epollo(order: Order) -> Plan:
-    command = [order.python, "-m", "epollo", str(order.site), "--port", str(order.port)]
+def _plan_epollo(python: str, order: Order, environment: dict[str, str]) -> Plan:
+    command = [python, "-m", "epollo", str(order.site), "--port", str(order.port)]
     command += ["--quiet", "--poller", "epoll", "--idle-timeout", "3600"]
-    return Plan(command, environment=source_environment())
+    return Plan(command, environment=environment)
 
 
 # nginx

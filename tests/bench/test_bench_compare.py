@@ -4,12 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 COMPARE = Path(__file__).resolve().parents[2] / "bench" / "compare.py"
 
 
-def test_a_python_without_epollo_is_one_line_and_status_2() -> None:
+@pytest.mark.parametrize(
+    ("option", "title"), [("--python", "epollo"), ("--before", "epollo before")]
+)
+def test_a_python_without_epollo_is_one_line_and_status_2(option: str, title: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(COMPARE), "--python", "false", "--servers", "epollo"],
+        [sys.executable, str(COMPARE), option, "false", "--servers", "epollo"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -18,4 +23,4 @@ def test_a_python_without_epollo_is_one_line_and_status_2() -> None:
     assert done.returncode == 2
     said = (done.stdout + done.stderr).splitlines()
     assert len(said) == 1
-    assert "epollo cannot run with false" in said[0]
+    assert f"{title} cannot run with false" in said[0]
