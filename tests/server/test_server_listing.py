@@ -44,6 +44,10 @@ def test_a_folder_that_takes_more_than_a_turn(serve: Serve, tmp_path: Path) -> N
         (large / f"{number}").touch()
     (tmp_path / "small.txt").write_text("small")
     server = serve(tmp_path, "--quiet")
+    browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+    for accept, count in ((browser, 5000), ("*/*", 6000), (f"*/*;q=0.1, {browser}", 5000)):
+        asked = f"GET /large/ HTTP/1.1\r\nHost: a\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        assert server.exchange(asked.encode()).count(b"<data") == count, accept
     small = b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n"
     with server.connect() as peer:
         request = b"GET /large/?format=json&page=%d HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -42,6 +42,10 @@ TABLE = HostTable(
         ("org", None),
         ("", None),
         ("[::1]", "address"),
+        ("[0:0:0:0:0:0:0:1]", "address"),
+        ("[::0:0001]", "address"),
+        ("[::2]", None),
+        ("[::x]", None),
         ("192.0.2.1", "address 4"),
         ("1.192.0.2.1", None),
         ("a" * 244 + ".example.org", None),
@@ -60,6 +64,7 @@ def test_the_most_exact_pattern_counts(host: str, value: str | None) -> None:
         (" *.Example.org ", b"*.example.org"),
         ("::1", b"[::1]"),
         ("[2001:DB8::1]", b"[2001:db8::1]"),
+        ("2001:db8:0:0::0:1", b"[2001:db8::1]"),
         ("xn--bcher-kva.example", b"xn--bcher-kva.example"),
     ],
 )

@@ -240,6 +240,7 @@ def test_a_navigation_gets_the_page_of_the_app(
         ("/app.js.map", OLD_BROWSER),
         ("/picture.png", {"Accept": "image/avif,*/*"}),
         ("/api/users", {"Accept": "application/json"}),
+        ("/deep/link", {"Accept": "text/html;q=0, */*"}),
         ("/api/users", {}),
     ],
 )

@@ -4,13 +4,13 @@ from typing import Final
 
 MARK_OCTETS: Final = 32
 
-MARKS: Final = {b"accept": b"j"}
-"""An octet that stands, in either case and behind at most `MARK_OCTETS` others, in each value of a field
-on which an answer may depend.
+MARKS: Final = {b"accept": b"hj"}
+"""Octets of which one stands, in either case and behind at most `MARK_OCTETS` others, in each value of a
+field on which an answer may depend.
 
-Browsers send another Accept for each kind of request, and a site asks one thing of it alone: is JSON
-wanted rather than HTML? A client that wants it says so first. A line without the octet there is as if it
-were absent, so that answers are recalled for all.
+Browsers send another Accept for each kind of request, and a site asks two things of it alone: is JSON
+wanted rather than HTML, and is HTML named? A client that wants one of them says so first. A line without
+these octets there is as if it were absent, so that answers are recalled for all.
 """
 
 WHOLE_ACCEPT: Final = b"accept:"

@@ -43,6 +43,8 @@ class HostTable(Generic[Value]):
         """Return what is known of a host, in lower case and without a port."""
         host = host.removesuffix(b".")
         value = self._exact.get(host)
+        if value is None and host.startswith(b"["):
+            return self._exact.get(_normalize_literal(host))
         if value is not None or not self._endings or len(host) > _HOST_OCTETS_LIMIT:
             # No name is longer (RFC 1035 section 2.3.4): a field of dots is not looked through.
             return value
@@ -66,6 +68,8 @@ def parse_pattern(pattern: str) -> bytes:
         raise ValueError(
             f"{pattern!r} is no host: a name with other letters is written in ASCII (xn--...)"
         ) from None
+    if name.startswith(b"["):
+        name = _normalize_literal(name)
     shown = name.removeprefix(b"*.")
     if not shown or b"*" in shown or not is_host(shown) or _PORT.search(_mask_brackets(shown)):
         raise ValueError(f"{pattern!r} is no host: a name, an address, or *. and a name")
@@ -151,6 +155,14 @@ def split_hosts(text: str) -> tuple[str, ...]:
         if one != LOCAL:
             parse_pattern(one)
     return patterns
+
+
+def _normalize_literal(name: bytes) -> bytes:
+    """Return an address of IPv6 in brackets as it is written in short (RFC 5952); others as they are."""
+    try:
+        return b"[%b]" % IPv6Address(name[1:-1].decode("ascii")).compressed.encode()
+    except ValueError:
+        return name
 
 
 def _mask_brackets(name: bytes) -> bytes:

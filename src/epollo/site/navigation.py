@@ -9,15 +9,13 @@ does not say it wants a page if Accept names HTML and the path has no extension.
 from collections.abc import Mapping
 from typing import Final
 
-from epollo.http.grammar import parse_list
+from epollo.http.accept import names_html
 from epollo.http.relevance import WHOLE_ACCEPT
 from epollo.site.resolve import Names
 
 NAVIGATION_FIELDS: Final = b"Sec-Fetch-Mode, Accept"
 """The fields that decide, as Vary names them."""
 NAVIGATION_RELEVANT_FIELDS: Final = frozenset((b"sec-fetch-mode", WHOLE_ACCEPT))
-
-_HTML: Final = frozenset((b"text/html", b"application/xhtml+xml"))
 
 
 def is_navigation(fields: Mapping[bytes, bytes], names: Names) -> bool:
@@ -27,5 +25,4 @@ def is_navigation(fields: Mapping[bytes, bytes], names: Names) -> bool:
         return mode.lower() == b"navigate"
     if b"." in names[-1]:
         return False
-    ranges = parse_list(fields.get(b"accept", b"").lower())
-    return any(one.partition(b";")[0].strip() in _HTML for one in ranges)
+    return names_html(fields.get(b"accept"))

@@ -30,7 +30,7 @@ _COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=\r\n)")
 def compile_irrelevant(relevant: Collection[bytes]) -> re.Pattern[bytes]:
     r"""Return what matches valid field lines whose names are not among ``relevant``, in lower case.
 
-    Lines without the mark that their name has in `MARKS` are matched, too, unless the name is there with
+    Lines without a mark that their name has in `MARKS` are matched, too, unless the name is there with
     a colon (`WHOLE_ACCEPT`).
 
     A match begins with the CRLF before the first of them and ends before the CRLF behind the last. It
@@ -60,11 +60,11 @@ def blank_cookie(head: bytes) -> bytes:
 
 def _format_tail(name: bytes) -> bytes:
     """Return an expression for what follows a name in a line that has a say."""
-    mark = MARKS.get(name)
-    if mark is None:
+    marks = MARKS.get(name)
+    if marks is None:
         return b":"
-    other = rb"[^\r\n%b%b]" % (mark.lower(), mark.upper())
-    return b":%b{0,%d}+%b" % (other, MARK_OCTETS, _format_octet(mark))
+    either = marks.lower() + marks.upper()
+    return b":[^\\r\\n%b]{0,%d}+[%b]" % (either, MARK_OCTETS, either)
 
 
 def _format_names(tails: list[tuple[bytes, bytes]]) -> bytes:

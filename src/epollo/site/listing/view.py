@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 from urllib.parse import quote_plus, unquote_to_bytes
 
-from epollo.http.grammar import OWS_OCTETS, parse_list, parse_weight
+from epollo.http.accept import names_html, prefers_json
 from epollo.site.listing.entries import Sort
 
 _PAGE_DIGITS: Final = 7
@@ -93,38 +93,6 @@ def format_query(view: View, form: Form | None = None) -> str:
     return "?" + "&".join(pairs) if pairs else "./"
 
 
-def prefers_json(accept: bytes) -> bool:
-    """Return whether an Accept field asks for JSON rather than HTML (RFC 9110 section 12.5.1).
-
-    Of equal weights that of the type that is named counts, and HTML where both are.
-    """
-    members = [_parse_member(member) for member in parse_list(accept.lower())]
-    json, html = (_weigh(members, one) for one in (b"application/json", b"text/html"))
-    return json[0] > 0 and json > html
-
-
-def names_html(accept: bytes | None) -> bool:
-    """Return whether an Accept field names HTML, as browsers do that show a page."""
-    members = map(_parse_member, parse_list((accept or b"").lower()))
-    return any(weight and media_range in _HTML_TYPES for media_range, weight in members)
-
-
-def _parse_member(member: bytes) -> tuple[bytes, int]:
-    """Return a media range and its weight in thousandths."""
-    media_range, *parameters = (part.strip(OWS_OCTETS) for part in member.split(b";"))
-    weights = [parse_weight(one[2:]) for one in parameters if one.startswith(b"q=")]
-    return media_range, (weights[0] or 0) if weights else 1000
-
-
-def _weigh(members: list[tuple[bytes, int]], media_type: bytes) -> tuple[int, int]:
-    """Return the weight of a media type, and how precisely it is asked for."""
-    ranges = (b"*/*", media_type.partition(b"/")[0] + b"/*", media_type)
-    found = [(ranges.index(one), weight) for one, weight in members if one in ranges]
-    precision, weight = max(found, default=(-1, 0))
-    return weight, precision
-
-
 _NAMES: Final = frozenset((b"format", b"sort", b"order", b"q", b"page"))
-_HTML_TYPES: Final = frozenset((b"text/html", b"application/xhtml+xml"))
 _FORMS: Final = {form.value: form for form in Form}
 _SORTS: Final = {sort.value: sort for sort in Sort}
