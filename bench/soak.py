@@ -147,6 +147,16 @@ class Soak:
         )
         print(line, file=sys.stderr, end="\r" if is_terminal else "\n", flush=True)
 
+    def _may_rest(self, processes: int) -> bool:
+        """Return whether as many processes may stay: no worker of before a reload is among them.
+
+        Each server has its workers, and from its first coding on a coder, which stays; a program that
+        serves in one process may have neither.
+        """
+        servers = len(self._servers)
+        least = servers * (1 + self._arguments.workers)
+        return processes == servers or least <= processes <= least + servers
+
     def rest(self) -> Reading:
         """Return what the server takes once it has let go of all that it is going to let go of."""
         for server in self._servers:
@@ -161,8 +171,7 @@ class Soak:
             readings.append(self.read())
             last = [(one.descriptors, one.processes) for one in readings[-4:]]
             is_settled = len(last) == 4 and len(set(last)) == 1
-            each = last[0][1] / len(self._servers)
-            if is_settled and each in {1, 1 + self._arguments.workers}:
+            if is_settled and self._may_rest(last[0][1]):
                 break
         resident = round(statistics.median(one.resident_kib for one in readings[-4:]))
         return readings[-1]._replace(resident_kib=resident)
