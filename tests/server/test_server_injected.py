@@ -44,7 +44,8 @@ ERRORS: dict[str, tuple[int, ...]] = {
 }
 OPERATIONS = {"epoll_ctl": 1, "fcntl": 1030}
 """EPOLL_CTL_ADD, F_DUPFD_CLOEXEC: others can not fail so."""
-LARGE = bytes(range(256)) * 16_384
+LARGE = bytes(range(256)) * 8_448
+"""More than is sent in a step of 2 MiB: what is called for it is called again and again."""
 TEXT = b"again and again " * 2_000
 KEPT = LARGE[:300_000]
 TIMES_LIMIT = 40
