@@ -1,5 +1,6 @@
 """The root: a path, and the folder that it leads to now."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,5 +190,32 @@ def test_a_path_with_two_dots_is_made_absolute(
         followed.look()
         assert followed.root.stat((b"page.txt",)).st_size == 7
         assert followed.replacements == 0
+    finally:
+        followed.close()
+
+
+def test_a_root_is_followed_where_the_system_says_nothing_of_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look of each second outlasts a refusal of stat(2), also of the folders above the root."""
+
+    def refuse(*_: object, **__: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    make_folder(tmp_path / "root", "first")
+    followed = Followed(tmp_path / "root", is_watched=True)
+    try:
+        with monkeypatch.context() as refused:
+            refused.setattr(os, "stat", refuse)
+            refused.setattr(os, "fstat", refuse)
+            followed.root.follow(101)
+        followed.root.follow(102)
+        assert followed.read(b"page.txt") == b"first"
+        followed.root.on_change()
+        make_folder(tmp_path / "next", "second")
+        (tmp_path / "root").rename(tmp_path / "former")
+        (tmp_path / "next").rename(tmp_path / "root")
+        followed.look()
+        assert followed.read(b"page.txt") == b"second"
     finally:
         followed.close()

@@ -174,20 +174,21 @@ class Watch(Handler):
 
         Return its number, or `UNWATCHED`.
         """
-        status = os.fstat(descriptor)
-        key = (status.st_dev, status.st_ino)
-        number = self._by_key.get(key)
         mask = int(interest.value)
-        if number is not None and (
-            mask & ~self._folders[number].mask == 0 or self._events.is_in_storm(number)
-        ):
-            return number
         try:
+            status = os.fstat(descriptor)
+            key = (status.st_dev, status.st_ino)
+            number = self._by_key.get(key)
+            if number is not None and (
+                mask & ~self._folders[number].mask == 0 or self._events.is_in_storm(number)
+            ):
+                return number
             # Through /proc, so that it is this folder and no other that has its path meanwhile.
             number = self._events.add(self, f"/proc/self/fd/{descriptor}", mask)
         except OSError as error:
-            # Without the right to read it, or with all watches in use (inotify_add_watch(2)).
-            # Folders above the root are often not ours to read, and rarely change.
+            # Without the right to read it, with all watches in use (inotify_add_watch(2)), or where the
+            # file system has gone (fstat(2)). Folders above the root are often not ours to read, and
+            # rarely change.
             if interest in _REPORTED and not self._was_exhausted:
                 self._was_exhausted = True
                 self._report(
