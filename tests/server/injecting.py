@@ -90,6 +90,8 @@ class Injector:
         self._seccomp = numbers["seccomp"]
         self._lock = threading.Lock()
         self._fault: Fault | None = None
+        self.fault: Fault | None = None
+        """What was armed last."""
         self._counts: Counter[str] = Counter()
         self._hits = 0
         self._pid = 0
@@ -142,6 +144,7 @@ class Injector:
         """Begin to count, and fail a call, in any process or in one; what was armed before is over."""
         with self._lock:
             self._fault, self._pid = fault, pid
+            self.fault = fault
             self._counts.clear()
             self._hits = 0
 

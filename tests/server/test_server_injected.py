@@ -123,8 +123,14 @@ def injected(root: Path, *words: str) -> Iterator[Injected]:
     server = Injected(root, *words)
     try:
         yield server
-    except BaseException:
-        server.stop()
+    except BaseException as error:
+        was_running = server.process.poll() is None
+        status = server.stop()
+        ended = f"the server was stopped, with status {status}"
+        error.add_note(
+            f"{ended if was_running else f'the server had ended with status {status}'}\n"
+            f"{server.injector.fault}\n{server.stderr[-4000:]}"
+        )
         raise
     assert server.stop() == 0, server.stderr
     check_lines(server.stderr)
