@@ -140,6 +140,8 @@ def test_silent_peers_of_one_address_are_bounded(
     with silent_peers(server, 200, "127.0.0.2"):
         ask(server, "127.0.0.3")
         assert server.await_descriptors(before + 20) <= before + 20
+    # A peer whose first flight is being made counts until that is done, though it has gone.
+    assert server.await_descriptors(before) <= before
     ask(server, "127.0.0.2")
 
 
