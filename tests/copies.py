@@ -1,9 +1,9 @@
-"""Servers for tests, each a copy of a process that has loaded epollo: a fifth of the price of a start.
+"""Servers and commands for tests, each a copy of a process that has loaded epollo: a fifth of a start.
 
 Fact: to load its modules is nine tenths of a server's start, and the tests start a thousand.
-Decision: one process for each pytest loads them once, and forks for each server. Descriptors, folder,
-words and environment are what a shell would give it, pytest is its parent, and it ends as an interpreter
-ends.
+Decision: one process for each pytest loads them once, and forks for each server or command. Descriptors,
+folder, words and environment are what a shell would give it, pytest is its parent, and it ends as an
+interpreter ends.
 Price: what a test wants of the environment of an interpreter, or of a start as such, takes a process that
 is started in full.
 """
@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import IO
 
 _MESSAGE_OCTETS = 1 << 17
@@ -48,9 +49,9 @@ class Original:
             )
         atexit.register(self._close)
 
-    def copy(self, words: Sequence[str], stdout: int, stderr: int) -> int:
+    def copy(self, words: Sequence[str], folder: str, stdout: int, stderr: int) -> int:
         """Start a server with these words behind its name; return its number. It is our child."""
-        message = json.dumps([list(words), os.getcwd()]).encode()
+        message = json.dumps([list(words), folder]).encode()
         with _Foster():
             socket.send_fds(self._control, [message], [stdout, stderr])
             number = self._control.recv(32)
@@ -82,13 +83,17 @@ def _set_subreaper(value: int) -> None:
 class Copy(subprocess.Popen[bytes]):
     """A child that this process has not started itself."""
 
-    def __init__(self, pid: int, words: Sequence[str], stdout: IO[bytes]) -> None:
+    def __init__(
+        self, pid: int, words: Sequence[str], stdout: IO[bytes], stderr: IO[bytes] | None
+    ) -> None:
         # What `Popen` keeps of a process that it has started.
         self.args = words
         self.pid = pid
         self.returncode = None
-        self.stdin = self.stderr = None
+        self.stdin = None
         self.stdout = stdout
+        self.stderr = stderr
+        self.encoding = self.errors = self.text_mode = None
         self._child_created = True
         self._communication_started = False
         self._input = None
@@ -100,19 +105,49 @@ def _find_original(options: tuple[str, ...]) -> Original:
     return Original(options)
 
 
-def start(command: Sequence[str], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start ``python [OPTIONS] -m epollo WORDS``, as a copy where that is the same."""
+def start(
+    command: Sequence[str], stderr: IO[bytes] | None = None, folder: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start ``python [OPTIONS] -m epollo WORDS``, as a copy where that is the same.
+
+    Its stdout is read from the process, and so is its stderr where none is given.
+    """
     module = command.index("-m")
     if _environment() != _ENVIRONMENT:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, env=environment)
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr or subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            cwd=folder,
+        )
     original = _find_original(tuple(command[1:module]))
     reading, writing = os.pipe()
+    said = None
+    error_reading, error_writing = (-1, stderr.fileno()) if stderr else os.pipe()
     try:
-        pid = original.copy(command[module + 2 :], writing, stderr.fileno())
+        place = str(folder or Path.cwd())
+        pid = original.copy(command[module + 2 :], place, writing, error_writing)
     finally:
         os.close(writing)
-    return Copy(pid, command, open(reading, "rb"))
+        if stderr is None:
+            os.close(error_writing)
+            said = open(error_reading, "rb")  # noqa: SIM115
+    return Copy(pid, command, open(reading, "rb"), said)
+
+
+def run(
+    command: Sequence[str], folder: Path | None = None, timeout_seconds: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python [OPTIONS] -m epollo WORDS`` to its end."""
+    with start(command, folder=folder) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_seconds)
+        except BaseException:
+            process.kill()
+            raise
+    said = (octets.decode(errors="surrogateescape") for octets in (stdout, stderr))
+    return subprocess.CompletedProcess(command, process.returncode, *said)
 
 
 def _serve(control: socket.socket) -> None:

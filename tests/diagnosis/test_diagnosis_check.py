@@ -4,11 +4,12 @@ import base64
 import gzip
 import hashlib
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import copies
+from conftest import COMMAND
 from epollo.diagnosis.check import check_sites
 from epollo.diagnosis.links import list_references
 from epollo.diagnosis.subject import Subject
@@ -164,10 +165,7 @@ def test_references_of_a_page() -> None:
 
 def test_the_command(root: Path) -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", "check", *words],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        return copies.run([*COMMAND, "check", *words])
 
     found = run(str(root))
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "epollo: nothing found\n")
@@ -192,10 +190,7 @@ def test_each_site_is_examined(root: Path, tmp_path: Path) -> None:
     )
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", *words],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        return copies.run([*COMMAND, *words])
 
     found = run("check", "--config", str(config))
     assert found.returncode == 1

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import Serve, receive_content, receive_head
+import copies
+from conftest import COMMAND, Serve, receive_content, receive_head
 from epollo.diagnosis.subject import Subject
 from epollo.diagnosis.why import explain, format_json, format_text, parse_question
 from epollo.errors import OperatorError
@@ -119,10 +119,7 @@ def test_it_is_what_a_server_sends(serve: Serve, root: Path) -> None:
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", *words],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return copies.run([*COMMAND, *words])
 
 
 def test_the_command(root: Path) -> None:

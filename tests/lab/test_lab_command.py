@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import copies
 import epollo
 from chromium import Chromium, find_chromium
 from conftest import POLLER_NAMES, require_descriptors
@@ -24,13 +25,7 @@ COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", "lab"]
 
 
 def run(*arguments: str, timeout_seconds: float = 60) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout_seconds,
-        check=False,
-    )
+    return copies.run([*COMMAND, *arguments], timeout_seconds=timeout_seconds)
 
 
 @pytest.mark.long

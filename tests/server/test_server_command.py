@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import copies
 from conftest import COMMAND, Serve, Server, receive_all, receive_content, receive_head
 
 LARGE_OCTETS = 32 * 1024 * 1024
@@ -81,26 +82,20 @@ def finish(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tu
     return process.returncode, stderr
 
 
-def run_to_end(*words: str, **more: object) -> subprocess.CompletedProcess[bytes]:
+def run_to_end(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command that does not come to serving."""
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        [sys.executable, "-m", "epollo", *words],
-        capture_output=True,
-        timeout=20,
-        check=False,
-        **more,
-    )
+    return copies.run([*COMMAND, *words], cwd, timeout_seconds=20)
 
 
-def assert_refused(result: subprocess.CompletedProcess[bytes], *fragments: str) -> None:
+def assert_refused(result: subprocess.CompletedProcess[str], *fragments: str) -> None:
     """One line on stderr that holds the fragments, nothing on stdout, status 2."""
-    text = result.stderr.decode()
+    text = result.stderr
     assert text.endswith("\n")
     assert text.count("\n") == 1, text
     assert text.startswith("epollo: ")
     for fragment in fragments:
         assert fragment in text
-    assert result.stdout == b""
+    assert result.stdout == ""
     assert result.returncode == 2
 
 
@@ -207,9 +202,9 @@ def test_ipv6(start: Start, site: Path) -> None:
 
 def test_help_is_short_enough_to_read() -> None:
     result = run_to_end("--help")
-    text = result.stdout.decode()
+    text = result.stdout
     assert result.returncode == 0
-    assert result.stderr == b""
+    assert result.stderr == ""
     assert text.startswith("Usage: epollo [OPTIONS] [PATH] [PORT]")
     for flag in ("--host", "--port", "--poller", "--quiet", "--grace", "http.server"):
         assert flag in text
@@ -218,13 +213,13 @@ def test_help_is_short_enough_to_read() -> None:
     assert max(map(len, text.splitlines())) <= 100
     whole = run_to_end("--manual")
     assert whole.returncode == 0
-    assert "0.0.0.0 lets the whole network connect" in " ".join(whole.stdout.decode().split())
+    assert "0.0.0.0 lets the whole network connect" in " ".join(whole.stdout.split())
     assert "0.0.0.0 lets the whole network connect" not in " ".join(text.split())
 
 
 def test_version() -> None:
     result = run_to_end("--version")
-    assert re.fullmatch(rb"epollo \d+\.\d+\.\d+\S*\n", result.stdout)
+    assert re.fullmatch(r"epollo \d+\.\d+\.\d+\S*\n", result.stdout)
     assert result.returncode == 0
 
 
@@ -348,6 +343,7 @@ def test_a_folder_that_may_not_be_read(site: Path) -> None:
         result = subprocess.run(
             [*(unprivileged if os.geteuid() == 0 else []), *COMMAND, str(site)],
             capture_output=True,
+            text=True,
             timeout=20,
             check=False,
         )
@@ -363,6 +359,7 @@ def test_the_current_folder_was_deleted(tmp_path: Path) -> None:
         ["sh", "-c", f'rmdir "$PWD"; exec {sys.executable} -m epollo --port 0'],
         cwd=gone,
         capture_output=True,
+        text=True,
         timeout=20,
         check=False,
     )
@@ -375,6 +372,7 @@ def test_too_few_descriptors(site: Path, limit: int, words: str) -> None:
     result = subprocess.run(
         ["sh", "-c", f"ulimit -n {limit}; exec {sys.executable} -m epollo {site} --port 0 {words}"],
         capture_output=True,
+        text=True,
         timeout=20,
         check=False,
     )

@@ -11,7 +11,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import textwrap
 import urllib.error
 import urllib.request
@@ -21,8 +20,9 @@ from typing import NamedTuple
 
 import pytest
 
+import copies
 from certificates import make_certificate
-from conftest import Serve, Server
+from conftest import COMMAND, Serve, Server
 from server.workers import await_line, await_true
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -484,10 +484,7 @@ def try_clients_of_an_authority(ground: Ground, text: str) -> None:
 def type_command(ground: Ground, text: str) -> subprocess.CompletedProcess[str]:
     """Run what the example says, without a server."""
     words = [ground.places.get(word, word) for word in shlex.split(text)[1:]]
-    return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", *words],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return copies.run([*COMMAND, *words])
 
 
 @tries("epollo why /about -d SITE", "GET         http://localhost/about\n...")

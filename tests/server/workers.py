@@ -4,15 +4,14 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from conftest import STOP_SECONDS, Server, receive_content, receive_head, rest
+import copies
+from conftest import COMMAND, STOP_SECONDS, Server, receive_content, receive_head, rest
 
 PATIENCE_SECONDS = 30
 _REQUESTS_PER_CONNECTION = 10
@@ -69,13 +68,7 @@ def await_line(server: Server, text: str, count: int = 1) -> None:
 
 def refusal(*words: str) -> str:
     """Start the command, which refuses; return its one line."""
-    result = subprocess.run(
-        [sys.executable, "-m", "epollo", *words],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    result = copies.run([*COMMAND, *words], timeout_seconds=PATIENCE_SECONDS)
     assert result.returncode == 2
     assert result.stdout == ""
     assert result.stderr.startswith("epollo: ")
