@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Final
@@ -106,11 +107,18 @@ class Client:
     def ask_for_all(self) -> None:
         """Ask for every file a few times, and hang up."""
         for _ in range(4):
-            try:
-                self._exchange([self._ask_plainly(name) for name in self._shelf.names])
-            except (WrongAnswerError, OSError) as error:
-                self._say("asking for all", error)
-            self._hang_up()
+            self._ask_and_leave("asking for all", map(self._ask_plainly, self._shelf.names))
+
+    def ask_for_codings(self) -> None:
+        """Ask for every file with a coding, and hang up."""
+        self._ask_and_leave("asking for codings", map(self._ask_compressed, self._lasting))
+
+    def _ask_and_leave(self, deed: str, questions: Iterable[Question]) -> None:
+        try:
+            self._exchange([*questions])
+        except (WrongAnswerError, OSError) as error:
+            self._say(deed, error)
+        self._hang_up()
 
     def _say(self, deed: str, error: Exception) -> None:
         text = str(error) if isinstance(error, WrongAnswerError) else repr(error)

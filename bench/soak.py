@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from customers import Client, Count
-from doors import PROXY, TCP, TLS, UNIX, Reading, Server, set_environment
+from doors import PROXY, SOURCE, TCP, TLS, UNIX, Reading, Server, set_environment
 from inplace import SyncedClient, SyncedCount, SyncedFiles, keep_writing
 from shelf import Shelf, keep_changing
 
@@ -75,6 +75,7 @@ class Soak:
         self._arguments = arguments
         self._begun = time.monotonic()
         self._shown_seconds = 0.0
+        self._is_loaded = False
 
     @property
     def answers(self) -> int:
@@ -92,6 +93,7 @@ class Soak:
 
     def load(self, seconds: float) -> None:
         """Put the server under load for some time; no client is connected afterwards."""
+        self._is_loaded = True
         end = threading.Event()
         first = len(self.counts)
         doors = [server.door for server in self._servers]
@@ -147,31 +149,32 @@ class Soak:
         )
         print(line, file=sys.stderr, end="\r" if is_terminal else "\n", flush=True)
 
-    def _may_rest(self, processes: int) -> bool:
-        """Return whether as many processes may stay: no worker of before a reload is among them.
+    def rest(self) -> Reading:
+        """Return what the server takes once it has let go of all that it is going to let go of.
 
-        Each server has its workers, and from its first coding on a coder, which stays; a program that
-        serves in one process may have neither.
+        Workers of before a reload end. A coder stays: each server has one once it was under load.
         """
         servers = len(self._servers)
-        least = servers * (1 + self._arguments.workers)
-        return processes == servers or least <= processes <= least + servers
-
-    def rest(self) -> Reading:
-        """Return what the server takes once it has let go of all that it is going to let go of."""
-        for server in self._servers:
-            client = Client(server.door, self._shelf, LARGE, 0)
+        each = 1 + self._arguments.workers + (self._is_loaded and has_coder())
+        # A program may serve in one process whatever it is told.
+        at_rest = {servers * each} if has_coder() else {servers, servers * each}
+        clients = [Client(server.door, self._shelf, LARGE, 0) for server in self._servers]
+        self.counts += [client.count for client in clients]
+        for client in clients:
             # Every file is asked for, so that what is kept of it is there in every rest.
             client.ask_for_all()
-            self.counts.append(client.count)
         readings: list[Reading] = []
         end = time.monotonic() + _REST_SECONDS_MAX
         while time.monotonic() < end:
+            if self._is_loaded and readings and readings[-1].processes < min(at_rest):
+                # The load may have been too short for a coder to be asked for.
+                for client in clients:
+                    client.ask_for_codings()
             time.sleep(0.5)
             readings.append(self.read())
             last = [(one.descriptors, one.processes) for one in readings[-4:]]
             is_settled = len(last) == 4 and len(set(last)) == 1
-            if is_settled and self._may_rest(last[0][1]):
+            if is_settled and last[0][1] in at_rest:
                 break
         resident = round(statistics.median(one.resident_kib for one in readings[-4:]))
         return readings[-1]._replace(resident_kib=resident)
@@ -184,6 +187,11 @@ def has_workers() -> bool:
         env=set_environment(), capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     return "--workers" in manual
+
+
+def has_coder() -> bool:
+    """Return whether this epollo makes codings in a process beside its servers."""
+    return (SOURCE / "epollo" / "coder").is_dir()
 
 
 @contextmanager
