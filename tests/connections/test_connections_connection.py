@@ -25,6 +25,7 @@ FILE_GET = b"GET /file HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 BIG_OCTETS = 3_000_000
 FILE_OCTETS = 2_000_000
+FILE = os.urandom(FILE_OCTETS)
 TIMEOUTS = Timeouts(head=10, idle=75, send=30, linger=2)
 
 
@@ -63,7 +64,6 @@ class SmallSite:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "file"
-        self.path.write_bytes(os.urandom(FILE_OCTETS))
         self.files: list[OpenedFile] = []
         self.asked: list[bytes] = []
 
@@ -72,6 +72,8 @@ class SmallSite:
         if request.target.path == b"/fault":
             raise RuntimeError("a bug")
         if request.target.path == b"/file":
+            if not self.path.exists():
+                self.path.write_bytes(FILE)
             self.files.append(OpenedFile(self.path))
             segment = FileSegment(self.files[-1], 0, FILE_OCTETS)
             return Response(200, ((b"Content-Length", b"%d" % FILE_OCTETS),), (segment,))

@@ -15,6 +15,7 @@ from epollo.protocols.answer import STEP_OCTETS
 from epollo.transports import PLAIN
 
 FILE_OCTETS = 3 * STEP_OCTETS + 17
+FILE = os.urandom(FILE_OCTETS)
 Pair = tuple[socket.socket, socket.socket]
 
 
@@ -64,7 +65,7 @@ def pair() -> Iterator[Pair]:
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[OpenedFile]:
     path = tmp_path / "file"
-    path.write_bytes(os.urandom(FILE_OCTETS))
+    path.write_bytes(FILE)
     file = OpenedFile(path)
     yield file
     if not file.closed_times:
