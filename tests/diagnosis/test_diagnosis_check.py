@@ -163,6 +163,45 @@ def test_references_of_a_page() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        # What a script fills in, what is a comment, what is text.
+        "<template><a href='/${x}'>x</a><template></template><img src=no.png></template>",
+        "<style>/* url(no.png) */ p::after { content: 'url(no.png)' } i { b: url(#x) }</style>",
+        "<!-- <a href=no> --><script type='text/x'><a href='{{no}}'></script>",
+        "<textarea><a href=no></textarea><title><img src=no></title>",
+        "<a href='\\about\\..\\about'>x</a><a href='about?a=\\b'>y</a>",
+        "<a href='\\\\other.example\\x'>z</a>",
+        "<a href='javascript:no()'>x</a><a href=tel:1>x</a><img src='data:,x'><img src=''>",
+        "<link rel=preconnect href=no><link rel=canonical href=no><svg><use href='#no'/></svg>",
+        "<p style='background: url(data:image/png;base64,AA==)'><iframe src='about:blank'></iframe>",
+    ],
+)
+def test_what_is_no_fault(root: Path, page: str) -> None:
+    (root / "page.html").write_text(page)
+    assert check(root) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "path"),
+    [
+        ("page.html", "<template shadowrootmode=open><a href=no>x</a></template>", 1, "/no"),
+        ("page.html", "<template></template></template><a href=no>x</a>", 1, "/no"),
+        ("page.html", "\n<style>\np { background: URL(no.png) }</style>", 3, "/no.png"),
+        ("page.html", "\n<p style=\"background: url('no.png')\">", 2, "/no.png"),
+        ("PAGE.HTM", "<a href=no>x</a>", 1, "/no"),
+        ("style.css", "/* a\n */ @import 'no.css';", 2, "/no.css"),
+        ("style.css", '@import "no.css" screen;\n/* url(', 1, "/no.css"),
+        ("page.html", "<link rel=apple-touch-icon href=no.png>", 1, "/no.png"),
+    ],
+)
+def test_where_a_fault_is(root: Path, name: str, text: str, line: int, path: str) -> None:
+    (root / name).write_text(text)
+    (found,) = check(root)
+    assert found.startswith(f"{name}:{line}: {path} is 404")
+
+
 def test_the_command(root: Path) -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return copies.run([*COMMAND, "check", *words])

@@ -86,6 +86,20 @@ def test_what_makes_an_answer(
     assert (redirect and redirect["place"], redirect and redirect["used"]) == (rule, is_used)
 
 
+def test_a_part_is_of_a_file_too(root: Path) -> None:
+    found = why(root, "/about", "Range: bytes=0-3", "Accept-Encoding: identity")
+    assert (found["status"], found["file"]) == (206, "/about.html")
+    found = why(root, "/about", "If-None-Match: *")
+    assert (found["status"], found["file"]) == (304, "/about.html")
+
+
+def test_host_is_another_header_of_the_request(root: Path) -> None:
+    found = why(root, "/x", "host: a.example")
+    assert (found["status"], found["url"]) == (301, "http://a.example/x")
+    with pytest.raises(OperatorError, match="is no host"):
+        parse_question("/x", ("Host: a b",))
+
+
 def test_headers_of_the_request_count(root: Path) -> None:
     assert why(root, "/about", "accept-encoding: br")["coding"] == "br"
     assert why(root, "/about", "Accept-Encoding: identity")["coding"] == "identity"

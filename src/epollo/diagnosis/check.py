@@ -89,8 +89,9 @@ class _Check:
     def _check_references(self) -> Iterator[str]:
         """Find links to what is not there, in the wrong case, or over plain http."""
         for names in self._files:
-            is_css = names[-1].endswith(b".css")
-            if not is_css and not names[-1].endswith((HTML, b".htm")):
+            name = names[-1].lower()
+            is_css = name.endswith(b".css")
+            if not is_css and not name.endswith((HTML, b".htm", b".xhtml")):
                 continue
             path = os.path.join(self._root, *names)
             base = _ORIGIN + encode_path(_path_of(names)).decode()

@@ -22,8 +22,18 @@ _OF_LINK: Final = {
 }
 _NAVIGATED: Final = frozenset(("a", "area", "iframe"))
 # Of <link>, what a browser fetches to show the page.
-_FETCHED: Final = frozenset(("stylesheet", "icon", "preload", "modulepreload", "manifest"))
-_CSS_URL: Final = re.compile(r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^'")\s]+))\s*\)""")
+_FETCHED: Final = frozenset(
+    ("apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "stylesheet")
+)
+# What looks like elements in these is text, or is filled in by a script.
+_INERT: Final = frozenset(("template", "textarea", "title"))
+# What begins first counts: a comment, a URL, a sheet that is imported by its name, or another text.
+_IN_CSS: Final = re.compile(
+    r"""/\*.*?(?:\*/|\Z)|url\(\s*(?:"([^"]*)"|'([^']*)'|([^'")\s]+))\s*\)"""
+    r"""|@import\s+(?:"([^"]*)"|'([^']*)')|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""",
+    re.DOTALL | re.IGNORECASE,
+)
+_PATH: Final = re.compile(r"[^?#]*")
 _CANDIDATE: Final = re.compile(r"\s*,?\s*([^\s,][^\s]*)[^,]*")
 
 
@@ -45,12 +55,22 @@ class _Page(HTMLParser):
         super().__init__()
         self._base = base
         self.references: list[Reference] = []
+        # Whether each element of `_INERT` that is open has content that the page does not show.
+        self._inert: list[bool] = []
+        self._is_style = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        if tag == "base" and values.get("href"):
-            self._base = urljoin(self._base, values["href"])
+        if tag in _INERT:
+            self._inert.append("shadowrootmode" not in values)
+        if any(self._inert):
             return
+        if tag == "base" and values.get("href"):
+            self._base = _join(self._base, values["href"] or "")
+            return
+        self._is_style = tag == "style"
+        if values.get("style"):
+            self._add_css(values["style"] or "")
         relations = set((values.get("rel") or "").lower().split())
         if tag == "link" and not relations & _FETCHED:
             return
@@ -60,6 +80,20 @@ class _Page(HTMLParser):
             urls = _CANDIDATE.findall(value) if name == "srcset" else [value]
             for url in urls:
                 self._add(url, is_navigation=tag in _NAVIGATED, integrity=integrity)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _INERT and self._inert:
+            self._inert.pop()
+        elif tag == "style":
+            self._is_style = False
+
+    def handle_data(self, data: str) -> None:
+        if self._is_style and not any(self._inert):
+            self._add_css(data)
+
+    def _add_css(self, text: str) -> None:
+        line, _ = self.getpos()
+        self.references += _list_in_css(text, self._base, line)
 
     def _add(self, url: str, *, is_navigation: bool, integrity: str) -> None:
         if url:
@@ -71,23 +105,27 @@ class _Page(HTMLParser):
 def list_references(text: str, base: str, *, is_css: bool = False) -> list[Reference]:
     """Return what a page or style sheet refers to; ``base`` is its own URL."""
     if is_css:
-        return [
-            Reference(
-                _join(base, found[1] or found[2] or found[3] or ""),
-                text.count("\n", 0, found.start()) + 1,
-                is_navigation=False,
-            )
-            for found in _CSS_URL.finditer(text)
-        ]
+        return _list_in_css(text, base, 1)
     page = _Page(base)
     page.feed(text)
     page.close()
     return page.references
 
 
+def _list_in_css(text: str, base: str, first: int) -> list[Reference]:
+    """Return what CSS refers to that begins in the line ``first``."""
+    found = ((one, next(filter(None, one.groups()), "")) for one in _IN_CSS.finditer(text))
+    return [
+        Reference(_join(base, url), first + text.count("\n", 0, one.start()), is_navigation=False)
+        for one, url in found
+        if url
+    ]
+
+
 def _join(base: str, url: str) -> str:
     try:
-        return urljoin(base, url)
+        # A browser takes the one slash for the other (WHATWG URL, 4.4).
+        return urljoin(base, _PATH.sub(lambda found: found[0].replace("\\", "/"), url, count=1))
     except ValueError:
         # A host that is none, such as http://[.
         return url

@@ -79,10 +79,20 @@ def parse_question(text: str, lines: tuple[str, ...]) -> Question:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             raise OperatorError(f"{line!r} is no header: one is 'Name: value'")
+        if name.strip().lower() == "host":
+            host = _parse_host(value.strip())
+            continue
         known = next((key for key in fields if key.lower() == name.strip().lower().encode()), None)
         fields[known or name.strip().encode()] = value.strip().encode("utf-8", "surrogateescape")
     scheme = b"https" if parts.scheme == "https" else b"http"
     return Question((path + query).encode(), host, scheme, fields)
+
+
+def _parse_host(value: str) -> bytes:
+    host = os.fsencode(value)
+    if not host or not is_host(host):
+        raise OperatorError(f"{value!r} is no host")
+    return host
 
 
 def explain(subject: Subject, question: Question) -> Explanation:
@@ -116,12 +126,12 @@ def explain(subject: Subject, question: Question) -> Explanation:
 
 
 def _find_file(asked: Asked) -> Resource | None:
-    """Return what the content of an answer was made of; None for a redirect or a plain page."""
+    """Return what an answer was made of; None for a redirect or a plain page."""
     response = asked.response
     if response.status in {301, 302, 303, 307, 308}:
         return None
     files = [one for _, one in asked.lookups if one.edition is not None]
-    if response.status == 200:
+    if response.status in {200, 206, 304}:
         return files[-1] if files else None
     # Of an error the nearest page; the file at the path itself is not it.
     page = b"%d.html" % response.status
