@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from epollo.budget import Budget
 from epollo.http.content_coding import IDENTITY
@@ -197,12 +196,7 @@ class Ground:
     def __enter__(self) -> "Ground":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -11,7 +11,6 @@ import socket
 import termios
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 from epollo.budget import Budget
 from epollo.connections import passing, refusing
@@ -171,12 +170,7 @@ class InProcess:
     def __enter__(self) -> "InProcess":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for serving in list(self.service.peers):
             serving.close()
         for peer in self._peers:
@@ -277,10 +271,5 @@ class FolderSite:
     def __enter__(self) -> "FolderSite":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.catalogue.close()

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 
 def check(root: Path, **settings: bool | str) -> list[str]:
     """Return what is found, without the name of the root."""
-    with Subject(Settings(root=root, **settings)) as subject:  # type: ignore[arg-type]
+    with closing(Subject(Settings(root=root, **settings))) as subject:  # type: ignore[arg-type]
         return [line.replace(f"{root}/", "") for line in check_sites(subject)]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def why(root: Path, text: str, *lines: str, **settings: Any) -> dict[str, Any]:
-    with Subject(Settings(root=root, **settings)) as subject:
+    with closing(Subject(Settings(root=root, **settings))) as subject:
         explanation = explain(subject, parse_question(text, lines))
         assert not subject.reports
         format_text(explanation)

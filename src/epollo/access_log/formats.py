@@ -18,28 +18,13 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from epollo.http.dates import MONTH_NAMES
 from epollo.patterns import compile_late
 
 _SHOWN_OCTETS: Final = 8 * 1024
 """So much of a request line, or of a field, is shown; by default no request line is longer."""
 
 _ABSENT: Final = b"-"
-
-# The locale has no say in these (strftime(3)).
-_MONTHS: Final = [
-    b"Jan",
-    b"Feb",
-    b"Mar",
-    b"Apr",
-    b"May",
-    b"Jun",
-    b"Jul",
-    b"Aug",
-    b"Sep",
-    b"Oct",
-    b"Nov",
-    b"Dec",
-]
 
 # request-line = method SP request-target SP HTTP-version           RFC 9112 section 3
 _REQUEST_LINE: Final = compile_late(rb"([^ ]+) ([^ ]+) (HTTP/[0-9]\.[0-9])")
@@ -70,7 +55,7 @@ def _format_begin(peer: str, subject: str, second: int) -> bytes:
         peer.encode(),
         user,
         day,
-        _MONTHS[month - 1],
+        MONTH_NAMES[month - 1],
         year,
         hour,
         minute,

@@ -5,6 +5,7 @@ Both have all options of the server, so that a site is examined as it is served.
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, Final, TypeAlias
 
 import click
@@ -79,7 +80,7 @@ def run(name: str, argv: Sequence[str], server: click.Command, make_settings: Ma
 
 def _explain(settings: Settings, text: str, lines: tuple[str, ...], *, as_json: bool) -> None:
     question = parse_question(text, lines)
-    with Subject(settings) as subject:
+    with closing(Subject(settings)) as subject:
         explanation = explain(subject, question)
         reports = subject.reports
     print_text((format_json if as_json else format_text)(explanation))
@@ -89,7 +90,7 @@ def _explain(settings: Settings, text: str, lines: tuple[str, ...], *, as_json: 
 
 
 def _check(settings: Settings) -> None:
-    with Subject(settings) as subject:
+    with closing(Subject(settings)) as subject:
         findings = check_sites(subject)
     print_text("".join(f"{line}\n" for line in findings))
     count = f"{len(findings):,} finding" + ("s" if len(findings) != 1 else "")

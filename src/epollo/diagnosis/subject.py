@@ -6,7 +6,6 @@ which rules it has used; all else is the answer itself.
 
 import os
 from collections.abc import Mapping
-from types import TracebackType
 from typing import NamedTuple
 
 from epollo.budget import Budget
@@ -178,14 +177,3 @@ class Subject:
         self._wakeup.close(gives_back=False)
         self._loop.close()
         self._sites.close()
-
-    def __enter__(self) -> "Subject":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

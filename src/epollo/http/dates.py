@@ -13,31 +13,11 @@ from typing import Final
 
 from epollo.patterns import compile_late
 
-_DAY_NAMES: Final = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
-_LONG_DAY_NAMES: Final = (
-    b"Monday",
-    b"Tuesday",
-    b"Wednesday",
-    b"Thursday",
-    b"Friday",
-    b"Saturday",
-    b"Sunday",
-)
-_MONTH_NAMES: Final = (
-    b"Jan",
-    b"Feb",
-    b"Mar",
-    b"Apr",
-    b"May",
-    b"Jun",
-    b"Jul",
-    b"Aug",
-    b"Sep",
-    b"Oct",
-    b"Nov",
-    b"Dec",
-)
-_MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
+_DAY_NAMES: Final = tuple(b"Mon Tue Wed Thu Fri Sat Sun".split())
+_LONG_DAY_NAMES: Final = tuple(b"Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
+MONTH_NAMES: Final = tuple(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+"""In their order: names that the locale has no say in, as it has in strftime(3)."""
+_MONTHS: Final = {name: number for number, name in enumerate(MONTH_NAMES, 1)}
 _WEEKDAYS: Final = {
     name: number for names in (_DAY_NAMES, _LONG_DAY_NAMES) for number, name in enumerate(names)
 }
@@ -47,7 +27,7 @@ _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _FIRST_SECONDS: Final = (date.min.toordinal() - _EPOCH_DAY) * _DAY_SECONDS
 _LAST_SECONDS: Final = (date.max.toordinal() - _EPOCH_DAY + 1) * _DAY_SECONDS - 1
 
-_MONTH: Final = rb"(?P<month>%b)" % b"|".join(_MONTH_NAMES)
+_MONTH: Final = rb"(?P<month>%b)" % b"|".join(MONTH_NAMES)
 _DAY_NAME: Final = rb"(?P<day_name>%b)" % b"|".join(_DAY_NAMES)
 _LONG_DAY_NAME: Final = rb"(?P<day_name>%b)" % b"|".join(_LONG_DAY_NAMES)
 
@@ -90,7 +70,7 @@ def format_date(seconds: int) -> bytes:
     return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (
         _DAY_NAMES[day.weekday()],
         day.day,
-        _MONTH_NAMES[day.month - 1],
+        MONTH_NAMES[day.month - 1],
         day.year,
         hour,
         minute,

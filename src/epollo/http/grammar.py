@@ -35,7 +35,10 @@ TOKEN: Final = re.compile(TCHAR + rb"++")
 # field-content = field-vchar [ 1*( SP / HTAB / field-vchar ) field-vchar ]
 # field-vchar   = VCHAR / obs-text
 # obs-text      = %x80-FF
-FIELD_VALUE: Final = re.compile(rb"(?:[\x21-\x7e\x80-\xff]++(?:[\t ]++[\x21-\x7e\x80-\xff]++)*)?")
+FIELD_VALUE: Final = compile_late(rb"(?:[\x21-\x7e\x80-\xff]++(?:[\t ]++[\x21-\x7e\x80-\xff]++)*)?")
+
+# field-value and the OWS around it, as a field line has them          RFC 9112 section 5
+VALUE_OCTETS: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
 
 # quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE            RFC 9110 section 5.6.4
 # qdtext        = HTAB / SP / %x21 / %x23-5B / %x5D-7E / obs-text

@@ -39,7 +39,20 @@ _load_without_search().__dict__["_libc"] = LIBC
 
 from inotify_simple import INotify, flags, parse_events  # noqa: E402 - loaded as above
 
-__all__ = ["INotify", "flags", "list_events", "parse_events"]
+__all__ = ["CHANGES", "INotify", "flags", "list_events", "parse_events"]
+
+CHANGES: Final = (
+    flags.ATTRIB
+    | flags.CLOSE_WRITE
+    | flags.CREATE
+    | flags.DELETE
+    | flags.DELETE_SELF
+    | flags.MODIFY
+    | flags.MOVED_FROM
+    | flags.MOVED_TO
+    | flags.MOVE_SELF
+)
+"""Every event of a folder by which a name in it, or what stands there, may be another."""
 
 # struct inotify_event: number of the watch, mask, cookie, octets of the name with what fills it up.
 _EVENT: Final = struct.Struct("iIII")

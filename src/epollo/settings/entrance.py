@@ -1,9 +1,13 @@
 """What an operator decides of the way in: addresses, TLS, proxies in front."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from epollo.quantities import DAY_SECONDS
 from epollo.settings.option import option
+
+_of_tls: Final = partial(option, group="TLS")
 
 
 # There are none but as a part of `Settings`: to make these methods too takes a millisecond.
@@ -51,10 +55,9 @@ class EntranceSettings:
             "/run/epollo.sock."
         ),
     )
-    tls_certificates: tuple[str, ...] = option(
+    tls_certificates: tuple[str, ...] = _of_tls(
         (),
         "--tls-cert",
-        group="TLS",
         unit="file",
         manual=(
             "Speak https with the certificate of this file: PEM, the chain behind it. Each "
@@ -62,17 +65,15 @@ class EntranceSettings:
             "asks for selects one. A file that changes is in use at the next handshake."
         ),
     )
-    tls_keys: tuple[str, ...] = option(
+    tls_keys: tuple[str, ...] = _of_tls(
         (),
         "--tls-key",
-        group="TLS",
         unit="file",
         manual="The private key of the certificate, as PEM and not encrypted.",
     )
-    tls_port: int = option(
+    tls_port: int = _of_tls(
         0,
         "--tls-port",
-        group="TLS",
         unit="number",
         manual=(
             "Speak https on this port, and let --port redirect plain http there. 0 speaks https on "
@@ -82,20 +83,18 @@ class EntranceSettings:
         minimum=0,
         maximum=65535,
     )
-    tls_self_signed: bool = option(
+    tls_self_signed: bool = _of_tls(
         False,
         "--tls-self-signed",
-        group="TLS",
         manual=(
             "Speak https with a certificate for this machine, made by epollo. It is signed by an "
             "authority of your own, which a browser has to be told once to trust; the first lines "
             "say where it is. Needs the extra: pip install 'epollo[tls]'."
         ),
     )
-    tls_client_ca: str = option(
+    tls_client_ca: str = _of_tls(
         "",
         "--tls-client-ca",
-        group="TLS",
         unit="file",
         manual=(
             "Ask each client for a certificate of an authority in this file, and log whose it is. The "
@@ -103,64 +102,57 @@ class EntranceSettings:
             "at the next handshake."
         ),
     )
-    tls_client_auth: str = option(
+    tls_client_auth: str = _of_tls(
         "require",
         "--tls-client-auth",
-        group="TLS",
         manual=(
             "What happens to a client that has no certificate: require refuses it, optional serves "
             "it. A certificate that is not right is refused by both."
         ),
         choices=("require", "optional"),
     )
-    acme: str = option(
+    acme: str = _of_tls(
         "",
         "--acme",
-        group="TLS",
         unit="email",
         manual=(
             "Obtain certificates for each --domain from Let's Encrypt, and renew them, as the user "
             "with this address. Needs --workers and the extra: pip install 'epollo[tls]'."
         ),
     )
-    domains: tuple[str, ...] = option(
+    domains: tuple[str, ...] = _of_tls(
         (),
         "--domain",
-        group="TLS",
         unit="name",
         manual="A name to obtain a certificate for. May be given several times.",
     )
-    acme_directory: str = option(
+    acme_directory: str = _of_tls(
         "production",
         "--acme-directory",
-        group="TLS",
         unit="url",
         manual=(
             "Where to obtain certificates: production or staging of Let's Encrypt, or the URL of "
             "another authority's directory."
         ),
     )
-    acme_ca: str = option(
+    acme_ca: str = _of_tls(
         "",
         "--acme-ca",
-        group="TLS",
         unit="file",
         manual="Trust these certificates, as PEM, when asking the authority, instead of the system's.",
     )
-    acme_profile: str = option(
+    acme_profile: str = _of_tls(
         "",
         "--acme-profile",
-        group="TLS",
         unit="name",
         manual=(
             "Ask for certificates of this profile of the authority, for example shortlived: six "
             "days, from Let's Encrypt."
         ),
     )
-    hsts_seconds: float = option(
+    hsts_seconds: float = _of_tls(
         0.0,
         "--hsts",
-        group="TLS",
         unit="seconds",
         manual=(
             "Tell browsers to use nothing but https for this host for this long, for example "

@@ -1,12 +1,16 @@
 """What an operator decides of the processes that serve: their rights, logs, memory and limits."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from epollo.quantities import DAY_SECONDS, MEBIBYTE
 from epollo.settings.option import option
 
 POLLER_NAMES: Final = ("auto", "busy", "select", "poll", "epoll")
+
+_timeout: Final = partial(option, group="Timeouts", maximum=DAY_SECONDS, unit="seconds")
+_limit: Final = partial(option, group="Limits")
 
 
 # There are none but as a part of `Settings`: to make these methods too takes a millisecond.
@@ -102,44 +106,32 @@ class ServerSettings:
             "same without it, only slower."
         ),
     )
-    grace_seconds: float = option(
+    grace_seconds: float = _timeout(
         10.0,
         "--grace",
-        group="Timeouts",
         manual="When stopped, wait at most this long for answers that are being sent.",
         minimum=0,
-        maximum=DAY_SECONDS,
-        unit="seconds",
     )
-    idle_seconds: float = option(
+    idle_seconds: float = _timeout(
         75.0,
         "--idle-timeout",
-        group="Timeouts",
         manual="Close a connection that makes no request for this long.",
         minimum=1,
-        maximum=DAY_SECONDS,
-        unit="seconds",
     )
-    head_seconds: float = option(
+    head_seconds: float = _timeout(
         10.0,
         "--request-timeout",
-        group="Timeouts",
         manual=(
             "Close a connection whose request is not complete after this time, even if bytes "
             "still arrive."
         ),
         minimum=1,
-        maximum=DAY_SECONDS,
-        unit="seconds",
     )
-    send_seconds: float = option(
+    send_seconds: float = _timeout(
         30.0,
         "--send-timeout",
-        group="Timeouts",
         manual="Close a connection whose client takes nothing of its answer for this long.",
         minimum=1,
-        maximum=DAY_SECONDS,
-        unit="seconds",
     )
     slowest_octets_per_second: int = option(
         256,
@@ -152,37 +144,33 @@ class ServerSettings:
         minimum=0,
         unit="octets/second",
     )
-    request_line_octets_limit: int = option(
+    request_line_octets_limit: int = _limit(
         8192,
         "--max-request-line",
-        group="Limits",
         manual="Answer 414 if the request line is longer. Browsers send no longer ones.",
         minimum=64,
         maximum=MEBIBYTE,
         unit="octets",
     )
-    head_octets_limit: int = option(
+    head_octets_limit: int = _limit(
         32 * 1024,
         "--max-head",
-        group="Limits",
         manual="Answer 431 if the request line and headers together are longer.",
         minimum=256,
         maximum=MEBIBYTE,
         unit="octets",
     )
-    fields_limit: int = option(
+    fields_limit: int = _limit(
         100,
         "--max-fields",
-        group="Limits",
         manual="Answer 431 if a request has more headers. A browser sends about 15.",
         minimum=1,
         maximum=10_000,
         unit="number",
     )
-    content_octets_limit: int = option(
+    content_octets_limit: int = _limit(
         64 * 1024,
         "--max-content",
-        group="Limits",
         manual=(
             "If a request has more content, close its connection after the answer. Content is read and "
             "not used."
@@ -190,10 +178,9 @@ class ServerSettings:
         minimum=0,
         unit="octets",
     )
-    connections_limit: int = option(
+    connections_limit: int = _limit(
         0,
         "--max-connections",
-        group="Limits",
         manual=(
             "How many connections a worker keeps open. At the limit it closes idle ones; if none "
             "is idle, one of the address that has most, for an address that has fewer; else a new "
@@ -203,10 +190,9 @@ class ServerSettings:
         minimum=0,
         unit="number",
     )
-    connections_per_address_limit: int = option(
+    connections_per_address_limit: int = _limit(
         0,
         "--max-connections-per-address",
-        group="Limits",
         manual=(
             "The same for one address, or one /64 of IPv6. 0 sets no limit, because many people "
             "may share an address."
@@ -215,10 +201,9 @@ class ServerSettings:
         minimum=0,
         unit="number",
     )
-    requests_limit: int = option(
+    requests_limit: int = _limit(
         0,
         "--max-requests",
-        group="Limits",
         manual=(
             "Close a connection after this many requests, so that its client may connect to "
             "another worker. 0 sets no limit."

@@ -11,7 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from epollo.errors import describe_fault
 from epollo.http.message import FileSegment, Segment
@@ -30,6 +30,8 @@ from epollo.site.file_task import FileTask, UnwantedError
 from epollo.site.pieces import HeldContent, read_pieces
 from epollo.site.sealed import Coded, SealedOctets
 from epollo.site.sidecars import find_fault
+
+Queued = TypeVar("Queued")
 
 TASKS_LIMIT: Final = 1024
 _LINES_LIMIT: Final = 16
@@ -91,33 +93,15 @@ class Compressor:
 
     def add(self, task: Task) -> bool:
         """Take a task; False where too many are waiting."""
-        with self._condition:
-            if not self.has_room():
-                return False
-            self._quick.append(task)
-            self._condition.notify()
-        self._start()
-        return True
+        return self._put(self._quick, task, self.has_room)
 
     def improve(self, task: Task, limits: Mapping[bytes, int]) -> bool:
         """Make codings as small as can be, if shorter than their limits; False if too many wait."""
-        with self._condition:
-            if not self.has_room():
-                return False
-            self._best.append((task, limits))
-            self._condition.notify()
-        self._start()
-        return True
+        return self._put(self._best, (task, limits), self.has_room)
 
     def add_file(self, task: FileTask) -> bool:
         """Take a file that is not kept; False where too many are waiting."""
-        with self._condition:
-            if not self.has_room_for_file():
-                return False
-            self._files.append(task)
-            self._condition.notify()
-        self._start()
-        return True
+        return self._put(self._files, task, self.has_room_for_file)
 
     def share(
         self,
@@ -132,6 +116,16 @@ class Compressor:
         with self._condition:
             self._is_closed = True
             self._condition.notify()
+
+    def _put(self, queue: deque[Queued], task: Queued, has_room: Callable[[], bool]) -> bool:
+        """Put a task behind those that wait for the thread; False where there is no room."""
+        with self._condition:
+            if not has_room():
+                return False
+            queue.append(task)
+            self._condition.notify()
+        self._start()
+        return True
 
     def _start(self) -> None:
         # The thread that begins may ask for more before it is known here: it is the only one.

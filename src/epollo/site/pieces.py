@@ -36,26 +36,21 @@ class HeldContent:
         return self.octets[offset : offset + octets]
 
 
-class FileContent:
-    """The content of one version of a file; it closes the descriptor unless that is taken from it."""
+class DescriptorContent:
+    """Content in an open file, whose descriptor it closes unless that is taken from it.
 
-    __slots__ = ("_descriptor", "length", "version")
+    ``length`` is octets.
+    """
 
-    def __init__(self, descriptor: int, version: Version) -> None:
+    __slots__ = ("_descriptor", "length")
+
+    def __init__(self, descriptor: int, length: int) -> None:
         self._descriptor = descriptor
-        self.version = version
-        self.length = version.octets
+        self.length = length
 
     def read(self, offset: int, octets: int) -> bytes:
         """Return the octets from an offset on, fewer where there are no more; raise `OSError`."""
         return os.pread(self._descriptor, octets, offset)
-
-    def is_unchanged(self) -> bool:
-        """Return whether the file is still the version that it was opened as."""
-        try:
-            return version_of(os.fstat(self._descriptor)) == self.version
-        except OSError:
-            return False
 
     @property
     def descriptor(self) -> int:
@@ -68,8 +63,26 @@ class FileContent:
         return descriptor
 
     def __del__(self) -> None:
-        if self._descriptor >= 0:
+        # Where no file could be made, there is none.
+        if getattr(self, "_descriptor", -1) >= 0:
             os.close(self._descriptor)
+
+
+class FileContent(DescriptorContent):
+    """The content of one version of a file."""
+
+    __slots__ = ("version",)
+
+    def __init__(self, descriptor: int, version: Version) -> None:
+        super().__init__(descriptor, version.octets)
+        self.version = version
+
+    def is_unchanged(self) -> bool:
+        """Return whether the file is still the version that it was opened as."""
+        try:
+            return version_of(os.fstat(self._descriptor)) == self.version
+        except OSError:
+            return False
 
 
 def read_pieces(content: Readable) -> Iterator[bytes]:

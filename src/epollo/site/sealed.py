@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from epollo.http.validators import EntityTag
+from epollo.site.pieces import DescriptorContent
 
 _SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -22,17 +23,16 @@ KEPT_FILE_OCTETS: Final = 64 * 1024
 """Content from this length on is kept as a file, see `KeptFile`."""
 
 
-class SealedOctets:
-    """Such a file; it closes the descriptor unless that is taken from it. ``length`` is octets."""
+class SealedOctets(DescriptorContent):
+    """Such a file."""
 
-    __slots__ = ("_descriptor", "length")
+    __slots__ = ()
 
     def __init__(self, descriptor: int = -1) -> None:
         """Make a file, or take one that is open. Raises `OSError`."""
-        self.length = 0
-        self._descriptor = descriptor
         if descriptor < 0:
-            self._descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            descriptor = os.memfd_create("epollo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        super().__init__(descriptor, 0)
 
     def append(self, octets: bytes) -> None:
         """Write octets behind the others, before the file is sealed; raise `OSError`."""
@@ -44,24 +44,6 @@ class SealedOctets:
     def seal(self) -> None:
         """Let nothing change the file from now on."""
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
-
-    def read(self, offset: int, octets: int) -> bytes:
-        """Return the octets from an offset on, fewer where there are no more."""
-        return os.pread(self._descriptor, octets, offset)
-
-    @property
-    def descriptor(self) -> int:
-        """The descriptor, to be lent."""
-        return self._descriptor
-
-    def take_descriptor(self) -> int:
-        """Return the descriptor, which from now on is the caller's to close."""
-        descriptor, self._descriptor = self._descriptor, -1
-        return descriptor
-
-    def __del__(self) -> None:
-        if getattr(self, "_descriptor", -1) >= 0:
-            os.close(self._descriptor)
 
 
 class Coded(NamedTuple):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Final, Protocol
 
-from epollo.linux.inotify import flags
+from epollo.linux.inotify import CHANGES, flags
 from epollo.loop import Handler
 from epollo.site.events import Events
 from epollo.site.resolve import Edge
@@ -29,18 +29,7 @@ EVERY_NAME: Final = b"/"
 ITS_NAMES: Final = b"//"
 """The name of an edge that ends where a name comes to its folder or leaves it."""
 
-_MASK: Final = (
-    flags.ATTRIB
-    | flags.CLOSE_WRITE
-    | flags.CREATE
-    | flags.DELETE
-    | flags.DELETE_SELF
-    | flags.MODIFY
-    | flags.MOVED_FROM
-    | flags.MOVED_TO
-    | flags.MOVE_SELF
-    | flags.ONLYDIR
-)
+_MASK: Final = CHANGES | flags.ONLYDIR
 # Above the root only names count: what is written to the files there is nobody's business here.
 _MASK_NAMES: Final = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.ONLYDIR
 _MASK_SELF: Final = flags.MOVE_SELF | flags.ONLYDIR

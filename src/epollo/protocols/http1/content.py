@@ -8,7 +8,7 @@ import re
 from enum import Enum, auto
 from typing import Final
 
-from epollo.http.grammar import OWS, PARAMETER_VALUE, TCHAR
+from epollo.http.grammar import OWS, PARAMETER_VALUE, TCHAR, VALUE_OCTETS
 from epollo.patterns import compile_late
 
 # chunk-size     = 1*HEXDIG                                          RFC 9112 section 7.1
@@ -27,7 +27,7 @@ _TINY_CHUNKS: Final = compile_late(
     re.DOTALL,
 )
 _WHOLE_CHUNK_LINE: Final = compile_late(_CHUNK_LINE_OCTETS + rb"\r\n")
-_TRAILER_LINE_OCTETS: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+"
+_TRAILER_LINE_OCTETS: Final = TCHAR + rb"++:" + VALUE_OCTETS
 _TRAILER_LINE: Final = compile_late(_TRAILER_LINE_OCTETS)
 _WHOLE_TRAILER_LINE: Final = compile_late(_TRAILER_LINE_OCTETS + rb"\r\n")
 _CRLF: Final = b"\r\n"

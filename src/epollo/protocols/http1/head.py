@@ -27,17 +27,12 @@ from typing import Final, NamedTuple
 
 from epollo.generations import Generations
 from epollo.http.fields import is_host, is_token, parse_content_length
-from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
+from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, VALUE_OCTETS, parse_list
 from epollo.http.message import FieldLine, Request
 from epollo.http.target import Target, TargetForm, parse_origin_form, parse_target
 from epollo.patterns import compile_late
 from epollo.protocols.contract import Refusal
-from epollo.protocols.http1.reduction import (
-    COOKIE,
-    VALUE_OCTETS,
-    blank_cookie,
-    compile_irrelevant,
-)
+from epollo.protocols.http1.reduction import COOKIE, blank_cookie, compile_irrelevant
 
 CRLF: Final = b"\r\n"
 

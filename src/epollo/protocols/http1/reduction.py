@@ -14,17 +14,15 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from epollo.http.grammar import TCHAR
+from epollo.http.grammar import TCHAR, VALUE_OCTETS
 from epollo.http.relevance import MARK_OCTETS, MARKS
-
-# field-line  = field-name ":" OWS field-value OWS                   RFC 9112 section 5
-# field-vchar = VCHAR / obs-text                                     RFC 9110 section 5.5
-VALUE_OCTETS = rb"[\t\x20-\x7e\x80-\xff]*+"
 
 COOKIE: Final = b"cookie"
 # As browsers write it.
-_COOKIE_LINE: Final = b"\r\nCookie: "
-_COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=\r\n)")
+_COOKIE_LINE: Final = b"
+Cookie: "
+_COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=
+)")
 
 
 def compile_irrelevant(relevant: Collection[bytes]) -> re.Pattern[bytes]:

@@ -19,7 +19,6 @@ _CLIENT_HELLO: Final = 1
 _SERVER_NAME: Final = 0
 _HOST_NAME: Final = 0
 _ALPN: Final = 16
-_MAJOR_VERSION: Final = 3
 _RECORD_HEAD: Final = 5
 _MESSAGE_HEAD: Final = 4
 _VERSION_AND_RANDOM: Final = 2 + 32

@@ -19,22 +19,11 @@ from typing import Final
 
 from epollo.errors import OperatorError
 from epollo.http.message import Later
-from epollo.linux.inotify import INotify, flags, list_events
+from epollo.linux.inotify import CHANGES, INotify, flags, list_events
 from epollo.loop import Clock, Handler
 from epollo.site.access.passwords import FILE_OCTETS_LIMIT, Passwords, parse_passwords
 from epollo.site.version import Version, version_of
 
-_MASK: Final = (
-    flags.ATTRIB
-    | flags.CLOSE_WRITE
-    | flags.CREATE
-    | flags.DELETE
-    | flags.DELETE_SELF
-    | flags.MODIFY
-    | flags.MOVED_FROM
-    | flags.MOVED_TO
-    | flags.MOVE_SELF
-)
 _LINKS_LIMIT: Final = 40
 _EVENTS_OCTETS: Final = 64 * 1024
 """Events of one turn, some two thousand of them; more are not told apart: one may be of the file."""
@@ -254,7 +243,7 @@ class PasswordFile(Handler):
     def _watch(self, inotify: INotify, path: str, name: str) -> list[OSError]:
         """Watch a name in a folder, or without one what stands at the path; return what refuses it."""
         try:
-            number = int(inotify.add_watch(path, _MASK))
+            number = int(inotify.add_watch(path, CHANGES))
         except FileNotFoundError:
             # Its name is watched for.
             return []

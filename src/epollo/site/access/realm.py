@@ -2,7 +2,6 @@
 
 import os
 import unicodedata
-from functools import lru_cache
 from typing import Final
 
 from epollo.errors import OperatorError
@@ -91,7 +90,6 @@ class Realm:
         )
 
 
-@lru_cache(maxsize=1024)
 def _fold(name: bytes) -> bytes:
     """Return a name as file systems see it that ignore case, forms of letters, and dots at the end."""
     text = name.decode(errors="surrogateescape")

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from epollo.http.fields import is_token
-from epollo.http.grammar import OWS_OCTETS
+from epollo.http.grammar import FIELD_VALUE, OWS_OCTETS
 from epollo.http.message import FieldLine
 from epollo.patterns import compile_late
 from epollo.site.rules.pattern import Pattern, PatternError, parse_pattern
@@ -31,8 +31,6 @@ from epollo.site.rules.rule import (
 _BEGINS_BLOCK: Final = compile_late(
     rb"^[\t\r\v\f ]*(?:/|[A-Za-z][A-Za-z0-9+.\-]*://)", re.MULTILINE
 )
-# field-content without obs-text                                     RFC 9110 section 5.5
-_VALUE: Final = compile_late(rb"[\t\x20-\x7e\x80-\xff]*+")
 
 CODINGS: Final = (b"br", b"gzip", b"zstd")
 """The codings that a rule may say a file to be in."""
@@ -197,6 +195,6 @@ def _parse_line(line: bytes) -> FieldLine | bytes | Mistake:
     if name.lower() == b"content-encoding" and value not in CODINGS:
         known = ", ".join(coding.decode() for coding in CODINGS)
         return Mistake(0, f"{shown} can be one of {known} here", is_left_out=True)
-    if not _VALUE.fullmatch(value):
+    if not FIELD_VALUE.fullmatch(value):
         return Mistake(0, f"the value of {shown} has a control character in it")
     return name, value
