@@ -6,6 +6,8 @@ Decision: what a walk to a folder rested on is kept as one `Folder`, which is wa
 name on the way, or the folder itself, changes. What is found in it depends on its own name alone, and
 ends with the folder. Once a second, in use, its path is compared with the open folder, for mounts and
 for systems of files that tell of no change.
+No look at the name comes first: a file takes ``open``, ``fstat``, ``read``, ``close``. A write while it
+is read shows in the next look at its version, and a FIFO is opened and closed without waiting.
 Price: a descriptor for each, 256 at most, and one ``stat`` in each second in which something new is
 asked for. A folder on another device than the root is not kept, for what is mounted there could not be
 taken away as long as it was open.

@@ -1,4 +1,10 @@
-"""Large files as they are sent: a descriptor, and what was promised of the file (`promise`)."""
+"""Large files as they are sent: a descriptor, and what was promised of the file (`promise`).
+
+Facts: ``sendfile`` lends the network the pages of a file, and a write before the peer confirms them goes
+out in an answer that looks whole.
+Decision: a file that was written to in the last ten seconds is not *settled*: steps of 128 KiB of it are
+read, and sent if the file is the same afterwards.
+"""
 
 import os
 from collections import OrderedDict

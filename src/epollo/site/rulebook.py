@@ -4,9 +4,12 @@ Facts: ``_headers`` and ``_redirects`` are files of the site, and are edited whi
 Decision: what stands at their paths is a resource like any other, watched and compared once a second.
 When it ends, so do all answers that were made under its rules, and before the next request is answered
 the files are read again.
-Consequence: an edit is in the next answer, and each answer is of one version of the rules.
+Consequence: an edit is in the next answer, and each answer is of one version of the rules. A rule is
+known by the octets that it was made of, so an edit among 10,000 blocks of headers takes 25 milliseconds,
+where to read all takes 400.
 Price: an edit ends all answers that are recalled; and while many new rules are read (`Readings`), the
-requests for this site wait.
+requests for this site wait. Others wait for 27 milliseconds at most, if 10,000 redirects and as many
+blocks are read, all of them new.
 
 A file with a mistake in it does not take the place of one without: its last good rules stay in force.
 Where there are none, at the start, the lines that can be read are.

@@ -4,7 +4,7 @@ Facts: of a file of 4 KiB the objects around it take 6.8 KiB in each worker, so 
 small files saves little; of 300 files of 200 KB, four workers keep four times 57 MiB. A sealed file is
 sent by any process that holds a descriptor of it.
 Decision: content of 64 KiB and more that is used in another second than its first is offered to the
-coder, which hashes it and gives back the file that another worker has offered of the same content.
+coder, which looks at its seals, hashes it and gives back the file that was offered first of this content.
 """
 
 import os

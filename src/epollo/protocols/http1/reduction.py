@@ -19,10 +19,8 @@ from epollo.http.relevance import MARK_OCTETS, MARKS
 
 COOKIE: Final = b"cookie"
 # As browsers write it.
-_COOKIE_LINE: Final = b"
-Cookie: "
-_COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=
-)")
+_COOKIE_LINE: Final = b"\r\nCookie: "
+_COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=\r\n)")
 
 
 def compile_irrelevant(relevant: Collection[bytes]) -> re.Pattern[bytes]:
