@@ -14,9 +14,10 @@ from pathlib import Path
 
 from epollo.budget import Budget
 from epollo.connections import passing, refusing
+from epollo.connections.contract import AccessLog, Capacity, Responder, Timeouts
 from epollo.connections.door import Arrival, Door, Stage
 from epollo.connections.listener import Listener
-from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
+from epollo.connections.service import Service
 from epollo.loop import Clock, EventLoop, SystemClock
 from epollo.pollers import open_poller
 from epollo.protocols.answer import Answer

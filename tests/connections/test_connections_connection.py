@@ -10,8 +10,8 @@ import pytest
 
 from connections.in_process import FolderSite, InProcess, Log, Peer
 from epollo.connections.connection import Connection
+from epollo.connections.contract import Timeouts
 from epollo.connections.http1 import REQUESTS_PER_TURN
-from epollo.connections.service import Timeouts
 from epollo.http.message import PERMANENT, FileSegment, Later, Request, Response
 from epollo.http.status import respond_plainly
 from epollo.protocols.answer import Answer, count_content

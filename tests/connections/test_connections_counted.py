@@ -4,7 +4,7 @@ import pytest
 
 from connections.in_process import InProcess, Peer
 from connections.test_connections_connection import FILE_GET, SmallSite
-from epollo.connections.service import Capacity
+from epollo.connections.contract import Capacity
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1.render import end_answer
 from loop.hand_clock import HandClock

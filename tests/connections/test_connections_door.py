@@ -10,10 +10,10 @@ import pytest
 from connections.in_process import InProcess, Log, Peer
 from epollo.connections import passing
 from epollo.connections.addresses import Addresses
+from epollo.connections.contract import Capacity
 from epollo.connections.door import Arrival, Door, claim_descriptors
 from epollo.connections.http1 import Http1Connection
 from epollo.connections.looks import Looks
-from epollo.connections.service import Capacity
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.loop import EventLoop
 from loop.hand_clock import HandClock

@@ -12,9 +12,9 @@ from cryptography.x509.oid import NameOID
 
 from certificates import Authority, make_certificate
 from connections.in_process import InProcess
+from epollo.connections.contract import Peer
 from epollo.connections.door import Arrival
 from epollo.connections.handshakes import Flights, Handshakes
-from epollo.connections.service import Peer
 from epollo.http.message import Request, Response
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.pairs import ClientAuthorities, Pair

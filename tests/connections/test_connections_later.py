@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess, Log, Peer
-from epollo.connections.service import Capacity, Timeouts
+from epollo.connections.contract import Capacity, Timeouts
 from epollo.http.message import PERMANENT, Later, Request, Response
 from loop.hand_clock import HandClock
 from properties.answers import AnswerRead, read_answers

@@ -10,9 +10,9 @@ import pytest
 
 from connections.in_process import InProcess
 from epollo.connections.connection import Connection
+from epollo.connections.contract import Peer
 from epollo.connections.door import Arrival
 from epollo.connections.listener import BURST, Listener
-from epollo.connections.service import Peer
 from epollo.errors import OperatorError
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.pollers import FD_SETSIZE

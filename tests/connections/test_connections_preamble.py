@@ -9,10 +9,10 @@ import pytest
 from connections.in_process import InProcess
 from connections.test_connections_listener import connect, serve_until_answered
 from epollo.connections.connection import Connection
+from epollo.connections.contract import Capacity
 from epollo.connections.listener import Listener
 from epollo.connections.networks import parse_networks
 from epollo.connections.preamble import Preamble, Proxies
-from epollo.connections.service import Capacity
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.transports.listening import open_listening_socket
 from loop.hand_clock import HandClock

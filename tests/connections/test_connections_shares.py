@@ -9,8 +9,8 @@ import pytest
 from connections.in_process import InProcess, Peer
 from connections.test_connections_door import GET, PART, respond, statuses
 from epollo.connections.addresses import Addresses, ask_address, network_of, read_address
-from epollo.connections.service import Capacity
-from epollo.connections.service import Peer as Serving
+from epollo.connections.contract import Capacity
+from epollo.connections.contract import Peer as Serving
 from epollo.connections.shares import Shares
 from epollo.http.message import PERMANENT, Request, Response
 from loop.hand_clock import HandClock

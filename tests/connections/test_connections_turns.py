@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess, Peer
+from epollo.connections.contract import Timeouts
 from epollo.connections.door import RECEIVE_OCTETS
-from epollo.connections.service import Timeouts
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.loop import Handler
 from loop.hand_clock import HandClock

@@ -6,9 +6,10 @@ What a protocol needs besides: a machine (here), and a turn on a connection (`To
 from _socket import MSG_DONTWAIT
 from collections.abc import Sequence
 
-from epollo.connections.connection import FINISHING, IDLE, Connection
+from epollo.connections.connection import Connection
 from epollo.connections.door import RECEIVE_OCTETS, Arrival
 from epollo.connections.service import Service
+from epollo.connections.state import FINISHING, IDLE
 from epollo.http.message import Request, Response, Segment
 from epollo.http.target import parse_target
 from epollo.protocols.answer import Answer

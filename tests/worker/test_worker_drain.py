@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import InProcess
-from epollo.connections.service import Timeouts
+from epollo.connections.contract import Timeouts
 from epollo.http.message import PERMANENT, Request, Response
 from epollo.worker.drain import Drain
 from loop.hand_clock import HandClock

@@ -8,7 +8,7 @@ from pathlib import Path
 from epollo.access_log.batches import BatchedLog
 from epollo.access_log.destination import STDOUT, Destination, open_destination
 from epollo.access_log.formats import FORMATS
-from epollo.connections.service import AccessLog
+from epollo.connections.contract import AccessLog
 from epollo.loop import EventLoop
 from epollo.protocols.answer import Answer
 from epollo.settings import Settings

@@ -9,48 +9,30 @@ an outbox, the connection watches for writability alone.
 
 import contextlib
 import math
-import os
 from _socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import Final
 
 from epollo.connections.addresses import ask_address
+from epollo.connections.at_once import send_with_part
+from epollo.connections.contract import Peer
 from epollo.connections.door import Arrival
-from epollo.connections.outbox import NO_SENDFILE, Outbox, VersionEndedError
+from epollo.connections.outbox import Outbox, VersionEndedError
 from epollo.connections.pace import Pace, count_unconfirmed_octets
-from epollo.connections.service import Peer, Service
-from epollo.connections.steps import STEP_OCTETS_MINIMUM
-from epollo.http.message import FileSegment, Segment, close_files, count_octets
+from epollo.connections.service import Service
+from epollo.connections.state import (
+    BEHIND,
+    BETWEEN,
+    CLOSED,
+    FINISHING,
+    LINGERING,
+    NEW,
+    RECEIVING,
+    WAITING,
+)
+from epollo.http.message import Segment, close_files, count_octets
 from epollo.loop import READABLE, WRITABLE
 from epollo.protocols.answer import Exchange, count_content
-
-_COPIED_OCTETS: Final = 16 * 1024
-"""A part of a file up to this length is read: the copy costs less than another system call."""
-
-
-class State(IntEnum):
-    """What a connection is about to do. Up to `BETWEEN` nothing of a request is here."""
-
-    NEW = 0
-    IDLE = 1
-    BETWEEN = 2
-    """Half an empty line is here, which is no request (RFC 9112 section 2.2) and moves no deadline."""
-    RECEIVING = 3
-    """Part of a request is here; its deadline stands, and no further octet moves it."""
-    BEHIND = 4
-    """More requests may be complete than one turn could answer."""
-    WAITING = 5
-    """The answer to a request waits for a result (`Later`); nothing is read meanwhile."""
-    FINISHING = 6
-    """To be closed as soon as the peer has taken what it is owed."""
-    LINGERING = 7
-    """The last answer was sent; what the peer still sends is thrown away for a while."""
-    CLOSED = 8
-
-
-# Plain numbers: an attribute of an enumeration costs more than the comparison.
-NEW, IDLE, BETWEEN, RECEIVING, BEHIND, WAITING, FINISHING, LINGERING, CLOSED = map(int, State)
 
 _NOTHING: Final = -1
 """What a connection is watched for that is registered for the end of it alone."""
@@ -185,7 +167,14 @@ class Connection(Peer):
                     sent = self._transport.sendmsg((octets, segment), (), MSG_DONTWAIT)
                 else:
                     total += segment.length
-                    sent = self._send_with(octets, segment)
+                    sent = send_with_part(
+                        service,
+                        self._transport,
+                        self.kind,
+                        octets,
+                        segment,
+                        descriptor=self.descriptor if self._events else -1,
+                    )
             else:
                 total += sum(map(count_octets, rest))
         except BlockingIOError:
@@ -213,43 +202,6 @@ class Connection(Peer):
             self._await_room(outbox)
         else:
             self._flush(outbox)
-
-    def _send_with(self, octets: bytes, part: FileSegment) -> int:
-        """Send octets and a part of a file behind them, as far as that needs no outbox; return how many.
-
-        Raises `OSError`, but for `BlockingIOError` once octets were sent.
-        """
-        transport = self._transport
-        file, offset, length = part
-        # What the file has was looked at in this turn; more than a step of it is looked at again.
-        if not (file.is_sealed or file.is_settled or file.settle()):
-            return 0
-        if length <= _COPIED_OCTETS:
-            content = os.pread(file.descriptor, length, offset)
-            return transport.send(octets + content, MSG_DONTWAIT) if len(content) == length else 0
-        if not self.kind.sends_files:
-            memory = file.map()
-            if memory is None:
-                return 0
-            return transport.sendmsg((octets, memory[offset : offset + length]), (), MSG_DONTWAIT)
-        if not self._events:
-            return 0
-        # The socket is non-blocking: sendfile(2) knows no MSG_DONTWAIT.
-        sent = transport.send(octets, MSG_DONTWAIT)
-        if sent == len(octets):
-            if length > STEP_OCTETS_MINIMUM:
-                loop = self._service.loop
-                share = self._service.steps.share(loop.clock.now, loop.batch_length)
-                length = min(length, share)
-            try:
-                sent += os.sendfile(self.descriptor, file.descriptor, offset, length)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                # The outbox reads what cannot be sent so.
-                if error.errno not in NO_SENDFILE:
-                    raise
-        return sent
 
     def _begin_outbox(self) -> Outbox:
         """Owe the peer something from now on."""

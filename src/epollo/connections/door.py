@@ -19,9 +19,10 @@ from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from epollo.connections.addresses import ask_address
+from epollo.connections.contract import Peer
 from epollo.connections.looks import Looks
 from epollo.connections.seldom import EVERY_SECONDS, Seldom
-from epollo.connections.service import Peer, Service
+from epollo.connections.service import Service
 from epollo.connections.shares import Shares
 from epollo.transports import PLAIN, Kind, Transport
 

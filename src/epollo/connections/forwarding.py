@@ -10,8 +10,8 @@ Price: where it is wanted, to search a head costs some microseconds.
 from collections.abc import Callable
 from typing import Final
 
+from epollo.connections.contract import AccessLog
 from epollo.connections.networks import Networks
-from epollo.connections.service import AccessLog
 from epollo.http.forwarded import find_client, parse_forwarded, parse_forwarded_for
 from epollo.loop import EventLoop
 from epollo.patterns import compile_late

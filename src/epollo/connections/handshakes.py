@@ -23,8 +23,9 @@ from queue import SimpleQueue
 from typing import Final, TypeAlias
 
 from epollo.connections.addresses import ask_address
+from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
-from epollo.connections.service import Peer, Service
+from epollo.connections.service import Service
 from epollo.linux.threads import start_thread
 from epollo.loop import READABLE, CallInLoop
 from epollo.protocols.http1 import refuse, render_refusal

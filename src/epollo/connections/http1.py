@@ -9,7 +9,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from epollo.connections.connection import (
+from epollo.connections.connection import Connection
+from epollo.connections.crowd import bound_turn_octets
+from epollo.connections.door import RECEIVE_OCTETS, Arrival
+from epollo.connections.refusing import UNAVAILABLE, respond_to_fault, send_last, warn_of_handshake
+from epollo.connections.service import Service
+from epollo.connections.state import (
     BEHIND,
     BETWEEN,
     FINISHING,
@@ -17,12 +22,7 @@ from epollo.connections.connection import (
     LINGERING,
     RECEIVING,
     WAITING,
-    Connection,
 )
-from epollo.connections.crowd import bound_turn_octets
-from epollo.connections.door import RECEIVE_OCTETS, Arrival
-from epollo.connections.refusing import UNAVAILABLE, respond_to_fault, send_last, warn_of_handshake
-from epollo.connections.service import Service
 from epollo.errors import describe_fault
 from epollo.http.message import ENDED, Later, Request, Response, Segment
 from epollo.loop import ERROR, HANGUP, READABLE

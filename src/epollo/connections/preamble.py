@@ -11,10 +11,11 @@ import math
 from collections.abc import Callable
 from socket import MSG_DONTWAIT
 
+from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.networks import Networks
 from epollo.connections.seldom import Seldom
-from epollo.connections.service import Peer, Service
+from epollo.connections.service import Service
 from epollo.loop import READABLE
 from epollo.protocols.proxy_protocol import ProxyHeader, parse_proxy_header
 

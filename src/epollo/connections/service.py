@@ -1,126 +1,26 @@
 """What all connections of a worker share: the loop, the site's responder, the limits, the log."""
 
-import math
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeAlias
 
 from epollo.budget import Budget
 from epollo.connections.addresses import Addresses
+from epollo.connections.contract import AccessLog, Capacity, Clients, Peer, Responder, Timeouts
 from epollo.connections.recall import Recall
 from epollo.connections.seldom import Seldom
 from epollo.connections.steps import Steps
-from epollo.http.message import Later, Request, Response
-from epollo.loop import EventLoop, Handler
-from epollo.protocols.answer import Answer
+from epollo.loop import EventLoop
 from epollo.protocols.http1 import Frames, HeadReader
-
-Responder: TypeAlias = Callable[[Request], Response | Later]
-"""The site, as a connection sees it; a connection waits for what comes later."""
 
 
 def _do_nothing() -> None:
     """Look for no changes: there is nothing that could tell of any."""
 
 
-class Clients(Protocol):
-    """What knows clients behind proxies."""
-
-    def is_trusted(self, address: str, /) -> bool:
-        """Return whether an address is that of a proxy."""
-
-    def find_client(self, address: str, head: bytes, /) -> str:
-        """Return the address of the client that sent a head, by a peer that has this address."""
-
-
-class AccessLog(Protocol):
-    """Where answers are noted."""
-
-    names_peers: bool
-    """Whether the log wants the addresses of the peers."""
-
-    def note(
-        self,
-        peer: str | None,
-        head: bytes,
-        answer: Answer,
-        content_octets: int,
-        begun: float,
-        *,
-        subject: str = "",
-    ) -> None:
-        """Note an answer that was handed to the kernel, with so much of its content.
-
-        ``head`` is the request's, as it came; what came of it where it is none. ``begun`` is the
-        instant (monotonic, seconds) at which it was received. ``subject`` is whose certificate the
-        client has shown, empty without one.
-        """
-
-    def begin(self, loop: EventLoop) -> None:
-        """Write by this loop from now on."""
-
-    def reopen(self) -> None:
-        """Continue with another file of the same name, after a rotation."""
-
-    def close(self) -> None:
-        """Write what is not written yet, before the loop is closed."""
-
-
-class Timeouts(NamedTuple):
-    """How long a peer may take, in seconds, and how slow it may be."""
-
-    head: float = 10.0
-    """For the whole of a request, from its first octet; and before the first request."""
-    idle: float = 75.0
-    """Between two requests."""
-    send: float = 30.0
-    """To take anything at all of what it is owed."""
-    linger: float = 2.0
-    """To stop sending after the last answer."""
-    octets_per_second: float = 0.0
-    """So much of what it is owed a peer has to take, averaged over `pace.WINDOW_SECONDS`."""
-
-
-class Capacity(NamedTuple):
-    """How many may be served; 0 stands for no limit."""
-
-    connections: float = math.inf
-    """Open at once."""
-    per_address: int = 0
-    """Open at once from one address."""
-    requests: int = 0
-    """Answered on one connection."""
-
-
-class Peer(Handler):
-    """What serves one peer: a connection, or a stage before it."""
-
-    __slots__ = ()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is under way."""
-        return False
-
-    def try_give_way(self) -> bool:
-        """Close, so that there is room for another; return whether nothing was under way."""
-        return False
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether an answer is under way."""
-        return False
-
-    def find_address(self) -> str:
-        """Return the address that this peer came from; empty where it has none."""
-        return ""
-
-    def give_way(self) -> None:
-        """Close, whatever is under way, so that there is room for another."""
-        self.close()
-
-    def on_drain(self) -> None:
-        """Close if nothing is under way; else the answer that is will be the last."""
-        self.close()
+def _count_addresses(capacity: Capacity, clients: Clients | None) -> Addresses | None:
+    """Return what counts connections by address; None where there is no limit for one."""
+    if not capacity.per_address:
+        return None
+    return Addresses(capacity.per_address, *(() if clients is None else (clients.is_trusted,)))
 
 
 class Service:
@@ -200,11 +100,7 @@ class Service:
         self.capacity = capacity
         self.clients = clients
         """Knows clients behind proxies that tell of them in each request; None where none is believed."""
-        self.addresses: Addresses | None = None
-        if capacity.per_address and clients is not None:
-            self.addresses = Addresses(capacity.per_address, clients.is_trusted)
-        elif capacity.per_address:
-            self.addresses = Addresses(capacity.per_address)
+        self.addresses = _count_addresses(capacity, clients)
         self.keeps_addresses = (
             needs_addresses or self.addresses is not None or (log is not None and log.names_peers)
         )

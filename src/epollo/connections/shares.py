@@ -11,8 +11,8 @@ import heapq
 from collections.abc import Iterable
 
 from epollo.connections.addresses import Network, network_of
+from epollo.connections.contract import Peer
 from epollo.connections.looks import LOOK_EVERY_SECONDS, Looks
-from epollo.connections.service import Peer
 from epollo.loop import EventLoop
 
 

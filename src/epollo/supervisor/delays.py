@@ -1,5 +1,6 @@
 """How long the next worker in a place waits: longer, the more often workers die there."""
 
+import math
 from typing import Final
 
 from epollo.supervisor.worker_process import WorkerProcess
@@ -29,3 +30,29 @@ class Delays:
     def clear(self) -> None:
         """Begin anew, with other workers."""
         self._by_place.clear()
+
+
+class Restarts:
+    """The places that wait for another worker, and when it starts: instants (monotonic, seconds)."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[float, int]] = []
+
+    @property
+    def next_instant(self) -> float:
+        """The instant of the next start; infinite where no place waits."""
+        return min((instant for instant, _ in self._waiting), default=math.inf)
+
+    def add(self, place: int, instant: float) -> None:
+        """Have a worker start in a place at an instant."""
+        self._waiting.append((instant, place))
+
+    def take_due(self, now: float) -> list[int]:
+        """Return the places in which a worker is to start by now; they wait no more."""
+        due = [place for instant, place in self._waiting if instant <= now]
+        self._waiting = [(instant, place) for instant, place in self._waiting if instant > now]
+        return due
+
+    def clear(self) -> None:
+        """Have no worker start."""
+        self._waiting.clear()

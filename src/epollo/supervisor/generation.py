@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from epollo.coder.supply import CoderSupply
 from epollo.loop import EventLoop
@@ -12,14 +12,10 @@ from epollo.supervisor.listening_sockets import Listening, count_workers, share_
 from epollo.supervisor.tls_secrets import TlsSecrets
 from epollo.supervisor.worker_process import WorkerProcess
 from epollo.transports.pairs import Secrets
-from epollo.worker.orders import SECRETS, dump_secrets, write_orders
+from epollo.worker.orders import COVER, SECRETS, dump_secrets, write_orders
 
 _TICKET_KEY_SECONDS: Final = 12 * 3600.0
 """A ticket is good for two hours (SSL_CTX_set_timeout(3)); one of a former key makes a full handshake."""
-
-if TYPE_CHECKING:
-    # A server without TLS needs nothing of the library.
-    pass
 
 
 class Generation:
@@ -56,6 +52,19 @@ class Generation:
         self.tls = TlsSecrets(
             settings, loop, call_in_loop, report, self._send_secrets, ticket_key=ticket_key
         )
+
+    def list_ready(self) -> list[WorkerProcess]:
+        """Return the workers that serve."""
+        return [worker for worker in self.workers if worker.is_ready]
+
+    def cover(self) -> None:
+        """Have the workers that serve accept also for an empty place until the next worker serves."""
+        serving = self.list_ready()
+        vacant = set(self.places) - {worker.place for worker in serving}
+        waiting = [one for place in vacant for one in self.sockets_of(place)]
+        for worker in serving:
+            own = self.sockets_of(worker.place)
+            worker.tell(COVER, [one.fileno() for one in waiting if one not in own])
 
     @property
     def secrets(self) -> Secrets:

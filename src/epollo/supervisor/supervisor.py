@@ -31,7 +31,7 @@ from epollo.linux.systemd import (
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings
-from epollo.supervisor.delays import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Delays
+from epollo.supervisor.delays import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Delays, Restarts
 from epollo.supervisor.generation import Generation
 from epollo.supervisor.listening_sockets import (
     NOWHERE,
@@ -43,7 +43,7 @@ from epollo.supervisor.password_files import PasswordFiles
 from epollo.supervisor.upgrade import Upgrade
 from epollo.supervisor.vigil import SILENT_SECONDS, Vigil
 from epollo.supervisor.worker_process import WorkerProcess, describe_exit
-from epollo.worker.orders import COVER, DRAIN, REOPEN, STOP, STOP_AT_ONCE
+from epollo.worker.orders import DRAIN, REOPEN, STOP, STOP_AT_ONCE
 
 _RELUCTANCE_SECONDS: Final = 5.0
 """So long after workers could not start for a root that was replaced, no others are started for it."""
@@ -88,7 +88,7 @@ class Supervisor:
         self._coming: Generation | None = None
         self._retiring: set[WorkerProcess] = set()
         self._delays = Delays()
-        self._restarts: list[tuple[float, int]] = []
+        self._restarts = Restarts()
         self._upgrade: Upgrade | None = None
         self._is_started = False
         self._is_reload_wanted = False
@@ -135,7 +135,7 @@ class Supervisor:
                 self._take_over(coming)
         elif worker in self._serving.workers:
             self._report(f"worker {worker.pid} serves in its place")
-            self._cover()
+            self._serving.cover()
 
     def on_worker_here(self, worker: WorkerProcess) -> None:
         """Take in that a worker does not hang."""
@@ -250,17 +250,17 @@ class Supervisor:
 
     def _restart(self, worker: WorkerProcess, reason: str, delay_seconds: float) -> None:
         """Have another worker take this place."""
-        self._cover()
+        self._serving.cover()
         soon = f"in {delay_seconds:.1f} s" if delay_seconds else "now"
         self._report(f"worker {worker.pid} {reason}; another starts {soon}")
-        self._restarts.append((time.monotonic() + delay_seconds, worker.place))
+        self._restarts.add(worker.place, time.monotonic() + delay_seconds)
 
     def _list_all(self) -> list[WorkerProcess]:
         coming = [] if self._coming is None else self._coming.workers
         return [*self._serving.workers, *coming, *self._retiring]
 
     def _list_ready(self) -> list[WorkerProcess]:
-        return [worker for worker in self._serving.workers if worker.is_ready]
+        return self._serving.list_ready()
 
     def _on_silent(self, worker: WorkerProcess) -> None:
         """Have another worker take the place of one that hangs; if that comes to, it finishes."""
@@ -270,26 +270,15 @@ class Supervisor:
             self._vigil.condemn(worker, _MUTE_SECONDS, "still does not answer")
             self._restart(worker, f"does not answer for {SILENT_SECONDS} s", 0.0)
 
-    def _cover(self) -> None:
-        """Have the workers that serve accept also for an empty place until the next worker serves."""
-        serving = self._list_ready()
-        vacant = set(self._serving.places) - {worker.place for worker in serving}
-        waiting = [one for place in vacant for one in self._serving.sockets_of(place)]
-        for worker in serving:
-            own = self._serving.sockets_of(worker.place)
-            worker.tell(COVER, [one.fileno() for one in waiting if one not in own])
-
     def _act_on_time(self) -> None:
         """Do what is due by now."""
         now = time.monotonic()
-        due = [place for instant, place in self._restarts if instant <= now]
-        self._restarts = [restart for restart in self._restarts if restart[0] > now]
-        for place in due:
+        for place in self._restarts.take_due(now):
             try:
                 self._serving.workers.append(self._start(self._serving, place))
             except Exception as error:
                 self._report(f"cannot start a worker: {explain(error)}; trying again")
-                self._restarts.append((now + LONGEST_DELAY_SECONDS, place))
+                self._restarts.add(place, now + LONGEST_DELAY_SECONDS)
         if now >= self._kill_at:
             self._kill_at = math.inf
             for worker in self._retiring:
@@ -298,7 +287,7 @@ class Supervisor:
                 self._upgrade.end(signal.SIGKILL)
 
     def _seconds_to_next(self) -> float:
-        return min([self._kill_at, *(instant for instant, _ in self._restarts)]) - time.monotonic()
+        return min(self._kill_at, self._restarts.next_instant) - time.monotonic()
 
     def _retire_all(self) -> None:
         """Begin to end: no worker is started or replaced from now on."""

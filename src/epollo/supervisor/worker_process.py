@@ -106,47 +106,21 @@ class WorkerProcess(Handler):
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._is_heard = True
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
-        with theirs:
-            descriptors = [one.fileno() for one in sockets]
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(self._control.close)
+            # First: what it says when it runs already could not be heard.
+            self._loop.add(self._control.fileno(), self)
+            undo.callback(self._loop.remove, self._control.fileno())
             order = {
                 "control": theirs.fileno(),
-                "sockets": descriptors,
+                "sockets": [one.fileno() for one in sockets],
                 "settings": dump_settings(settings),
                 "secrets": dump_secrets(secrets),
                 "place": place,
                 "has_coder": coders is not None,
             }
-            opened: list[int] = []
-            is_added = False
-            # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_SUPERVISOR)
-            try:
-                # First: what it says when it runs already could not be heard.
-                self._loop.add(self._control.fileno(), self)
-                is_added = True
-                opened.append(first := write_orders(order))
-                opened.append(stdin := open_end_of_file())
-                opened.append(stdout := open_for_writing(1))
-                opened.append(stderr := open_for_writing(2))
-                # -P: the current folder may be the one that is served, which is no place for modules.
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "epollo.worker"],
-                    stdin=stdin,
-                    stdout=stdout,
-                    stderr=stderr,
-                    pass_fds=(theirs.fileno(), first, *descriptors),
-                    env={**select_environment(os.environ), ORDERS_VARIABLE: str(first)},
-                    start_new_session=True,
-                )
-            except OSError:
-                if is_added:
-                    self._loop.remove(self._control.fileno())
-                self._control.close()
-                raise
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                for descriptor in opened:
-                    os.close(descriptor)
+            self._process = _start_program(order, [theirs, *sockets])
+            undo.pop_all()
         self._control.setblocking(False)
         self._exit: _Exit | None = None
         # Where there is no descriptor for it, SIGCHLD tells of the end (`look_for_exit`).
@@ -288,6 +262,34 @@ class WorkerProcess(Handler):
         # To a socket that is closed nothing is ever sent.
         self._send_on()
         self._parent.on_worker_exit(self, status)
+
+
+def _start_program(
+    order: dict[str, object], sockets: Sequence[socket.socket]
+) -> "subprocess.Popen[bytes]":
+    """Start a worker that has these sockets, by their numbers in its order. Raises `OSError`."""
+    # Blocked signals stay so over exec (signal(7)): none can end it before it ignores them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_SUPERVISOR)
+    opened: list[int] = []
+    try:
+        opened.append(first := write_orders(order))
+        opened.append(stdin := open_end_of_file())
+        opened.append(stdout := open_for_writing(1))
+        opened.append(stderr := open_for_writing(2))
+        # -P: the current folder may be the one that is served, which is no place for modules.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "epollo.worker"],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=(first, *(one.fileno() for one in sockets)),
+            env={**select_environment(os.environ), ORDERS_VARIABLE: str(first)},
+            start_new_session=True,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 class _Exit(Handler):

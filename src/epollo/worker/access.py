@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from epollo.connections.service import Responder
+from epollo.connections.contract import Responder
 from epollo.http.cross_origin import OriginPolicy, parse_origins
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from epollo.budget import Budget
+from epollo.connections.contract import AccessLog, Capacity, Responder, Timeouts
 from epollo.connections.forwarding import ForwardedLog, Forwarding
 from epollo.connections.networks import Networks
-from epollo.connections.service import AccessLog, Capacity, Responder, Service, Timeouts
+from epollo.connections.service import Service
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.confinement import confine
 from epollo.loop import EventLoop

@@ -14,9 +14,9 @@ from typing import Final
 from epollo.access_log.choice import open_log
 from epollo.budget import Budget
 from epollo.coder.client import SharedCompressor
+from epollo.connections.contract import AccessLog
 from epollo.connections.door import claim_descriptors
 from epollo.connections.networks import parse_networks
-from epollo.connections.service import AccessLog
 from epollo.errors import OperatorError, describe_fault, explain
 from epollo.linux.confinement import filter_calls
 from epollo.linux.libc import forbid_dumps

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from epollo.budget import Budget
-from epollo.connections.service import Responder, Service
+from epollo.connections.contract import Responder
+from epollo.connections.service import Service
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop
