@@ -45,17 +45,27 @@ class Coding:
         self._calls: deque[Callable[[], None]] = deque()
         self._compressors: list[SharedCompressor] = []
         self.asked = 0
+        self._clients = 0
 
     def open_compressor(self) -> SharedCompressor:
         """Return a compressor of another worker, as it were."""
 
+        number = self.new_number()
+
         def ask() -> None:
             self.asked += 1
-            self.supply.ask(compressor.use)
+            self.supply.ask(compressor.use, number)
 
-        compressor = SharedCompressor(self._calls.append, self.lines.append, self.loop, ask)
+        compressor = SharedCompressor(
+            self._calls.append, self.lines.append, self.loop, ask, self.supply.look
+        )
         self._compressors.append(compressor)
         return compressor
+
+    def new_number(self) -> int:
+        """Return the number of another client."""
+        self._clients += 1
+        return self._clients
 
     def await_true(self, condition: Callable[[], bool]) -> None:
         """Turn the loop until something holds."""

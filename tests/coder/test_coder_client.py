@@ -1,7 +1,9 @@
 """A coder and those that use it: real processes, real sockets."""
 
 import os
+import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +13,7 @@ import pytest
 
 from coder.coding import TEXT, Coding, Wanted, WantedFile, decode
 from epollo.coder.messages import REQUESTS_LIMIT
+from epollo.coder.sockets import HELLO
 from epollo.http.message import FileSegment
 from epollo.site.codings import CODINGS, LARGE_OCTETS
 from epollo.site.entity_tags import tag_content
@@ -182,6 +185,71 @@ def test_a_coder_that_dies_is_replaced_and_asked_again(coding: Coding) -> None:
     assert [line for line in coding.lines if "was ended by signal 9" in line]
 
 
+def test_a_coder_that_is_stopped_is_killed_and_replaced(coding: Coding) -> None:
+    compressor, other = coding.open_compressor(), coding.open_compressor()
+    first = Wanted(TEXT)
+    compressor.add(first.task())
+    coding.await_true(first.is_done)
+    former = coding.coder_pid
+    os.kill(former, signal.SIGSTOP)
+    wanted = [Wanted(TEXT + b"%d" % number) for number in range(40)]
+    for one in wanted:
+        compressor.add(one.task())
+    # One that asks for it only now waits as well: its socket goes to what does not read.
+    late = Wanted(TEXT + b"late")
+    other.add(late.task())
+    coding.await_true(lambda: late.is_done() and all(one.is_done() for one in wanted))
+    assert coding.coder_pid != former
+    (line,) = coding.lines
+    assert re.match(r"the coder does not answer for \d+ s, and is killed; files are sent", line)
+
+
+def test_a_coder_that_is_stopped_and_told_to_continue_is_kept(coding: Coding) -> None:
+    compressor = coding.open_compressor()
+    first, second = Wanted(TEXT), Wanted(LONG)
+    compressor.add(first.task())
+    coding.await_true(first.is_done)
+    former = coding.coder_pid
+    os.kill(former, signal.SIGSTOP)
+    compressor.add(second.task())
+    child = coding.supply._coder
+    assert child is not None
+    coding.await_true(lambda: child._idle_ticks >= 1)
+    os.kill(former, signal.SIGCONT)
+    coding.await_true(lambda: second.is_done() and child._asked_at is None)
+    assert coding.coder_pid == former
+    assert not coding.lines
+
+
+def test_one_that_floods_a_coder_with_sockets_has_one(coding: Coding) -> None:
+    compressor = coding.open_compressor()
+    wanted = Wanted(TEXT)
+    compressor.add(wanted.task())
+    coding.await_true(wanted.is_done)
+    given: list[int] = []
+    folder = Path(f"/proc/{coding.coder_pid}/fd")
+    before = len(list(folder.iterdir()))
+    number = coding.new_number()
+
+    def take(descriptor: int | None) -> None:
+        assert descriptor is not None
+        given.append(descriptor)
+
+    for count in range(1, 101):
+        coding.supply.ask(take, number)
+        coding.await_true(lambda: len(given) >= count)  # noqa: B023
+    after = Wanted(TEXT + b"after")
+    compressor.add(after.task())
+    coding.await_true(after.is_done)
+    assert len(list(folder.iterdir())) <= before + 2
+    # The last of them is served, and the others were closed.
+    ends = [socket.socket(fileno=descriptor) for descriptor in given]
+    assert ends[0].recv(64) in {b"", HELLO}
+    for end in ends:
+        end.close()
+    assert not coding.lines
+
+
 _MUTE = """
 import array, signal, socket
 signal.alarm(60)
@@ -208,7 +276,7 @@ def test_what_a_coder_dies_of_is_not_asked_for_for_ever(
     compressor = coding.open_compressor()
     wanted = Wanted(TEXT)
     with monkeypatch.context() as patched:
-        patched.setattr("epollo.coder.supply._start", start_mute_program)
+        patched.setattr("epollo.coder.child._start", start_mute_program)
         compressor.add(wanted.task())
         killed: list[int] = []
 
@@ -235,7 +303,7 @@ def test_where_coders_die_early_the_thread_codes(
 ) -> None:
     monkeypatch.setattr("epollo.coder.supply._FIRST_DELAY_SECONDS", 0.0)
     monkeypatch.setattr(
-        "epollo.coder.supply._start", lambda *_: os.posix_spawn("/bin/false", ["false"], {})
+        "epollo.coder.child._start", lambda *_: os.posix_spawn("/bin/false", ["false"], {})
     )
     compressor = coding.open_compressor()
     wanted = [Wanted(TEXT), Wanted(LONG)]
@@ -256,7 +324,7 @@ def test_where_no_process_can_be_started_the_thread_codes(
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr("epollo.coder.supply._FIRST_DELAY_SECONDS", 0.0)
-    monkeypatch.setattr("epollo.coder.supply._start", refuse)
+    monkeypatch.setattr("epollo.coder.child._start", refuse)
     wanted = Wanted(TEXT)
     coding.open_compressor().add(wanted.task())
     coding.await_true(wanted.is_done)
@@ -277,8 +345,9 @@ def test_what_is_not_wanted_any_more_is_not_asked_for(coding: Coding) -> None:
 def test_few_wait(coding: Coding, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("epollo.coder.client.TASKS_LIMIT", 1)
     compressor = coding.open_compressor()
-    monkeypatch.setattr(coding.supply, "ask", lambda _: None)
-    assert compressor.add(Wanted(TEXT).task())
+    monkeypatch.setattr(coding.supply, "ask", lambda *_: None)
+    # Also of what is kept and large.
+    assert compressor.add(Wanted(b"a" * LARGE_OCTETS).task())
     assert not compressor.has_room()
     assert not compressor.add(Wanted(TEXT).task())
     assert not compressor.improve(Wanted(TEXT).task(), {b"br": 9})
@@ -294,7 +363,7 @@ def test_closing_ends_the_process_and_starts_no_other(coding: Coding) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     compressor.add(Wanted(TEXT).task())
-    coding.supply.ask(lambda _: pytest.fail("nothing is given any more"))
+    coding.supply.ask(lambda _: pytest.fail("nothing is given any more"), 7)
     for _ in range(3):
         coding.loop.run_batch(0.0)
     assert coding.supply._coder is None

@@ -43,7 +43,7 @@ class RawClient:
 
     def __init__(self, coding: Coding) -> None:
         given: list[int | None] = []
-        coding.supply.ask(given.append)
+        coding.supply.ask(given.append, coding.new_number())
         coding.await_true(lambda: bool(given))
         descriptor = given[0]
         assert descriptor is not None

@@ -80,6 +80,26 @@ def test_a_coder_that_is_killed_is_replaced_and_no_client_notices(
     assert await_true(lambda: not is_alive(former))
 
 
+@pytest.mark.parametrize("words", [(), ("--workers", "2")], ids=["alone", "workers"])
+def test_a_coder_that_hangs_is_replaced_and_no_client_waits(
+    serve: Serve, pages: Path, words: tuple[str, ...]
+) -> None:
+    server = serve(pages, "--quiet", *words)
+    await_coded(server, "/page0.html", 8)
+    (former,) = coders(server.pid)
+    os.kill(former, signal.SIGSTOP)
+    with Load(server.connect, (pages / "page1.html").read_bytes(), target="/page1.html") as load:
+        for _ in range(8):
+            ask_coded(server, "/page2.html")
+        await_line(server, "the coder does not answer for ")
+        await_coded(server, "/page2.html", 8)
+    assert not load.failures
+    assert len(coders(server.pid)) == 1
+    assert coders(server.pid) != [former]
+    assert server.stderr.count("the coder") == 1
+    assert await_true(lambda: not is_alive(former))
+
+
 def test_a_coder_serves_workers_that_replace_others(serve: Serve, pages: Path) -> None:
     server = serve(pages, "--quiet", "--workers", "2")
     await_coded(server, "/page0.html", 8)

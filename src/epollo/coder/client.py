@@ -35,7 +35,8 @@ _TRIES_LIMIT: Final = 2
 class SharedCompressor(Compressor):
     """A compressor whose codings a coder makes.
 
-    ``ask_for_coder`` is called where one is needed and none is there; `use` answers.
+    ``ask_for_coder`` is called where one is needed and none is there; `use` answers. ``on_silent`` is
+    called where one is there and does not answer for a while.
     """
 
     def __init__(
@@ -44,10 +45,12 @@ class SharedCompressor(Compressor):
         report: Callable[[str], None],
         loop: EventLoop,
         ask_for_coder: Callable[[], None],
+        on_silent: Callable[[], None],
     ) -> None:
         super().__init__(call_in_loop, report)
         self._loop = loop
         self._ask_for_coder = ask_for_coder
+        self._on_silent = on_silent
         self._waiting: tuple[deque[Job], ...] = tuple(deque() for _ in Grade)
         self._link: CoderLink | None = None
         self._is_asked = False
@@ -73,13 +76,13 @@ class SharedCompressor(Compressor):
                 take_next=self._take_next,
                 on_answered=self._on_answered,
                 on_end=self._on_end,
+                on_silent=self._on_silent,
                 report=self._tell_once,
             )
 
     def has_room(self) -> bool:
         """Return whether `add` would take a task now."""
-        waiting = len(self._waiting[Grade.QUICK]) + len(self._waiting[Grade.BEST])
-        return waiting < TASKS_LIMIT and super().has_room()
+        return sum(map(len, self._waiting)) < TASKS_LIMIT and super().has_room()
 
     def has_room_for_file(self) -> bool:
         """Return whether `add_file` would take a task now."""
@@ -177,7 +180,9 @@ class SharedCompressor(Compressor):
         if isinstance(job, FileJob) and job.grade is Grade.LARGE:
             task = job.task
             is_for_best = task.content.length < LARGE_OCTETS and any(job.better.values())
-            if is_for_best and len(self._waiting[Grade.BEST]) < TASKS_LIMIT and job.is_wanted():
+            # Each holds a descriptor.
+            files = sum(isinstance(one, FileJob) for one in self._waiting[Grade.BEST])
+            if is_for_best and files < FILE_TASKS_LIMIT and job.is_wanted():
                 self._await(FileJob(task, Grade.BEST, job.better))
 
     def _on_end(self, jobs: list[Job]) -> None:

@@ -67,8 +67,9 @@ class Owner(Protocol):
 class Client(Handler):
     """The handler of the socket to one that has content coded: its requests, and what it did not take."""
 
-    def __init__(self, owner: Owner, connection: socket.socket) -> None:
+    def __init__(self, owner: Owner, connection: socket.socket, number: int) -> None:
         self._owner = owner
+        self.number = number
         self._connection = connection
         connection.setblocking(False)
         self.queues: tuple[deque[Work], ...] = tuple(deque() for _ in Grade)

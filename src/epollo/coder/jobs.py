@@ -30,6 +30,10 @@ class Job:
         """
         raise NotImplementedError
 
+    def is_answered_by(self, answer: Answer, coded: Coded | None) -> bool:
+        """Return whether this was asked for: a coder may be code that has broken into it."""
+        raise NotImplementedError
+
     def take(self, answer: Answer, coded: Coded | None) -> None:
         """Take in what became of one coding."""
         raise NotImplementedError
@@ -82,6 +86,10 @@ class KeptJob(Job):
         sealed = seal((content,))
         return request, sealed.descriptor, sealed
 
+    def is_answered_by(self, answer: Answer, coded: Coded | None) -> bool:
+        """Return whether the coding is wanted, and not longer than it may be."""
+        return _is_within(self._wanted[answer.place], coded)
+
     def take(self, answer: Answer, coded: Coded | None) -> None:
         """Take in a coding, and hand on all of them with the last."""
         name = CODINGS[answer.place].name
@@ -128,6 +136,10 @@ class ShareJob(Job):
         request = Request(number, Grade.SHARE, content.length, limits, None)
         return request, content.file.descriptor, content
 
+    def is_answered_by(self, answer: Answer, coded: Coded | None) -> bool:  # noqa: ARG002
+        """Return whether it is a file of the same length."""
+        return coded is None or coded.length == self._content.length
+
     def take(self, answer: Answer, coded: Coded | None) -> None:  # noqa: ARG002
         """Hand on the file."""
         if coded is not None and isinstance(coded.content, SealedOctets):
@@ -167,6 +179,10 @@ class FileJob(Job):
             content,
         )
 
+    def is_answered_by(self, answer: Answer, coded: Coded | None) -> bool:
+        """Return whether the coding is wanted, and not longer than it may be."""
+        return _is_within(self._limits.get(CODINGS[answer.place].name, 0), coded)
+
     def take(self, answer: Answer, coded: Coded | None) -> None:
         """Hand on a coding of what the file still is."""
         name = CODINGS[answer.place].name
@@ -180,3 +196,9 @@ class FileJob(Job):
         """Have it made by the thread."""
         if self.grade is Grade.LARGE:
             compressor.add_file(self._task)
+
+
+def _is_within(limit: int, coded: Coded | None) -> bool:
+    if coded is None:
+        return limit > 0
+    return coded.length <= limit and bool(coded.entity_tag.opaque)

@@ -21,13 +21,16 @@ from epollo.site.compressor import TOO_LITTLE_MEMORY
 from epollo.site.sealed import Coded, adopt_sealed
 
 _SEVERAL: Final = 16
+_PATIENCE_SECONDS: Final = 1.0
+"""After so long without an answer the coder is looked at."""
 
 
 class CoderLink(Handler):
     """The handler of the socket to a coder.
 
     ``take_next`` returns what is to be asked for next; ``on_answered`` is told of what has all its
-    answers, ``on_end`` of what has not when the coder is gone; ``report`` tells the operator of a line.
+    answers, ``on_end`` of what has not when the coder is gone, ``on_silent`` that no answer came for a
+    while; ``report`` tells the operator of a line.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class CoderLink(Handler):
         take_next: Callable[[], Job | None],
         on_answered: Callable[[Job], None],
         on_end: Callable[[list[Job]], None],
+        on_silent: Callable[[], None],
         report: Callable[[str], None],
     ) -> None:
         self._loop = loop
@@ -45,14 +49,18 @@ class CoderLink(Handler):
         self._take_next = take_next
         self._on_answered = on_answered
         self._on_end = on_end
+        self._on_silent = on_silent
         self._report = report
         self._under_way: dict[int, Job] = {}
         self._number = 0
         self._unsent: Job | None = None
         self._is_greeted = False
         self._is_closed = False
+        self._has_heard = False
+        self._is_waiting = False
         connection.setblocking(False)
         loop.add(connection.fileno(), self)
+        self._wait()
 
     def on_ready(self, events: int) -> None:
         """Take answers in, and ask for more."""
@@ -90,6 +98,7 @@ class CoderLink(Handler):
                 self._loop.modify(self._connection.fileno(), READABLE)
             self._under_way[self._number] = job
             self._number += 1
+            self._wait()
 
     def close(self) -> None:
         """Ask for nothing more."""
@@ -101,6 +110,19 @@ class CoderLink(Handler):
     def on_fault(self, fault: Exception) -> None:  # noqa: ARG002
         """Continue with another coder."""
         self._end()
+
+    def _wait(self) -> None:
+        """See in a while whether there were answers."""
+        if not self._is_waiting:
+            self._is_waiting, self._has_heard = True, False
+            self._loop.call_at(self._loop.clock.now + _PATIENCE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._is_waiting = False
+        if not self._is_closed and (self._under_way or not self._is_greeted):
+            if not self._has_heard:
+                self._on_silent()
+            self._wait()
 
     def _end(self) -> None:
         """Tell of what was not answered."""
@@ -120,6 +142,7 @@ class CoderLink(Handler):
             return False
         except OSError:
             message, descriptors = b"", []
+        self._has_heard = True
         if not self._is_greeted and message == HELLO:
             self._is_greeted = True
             return True
@@ -132,7 +155,7 @@ class CoderLink(Handler):
             self._end()
             return False
         job = self._under_way.get(answer.number)
-        if job is None:
+        if job is None or not job.is_answered_by(answer, coded):
             self._end()
             return False
         if answer.outcome is Outcome.LITTLE_MEMORY:

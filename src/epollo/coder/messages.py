@@ -5,6 +5,7 @@ of its content decides on what another worker is sent. What does not fit into a 
 descriptor with it (SCM_RIGHTS, unix(7)).
 """
 
+import re
 import struct
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -17,6 +18,9 @@ REQUESTS_LIMIT: Final = 16
 
 _REQUEST: Final = struct.Struct(f"=QBQ{len(CODINGS)}Q")
 _ANSWER: Final = struct.Struct("=QBB?18sQ")
+_TAG: Final = re.compile(rb'"[A-Za-z0-9_-]{16}"')
+_NO_TAG: Final = bytes(18)
+"""Content that is shared keeps the tag that it has."""
 
 
 class MessageError(Exception):
@@ -129,5 +133,9 @@ def parse_answer(message: bytes, *, has_descriptor: bool) -> Answer:
     is_whole = not content if has_descriptor or not is_made else len(content) == octets
     if not is_whole or place >= len(CODINGS) or outcome not in tuple(Outcome):
         raise MessageError("no answer")
+    # It goes into heads of answers, which nothing of it may end.
+    if is_made and tag != _NO_TAG and _TAG.fullmatch(tag) is None:
+        raise MessageError("no entity tag")
+    tag = tag if is_made and tag != _NO_TAG else b""
     held = content if is_made and not has_descriptor else None
     return Answer(number, place, Outcome(outcome), is_last, tag, octets, held)

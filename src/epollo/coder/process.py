@@ -30,7 +30,7 @@ from typing import Final
 
 from epollo.coder.clients import HELD_OCTETS_LIMIT, Client, EndedError, Work
 from epollo.coder.messages import Answer, Grade, Outcome
-from epollo.coder.sockets import CONTROL_DESCRIPTOR
+from epollo.coder.sockets import ARE_YOU_THERE, CLIENT, CONTROL_DESCRIPTOR, HERE
 from epollo.coder.table import SHARED_DESCRIPTORS_LIMIT, SHARED_OCTETS_LIMIT, Key, Table
 from epollo.errors import OperatorError, describe_fault
 from epollo.http.validators import EntityTag
@@ -97,10 +97,12 @@ class Coder(Handler):
         except OSError:
             message, descriptors = b"", []
         for descriptor in descriptors:
-            # All told, so that nothing has to be asked of the system.
-            kind = socket.AF_UNIX, socket.SOCK_SEQPACKET
-            self._clients.append(Client(self, socket.socket(*kind, 0, descriptor)))
-        if not message:
+            self._add_client(int(message[len(CLIENT) :]), descriptor)
+        if message == ARE_YOU_THERE:
+            # The parent may be gone, which is heard of in its turn, or has much to read: it asks again.
+            with contextlib.suppress(OSError):
+                self._control.send(HERE)
+        elif not message:
             self.loop.remove(self._control.fileno())
             self.is_over = True
 
@@ -111,6 +113,14 @@ class Coder(Handler):
     def on_client_gone(self, client: Client) -> None:
         """Serve the others."""
         self._clients.remove(client)
+
+    def _add_client(self, number: int, descriptor: int) -> None:
+        """Serve a client; the socket that it had before is closed, so it cannot have many."""
+        for former in [one for one in self._clients if one.number == number]:
+            former.close()
+        # All told, so that nothing has to be asked of the system.
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
+        self._clients.append(Client(self, connection, number))
 
     def _pick(self, least_urgent: Grade) -> Work | None:
         """Return what is to be done next, the most urgent first, one client after another."""

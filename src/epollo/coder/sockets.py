@@ -4,8 +4,12 @@ from typing import Final
 
 CONTROL_DESCRIPTOR: Final = 3
 """Where the socket to the parent is when the coder begins, unless it is told another number."""
-CLIENT: Final = b"client"
-"""The parent sends it with a descriptor: the socket to a client."""
+CLIENT: Final = b"client "
+"""The parent sends it with the number of a client and a socket to it, of which a client has one."""
+ARE_YOU_THERE: Final = b"are you there"
+"""The parent sends it where a client waits."""
+HERE: Final = b"here"
+"""The answer of a coder that lives."""
 HELLO: Final = b"hello"
 """The first that a coder sends to a client: from then on it may be asked."""
 INLINE_OCTETS_LIMIT: Final = 64 * 1024

@@ -28,6 +28,7 @@ from epollo.transports.pairs import Secrets
 from epollo.worker.orders import (
     ARE_YOU_THERE,
     CODER,
+    CODER_SILENT,
     DESCRIPTORS_LIMIT,
     HERE,
     LEAVING,
@@ -229,7 +230,9 @@ class WorkerProcess(Handler):
             if number.isdigit() and len(number) <= _NUMBER_DIGITS_LIMIT:
                 self._parent.on_passwords_wanted(self, int(number))
         elif message == CODER and self._coders is not None:
-            self._coders.ask(self._give_coder)
+            self._coders.ask(self._give_coder, self.pid)
+        elif message == CODER_SILENT and self._coders is not None:
+            self._coders.look()
         elif message == ROOT_REPLACED:
             self._parent.on_root_replaced(self)
 

@@ -30,7 +30,9 @@ def open_compressor(
     if not any(site.compress for site in select_sites(settings)):
         return None
     if supervisor is not None and supervisor.has_coder:
-        return SharedCompressor(call_in_loop, report, loop, supervisor.ask_for_coder)
+        return SharedCompressor(
+            call_in_loop, report, loop, supervisor.ask_for_coder, supervisor.say_coder_is_silent
+        )
     if supervisor is not None or sandbox != "off":
         return Compressor(call_in_loop, report)
     return _OwnCompressor(call_in_loop, report, loop, settings.sandbox)
@@ -46,7 +48,7 @@ class _OwnCompressor(SharedCompressor):
         loop: EventLoop,
         sandbox: str,
     ) -> None:
-        super().__init__(call_in_loop, report, loop, self._ask)
+        super().__init__(call_in_loop, report, loop, self._ask, self._look)
         self._sandbox = sandbox
         self._supply: CoderSupply | None = None
 
@@ -63,4 +65,8 @@ class _OwnCompressor(SharedCompressor):
         if self._supply is None:
             # This process is the user already that it is to be.
             self._supply = CoderSupply(self._loop, self._report, self._sandbox, "")
-        self._supply.ask(self.use)
+        self._supply.ask(self.use, 0)
+
+    def _look(self) -> None:
+        if self._supply is not None:
+            self._supply.look()

@@ -35,6 +35,8 @@ descriptor of it; without one if it cannot be read."""
 
 CODER: Final = b"coder"
 """A worker asks for a coder. The answer is the same, with a socket to one; without if there is none."""
+CODER_SILENT: Final = b"coder is silent"
+"""A worker waits for a coder that does not answer."""
 
 # What it is told.
 ARE_YOU_THERE: Final = b"are you there"
@@ -207,6 +209,10 @@ class Orders(Handler):
     def ask_for_coder(self) -> None:
         """Ask for a socket to a coder."""
         self.say(CODER)
+
+    def say_coder_is_silent(self) -> None:
+        """Have the supervisor see whether the coder lives."""
+        self.say(CODER_SILENT)
 
     def give_up(self, mistake: str) -> NoReturn:
         """End with status 2, and have the supervisor say why."""
