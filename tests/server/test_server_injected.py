@@ -316,5 +316,19 @@ def test_a_call_of_an_upgrade_fails(root: Path, fault: Fault) -> None:
         assert await_true(lambda: len(children(server.process.pid)) == 1)
 
 
+def test_a_worker_that_cannot_accept_for_another_one_serves_on(root: Path) -> None:
+    with injected(root, "--workers", "2") as server:
+        gone, stays = children(server.process.pid)
+        server.injector.arm(Fault("epoll_ctl", errno.ENOSPC), stays)
+        os.kill(gone, signal.SIGKILL)
+        assert await_true(lambda: server.injector.hits == 1)
+        server.injector.disarm()
+        assert await_true(lambda: "serves in its place" in server.stderr), server.stderr
+        for _ in range(8):
+            settle(server, "/text.txt", TEXT)
+        assert stays in children(server.process.pid)
+        assert "cannot accept in the place of another worker now: cannot watch" in server.stderr
+
+
 def is_reloaded(server: Injected, before: int) -> bool:
     return bool(re.search("new workers serve|nothing was changed", server.stderr[before:]))

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from epollo.connections import passing, refusing
 from epollo.connections.door import Door, Stage
@@ -11,6 +11,8 @@ from epollo.connections.listener import Listener
 from epollo.connections.networks import Networks
 from epollo.connections.preamble import Proxies
 from epollo.connections.service import Service
+from epollo.errors import DescriptorLimitError, ExhaustedError
+from epollo.loop.timers import Timer
 from epollo.settings import Settings
 from epollo.transports.listening import BACKLOG, is_listening
 from epollo.worker.places import speaks_tls
@@ -18,6 +20,8 @@ from epollo.worker.places import speaks_tls
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
     from epollo.connections.handshakes import Handshakes
+
+_RETRY_SECONDS: Final = 1.0
 
 
 class Entrances:
@@ -35,6 +39,7 @@ class Entrances:
         make_handshakes: "Callable[[Stage], Handshakes] | None",
     ) -> None:
         self._settings = settings
+        self._service = service
         trusted = proxies if settings.has_proxy_protocol else None
         self._plain = _Entrance(service, trusted)
         self._secure = self._plain
@@ -42,10 +47,12 @@ class Entrances:
             self._secure = _Entrance(service, trusted, make_handshakes)
         self._listeners: list[Listener] = []
         self._covering: list[Listener] = []
+        self._to_cover: list[socket.socket] = []
+        self._retry: Timer | None = None
 
     def listen(self, listening: Sequence[socket.socket]) -> None:
         """Accept from these until `close`."""
-        self._listeners = self._accept_from(listening)
+        self._listeners = [self._accept_from(one) for one in listening]
         for one in listening:
             if not is_listening(one):
                 one.listen(BACKLOG)
@@ -54,19 +61,39 @@ class Entrances:
         """Accept from these too, and no more from those of last time."""
         for listener in self._covering:
             listener.close()
-        self._covering = self._accept_from(listening)
+        self._covering = []
+        self._let_go()
+        self._to_cover = [*listening]
+        self._cover_on()
 
     def close(self) -> None:
         """Accept no more."""
+        self._let_go()
         for listener in [*self._listeners, *self._covering]:
             listener.close()
         self._listeners = self._covering = []
 
-    def _accept_from(self, listening: Sequence[socket.socket]) -> list[Listener]:
-        return [
-            (self._secure if speaks_tls(self._settings, one) else self._plain).listen(one)
-            for one in listening
-        ]
+    def _cover_on(self) -> None:
+        """Accept from what is to be covered; what cannot be watched now is tried again in a while."""
+        try:
+            while self._to_cover:
+                self._covering.append(self._accept_from(self._to_cover[-1]))
+                self._to_cover.pop()
+        except (ExhaustedError, DescriptorLimitError) as error:
+            self._service.report(f"cannot accept in the place of another worker now: {error}")
+            loop = self._service.loop
+            self._retry = loop.call_at(loop.clock.now + _RETRY_SECONDS, self._cover_on)
+
+    def _let_go(self) -> None:
+        """Close what could not be covered."""
+        if self._retry is not None:
+            self._retry.close()
+            self._retry = None
+        while self._to_cover:
+            self._to_cover.pop().close()
+
+    def _accept_from(self, one: socket.socket) -> Listener:
+        return (self._secure if speaks_tls(self._settings, one) else self._plain).listen(one)
 
 
 class _Entrance:
