@@ -1,8 +1,9 @@
 """Recalled or not, a site gives the same answers, octet for octet, under any policy.
 
 Two servers stand on one folder and one password file, made of the parts of a worker, one with recall and
-one without. Policies, requests and changes of files are drawn at random; the fields that answers may
-depend on come in all combinations, on connections of both schemes.
+one without; to the site of the latter each value of Accept is shown, whatever a reduced head leaves of it.
+Policies, requests and changes of files are drawn at random; the fields that answers may depend on come in
+all combinations, on connections of both schemes. Rules are read in slices.
 """
 
 import base64
@@ -21,10 +22,14 @@ from hypothesis import strategies as st
 from connections.in_process import InProcess, Peer
 from epollo.budget import Budget
 from epollo.http.message import Later, Request, Response
+from epollo.http.relevance import WHOLE_ACCEPT
 from epollo.loop import Wakeup
 from epollo.quantities import MEBIBYTE
 from epollo.settings import Settings, select_sites
+from epollo.site import rulebook as rulebook_module
+from epollo.site.listing import page
 from epollo.site.respond import Site
+from epollo.site.rules.reading import Readings
 from epollo.transports.contract import PLAIN, Kind
 from epollo.worker.access import Access
 from epollo.worker.compose import open_catalogue, open_rulebook
@@ -41,6 +46,8 @@ FILES: dict[str, tuple[str | None, ...]] = {
     "404.html": (None, "not found"),
     "private/secret.txt": ("secret", "another secret"),
     "folder/index.html": ("folder", None),
+    "folder/other.html": ("other", None),
+    "folder/third.html": ("third",),
     "_headers": (
         None,
         "/*\n  X-All: 1\n/page\n  Access-Control-Allow-Origin: https://c.example\n  Vary: Cookie\n",
@@ -50,6 +57,7 @@ FILES: dict[str, tuple[str | None, ...]] = {
         None,
         "/old /page 301\n/open /private/secret.txt 200\n",
         "/old /app.js 200\n/page /folder/ 302!\n/q k=:v /:v 301\n",
+        "".join(f"/old/{n} /page/{n}\n" for n in range(100)) + "/old /page.html\n/none/* 200\n",
     ),
     "../passwords": ("ann:open bob:shut", "ann:shut", None),
 }
@@ -73,7 +81,7 @@ def encode_credentials(credentials: str) -> str:
 
 FIELDS: tuple[tuple[str, ...], ...] = (
     ("Origin: https://a.example", "Origin: https://b.example", "Origin: https://c.example"),
-    ("Accept: text/html", "Accept: */*", "Accept: application/json"),
+    ("Accept: text/html", "Accept: */*", "Accept: application/json", "Accept: text/html;q=0, a/b"),
     ("Cookie: a", "Cookie: b"),
     (*map(encode_credentials, ("ann:open", "ann:shut", "bob:shut")), "Authorization: Basic x"),
     ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Mode: cors"),
@@ -186,9 +194,12 @@ class Side:
         )
         stack.callback(catalogue.close)
         rulebook = open_rulebook(site_settings, catalogue, loop, self.reports.append)
+        rulebook.readings = Readings(loop.call_again)
         self.site = Site(catalogue, self.clock, None, rulebook, listing=site_settings.listing)
-        self.answer = access.protect(0, self.site)
+        self.answer = rulebook.when_read(access.protect(0, self.site))
         relevant = access.relevant_fields
+        if not has_recall:
+            relevant |= {WHOLE_ACCEPT}
         service.rely_on(rulebook.policy.relevant_fields | relevant)
         rulebook.on_change.append(lambda rules: service.rely_on(rules.relevant_fields | relevant))
         loop.on_second.append(rulebook.follow)
@@ -256,11 +267,25 @@ IN_TURN: list[Step] = [Ask(kind, number) for number in (0, 1, 2, 3) for kind in 
     [make_get("/none", "Accept: text/html"), make_get("/none"), make_get("/none", "Accept: a/b")],
     [*IN_TURN, *IN_TURN, Write("index.html", 1), *IN_TURN],
 )
+@example(
+    Settings(listing="on"),
+    [make_get("/folder/", *accept) for accept in ((), ("Accept: text/html",), ("Accept: */*",))],
+    [Write("folder/index.html", 1), *IN_TURN, *IN_TURN, Write("_headers", 1), *IN_TURN],
+)
+@example(
+    Settings(spa=True, listing="off"),
+    [make_get("/old"), make_get("/old/7"), make_get("/none/x", "Accept: text/html")],
+    [*IN_TURN, Write("_redirects", 3), *IN_TURN, *IN_TURN, Write("_redirects", 1), *IN_TURN],
+)
 def test_answers_with_and_without_recall(
     policy: Settings, requests: list[bytes], steps: list[Step]
 ) -> None:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        # A folder of two files has two pages, and no rules are read at once.
+        patch.setattr(page, "PAGE_ENTRIES", 1)
+        patch.setattr(rulebook_module, "_AT_ONCE_SECONDS", 0.0)
         ground = Ground(Path(folder))
         sides = [Side(policy, ground, stack, has_recall=has) for has in (True, False)]
         for step in steps:
