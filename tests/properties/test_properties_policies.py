@@ -1,7 +1,7 @@
 """Recalled or not, a site gives the same answers, octet for octet, under any policy.
 
 Two servers stand on one folder and one password file, made of the parts of a worker, one with recall and
-one without; to the site of the latter each value of Accept is shown, whatever a reduced head leaves of it.
+one without; the site of the latter is shown each value of Accept, whatever a reduced head leaves of it.
 Policies, requests and changes of files are drawn at random; the fields that answers may depend on come in
 all combinations, on connections of both schemes. Rules are read in slices.
 """
