@@ -11,6 +11,7 @@ import pytest
 
 import copies
 from conftest import COMMAND
+from epollo.diagnosis import rule_faults
 from epollo.diagnosis.check import check_sites
 from epollo.diagnosis.links import list_references
 from epollo.diagnosis.subject import Subject
@@ -117,6 +118,22 @@ def test_a_block_about_nothing(root: Path) -> None:
         "_headers:1: no file of the site is at such a path",
         "about: it hides about.html at /about; rename one of the two",
     ]
+
+
+def test_blocks_are_not_compared_with_each_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of blocks times thousands of files would take minutes."""
+    lines = "".join(f"/page{number}\n  X-A: b\n" for number in range(50))
+    (root / "_headers").write_text(
+        f"/about\n  X-A: b\n/*.html\n  X-B: c\n{lines}/old/*\n  X-C: d\n"
+    )
+    (root / "_redirects").write_text("/old/:name /about\n")
+    (root / "page7.html").touch()
+    monkeypatch.setattr(rule_faults, "match_pattern", None)
+    found = [line for line in check(root) if "_headers" in line]
+    assert len(found) == 49
+    assert not any(line.startswith("_headers:19:") for line in found)
 
 
 def test_a_block_about_a_page_by_its_clean_url(root: Path) -> None:

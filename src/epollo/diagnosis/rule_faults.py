@@ -109,18 +109,21 @@ def _list_dead_targets(subject: Subject, site: int) -> Iterator[tuple[str, int, 
 
 
 def _list_unused_blocks(policy: Policy, paths: list[Names]) -> Iterator[tuple[str, int, str]]:
-    rules = policy.rules
-    for rule in rules.headers:
+    """Return the blocks that are about no path of a file and about none that a redirect has."""
+    every = [
+        *paths,
+        *(names for rule in policy.rules.redirects for _, names in list_samples(rule.pattern)),
+    ]
+    used = {rule.line for names in every for rule in policy.find_header_rules(names, b"localhost")}
+    for rule in policy.rules.headers:
+        if rule.line in used:
+            continue
+        # A host of its own is one that no other block need have.
         host, _ = list_samples(rule.pattern)[0]
-        if any(match_pattern(rule.pattern, host, names) is not None for names in paths):
-            continue
-        if any(
-            match_pattern(rule.pattern, host, names) is not None
-            for other in rules.redirects
-            for _, names in list_samples(other.pattern)
+        if rule.pattern.host is None or not any(
+            match_pattern(rule.pattern, host, names) is not None for names in every
         ):
-            continue
-        yield _HEADERS, rule.line, "no file of the site is at such a path"
+            yield _HEADERS, rule.line, "no file of the site is at such a path"
 
 
 def ask(subject: Subject, site: int, target: bytes, *, is_navigation: bool = True) -> Asked:

@@ -182,8 +182,11 @@ class Policy:
     ) -> tuple[RedirectRule | None, list[HeaderRule]]:
         """Return the rules that are about a path: of those of redirects the first."""
         found = self._find_redirect(names, query, host)
-        headers = [self.rules.headers[number] for number in self._headers.find(host, names)]
-        return (None if found is None else found[0]), headers
+        return (None if found is None else found[0]), self.find_header_rules(names, host)
+
+    def find_header_rules(self, names: Names, host: bytes) -> list[HeaderRule]:
+        """Return the rules of headers that are about a path."""
+        return [self.rules.headers[number] for number in self._headers.find(host, names)]
 
     def _find_redirect(
         self, names: Names, query: bytes | None, host: bytes
