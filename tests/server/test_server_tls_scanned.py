@@ -66,7 +66,7 @@ def test_sslyze_finds_mozillas_intermediate_profile(server: Server, authority: P
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("testssl") is None, reason="testssl.sh is not here")
 def test_testssl_finds_nothing(server: Server, authority: Path, tmp_path: Path) -> None:
-    """It takes two minutes; no finding is above LOW."""
+    """It takes two minutes, and many times that on a busy machine; no finding is above LOW."""
     report = tmp_path / "report.json"
     subprocess.run(
         [
@@ -74,7 +74,7 @@ def test_testssl_finds_nothing(server: Server, authority: Path, tmp_path: Path) 
             *("--add-ca", str(authority), "--jsonfile", str(report), f"localhost:{server.port}"),
         ],
         capture_output=True,
-        timeout=600,
+        timeout=3600,
         check=False,
     )
     findings = json.loads(report.read_text())

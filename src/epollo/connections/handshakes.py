@@ -61,7 +61,7 @@ class Flights:
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self.buffers = Buffers()
-        """The memory of the sessions that follow."""
+        """Those of the sessions whose handshake is complete."""
         self.handshakes = 0
         """How many handshakes are open."""
 

@@ -1,8 +1,8 @@
 """Calls of OpenSSL that Python's ``ssl`` does not have (up to Python 3.14), where they can be had.
 
 The library is the one that ``_ssl`` is linked with. A context of Python, and a buffer, begins, behind
-what all objects begin with, with the pointer to that of OpenSSL: so it is in CPython's ``_ssl.c`` from
-3.11 to 3.14.
+what all objects begin with, with the pointer to that of OpenSSL; in a session that is the second one. So
+it is in CPython's ``_ssl.c`` from 3.11 to 3.14.
 Where that may be otherwise, or the symbol is hidden (a Python that has OpenSSL in itself), nothing is
 done, and the caller is told.
 """
@@ -19,10 +19,6 @@ _SET_TICKET_KEYS: Final = 59
 """SSL_CTRL_SET_TLSEXT_TICKET_KEYS (ssl.h)."""
 _SET_GROUPS_LIST: Final = 92
 """SSL_CTRL_SET_GROUPS_LIST (ssl.h)."""
-_SET_BUF_MEM: Final = 114
-"""BIO_C_SET_BUF_MEM (bio.h)."""
-_CLOSE: Final = 1
-"""BIO_CLOSE (bio.h): the memory ends with the buffer."""
 # Mozilla's intermediate profile; before it what OpenSSL has from 3.5 on against quantum computers.
 SUITES: Final = b"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 """Those of TLS 1.3, of Mozilla's profile; the one that takes least is the first."""
@@ -72,31 +68,38 @@ def set_suites(context: ssl.SSLContext, names: bytes = SUITES) -> bool:
     return bool(call(_find_pointer(context), names) == 1)
 
 
-def release_memory(buffer: ssl.MemoryBIO) -> bool:
-    """Give back the memory of a buffer from which all was read; return whether that could be done.
+def set_buffers(engine: Any, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> bool:
+    """Have a session, ``SSLObject._sslobj``, use these buffers; return whether that could be done.
 
-    A buffer keeps as much as it ever held at once (BIO_s_mem(3)), as long as there is its connection.
+    What is in its former ones is lost. The same buffers may serve any number of sessions of one thread,
+    if each leaves them empty: the library keeps part of a record in the session itself (SSL_read(3)).
     """
-    make, control = _find_buffer_calls()
-    if make is None or buffer.pending:
+    calls = _find_buffer_calls()
+    if calls is None:
         return False
-    memory = make()
-    if not memory:
-        return False
-    # The buffer owns the memory from here on, and frees what it had.
-    return bool(control(_find_pointer(buffer), _SET_BUF_MEM, _CLOSE, memory) == 1)
+    share, set_incoming, set_outgoing = calls
+    session = _find_pointer(engine, 1)
+    for buffer, put in ((incoming, set_incoming), (outgoing, set_outgoing)):
+        pointer = _find_pointer(buffer)
+        # The session owns a share of the buffer from here on, and gives it back when it ends.
+        if not share(pointer):
+            return False
+        put(session, pointer)
+    return True
 
 
 @cache
-def _find_buffer_calls() -> tuple[Any, Any]:
-    make, control = _find_function("BUF_MEM_new"), _find_function("BIO_ctrl")
-    if make is None or control is None:
-        return None, None
-    make.restype = ctypes.c_void_p
-    make.argtypes = ()
-    control.restype = ctypes.c_long
-    control.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p)
-    return make, control
+def _find_buffer_calls() -> tuple[Any, Any, Any] | None:
+    share = _find_function("BIO_up_ref")
+    puts = _find_function("SSL_set0_rbio"), _find_function("SSL_set0_wbio")
+    if share is None or None in puts:
+        return None
+    share.restype = ctypes.c_int
+    share.argtypes = (ctypes.c_void_p,)
+    for put in puts:
+        put.restype = None
+        put.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+    return share, *puts
 
 
 def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) -> int:
@@ -110,10 +113,11 @@ def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) 
     return result
 
 
-def _find_pointer(holder: ssl.SSLContext | ssl.MemoryBIO) -> int | None:
-    """Return what an object holds of OpenSSL: its pointer lies behind the head that each object has."""
+def _find_pointer(holder: object, index: int = 0) -> int | None:
+    """Return a pointer that an object holds: the first lies behind the head that each object has."""
     # As a number: to hand over the object of ctypes takes three times as long.
-    return ctypes.c_void_p.from_address(id(holder) + object.__basicsize__).value
+    address = id(holder) + object.__basicsize__ + index * ctypes.sizeof(ctypes.c_void_p)
+    return ctypes.c_void_p.from_address(address).value
 
 
 @cache

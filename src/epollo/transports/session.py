@@ -15,22 +15,35 @@ yet", so truncation cannot be noticed; it closes after an error without an alert
 a certificate although ``CERT_REQUIRED`` is set, sends tickets that it does not take back, and has one
 pair of certificate and key.
 Decision: OpenSSL.
+
+Buffers. Fact: a buffer in memory keeps what it ever held at once (BIO_s_mem(3)), 81 KiB after an answer
+of 100 KiB, for as long as there is its connection.
+Decision: from the end of the handshake on, all sessions of a loop use the same two buffers, and each
+call leaves them empty. Price: four calls by ctypes for each connection; where these cannot be had, each
+session keeps its own.
 """
 
 import ssl
-from itertools import islice
-from typing import Final
+from typing import Any, Final
 
-from epollo.linux.openssl import release_memory
+from epollo.linux.openssl import set_buffers
 from epollo.transports.client_certificates import format_subject
 
 RECORD_OCTETS: Final = 16 * 1024
 """The most plain octets of one record (RFC 8446 section 5.1)."""
 PIECE_OCTETS: Final = 4 * RECORD_OCTETS
 """So much is sent at once, and waits for a peer that takes nothing."""
-_RELEASED_LIMIT: Final = 1000
-"""The most sessions that give memory back in one second, which takes two milliseconds."""
-_READ_OCTETS: Final = 64 * 1024
+_DROPPED_OCTETS: Final = 4096
+
+
+class Buffers:
+    """What is received and what is to be sent, of the sessions that are served by one thread."""
+
+    __slots__ = ("incoming", "outgoing")
+
+    def __init__(self) -> None:
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
 
 
 class Session:
@@ -39,13 +52,16 @@ class Session:
     What is to be sent to the peer waits until `take` returns it. Not to be used by two threads at once.
     """
 
-    __slots__ = ("_incoming", "_object", "is_complete", "is_ended", "outgoing", "verifies_client")
+    __slots__ = ("_engine", "_incoming", "is_complete", "is_ended", "outgoing", "verifies_client")
 
     def __init__(self, context: ssl.SSLContext, *, verifies_client: bool = False) -> None:
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         """What `take` returns; nothing while it is not ``pending``."""
-        self._object = context.wrap_bio(self._incoming, self.outgoing, server_side=True)
+        # What `ssl.SSLObject` does besides is to call it: two frames less for each request.
+        self._engine: Any = context.wrap_bio(
+            self._incoming, self.outgoing, server_side=True
+        )._sslobj  # type: ignore[attr-defined]
         self.verifies_client = verifies_client
         """Whether the client is asked for a certificate, which takes long to verify."""
         self.is_complete = False
@@ -60,35 +76,43 @@ class Session:
         """
         self._incoming.write(octets)
         try:
-            self._object.do_handshake()
+            self._engine.do_handshake()
             self.is_complete = True
         except ssl.SSLWantReadError:
             pass
         return self.is_complete
 
+    def share(self, buffers: Buffers) -> None:
+        """Use buffers that other sessions of this thread use too, once nothing is in the own ones."""
+        if set_buffers(self._engine, buffers.incoming, buffers.outgoing):
+            self._incoming, self.outgoing = buffers.incoming, buffers.outgoing
+
     def receive(self, octets: bytes) -> bytes:
         """Return the plain octets of what the peer sent; none where no record is complete.
 
-        Raises `ssl.SSLError` where it is no TLS, or not what the peer's keys protect.
+        What the library says to it waits until `take`. Raises `ssl.SSLError` where it is no TLS, or not
+        what the peer's keys protect.
         """
         incoming = self._incoming
-        incoming.write(octets)
-        if not incoming.pending:
-            return b""
         plain = b""
         try:
+            incoming.write(octets)
             # A call returns the whole of a record. To be told by an error that no other follows costs
             # as much as to decrypt a request.
             while incoming.pending:
-                part = self._object.read(_READ_OCTETS)
+                part = self._engine.read(RECORD_OCTETS)
                 if not part:
                     self.is_ended = True
                     break
-                plain += part
+                # The first is not copied: most requests are one record.
+                plain = plain + part if plain else part
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
             self.is_ended = True
+        finally:
+            if incoming.pending:
+                _drop(incoming)
         return plain
 
     def protect(self, octets: bytes | memoryview) -> bytes:
@@ -96,67 +120,49 @@ class Session:
 
         What `take` would have returned comes before them.
         """
-        self._object.write(octets)
-        return self.outgoing.read()
-
-    def release(self) -> None:
-        """Give back memory that was needed for much at once."""
-        release_memory(self.outgoing)
+        try:
+            self._engine.write(octets)
+        except BaseException:
+            _drop(self.outgoing)
+            raise
+        return self._read()
 
     def say_end(self) -> None:
         """Say that no more follows (close_notify)."""
         try:
-            self._object.unwrap()
+            self._engine.shutdown()
         except ssl.SSLError:
             # The peer has not said so yet, or has broken off.
             return
 
     def take(self) -> bytes:
         """Return what is to be sent to the peer: protected content, handshake, tickets, alerts."""
-        return self.outgoing.read() if self.outgoing.pending else b""
+        return self._read() if self.outgoing.pending else b""
+
+    def _read(self) -> bytes:
+        try:
+            return self.outgoing.read()
+        except MemoryError:
+            # Another session that uses the buffer would send it to its own peer.
+            _drop(self.outgoing)
+            raise
 
     @property
     def protocol(self) -> str | None:
         """What is spoken, by the names of ALPN; None where the client did not say."""
-        return self._object.selected_alpn_protocol()
+        return self._engine.selected_alpn_protocol()  # type: ignore[no-any-return]
 
     def find_subject(self) -> str:
         """Return whose certificate the client has shown, as a log tells it; empty without one."""
-        return format_subject(self._object.getpeercert())
+        return format_subject(self._engine.getpeercert())
 
     def describe(self) -> str:
         """Return version and cipher suite, as OpenSSL names them."""
-        cipher = self._object.cipher()
-        return f"{self._object.version()} {cipher[0] if cipher else ''}"
+        cipher = self._engine.cipher()
+        return f"{self._engine.version()} {cipher[0] if cipher else ''}"
 
 
-class Buffers:
-    """The sessions that sent much of late, which give memory back when they did not for a second.
-
-    Facts: a buffer of the library keeps 81 KiB after an answer of 100 KiB. To give it back takes two
-    calls, and it has to grow again: after each answer that would be a third more processor time.
-    """
-
-    __slots__ = ("_former", "_recent")
-
-    def __init__(self) -> None:
-        self._former: set[Session] = set()
-        self._recent: set[Session] = set()
-
-    def note(self, session: Session) -> None:
-        """Note that a session sends much."""
-        self._recent.add(session)
-
-    def forget(self, session: Session) -> None:
-        """Keep nothing of a session that is over."""
-        self._recent.discard(session)
-        self._former.discard(session)
-
-    def begin_second(self) -> None:
-        """Have sessions that are at rest give memory back."""
-        resting = self._former - self._recent
-        released = set(islice(resting, _RELEASED_LIMIT))
-        for session in released:
-            session.release()
-        self._former = self._recent | (resting - released)
-        self._recent = set()
+def _drop(buffer: ssl.MemoryBIO) -> None:
+    """Empty a buffer, in parts: there may be no memory for all of it."""
+    while buffer.pending:
+        buffer.read(_DROPPED_OCTETS)

@@ -8,6 +8,7 @@ No plain octets wait here: each `recv` returns all that the records which are co
 """
 
 import contextlib
+import ssl
 from _socket import MSG_DONTWAIT, MSG_PEEK
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -24,7 +25,7 @@ TLS: Final = Kind(b"https", sends_files=False)
 class TlsTransport:
     """A socket and its session; ``unsent`` is protected already and comes before all else."""
 
-    __slots__ = ("_accepted", "_buffers", "_has_said_end", "_session", "_socket", "_unsent")
+    __slots__ = ("_accepted", "_has_said_end", "_session", "_socket", "_unsent")
 
     def __init__(
         self,
@@ -35,7 +36,8 @@ class TlsTransport:
     ) -> None:
         self._socket = plain
         self._session = session
-        self._buffers = buffers
+        if buffers is not None:
+            session.share(buffers)
         self._unsent: tuple[Buffer, ...] = (unsent,) if unsent else ()
         # How many of the plain octets to come are part of what is unsent.
         self._accepted = 0
@@ -54,7 +56,12 @@ class TlsTransport:
         session = self._session
         if not octets or session.is_ended:
             return b""
-        plain = session.receive(octets)
+        try:
+            plain = session.receive(octets)
+        except ssl.SSLError:
+            # The alert that says why is sent at the end; no other session may find it in the buffer.
+            self._unsent = (*self._unsent, session.take())
+            raise
         if session.outgoing.pending:
             # What came was refused with an alert, of which some end nothing.
             answer = b"".join((*self._unsent, session.take()))
@@ -102,8 +109,6 @@ class TlsTransport:
             self._flush()
             sent, self._accepted = self._accepted, 0
             return sent
-        if self._buffers is not None:
-            self._buffers.note(self._session)
         sent = held = 0
         parts: list[Buffer] = []
         try:
@@ -141,8 +146,6 @@ class TlsTransport:
         with contextlib.suppress(OSError):
             self._say_end()
         self._socket.close()
-        if self._buffers is not None:
-            self._buffers.forget(self._session)
 
     def _say_end(self) -> None:
         if self._has_said_end:

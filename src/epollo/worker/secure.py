@@ -39,7 +39,6 @@ class Secure:
         self._serves_plain_first = serves_plain_first
         self._certificates = _make_certificates(secrets)
         self._flights = Flights(call_in_loop)
-        service.loop.on_second.append(self._flights.buffers.begin_second)
         self._stages: list[Handshakes] = []
         self._files: CertificateFiles | None = None
 
