@@ -34,7 +34,7 @@ def test_a_quantity_with_a_unit_or_without(kind: Any, value: object, converted: 
         (SIZE, "1.5k", "'1.5k' is not a size, such as 65536, 64k, 256M or 1GiB."),
         (SIZE, "2M", "2M is more than 1M."),
         (SIZE, -1, "-1 is less than 0."),
-        (DURATION, "soon", "'soon' is not a duration, such as 10, 500ms, 10s or 5m."),
+        (DURATION, "soon", "'soon' is not a duration, such as 500ms, 10s, 5m, 1h or 1d."),
         (DURATION, "2h", "2h is more than 1h."),
         (DURATION, "500ms", "500ms is less than 1s."),
         (DURATION, math.nan, "nan is less than 1s."),

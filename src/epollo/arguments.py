@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import click
 
-from epollo.http.caching import is_cache_control
+from epollo.http.caching import DIRECTIVES, is_cache_control
+from epollo.http.grammar import parse_list
 from epollo.quantities import format_octets, format_seconds, parse_octets, parse_seconds
 from epollo.settings.option import CACHE_CONTROL_WORDS
 
@@ -18,7 +19,11 @@ _AS_NEAR: Final = 0.05
 
 
 class CacheControl(click.types.StringParamType):
-    """One of `CACHE_CONTROL_WORDS`, in any case, or a value of the field Cache-Control."""
+    """One of `CACHE_CONTROL_WORDS`, in any case, or a value of the field Cache-Control.
+
+    A directive that is not known may be an extension (RFC 9111 section 5.2.3), but not if it is near one
+    that is known: caches would do nothing, and say nothing.
+    """
 
     name = "value"
 
@@ -34,6 +39,10 @@ class CacheControl(click.types.StringParamType):
                 param,
                 ctx,
             )
+        for directive in parse_list(text.lower().encode("ascii")):
+            name = directive.partition(b"=")[0].decode()
+            if name not in DIRECTIVES and (near := find_near(name, DIRECTIVES)):
+                self.fail(f"there is no directive {name}; is {near[0]} meant?", param, ctx)
         return text
 
 
@@ -69,7 +78,7 @@ def _parse_whole(text: str) -> int | None:
 _QUANTITIES: Final[dict[str, tuple[Callable[[str], float | None], Callable[[float], str], str]]] = {
     "": (_parse_whole, str, "a whole number"),
     "octets": (parse_octets, format_octets, "a size, such as 65536, 64k, 256M or 1GiB"),
-    "seconds": (parse_seconds, format_seconds, "a duration, such as 10, 500ms, 10s or 5m"),
+    "seconds": (parse_seconds, format_seconds, "a duration, such as 500ms, 10s, 5m, 1h or 1d"),
 }
 
 

@@ -71,9 +71,13 @@ def _check_allowed_hosts(settings: Settings) -> None:
 
 def _check_proxies(settings: Settings) -> None:
     parse_networks(settings.proxies)
+    if settings.has_proxy_protocol or settings.forwarded != "off":
+        return
+    if settings.proxies != list_options(EntranceSettings)["proxies"][1]:
+        raise OperatorError("--proxy-from is of no use without --proxy-protocol or --forwarded")
 
 
-def _is_within_reach(settings: SiteSettings, name: str) -> bool:
+def is_within_reach(settings: SiteSettings, name: str) -> bool:
     """Return whether a file would be served by a site."""
     reach = parse_reach(settings.allow_hidden, settings.follow_links)
     path = Path(os.path.realpath(name))
@@ -117,7 +121,7 @@ def _check_secrets(settings: Settings) -> None:
 def _check_secret(
     sites: tuple[SiteSettings, ...], kind: str, name: str, setting: str, site: int | None
 ) -> None:
-    if any(_is_within_reach(one, name) for one in sites):
+    if any(is_within_reach(one, name) for one in sites):
         raise OperatorError(
             f"the {kind} {name} is in the folder that is served; move it elsewhere", setting, site
         )
@@ -159,6 +163,11 @@ def _check_sandbox(settings: Settings) -> None:
 def _check_access_log(settings: Settings) -> None:
     if settings.access_log:
         check_destination(settings.access_log)
+    elif settings.access_log_format != list_options()["access_log_format"][1]:
+        raise OperatorError(
+            "--access-log-format is of no use without --access-log (--access-log - is stdout)",
+            "access_log_format",
+        )
 
 
 def _check_certificates(settings: Settings) -> None:
@@ -222,16 +231,21 @@ def _check_acme(settings: Settings) -> None:
             f"{settings.acme!r} is no address of email, such as me@example.org", "acme"
         )
     if not settings.domains:
-        raise OperatorError("--acme needs a --domain: the name to obtain a certificate for")
+        raise OperatorError("--acme needs a --domain: the name to obtain a certificate for", "acme")
     if settings.workers == "0":
-        raise OperatorError("--acme needs --workers: the parent of workers obtains certificates")
+        raise OperatorError(
+            "--acme needs --workers: the parent of workers obtains certificates", "acme"
+        )
     for name in settings.domains:
-        if not _DOMAIN.fullmatch(name):
-            raise OperatorError(f"{name!r} is no name of a host, such as www.example.org")
+        if not _DOMAIN.fullmatch(name) or name.rpartition(".")[2].isdigit():
+            raise OperatorError(
+                f"{name!r} is no name of a host, such as www.example.org", "domains"
+            )
     directory = settings.acme_directory
     if directory not in {"production", "staging"} and not directory.startswith("https://"):
         raise OperatorError(
-            f"{directory!r} is no directory: production, staging, or a URL of https"
+            f"{directory!r} is no directory: production, staging, or a URL of https",
+            "acme_directory",
         )
     # Here alone: nothing else needs the package.
     from epollo.acme.keeper import check_authority  # noqa: PLC0415

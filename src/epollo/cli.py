@@ -38,6 +38,8 @@ def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> 
     """Let a file say what the options are where they are not typed."""
     if path is None:
         return
+    if not path:
+        raise OperatorError("--config: the name of the file is empty")
     from epollo.settings_file import read_settings_file  # noqa: PLC0415
 
     file = context.obj = read_settings_file(Path(path))
@@ -75,10 +77,13 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
     if context.obj is not None and context.obj.sites:
         source = context.get_parameter_source("root")
         if wanted["root"] != Path(given["root"]) or source is not ParameterSource.DEFAULT:
+            is_in_file = source is ParameterSource.DEFAULT_MAP and not words
+            place = context.obj.find_place("root") if is_in_file else context.obj.path
             raise OperatorError(
-                f"each [[site]] of {context.obj.path} has a folder of its own; no other can be given"
+                f"{place}: each [[site]] has a folder of its own; no other can be given"
             )
         wanted["sites"] = context.obj.sites
+    _refuse_two_places(context, wanted, wanted["port"] != given["port"])
     settings = Settings(**wanted)
     try:
         if settings.tls_self_signed:
@@ -86,15 +91,43 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
         check_settings(settings)
     except OperatorError as mistake:
         name = mistake.setting
-        if mistake.site is not None and context.obj is not None:
+        if mistake.site is not None and name in settings.sites[mistake.site]:
             place = context.obj.find_site_place(mistake.site, name)
             raise OperatorError(f"{place}: {mistake}", name) from None
         is_typed = context.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP
         is_replaced = name == "root" and wanted["root"] != Path(given["root"])
         if is_typed or is_replaced or context.obj is None:
-            raise
+            raise OperatorError(_name_option(str(mistake), name), name) from None
         raise OperatorError(f"{context.obj.find_place(name)}: {mistake}", name) from None
     return settings
+
+
+def _refuse_two_places(
+    context: click.Context, settings: dict[str, Any], has_port_word: bool
+) -> None:
+    """Refuse a path and an address to listen at: the address would be left out.
+
+    A path that is typed overrides an address of the settings file.
+    """
+    if not settings["unix"]:
+        return
+    # Port 0 names none.
+    named = ("port", "host") if settings["port"] else ("host",)
+    source = context.get_parameter_source("unix")
+    for name in named:
+        of_name = context.get_parameter_source(name)
+        is_typed = of_name is ParameterSource.COMMANDLINE or (name == "port" and has_port_word)
+        is_in_file = of_name is source is ParameterSource.DEFAULT_MAP
+        if is_typed or is_in_file:
+            place = "" if is_typed else f"{context.obj.find_place(name)}: "
+            raise OperatorError(
+                f"{place}--unix listens at a path; --{name} is of no use with it", name
+            )
+
+
+def _name_option(mistake: str, name: str) -> str:
+    """Return a mistake with its option in front, if it begins with a value that several may have."""
+    return f"{list_options()[name][0].flags[0]}: {mistake}" if mistake[:1] in "'\"" else mistake
 
 
 def _sign_locally(settings: Settings) -> Settings:
@@ -145,7 +178,7 @@ _COMMAND = GroupedCommand(
             help="Show this message with the whole manual of each option.",
         ),
         click.Option(
-            ["--version"],
+            ["--version", "-V"],
             is_flag=True,
             is_eager=True,
             expose_value=False,

@@ -1,6 +1,7 @@
 """The command line as click knows it: settings as options, and a help with a section for each group."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,10 @@ _ENDS: Final = (". ", ", for example", "; ", ": ")
 
 
 class _Choice(click.Choice[str]):
-    """One of some words, or of many numbers, which are not all listed."""
+    """One of some words, in any case, or of many numbers, which are not all listed."""
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        super().__init__(choices, case_sensitive=False)
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
         return f"{value!r} is not one of {describe_choices(self.choices)}."
@@ -100,8 +104,11 @@ def make_parameter(name: str, option: Option, default: Any) -> click.Option:
 
 
 def resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None:
-    """Take what stands without a flag: a folder, or a port as ``python -m http.server`` has it."""
-    folders, ports = [], []
+    """Take what stands without a flag: a folder, or a port as ``python -m http.server`` has it.
+
+    Raises `OperatorError` where there are two, with a flag or without, that are not the same.
+    """
+    folders, ports = _list_typed("root", settings), _list_typed("port", settings)
     for word in words:
         if word.isascii() and word.isdigit() and not _is_folder(word):
             if len(word.lstrip("0")) > 5 or int(word) > 65535:
@@ -109,9 +116,9 @@ def resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None
             ports.append(word)
         else:
             folders.append(word)
-    if len(folders) > 1:
+    if len(set(folders)) > 1:
         raise OperatorError(f"only one folder can be served, not {' and '.join(folders)}")
-    if len(ports) > 1:
+    if len(set(ports)) > 1:
         raise OperatorError(f"only one port can be given, not {' and '.join(ports)}")
     if ports:
         settings["port"] = int(ports[0])
@@ -120,6 +127,12 @@ def resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None
     if not os.fspath(settings["root"]):
         raise OperatorError("the name of the folder is empty")
     settings["root"] = Path(settings["root"])
+
+
+def _list_typed(name: str, settings: dict[str, Any]) -> list[str]:
+    """Return the value that was typed with the flag of a setting, if any."""
+    source = click.get_current_context().get_parameter_source(name)
+    return [str(settings[name])] if source is ParameterSource.COMMANDLINE else []
 
 
 def _is_folder(word: str) -> bool:

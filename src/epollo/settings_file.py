@@ -69,12 +69,8 @@ def _read_table(
     """Yield the settings of a table by their names; raise `OperatorError` for the first mistake."""
     for key, value in table.items():
         if key not in known:
-            near = find_near(key, (*known, *others))
-            meant = f"is {' or '.join(near)} meant?" if near else "epollo --help lists the options"
-            if key in _list_known(list_options()):
-                meant = f"is {near[0]} meant?" if near else "it stands before the first [[site]]"
-                raise OperatorError(f"{find_place(key)}: {key} is the same for all sites; {meant}")
-            raise OperatorError(f"{find_place(key)}: there is no setting {key}; {meant}")
+            reason = _explain_unknown(key, value, known, others)
+            raise OperatorError(f"{find_place(key)}: {reason}")
         name, option, default = known[key]
         if name == "workers" and type(value) is int:
             value = str(value)  # noqa: PLW2901 - a number in the file, a word on the command line
@@ -83,6 +79,28 @@ def _read_table(
         if reason := _find_mistake(value, option, default):
             raise OperatorError(f"{find_place(key)}: {key} {reason}")
         yield name, value
+
+
+def _explain_unknown(
+    key: str, value: object, known: dict[str, tuple[str, Option, Any]], others: Iterable[str]
+) -> str:
+    """Return what is wrong with a key that a table cannot have, and which may be meant."""
+    near = find_near(key, (*known, *others))
+    if key in _list_known(list_options()):
+        meant = f"is {near[0]} meant?" if near else "it stands before the first [[site]]"
+        return f"{key} is the same for all sites; {meant}"
+    if key in _OF_SITE:
+        return f"{key} stands in a table of a site, below [[site]]"
+    if isinstance(value, dict) and not near:
+        return f"there is no table [{key}]; options stand at the top, without a table"
+    opposite = known.get(key.removeprefix("no-"))
+    if opposite is not None and isinstance(opposite[2], bool):
+        return f"there is no setting {key}; is {key.removeprefix('no-')} = false meant?"
+    for name, (_, option, _) in known.items():
+        if f"--{key}" in option.flags:
+            near = [name]
+    meant = f"is {' or '.join(near)} meant?" if near else "epollo --help lists the options"
+    return f"there is no setting {key}; {meant}"
 
 
 def _read_sites(path: Path, text: str, tables: object) -> tuple[dict[str, Any], ...]:
@@ -154,6 +172,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     column = f" at column {number[2]}" if number else " at the end" if found else ""
     key = _find_key_before(text, line)
     shown = f", key {key}" if key else ""
+    if reason == "Cannot overwrite a value":
+        raise OperatorError(f"{path}:{line}: {key or 'the key'} stands here a second time")
     raise OperatorError(f"{path}:{line}{shown}: this is not TOML: {reason}{column}")
 
 
@@ -165,6 +185,8 @@ def _find_mistake(value: object, option: Option, default: object) -> str:
     is_quantity = option.unit.partition("/")[0] in {"octets", "seconds"}
     if type(value) not in kinds and not (is_quantity and type(value) is str):
         also = _ALSO[option.unit.partition("/")[0]] if is_quantity else ""
+        if option.unit in _LISTS and isinstance(value, list):
+            return "must be one text with commas in it, such as 'one,two'"
         if option.choices:
             return f"must be one of {describe_choices(option.choices)}, in quotation marks"
         return f"must be {_NAMES_OF_TYPES[kinds[0]]}{also}"
@@ -182,6 +204,8 @@ def _find_mistake_in_list(value: object) -> str:
     return next((mistake for one in value if (mistake := _find_mistake(one, _TEXT, ""))), "")
 
 
+_LISTS: Final = frozenset(("folders", "patterns", "hosts", "networks", "origins", "paths"))
+"""What a text with commas is a list of."""
 _TEXT: Final = Option((), "", "")
 _KINDS: Final[dict[type, tuple[type, ...]]] = {bool: (bool,), int: (int,), float: (float, int)}
 _NAMES_OF_TYPES: Final[dict[type, str]] = {

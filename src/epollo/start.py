@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from epollo.access_log.destination import STDOUT
+from epollo.checks import is_within_reach
 from epollo.errors import OperatorError
 from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors
 from epollo.settings import Settings, select_sites
@@ -67,7 +68,7 @@ def _serve(settings: Settings, listening: Listening, tell_predecessor: Callable[
                 f"the access log cannot be opened again after a rotation: {hindrance}; to rotate it, "
                 "use --workers 1"
             )
-        _warn_of_passwords(settings, listening.sockets)
+        _warn(settings, listening.sockets)
         _tell_start(settings, places, worker.poller_name, worker.sandbox)
         tell_predecessor()
         notify_ready()
@@ -126,7 +127,7 @@ def _supervise(
 
     def on_started(settings: Settings, sockets: list[socket.socket], description: str) -> None:
         poller_name, _, sandbox = description.partition("\n")
-        _warn_of_passwords(settings, sockets)
+        _warn(settings, sockets)
         _tell_start(settings, _find_places(settings, sockets), poller_name, sandbox)
         tell_predecessor()
 
@@ -146,8 +147,14 @@ def _find_places(settings: Settings, sockets: list[socket.socket]) -> list[str]:
     return describe_places(list(secured), "https") + describe_places(list(plain))
 
 
-def _warn_of_passwords(settings: Settings, sockets: list[socket.socket]) -> None:
-    """Tell the operator that users would send passwords over a network that any of its machines reads."""
+def _warn(settings: Settings, sockets: list[socket.socket]) -> None:
+    """Tell the operator what others may read that is not meant for them.
+
+    Passwords that users send over a network, and the access log, if a site has it.
+    """
+    log = settings.access_log
+    if log not in {"", STDOUT} and any(is_within_reach(one, log) for one in select_sites(settings)):
+        report(f"the access log {log} is in the folder that is served: every client may read it")
     addresses = [describe_address(one) for one in sockets]
     is_secured = settings.tls_certificates or settings.acme or settings.has_proxy_protocol
     has_passwords = any(site.auth for site in select_sites(settings))

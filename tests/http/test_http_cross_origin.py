@@ -41,13 +41,18 @@ def test_an_origin_is_written_as_browsers_write_it() -> None:
         ("https://a example", ""),
         ("https://*.example", ""),
         ("https://a.example:99999", ""),
-        ("any,https://a.example", ""),
     ],
 )
 def test_what_is_no_origin_is_named(text: str, meant: str) -> None:
     with pytest.raises(ValueError, match=r"is no origin such as https://example\.com") as told:
         parse_origins(text)
     assert str(told.value).partition("example.com")[2] == (f"; {meant}" if meant else "")
+
+
+@pytest.mark.parametrize("text", ["any,https://a.example", "https://a.example, *"])
+def test_any_stands_alone(text: str) -> None:
+    with pytest.raises(ValueError, match="stands alone: it is for every origin"):
+        parse_origins(text)
 
 
 def test_any_origin_may_read_without_a_look_at_the_origin() -> None:

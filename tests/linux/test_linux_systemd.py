@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from epollo.errors import OperatorError
 from epollo.linux.systemd import (
     notify_ready,
     notify_reloading,
@@ -26,9 +27,7 @@ from epollo.linux.systemd import (
         ("0", True, []),
         ("1", False, []),
         ("", True, []),
-        ("-1", True, []),
-        ("one", True, []),
-        ("\u00b2", True, []),
+        ("one", False, []),
     ],
 )
 def test_descriptors_are_taken_once_by_the_process_they_are_for(
@@ -40,6 +39,15 @@ def test_descriptors_are_taken_once_by_the_process_they_are_for(
     assert list(take_passed_descriptors()) == descriptors
     assert not {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"} & set(os.environ)
     assert list(take_passed_descriptors()) == []
+
+
+@pytest.mark.parametrize("number", ["-1", "one", "\u00b2", "1 ", "9999999"])
+def test_a_number_of_descriptors_that_is_none(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    monkeypatch.setenv("LISTEN_FDS", number)
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    with pytest.raises(OperatorError, match=f"LISTEN_FDS is no number of sockets: '{number}'"):
+        take_passed_descriptors()
+    assert "LISTEN_FDS" not in os.environ
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])

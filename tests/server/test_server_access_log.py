@@ -172,6 +172,14 @@ def test_a_log_that_cannot_be_written_is_refused(site: Path, tmp_path: Path) -> 
     assert re.fullmatch(rb"epollo: cannot write the access log \S+: [^\n]+\n", result.stderr)
 
 
+def test_a_log_that_clients_may_read_is_told(serve: Serve, site: Path) -> None:
+    """As a first try in the current folder is."""
+    for words in ((), ("--workers", "1")):
+        told = serve(site, "--access-log", str(site / "access.log"), *words).stderr
+        assert told.count("is in the folder that is served: every client may read it\n") == 1
+    assert not serve(site, "--access-log", str(site / ".access.log")).stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_is_told_and_counted(serve: Serve, site: Path) -> None:
     server = serve(site, "--quiet", "--access-log", "/dev/full")

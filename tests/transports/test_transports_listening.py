@@ -36,6 +36,36 @@ def test_an_address_that_cannot_be_had_is_one_line(host: str) -> None:
     assert "\n" not in reason
 
 
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("no-such-host.invalid", "there is no host of this name"),
+        ("a" * 70, "there is no host of this name"),
+        ("256.1.1.1", "there is no host of this name"),
+        (
+            "http://a.example",
+            "this is a URL; --host takes a name or an address, and --port the port",
+        ),
+        ("[::1]", "an address stands without brackets, such as ::1"),
+        ("a.example:80", "the port is an option of its own: --host a.example --port 80"),
+    ],
+)
+def test_what_is_no_host_is_told_with_what_is_meant(
+    monkeypatch: pytest.MonkeyPatch, host: str, reason: str
+) -> None:
+    """A machine without a network knows no name at all."""
+
+    def refuse(*_: object, **__: object) -> None:
+        if len(host) > 63:
+            raise UnicodeError("label too long")
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(OperatorError) as refused:
+        open_listening_socket(host, 80)
+    assert str(refused.value) == f"cannot listen on {host} port 80: {reason}"
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_sockets_that_share_an_address(count: int) -> None:
     with contextlib.ExitStack() as opened:

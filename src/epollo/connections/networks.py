@@ -50,5 +50,14 @@ def parse_networks(text: str) -> Networks:
         except ValueError:
             raise OperatorError(
                 f"{word.strip()!r} is no address and no network such as 10.0.0.0/8"
+                f"{_suggest_network(word.strip())}"
             ) from None
     return Networks(networks)
+
+
+def _suggest_network(word: str) -> str:
+    """Return the network that an address with a prefix length is in, as a question."""
+    try:
+        return f"; is {ipaddress.ip_network(word, strict=False)} meant?"
+    except ValueError:
+        return ""

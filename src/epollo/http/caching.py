@@ -21,6 +21,14 @@ _DIRECTIVE: Final = compile_late(
 )
 
 
+DIRECTIVES: Final = (
+    *("immutable", "max-age", "must-revalidate", "must-understand", "no-cache", "no-store"),
+    *("no-transform", "private", "proxy-revalidate", "public", "s-maxage"),
+    *("stale-if-error", "stale-while-revalidate"),
+)
+"""What an answer may say in Cache-Control (RFC 9111 section 5.2.2, RFC 5861, RFC 8246)."""
+
+
 def is_cache_control(value: bytes) -> bool:
     """Return whether the octets are a valid value of Cache-Control with at least one directive."""
     directives = parse_list(value)

@@ -54,6 +54,9 @@ def parse_origins(text: str) -> tuple[bytes, ...] | None:
     words = [word.strip() for word in text.split(",")]
     if len(words) == 1 and words[0].lower() in ANY:
         return None
+    for word in words:
+        if word.lower() in ANY:
+            raise ValueError(f"{word!r} stands alone: it is for every origin")
     return tuple(dict.fromkeys(map(_parse_origin, words)))
 
 

@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import re
 import socket
 import time
 from collections.abc import Sequence
 from typing import Final
+
+from epollo.errors import OperatorError
 
 _FIRST_PASSED: Final = 3
 """The first descriptor that is passed."""
@@ -14,13 +17,16 @@ _FIRST_PASSED: Final = 3
 def take_passed_descriptors() -> Sequence[int]:
     """Return the listening sockets that were passed to this very process.
 
-    The variables are removed, so that no child takes them for its own.
+    The variables are removed, so that no child takes them for its own. Raises `OperatorError` where
+    their number is none.
     """
     number = os.environ.pop("LISTEN_FDS", "")
     process = os.environ.pop("LISTEN_PID", "")
     os.environ.pop("LISTEN_FDNAMES", None)
-    if process != str(os.getpid()) or not (number.isascii() and number.isdigit()):
+    if not number or process != str(os.getpid()):
         return ()
+    if not re.fullmatch(r"[0-9]{1,6}", number):
+        raise OperatorError(f"LISTEN_FDS is no number of sockets: {number!r}")
     return range(_FIRST_PASSED, _FIRST_PASSED + int(number))
 
 

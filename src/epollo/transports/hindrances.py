@@ -24,8 +24,7 @@ def explain_address(error: OSError | UnicodeError, host: str, port: int) -> str:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError):
-        # UnicodeError: not even the form of a name (RFC 5891 section 4.4).
-        return getattr(error, "strerror", None) or "Not the name of a host"
+        return _explain_name(error, host)
     number = getattr(error, "errno", None)
     reason: str = getattr(error, "strerror", None) or str(error)
     if number == errno.EADDRINUSE:
@@ -43,6 +42,21 @@ def explain_address(error: OSError | UnicodeError, host: str, port: int) -> str:
     if number == errno.EINVAL and host.lower().startswith("fe80:") and "%" not in host:
         return "a link-local address needs its interface: fe80::1%eth0"
     return reason
+
+
+def _explain_name(error: OSError | UnicodeError, host: str) -> str:
+    """Return why a text leads to no address."""
+    if "://" in host:
+        return "this is a URL; --host takes a name or an address, and --port the port"
+    if host.startswith("["):
+        return "an address stands without brackets, such as ::1"
+    name, _, port = host.partition(":")
+    if name and port.isdigit():
+        return f"the port is an option of its own: --host {name} --port {port}"
+    # UnicodeError: not even the form of a name (RFC 5891 section 4.4).
+    if isinstance(error, UnicodeError) or error.errno == socket.EAI_NONAME:
+        return "there is no host of this name"
+    return error.strerror or str(error)
 
 
 def _explain_in_use(family: int, address: Any) -> str:

@@ -224,7 +224,7 @@ def test_a_mistake_in_a_line_leaves_the_others(protected: Protected) -> None:
     assert protected.ask("ann:open").status == 200
     first, second = protected.harness.reports
     assert first == f"{protected.path}:1: this line is not a user, a colon and a hash"
-    assert second.startswith(f"{protected.path}:3: the hash is not a hash that is known here")
+    assert second.startswith(f"{protected.path}:3: the hash is of no kind that epollo knows")
 
 
 def test_a_link_that_is_switched_is_a_change(protected: Protected, tmp_path: Path) -> None:

@@ -60,15 +60,15 @@ def test_known_hashes(hashes: Hashes) -> None:
 @pytest.mark.parametrize(
     ("hashed", "reason"),
     [
-        ("", "is not a hash that is known here"),
-        ("password", "is not a hash that is known here"),
+        ("", "is of no kind that epollo knows"),
+        ("password", "is of no kind that epollo knows"),
         ("rqXexS6ZhobKA", "is of the kind of htpasswd -d"),
         ("$1$abc$BXBqpb9BZcZhXLgbee.0s/", "is MD5-crypt"),
         ("$2x$05$" + "a" * 53, "is of a bcrypt that had a fault"),
         ("{SSHA}abc", "is of a kind that htpasswd does not write"),
         ("{PLAIN}abc", "is of a kind that htpasswd does not write"),
-        ("$2y$05$tooshort", "is not a hash that is known here"),
-        ("{SHA}VBPuJHI7uixaa6LQGWx4s+5GKNE", "is not a hash that is known here"),
+        ("$2y$05$tooshort", "is of no kind that epollo knows"),
+        ("{SHA}VBPuJHI7uixaa6LQGWx4s+5GKNE", "is of no kind that epollo knows"),
     ],
 )
 def test_what_is_not_taken_has_a_reason_and_a_remedy(

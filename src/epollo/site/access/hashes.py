@@ -69,7 +69,7 @@ class Hashes:
         for pattern, reason in _UNSAFE:
             if pattern.fullmatch(hashed):
                 return f"{reason}; {_REMEDY}"
-        return f"is not a hash that is known here; {_REMEDY}"
+        return f"is of no kind that epollo knows; {_REMEDY}"
 
     def is_password(self, password: bytes, hashed: bytes) -> bool | None:
         """Return whether a hash, in which no mistake was found, was made of this password.
