@@ -167,3 +167,29 @@ def test_words_are_known_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["epollo", "--forwarded", "X-Forwarded-For"])
     cli.main()
     assert started == ["x-forwarded-for"]
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("epollo s", "dir,s"),
+        ("epollo --directory s", "dir,s"),
+        ("epollo --tls-cert c", "file,c"),
+        ("epollo --config c", "file,c"),
+        ("epollo --listing o", "plain,on\nplain,off"),
+        ("epollo --tls-se", "plain,--tls-self-signed"),
+    ],
+)
+def test_a_shell_completes_options_and_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, answer: str
+) -> None:
+    for name in ("open_streams", "close_streams"):
+        monkeypatch.setattr(cli, name, lambda: None)
+    monkeypatch.setattr(sys, "argv", ["epollo"])
+    monkeypatch.setenv("_EPOLLO_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{answer}\n"

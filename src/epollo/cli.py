@@ -12,7 +12,14 @@ from click.core import ParameterSource
 
 from epollo import __version__
 from epollo.checks import check_settings
-from epollo.command_line import GroupedCommand, make_parameter, resolve_positional, show_manual
+from epollo.command_line import (
+    FILE_NAME,
+    FOLDER_NAME,
+    GroupedCommand,
+    make_parameter,
+    resolve_positional,
+    show_manual,
+)
 from epollo.errors import OperatorError, describe_fault
 from epollo.settings import Settings, list_options
 from epollo.start import start
@@ -158,11 +165,11 @@ _COMMAND = GroupedCommand(
     "epollo",
     callback=_run,
     params=[
-        click.Argument(["words"], nargs=-1, metavar="[PATH] [PORT]"),
+        click.Argument(["words"], nargs=-1, type=FOLDER_NAME, metavar="[PATH] [PORT]"),
         *(make_parameter(name, *option) for name, option in list_options().items()),
         click.Option(
             ["--config"],
-            type=click.Path(),
+            type=FILE_NAME,
             is_eager=True,
             expose_value=False,
             callback=_read_file,

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
@@ -13,6 +13,9 @@ from epollo.errors import OperatorError
 from epollo.settings import list_options
 from epollo.settings.option import GROUPS, Option, describe_choices, describe_default
 from epollo.terminal import print_text
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _ENDS: Final = (". ", ", for example", "; ", ": ")
 
@@ -25,6 +28,29 @@ class _Choice(click.Choice[str]):
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
         return f"{value!r} is not one of {describe_choices(self.choices)}."
+
+
+class _Name(click.types.StringParamType):
+    """The name of a file or of a folder, which a shell can complete."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> "list[CompletionItem]":
+        """Have the shell complete it; ``kind`` is ``file`` or ``dir``."""
+        # For a shell alone.
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+        return [CompletionItem(incomplete, type=self._kind)]
+
+
+FOLDER_NAME: Final = _Name("dir")
+FILE_NAME: Final = _Name("file")
 
 
 class GroupedCommand(NearOptions):
@@ -88,8 +114,8 @@ def make_parameter(name: str, option: Option, default: Any) -> click.Option:
     elif isinstance(default, int | float):
         unit = option.unit.partition("/")[0]
         kind = Quantity(option.minimum, option.maximum, "" if unit == "number" else unit)
-    elif isinstance(default, Path):
-        kind = click.Path()
+    elif option.unit in {"folder", "file", "path"}:
+        kind = FOLDER_NAME if option.unit == "folder" else FILE_NAME
     elif isinstance(default, tuple):
         kind = str
     return click.Option(
