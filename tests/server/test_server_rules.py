@@ -30,12 +30,21 @@ def version_of(head: bytes) -> int:
     return int(found[1])
 
 
-def test_each_answer_is_of_the_old_or_of_the_new_rules(serve: Serve, site: Path) -> None:
-    """An edit that is complete before a request is sent is in its answer, whatever others ask."""
+@pytest.mark.parametrize(("others", "edits"), [(0, 100), (2000, 6)])
+def test_each_answer_is_of_the_old_or_of_the_new_rules(
+    serve: Serve, site: Path, others: int, edits: int
+) -> None:
+    """An edit that is complete before a request is sent is in its answer, whatever others ask.
+
+    So is one of thousands of rules, which are read in slices.
+    """
 
     def edit(version: int) -> None:
-        replace(site / "_headers", f"/page.html\n  X-Version: {version}\n".encode())
-        replace(site / "_redirects", f"/old /v{version}\n".encode())
+        blocks = [f"/{version}/{other}\n  X-A: b\n" for other in range(others)]
+        lines = [f"/{version}/{other} /\n" for other in range(others)]
+        rules = f"{''.join(blocks)}/page.html\n  X-Version: {version}\n"
+        replace(site / "_headers", rules.encode())
+        replace(site / "_redirects", f"{''.join(lines)}/old /v{version}\n".encode())
 
     edit(0)
     server = serve(site, "--quiet")
@@ -58,7 +67,7 @@ def test_each_answer_is_of_the_old_or_of_the_new_rules(serve: Serve, site: Path)
         thread.start()
     try:
         with server.connect() as peer:
-            for version in range(1, 101):
+            for version in range(1, edits + 1):
                 edit(version)
                 assert version_of(ask(peer, "/old")) == version
                 assert version_of(ask(peer, "/page.html")) == version

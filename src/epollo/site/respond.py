@@ -161,8 +161,23 @@ class Site:
             page = self._catalogue.find(treatment.page_names)
             absences = (*absences, page)
             if page.kind is Kind.FILE:
-                return self._redirect(request, treatment, treatment.names[:-1], absences)
+                return self._respond_beside(request, treatment, absences, build)
         return self._respond_otherwise(request, treatment, absences, build)
+
+    def _respond_beside(
+        self,
+        request: Request,
+        treatment: Treatment,
+        absences: tuple[Resource, ...],
+        build: Build | None,
+    ) -> Response | Later:
+        """Answer for a slash behind the name of a page: a folder of that name, or no slash."""
+        if treatment.otherwise is None:
+            found = self._listings.find(request, treatment, self._policies.policy, build)
+            absences = (*absences, *found.rests_on)
+            if found.outcome is not Kind.MISSING:
+                return self._respond_with_listing(request, treatment, absences, found)
+        return self._redirect(request, treatment, treatment.names[:-1], absences)
 
     def _find_index(self, treatment: Treatment) -> Resource | None:
         """Return what stands at the index of a folder, where a rule is about folders without one."""

@@ -319,6 +319,25 @@ def test_a_rule_of_the_site_goes_before_a_listing(ground: Ground, root: Path) ->
     assert ground.ask("/folder/").fields["location"] == "/a.txt"
 
 
+def test_a_folder_beside_a_page_of_its_name_is_listed(ground: Ground, root: Path) -> None:
+    """As browsers save pages, and wget does; only where nothing is listed a slash is one too many."""
+    (root / "folder.html").write_text("page")
+    assert [one["name"] for one in read(ground)["entries"]] == ["deep", "b9.txt", "b10.txt"]
+    basis = ground.ask("/folder/").basis
+    assert basis is not None
+    assert ground.get("/folder") == b"page"
+    assert ground.get("/folder/b9.txt") == b"012345678"
+    shutil.rmtree(root / "folder")
+    assert ground.ask("/folder/").fields["location"] == "/folder"
+    (root / "folder").mkdir()
+    assert read(ground)["entries"] == []
+    (root / "index.html").write_text("a site now")
+    assert ground.ask("/folder/").fields["location"] == "/folder"
+    (root / "index.html").unlink()
+    (root / "_redirects").write_text("/folder/ /elsewhere\n")
+    assert ground.ask("/folder/").fields["location"] == "/folder"
+
+
 def test_style_and_script_are_kept_by_clients(ground: Ground) -> None:
     for reference, media_type in ((STYLE, "text/css"), (SCRIPT, "text/javascript")):
         answer = ground.ask(f"/{reference.href}")
