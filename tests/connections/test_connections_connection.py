@@ -296,7 +296,7 @@ def test_requests_that_differ_by_a_cookie_are_known_by_what_they_are_reduced_to(
         assert statuses(peer) == [200] * 10
         assert len(small_site.asked) == 1
         assert list(recall.known) == [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"]
-        assert list(recall.others.young) == [with_cookie(b"")]
+        assert list(recall.at_hand.young) == [with_cookie(b"")]
         assert len(recall) == 2
 
 

@@ -197,3 +197,49 @@ def test_what_is_hidden_is_hidden_from_each_path_to_its_folder(
     for folder in ("", "/loop"):
         assert ground.get(f"{folder}/page.txt") == b"page"
         assert ground.status(f"{folder}/{name}") == 404
+
+
+def test_what_is_missing_in_a_folder_takes_a_look_at_the_folder_alone(
+    ground: Ground, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not ground.catalogue._root.reports_every_name:
+        pytest.skip("the file system of temporary files may not tell of each name")
+    looked_at: list[bytes] = []
+    targets = [f"/folder/deep/{number}.txt" for number in range(5)]
+    for target in targets:
+        assert ground.status(target) == 404
+    stat = os.stat
+
+    def look(path: bytes) -> os.stat_result:
+        looked_at.append(path)
+        return stat(path)
+
+    monkeypatch.setattr(os, "stat", look)
+    ground.clock.turn()
+    for target in targets:
+        assert ground.status(target) == 404
+    assert looked_at.count(os.fsencode(root / "folder" / "deep")) == 1
+    assert not any(path.endswith(b".txt") for path in looked_at)
+
+
+@pytest.mark.parametrize("name", ["folder", "folder/deep"])
+def test_a_folder_that_was_replaced_without_an_event_has_what_was_missing(
+    ground: Ground, root: Path, name: str
+) -> None:
+    """As where something is mounted over it on a system that tells of no mounts."""
+    assert ground.status("/folder/deep/new.txt") == 404
+    (root / name).rename(root / "former")
+    (root / "folder" / "deep").mkdir(parents=True, exist_ok=True)
+    (root / "folder" / "deep" / "new.txt").write_bytes(b"new")
+    ground.clock.turn()
+    assert ground.ask("/folder/deep/new.txt", drain=False).content == b"new"
+
+
+def test_a_name_that_a_file_system_does_not_report_is_found_within_a_second(
+    ground: Ground, root: Path
+) -> None:
+    ground.catalogue._root.reports_every_name = False
+    assert ground.status("/folder/deep/new.txt") == 404
+    (root / "folder" / "deep" / "new.txt").write_bytes(b"new")
+    ground.clock.turn()
+    assert ground.ask("/folder/deep/new.txt", drain=False).content == b"new"

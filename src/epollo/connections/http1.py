@@ -70,7 +70,7 @@ class Http1Connection(Connection):
         if self._state <= IDLE:
             recall = self._recall
             if recall is not None:
-                answer = recall.known.get(octets) or recall.others.young.get(octets)
+                answer = recall.at_hand.young.get(octets)
                 if answer is None or (
                     answer.basis.checked_second != service.trusted_second
                     and not recall.is_true(answer)

@@ -15,10 +15,11 @@ Price: an answer whose basis has ended takes its place, without its content, unt
 
 There is one recall for each scheme. An answer is known by the reduced octets of its request
 (`HeadReader.reduce`), which all clients that want the same thing share. Octets as they came get an entry
-of their own when they come a second time, which saves the reduction; a cookie that has no say is left out
-of them.
+of their own when they come again and again, which saves the reduction: the way to an answer that is in
+use is a single look-up. A cookie that has no say is left out of them.
 """
 
+from array import array
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,16 +39,18 @@ _REQUEST_OCTETS_LIMIT: Final = 4096
 _NO_SECOND: Final = -2
 """A second in which nothing was ever looked at."""
 _FINGERPRINTS_LIMIT: Final = 16384
-# The short queue, and the octets as they came, take one part of this number.
+_MARKS: Final = 65536
+"""How many octets as they came are known to have come before, at most."""
+# The short queue, and each generation of the octets as they came, take one part of this number.
 _SHORT_SHARE: Final = 10
-_OTHERS_SHARE: Final = 16
+_AT_HAND_SHARE: Final = 8
 _SPARED_LIMIT: Final = 32
 """The most answers that are looked at, for one that is new, to find one that is not in use."""
 
 # What an entry takes besides its octets: the object, its basis and what holds it, three headers of bytes,
 # the places in a dictionary and a queue; of octets as they came, the latter only.
 _ENTRY_OCTETS: Final = 400
-_OTHER_OCTETS: Final = 150
+_AT_HAND_OCTETS: Final = 150
 # Of a Range line in one of the ways that clients write it; any other takes the long way.
 _RANGE: Final = b"ange:"
 _HAS_RANGES: Final = b"Accept-Ranges: bytes\r\n"
@@ -64,26 +67,23 @@ class Recall:
         "_dropped",
         "_limit",
         "_main",
-        "_seen",
+        "_marks",
         "_short",
         "_short_limit",
         "_short_octets",
+        "at_hand",
         "known",
         "octets",
-        "others",
     )
 
     def __init__(self, clock: Clock, budget: Budget | None = None) -> None:
         self._clock = clock
         self._budget = budget or Budget(_BUDGET_OCTETS)
         octets_limit = self._budget.octets_limit // _SHARE
-        self._limit = octets_limit - octets_limit // _OTHERS_SHARE * 2
+        self._limit = octets_limit - octets_limit // _AT_HAND_SHARE * 2
         self._short_limit = self._limit // _SHORT_SHARE
         self.known: dict[bytes, Answer] = {}
-        """Answers by the reduced octets, for a look-up at the price of a dictionary; not written to.
-
-        Whether one may be given again `is_true` has to say.
-        """
+        """Answers by the reduced octets. Whether one may be given again `is_true` has to say."""
         self.octets = 0
         """What the answers that are known take."""
         # Each key stands in one of the queues.
@@ -92,15 +92,19 @@ class Recall:
         self._short_octets = 0
         # Fingerprints of what the short queue dropped: what comes again is of the main one.
         self._dropped: set[int] = set()
-        self.others: Generations[bytes, Answer] = Generations(
-            entries_limit=octets_limit, octets_limit=octets_limit // _OTHERS_SHARE
+        self.at_hand: Generations[bytes, Answer] = Generations(
+            entries_limit=octets_limit, octets_limit=octets_limit // _AT_HAND_SHARE
         )
-        """Answers by octets as they came, for a look-up in its young generation."""
-        self._seen: set[int] = set()
+        """Answers by octets as they came; its young generation is where a connection looks first.
+
+        Whether one may be given again `is_true` has to say.
+        """
+        # Of octets that came before, at a place and with a mark that their hash says; empty until needed.
+        self._marks = array("I")
         self._doubted_second = _NO_SECOND
 
     def __len__(self) -> int:
-        return len(self.known) + len(self.others)
+        return len(self.known) + len(self.at_hand)
 
     def is_true(self, answer: Answer) -> bool:
         """Return whether an answer may be given again now.
@@ -128,7 +132,7 @@ class Recall:
         return answer if self.is_true(answer) else None
 
     def find_whole(self, octets: bytes, reader: HeadReader) -> tuple[Answer | None, bytes]:
-        """Return the answer to octets that ask in other words for what is known.
+        """Return the answer to octets that ask for what is known, in whatever words.
 
         It was looked at whether that may be given now. Where there is none, and the octets are one whole
         head, valid or not, return what it was stripped to.
@@ -137,15 +141,14 @@ class Recall:
         if end < 0 or end != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
             return None, b""
         asking = reader.blank(octets) or octets
-        answer = self.others.get(asking, _OTHER_OCTETS + len(asking))
+        answer = self.at_hand.get(asking, _AT_HAND_OCTETS + len(asking))
         if answer is not None and self.is_true(answer):
             return answer, b""
         left = reader.strip(octets)
         # What is left is known only where it is a valid head, and then the octets are one (`strip`).
         answer = self.known.get(left)
         if answer is not None and self.is_true(answer):
-            if left is not octets:
-                self._note(asking, answer)
+            self._note(asking, answer)
             return answer, b""
         if _RANGE in left and (answer := self._find_part(left)) is not None:
             return answer, b""
@@ -190,8 +193,9 @@ class Recall:
 
     def clear(self) -> None:
         """Forget everything."""
-        for kept in (self.known, self._short, self._main, self._dropped, self.others, self._seen):
+        for kept in (self.known, self._short, self._main, self._dropped, self.at_hand):
             kept.clear()
+        self._marks = array("I")
         self._budget.give_back(self.octets)
         self.octets = self._short_octets = 0
 
@@ -213,13 +217,13 @@ class Recall:
 
         Those with a cookie do where they have come with another one, or it is blank.
         """
-        fingerprint, seen = hash(octets), self._seen
-        if fingerprint not in seen:
-            if len(seen) >= _FINGERPRINTS_LIMIT:
-                seen.clear()
-            seen.add(fingerprint)
+        if not self._marks:
+            self._marks = array("I", bytes(4 * _MARKS))
+        mark, place = divmod(hash(octets) & 0xFFFF_FFFF_FFFF, _MARKS)
+        if self._marks[place] != mark:
+            self._marks[place] = mark
         elif len(octets) <= _REQUEST_OCTETS_LIMIT:
-            self.others.put(octets, answer, _OTHER_OCTETS + len(octets))
+            self.at_hand.put(octets, answer, _AT_HAND_OCTETS + len(octets))
 
     def _put(self, key: bytes, answer: Answer) -> None:
         former = self.known.get(key)

@@ -102,7 +102,7 @@ _FREE: Final = (
     *("poll", "ppoll", "select", "pselect6", "nanosleep", "clock_nanosleep"),
     # Files: open descriptors, and what Landlock holds to the root.
     *("read", "pread64", "readv", "preadv", "preadv2", "write", "writev", "lseek", "close"),
-    *("dup", "dup2", "dup3", "fstat", "newfstatat", "stat", "lstat", "statx"),
+    *("dup", "dup2", "dup3", "fstat", "fstatfs", "newfstatat", "stat", "lstat", "statx"),
     *("faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "getcwd"),
     "memfd_create",
     *("inotify_init1", "inotify_add_watch", "inotify_rm_watch"),
@@ -231,6 +231,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "fchmodat2": (452, 452),
     "fcntl": (72, 25),
     "fstat": (5, 80),
+    "fstatfs": (138, 44),
     "futex": (202, 98),
     "futex_waitv": (449, 449),
     "getcpu": (309, 168),

@@ -91,7 +91,7 @@ class Catalogue:
         self._folders = Folders(self._root, self._on_end)
         self.doomed = Doomed(self._give_back, self._folders.end)
         """Gives back what has ended all at once."""
-        self._comparison = Comparison(self._root, clock)
+        self._comparison = Comparison(self._root, self._folders, clock)
         self.sharing: Sharing | None = None
         self.tagging: Tagging | None = None
         """Makes entity tags from the content of large files, where there is a thread for it."""

@@ -3,6 +3,7 @@
 import stat
 
 from epollo.loop import Clock
+from epollo.site.folders import Folders
 from epollo.site.resolve import Kind, Names
 from epollo.site.resource import Resource
 from epollo.site.root import Root
@@ -12,14 +13,18 @@ from epollo.site.version import is_version
 class Comparison:
     """Looks at paths below a root, by ``stat`` alone."""
 
-    def __init__(self, root: Root, clock: Clock) -> None:
+    def __init__(self, root: Root, folders: Folders, clock: Clock) -> None:
         self._root = root
+        self._folders = folders
         self._clock = clock
 
     def is_as_found(self, resource: Resource) -> bool:
         """Compare with the file system what was found there earlier."""
         edition = resource.edition
         if edition is None:
+            if resource.folder is not None and self._root.reports_every_name:
+                # What was looked for in a watched folder, and was not there.
+                return self._folders.confirm(resource.folder, self._clock.second)
             return self.find_kind(resource.names) is resource.kind
         if resource.may_be_ambiguous:
             return False

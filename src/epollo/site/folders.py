@@ -11,6 +11,9 @@ is read shows in the next look at its version, and a FIFO is opened and closed w
 Price: a descriptor for each, 256 at most, and one ``stat`` in each second in which something new is
 asked for. A folder on another device than the root is not kept, for what is mounted there could not be
 taken away as long as it was open.
+
+Of a name that comes to a watched folder the kernel tells, if it alone makes names there. So that there is
+nothing of a name in such a folder stands as long as the folder does, without a look at the name.
 """
 
 import os
@@ -86,18 +89,23 @@ class Folders:
             if self._watch is None or names in self._refused:
                 return None
             return self._walk(self._watch, names, second)
+        if not self.confirm(folder, second):
+            return self.find(names, second)
+        self._open.move_to_end(names)
+        return folder
+
+    def confirm(self, folder: Folder, second: int) -> bool:
+        """Return whether a folder still stands at its path; once a second it is looked at again."""
         if folder.checked_second != second:
             folder.checked_second = second
             if not self._is_as_found(folder):
                 self._on_end(folder)
-                return self.find(names, second)
-        self._open.move_to_end(names)
-        return folder
+        return folder.is_current
 
     def look_anew(self) -> None:
         """Have each folder compared with the file system before something is looked for in it."""
         self._refused.clear()
-        for folder in self._open.values():
+        for folder in self._folders.values():
             folder.checked_second = 0
 
     def leave(self, folder: Folder, name: bytes) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from epollo.errors import OperatorError
+from epollo.linux.file_systems import reports_every_name
 from epollo.site.folder import open_root
 from epollo.site.reach import PLAIN, Reach
 from epollo.site.resolve import LINKS_LIMIT, Edge, Names, Walk, is_hidden, walk
@@ -126,6 +127,8 @@ class Root:
         status = os.fstat(self.descriptor)
         self._real_path = os.path.realpath(self._path)
         self._key = (status.st_dev, status.st_ino)
+        self.reports_every_name = reports_every_name(self.descriptor)
+        """Whether the kernel tells of each name that comes to a watched folder on this device."""
 
     def _number_folder(self, descriptor: int) -> int:
         return UNWATCHED if self._watch is None else self._watch.add_folder(descriptor)
