@@ -26,6 +26,7 @@ def refuse(
         monkeypatch.setattr(cli, name, lambda: None)
     monkeypatch.setattr(cli, "start", lambda *_: pytest.fail("it would serve"))
     (tmp_path / "site").mkdir()
+    (tmp_path / "c.toml").touch()
 
     def refuse(words: list[str], text: str | None = None) -> str:
         if text is not None:
@@ -49,6 +50,8 @@ def refuse(
     [
         (["-d", ".", "site"], "only one folder can be served, not . and site"),
         (["80", "-p", "90"], "only one port can be given, not 90 and 80"),
+        (["help"], "there is no folder help; is --help meant?"),
+        (["c.toml"], "c.toml is not a folder; it is in the folder ."),
         (["--config", ""], "--config: the name of the file is empty"),
         (
             ["--unix", "u", "-p", "80"],

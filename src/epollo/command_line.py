@@ -17,6 +17,7 @@ from epollo.terminal import print_text
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+_MEANT: Final = frozenset(("help", "manual", "version"))
 _ENDS: Final = (". ", ", for example", "; ", ": ")
 
 
@@ -150,9 +151,16 @@ def resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None
         settings["port"] = int(ports[0])
     if folders:
         settings["root"] = folders[0]
+        _refuse_option(folders[0])
     if not os.fspath(settings["root"]):
         raise OperatorError("the name of the folder is empty")
     settings["root"] = Path(settings["root"])
+
+
+def _refuse_option(word: str) -> None:
+    """Refuse the name of an option that was typed as a command, unless a folder has it: ``help``."""
+    if word in _MEANT and not _is_folder(word):
+        raise OperatorError(f"there is no folder {word}; is --{word} meant?", "root")
 
 
 def _list_typed(name: str, settings: dict[str, Any]) -> list[str]:

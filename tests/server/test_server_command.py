@@ -18,6 +18,7 @@ import pytest
 
 import copies
 from conftest import COMMAND, Serve, Server, receive_all, receive_content, receive_head
+from server.workers import await_line
 
 LARGE_OCTETS = 32 * 1024 * 1024
 SOON_SECONDS = 3
@@ -660,6 +661,7 @@ def test_a_second_signal_ends_at_once(serve: Serve, site: Path) -> None:
     with peer:
         server.process.send_signal(signal.SIGINT)
         await_refusal(server)
+        await_line(server, "epollo: finishing 1 connection, for at most ")
         begun = time.monotonic()
         assert server.stop(signal.SIGINT) == 0
         assert time.monotonic() - begun < SOON_SECONDS

@@ -123,3 +123,27 @@ def test_at_once_nothing_is_finished(harness: InProcess, loop: Turning, drain: D
     drain.stop_at_once()
     drain.finish()
     assert loop.waits == []
+
+
+def test_what_the_end_waits_for_is_told_once_after_a_second(
+    harness: InProcess, loop: Turning
+) -> None:
+    told: list[str] = []
+    drain = Drain(loop, harness.service, GRACE_SECONDS, told.append)  # type: ignore[arg-type]
+    harness.connect(PART)
+    drain.stop()
+    drain.finish()
+    assert loop.waits == [1.0, GRACE_SECONDS - 1]
+    assert told == [
+        "finishing 1 connection, for at most 9 s; a second signal (Ctrl-C) ends at once"
+    ]
+
+
+def test_an_end_at_once_is_not_told(harness: InProcess, loop: Turning) -> None:
+    told: list[str] = []
+    drain = Drain(loop, harness.service, GRACE_SECONDS, told.append)  # type: ignore[arg-type]
+    idle = harness.connect(GET)
+    harness.settle(idle)
+    drain.stop()
+    drain.finish()
+    assert told == []

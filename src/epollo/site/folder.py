@@ -1,6 +1,7 @@
 """The folder that is served, as an operator names it: opened, or what is wrong with it in one line."""
 
 import os
+from pathlib import Path
 
 from epollo.errors import OperatorError
 
@@ -16,7 +17,7 @@ def open_root(path: str | bytes, shown: str) -> int:
     except FileNotFoundError:
         reason = f"there is no folder {shown}"
     except NotADirectoryError:
-        reason = f"{shown} is not a folder"
+        reason = f"{shown} is not a folder; it is in the folder {Path(shown).parent}"
     except OSError as error:
         reason = f"cannot read the folder {shown}: {error.strerror}"
     raise OperatorError(reason, "root")

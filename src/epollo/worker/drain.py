@@ -1,19 +1,31 @@
 """How a worker ends: what is under way is finished, for as long as that is allowed."""
 
 import math
+from collections.abc import Callable
+from typing import Final
 
 from epollo.connections.service import Service
 from epollo.loop import EventLoop
+
+_SILENT_SECONDS: Final = 1.0
+"""So long the end may take before the operator is told what it waits for."""
 
 
 class Drain:
     """The end of a service; until it is begun, the loop runs.
 
     A connection between two requests is closed at once if the server stops. If others serve from now on,
-    it is kept for the grace: its next request may be under way.
+    it is kept for the grace: its next request may be under way. ``report`` tells the operator, in one
+    line, why a server that was asked to stop still runs; None where a parent was asked.
     """
 
-    def __init__(self, loop: EventLoop, service: Service, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        loop: EventLoop,
+        service: Service,
+        grace_seconds: float,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
         self._loop = loop
         self._service = service
         self._grace_seconds = grace_seconds
@@ -21,6 +33,9 @@ class Drain:
         """The instant at which nothing is finished any more."""
         self._idle_until = math.inf
         """The instant at which connections between two requests are closed."""
+        self._report = report
+        self._told_at = math.inf
+        """The instant at which the operator is told."""
 
     @property
     def is_begun(self) -> bool:
@@ -38,6 +53,8 @@ class Drain:
         if self._ended_by == math.inf:
             self._ended_by = self._loop.clock.now + self._grace_seconds
             self._idle_until = 0.0
+            if self._report is not None:
+                self._told_at = self._loop.clock.now + _SILENT_SECONDS
             self._begin()
 
     def stop_at_once(self) -> None:
@@ -54,7 +71,18 @@ class Drain:
                 for peer in list(self._service.peers):
                     peer.on_drain()
                 continue
-            self._loop.run_batch(min(self._ended_by, self._idle_until) - clock.now)
+            if clock.now >= self._told_at and self._report is not None:
+                self._told_at = math.inf
+                self._report(self._describe())
+            self._loop.run_batch(min(self._ended_by, self._idle_until, self._told_at) - clock.now)
+
+    def _describe(self) -> str:
+        number = len(self._service.peers)
+        seconds = math.ceil(self._ended_by - self._loop.clock.now)
+        return (
+            f"finishing {number} connection{'s' if number > 1 else ''}, for at most {seconds} s; "
+            "a second signal (Ctrl-C) ends at once"
+        )
 
     def _begin(self) -> None:
         self._service.drain()

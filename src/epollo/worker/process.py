@@ -141,7 +141,12 @@ class Worker:
             look_for_changes=self._look_for_changes,
             connections_limit=connections_limit,
         )
-        self._drain = Drain(self._loop, self._service, settings.grace_seconds)
+        self._drain = Drain(
+            self._loop,
+            self._service,
+            settings.grace_seconds,
+            report if supervisor is None else None,
+        )
         self._sites.follow_rules(self._service)
         if log is not None:
             log.begin(self._loop)
