@@ -202,18 +202,39 @@ def _check_certificates(settings: Settings) -> None:
 
 
 def _check_client_authorities(settings: Settings) -> None:
-    if not settings.tls_client_ca:
-        if settings.tls_client_auth != "require":
-            raise OperatorError("--tls-client-auth needs a --tls-client-ca", "tls_client_auth")
+    sites = select_sites(settings)
+    for number, site in enumerate(sites):
+        try:
+            _check_clients_of(site, has_tls=bool(settings.tls_certificates or settings.acme))
+        except OperatorError as mistake:
+            raise OperatorError(
+                str(mistake), "tls_client_ca", number if settings.sites else None
+            ) from None
+    # What is said for all sites is of use to those that have authorities.
+    given = settings.sites or ({"tls_client_auth": settings.tls_client_auth},)
+    has_authorities = any(site.tls_client_ca for site in sites)
+    for number, (table, site) in enumerate(zip(given, sites, strict=True)):
+        is_own = table.get("tls_client_auth", "require") != "require"
+        is_said = is_own or (site.tls_client_auth != "require" and not has_authorities)
+        if is_said and not site.tls_client_ca:
+            raise OperatorError(
+                "--tls-client-auth needs a --tls-client-ca",
+                "tls_client_auth",
+                number if settings.sites and is_own else None,
+            )
+
+
+def _check_clients_of(site: SiteSettings, *, has_tls: bool) -> None:
+    if not site.tls_client_ca:
         return
-    if not (settings.tls_certificates or settings.acme):
+    if not has_tls:
         raise OperatorError(
             "--tls-client-ca needs https: --tls-cert and --tls-key, --tls-self-signed or --acme"
         )
     # Here alone: a server without TLS needs nothing of the library.
     from epollo.transports.client_certificates import check_authorities  # noqa: PLC0415
 
-    clients = read_client_authorities(settings.tls_client_ca, settings.tls_client_auth)
+    clients = read_client_authorities(site.tls_client_ca, site.tls_client_auth)
     assert clients is not None  # noqa: S101 - there is a path
     check_authorities(clients)
 

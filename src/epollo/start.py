@@ -9,7 +9,7 @@ from epollo.access_log.destination import STDOUT
 from epollo.checks import is_within_reach
 from epollo.errors import OperatorError
 from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors
-from epollo.settings import Settings, select_sites
+from epollo.settings import Settings, select_clients, select_sites
 from epollo.supervisor.listening_sockets import Listening, open_listening
 from epollo.supervisor.upgrade import take_over
 from epollo.terminal import (
@@ -21,7 +21,7 @@ from epollo.terminal import (
     tell,
 )
 from epollo.transports.listening import adopt, describe_address, is_listening, is_local
-from epollo.transports.pairs import Secrets, read_client_authorities, read_pairs
+from epollo.transports.pairs import Secrets, read_clients, read_pairs
 from epollo.transports.state_folder import AUTHORITY, find_state_folder
 from epollo.worker.places import speaks_tls
 
@@ -86,7 +86,7 @@ def _open_worker(settings: Settings, listening: list[socket.socket]) -> "Worker"
     try:
         secrets = Secrets(
             read_pairs(settings.tls_certificates, settings.tls_keys),
-            clients=read_client_authorities(settings.tls_client_ca, settings.tls_client_auth),
+            clients=read_clients(select_clients(settings)[0]),
         )
         worker = Worker(
             settings,

@@ -14,7 +14,8 @@ from certificates import Authority, make_certificate
 from connections.in_process import InProcess
 from epollo.connections.contract import Peer
 from epollo.connections.door import Arrival
-from epollo.connections.handshakes import Flights, Handshakes
+from epollo.connections.flights import Flights
+from epollo.connections.handshakes import Handshakes
 from epollo.http.message import Request, Response
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.pairs import ClientAuthorities, Pair
@@ -61,7 +62,7 @@ class Held:
         if client is not None:
             clients = ClientAuthorities(AUTHORITY.certificate, True, "ca.pem")
             certificates = Certificates([PAIR], clients=clients)
-        stage = Handshakes(inside.service, certificates, self.flights, self.arrivals.append)
+        stage = Handshakes(inside.service, [certificates], self.flights, self.arrivals.append)
         stage.proofs = {b"a.test": PROOF}
         self.near, self.far = socket.socketpair()
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -144,7 +145,7 @@ def test_a_thread_is_asked_only_where_a_connection_could_wait() -> None:
     """Another handshake is no connection that could."""
     with InProcess(refuse) as inside, contextlib.ExitStack() as stack:
         flights = CountedFlights()
-        stage = Handshakes(inside.service, CERTIFICATES, flights, lambda _: None)
+        stage = Handshakes(inside.service, [CERTIFICATES], flights, lambda _: None)
 
         def connect() -> None:
             near, far = socket.socketpair()

@@ -35,7 +35,7 @@ from epollo.worker.access import Access
 from epollo.worker.compose import open_catalogue, open_rulebook
 from loop.hand_clock import START_SECOND, HandClock
 
-SECURE = Kind(b"https", sends_files=False)
+SECURE = Kind(b"https", sends_files=False, scope=b"https")
 ORIGINS = "https://a.example,https://b.example"
 
 # The contents that each file may have; None for none.

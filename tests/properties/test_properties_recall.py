@@ -19,7 +19,7 @@ from epollo.protocols.http1.head import FRAMING_FIELDS
 from epollo.transports.contract import PLAIN, Kind
 from loop.hand_clock import HandClock
 
-SECURE = Kind(b"https", sends_files=False)
+SECURE = Kind(b"https", sends_files=False, scope=b"https")
 NAMES = ("cookie", "authorization", "origin", "accept-encoding", "range", "x-any")
 TARGETS = ("/state", "/permanent", "/second", "/never", "/moved", "/missing")
 

@@ -65,22 +65,3 @@ def test_what_is_not_redirected() -> None:
     for host in (None, b""):
         assert ask(b"/", host).status == 400
     assert ask(b"a.test:443").status == 400
-
-
-def test_a_site_for_clients_with_certificates_is_not_served_by_plain_http() -> None:
-    """Also until there is a certificate to speak https with; but an authority is told its token."""
-    target = parse_target(b"/")
-    token = parse_target(b"/.well-known/acme-challenge/token")
-    assert target is not None
-    assert token is not None
-    for port in (0, 443):
-        redirect = HttpsRedirect(
-            lambda _: SITE, port, lambda: False, TOKENS.get, serves_plain=False
-        )
-        response = redirect.respond(Request(b"GET", target, {b"host": b"a.test"}, b"http"))
-        assert isinstance(response, Response)
-        assert response.status == 503
-        told = redirect.respond(Request(b"GET", token, {b"host": b"a.test"}, b"http"))
-        assert isinstance(told, Response)
-        assert told.status == 200
-        assert redirect.respond(Request(b"GET", target, {b"host": b"a.test"}, b"https")) is SITE

@@ -15,19 +15,16 @@ that those which are silent or slow are bounded in number as well, and by addres
 import contextlib
 import math
 import ssl
-import threading
 from _socket import MSG_DONTWAIT
-from collections.abc import Callable, Mapping
-from functools import partial
-from queue import SimpleQueue
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from epollo.connections.addresses import ask_address
 from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
+from epollo.connections.flights import Flights
 from epollo.connections.service import Service
-from epollo.linux.threads import start_thread
-from epollo.loop import READABLE, CallInLoop
+from epollo.loop import READABLE
 from epollo.protocols.http1 import refuse, render_refusal
 from epollo.protocols.tls import (
     Alert,
@@ -37,93 +34,34 @@ from epollo.protocols.tls import (
     find_link,
     format_alert,
 )
+from epollo.transports import format_scope
 from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificates
-from epollo.transports.session import Buffers, Session
+from epollo.transports.session import Session
 from epollo.transports.tls import TLS, TlsTransport
 
 _PROOF: Final = PROOF_PROTOCOL.decode()
 _HANDSHAKE_RECORD: Final = b"\x16"
-_PARTING_SECONDS: Final = 1.0
-"""A flight takes less than a thousandth of it."""
-
-
-_Flight: TypeAlias = tuple[Session, bytes, Callable[[bool, bytes], None]]
-"""A session, what its peer sent, and what is to be called with the outcome."""
-
-
-class Flights:
-    """A thread that makes the first flights of handshakes, started when the first is asked for."""
-
-    def __init__(self, call_in_loop: CallInLoop) -> None:
-        self._call_in_loop = call_in_loop
-        # Of C alone: what waits for a condition of `threading` costs a tenth of a handshake.
-        self._queue: SimpleQueue[_Flight | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._is_closed = False
-        self.buffers = Buffers()
-        """Those of the sessions whose handshake is complete."""
-        self.handshakes = 0
-        """How many handshakes are open."""
-
-    def make_at_once(
-        self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]
-    ) -> None:
-        """Do the same as `make` now."""
-        self._make(session, octets, done, _call_at_once)
-
-    def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
-        """Continue a session.
-
-        In the loop ``done`` is called with whether that succeeded, and with what to send.
-        """
-        if self._thread is None:
-            self._thread = start_thread(self._work, "handshakes")
-        if self._thread is None:
-            # The system has no room for a thread: the loop makes the flight.
-            self.make_at_once(session, octets, done)
-            return
-        self._queue.put((session, octets, done))
-
-    def close(self) -> None:
-        """Make no more."""
-        self._is_closed = True
-        self._queue.put(None)
-        # A thread that calls OpenSSL while the process ends, and OpenSSL with it, kills the process.
-        if self._thread is not None:
-            self._thread.join(_PARTING_SECONDS)
-
-    def _work(self) -> None:
-        while (flight := self._queue.get()) is not None and not self._is_closed:
-            self._make(*flight, self._call_in_loop)
-
-    def _make(
-        self,
-        session: Session,
-        octets: bytes,
-        done: Callable[[bool, bytes], None],
-        call: CallInLoop,
-    ) -> None:
-        try:
-            session.shake_hands(octets)
-            is_right = True
-        except ssl.SSLError:
-            is_right = False
-        call(partial(done, is_right, session.take()))
-
-
-def _call_at_once(call: Callable[[], None]) -> None:
-    call()
 
 
 class Handshakes:
     """The stage of arrivals that speak TLS; ``then`` takes those on whose handshake is complete."""
 
     def __init__(
-        self, service: Service, certificates: Certificates, flights: Flights, then: Stage
+        self,
+        service: Service,
+        certificates: Sequence[Certificates],
+        flights: Flights,
+        then: Stage,
+        find_way: Callable[[bytes], int] = lambda _: 0,
     ) -> None:
+        """``find_way`` returns by which of the ``certificates`` a client of a name is to be served."""
         self.service = service
         self.certificates = certificates
-        """Those that the next handshake uses; may be replaced at any time."""
+        """Those that the next handshake uses, for each way in which clients are verified; may be replaced
+        at any time."""
+        self.find_way = find_way
+        self.kinds = [TLS._replace(scope=format_scope(way)) for way in range(len(certificates))]
+        """What a connection is, for each of the ways."""
         self.flights = flights
         self.then = then
         self.plain: Stage | None = None
@@ -131,13 +69,13 @@ class Handshakes:
         self.proofs: Mapping[bytes, ssl.SSLContext] = {}
         """By name, what answers an authority that asks whether a host is ours."""
 
-    def find_context(self, hello: ClientHello) -> ssl.SSLContext | Alert:
+    def find_context(self, hello: ClientHello, way: int) -> ssl.SSLContext | Alert:
         """Return what a session begins with, or why there is none."""
         if PROOF_PROTOCOL in hello.protocols:
             return self.proofs.get(hello.server_name, Alert.NO_APPLICATION_PROTOCOL)
         if hello.protocols and not set(hello.protocols).intersection(PROTOCOLS):
             return Alert.NO_APPLICATION_PROTOCOL
-        return self.certificates.find(hello.server_name) or Alert.UNRECOGNIZED_NAME
+        return self.certificates[way].find(hello.server_name) or Alert.UNRECOGNIZED_NAME
 
     def begin(self, arrival: Arrival) -> None:
         """Wait for a ClientHello."""
@@ -174,6 +112,7 @@ class Handshake(Peer):
         "_reader",
         "_session",
         "_stage",
+        "_way",
         "deadline",
     )
 
@@ -184,6 +123,8 @@ class Handshake(Peer):
         self._octets = b""
         self._reader = HelloReader()
         self._session: Session | None = None
+        # Which of several ways there are to verify it.
+        self._way = 0
         self._is_open = True
         self._is_registered = False
         self._is_in_flight = False
@@ -283,11 +224,13 @@ class Handshake(Peer):
             return
         if hello is None:
             return
-        context = self._stage.find_context(hello)
+        way = self._way = self._stage.find_way(hello.server_name)
+        context = self._stage.find_context(hello, way)
         if isinstance(context, Alert):
             self._refuse(format_alert(context))
             return
-        self._session = Session(context, verifies_client=self._stage.certificates.verifies_clients)
+        verifies_client = self._stage.certificates[way].verifies_clients
+        self._session = Session(context, verifies_client=verifies_client)
         octets, self._octets = self._octets, b""
         self._make_flight(self._session, octets)
 
@@ -371,7 +314,9 @@ class Handshake(Peer):
         buffers = self._stage.flights.buffers
         transport = TlsTransport(self._arrival.transport, session, owed, buffers)
         subject = session.find_subject() if session.verifies_client else ""
-        kind = TLS._replace(subject=subject) if subject else TLS
+        kind = self._stage.kinds[self._way]
+        if subject:
+            kind = kind._replace(subject=subject)
         service = self._stage.service
         if plain:
             service.look_for_changes()

@@ -44,7 +44,7 @@ class Http1Connection(Connection):
         # Made when octets come that are not recalled whole; many a peer never needs one.
         self._protocol: Http1 | None = None
         # Where to look for octets that are one whole request.
-        self._recall = service.recalls_at_once[arrival.kind.scheme]
+        self._recall = service.recalls_at_once[arrival.kind.scope]
         self._waiting: Waiting | None = None
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
@@ -196,7 +196,7 @@ class Http1Connection(Connection):
         protocol = self._protocol
         service = self._service
         assert protocol is not None  # noqa: S101 - octets were received
-        recall = service.recalls[self.kind.scheme]
+        recall = service.recalls[self.kind.scope]
         frames = service.frames
         exchanges: list[Exchange] = []
         # Framed at once: a look for changes may end what an answer rests on, and take its content along.
@@ -250,7 +250,7 @@ class Http1Connection(Connection):
         if isinstance(query, Refusal):
             warn_of_handshake(service, protocol.describe())
             return protocol.refuse(query)
-        recall = service.recalls[self.kind.scheme]
+        recall = service.recalls[self.kind.scope]
         noted = protocol.take_reduction(query)
         if noted and recall is not None:
             # Another may have asked for the same since this was put off.
@@ -276,7 +276,7 @@ class Http1Connection(Connection):
             return None
         if isinstance(request, Refusal):
             return protocol.refuse(request)
-        request.scheme = self.kind.scheme
+        request.scheme, request.scope = self.kind.scheme, self.kind.scope
         return self._conclude(protocol, request, protocol.describe(query), reduced)
 
     def _conclude(
@@ -309,7 +309,7 @@ class Http1Connection(Connection):
         answer = protocol.render(request, response, may_persist=may_persist)
         if service.secure_lines and self.kind.scheme == b"https":
             answer.add_lines(service.secure_lines)
-        recall = service.recalls[self.kind.scheme]
+        recall = service.recalls[self.kind.scope]
         if answer.status == 206 and recall is not None and protocol.is_whole:
             # Before this one is kept: it is another look, and what has ended takes the content along of
             # all answers that are kept.

@@ -41,7 +41,7 @@ def serve(service: Service, arrival: Arrival) -> None:
 
 def _find_last(service: Service, arrival: Arrival) -> Answer | None:
     """Return the answer to the first octets of a peer if it is known, and the last one that it gets."""
-    recall = service.recalls_at_once[arrival.kind.scheme]
+    recall = service.recalls_at_once[arrival.kind.scope]
     if recall is None or service.is_draining or service.addresses is not None:
         return None
     answer = recall.known.get(arrival.received)

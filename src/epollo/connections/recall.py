@@ -13,10 +13,10 @@ scanner tries, and queries of which each is another, pass through the short queu
 that is in use.
 Price: an answer whose basis has ended takes its place, without its content, until its turn comes.
 
-There is one recall for each scheme. An answer is known by the reduced octets of its request
-(`HeadReader.reduce`), which all clients that want the same thing share. Octets as they came get an entry
-of their own when they come again and again, which saves the reduction: the way to an answer that is in
-use is a single look-up. A cookie that has no say is left out of them.
+There is one recall for each scheme and way in which clients are verified. An answer is known by the
+reduced octets of its request (`HeadReader.reduce`), which all clients that want the same thing share.
+Octets as they came get an entry of their own when they come again and again, which saves the reduction:
+the way to an answer that is in use is a single look-up. A cookie that has no say is left out of them.
 """
 
 from array import array
@@ -33,7 +33,7 @@ from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import HeadReader, cut_answer, split_range
 
 _BUDGET_OCTETS: Final = 256 * 1024 * 1024
-# The answers of a scheme take one part of the budget in this number.
+# The answers of a scheme, of all scopes together, take one part of the budget in this number.
 _SHARE: Final = 4
 _REQUEST_OCTETS_LIMIT: Final = 4096
 _NO_SECOND: Final = -2
@@ -58,7 +58,7 @@ _HEAD_END: Final = b"\r\n\r\n"
 
 
 class Recall:
-    """The answers of one scheme, at most a quarter of the ``budget`` of memory."""
+    """The answers of one scope, at most a quarter of the ``budget``, or one of its ``parts``."""
 
     __slots__ = (
         "_budget",
@@ -76,10 +76,10 @@ class Recall:
         "octets",
     )
 
-    def __init__(self, clock: Clock, budget: Budget | None = None) -> None:
+    def __init__(self, clock: Clock, budget: Budget | None = None, parts: int = 1) -> None:
         self._clock = clock
         self._budget = budget or Budget(_BUDGET_OCTETS)
-        octets_limit = self._budget.octets_limit // _SHARE
+        octets_limit = self._budget.octets_limit // (_SHARE * parts)
         self._limit = octets_limit - octets_limit // _AT_HAND_SHARE * 2
         self._short_limit = self._limit // _SHORT_SHARE
         self.known: dict[bytes, Answer] = {}

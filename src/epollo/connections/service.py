@@ -1,6 +1,6 @@
 """What all connections of a worker share: the loop, the site's responder, the limits, the log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from epollo.budget import Budget
 from epollo.connections.addresses import Addresses
@@ -68,7 +68,9 @@ class Service:
         needs_addresses: bool = False,
         clients: Clients | None = None,
         capacity: Capacity = Capacity(),  # noqa: B008 - it is immutable
+        secured_scopes: Sequence[bytes] = (b"https",),
     ) -> None:
+        """``secured_scopes`` are those of the clients that speak TLS (`Kind`)."""
         self.loop = loop
         self.clock = loop.clock
         self.respond = respond
@@ -86,10 +88,11 @@ class Service:
         """
         self.log = log
         self.recalls: dict[bytes, Recall | None] = {
-            scheme: Recall(loop.clock, budget) if has_recall else None
-            for scheme in (b"http", b"https")
+            scope: Recall(loop.clock, budget, parts=parts) if has_recall else None
+            for parts, scopes in ((1, (b"http",)), (len(secured_scopes), secured_scopes))
+            for scope in scopes
         }
-        """What is recalled, by the scheme that it was asked with."""
+        """What is recalled, by the scope of the client that asked (`Kind`)."""
         # Where answers are counted, even one that is recalled passes through the protocol.
         self.recalls_at_once = (
             self.recalls if not capacity.requests else dict.fromkeys(self.recalls)

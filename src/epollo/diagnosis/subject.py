@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from epollo.budget import Budget
-from epollo.http.message import PERMANENT, Basis, Later, Request, Response
+from epollo.http.message import ANY_SCOPE, PERMANENT, Basis, Later, Request, Response
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.protocols.contract import Refusal
@@ -155,7 +155,7 @@ class Subject:
         if isinstance(read, Refusal):
             return Asked(question, None, Response(read.status))
         request = read.request
-        request.scheme = question.scheme
+        request.scheme, request.scope = question.scheme, ANY_SCOPE
         response = self._respond(request)
         while isinstance(response, Later):
             response.begin("")

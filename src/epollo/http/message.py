@@ -175,15 +175,21 @@ class AllOf(Basis):
 class Request:
     """A request whose head was received and found to be valid.
 
-    ``fields`` has a name once, in lower case. ``scheme`` is that of the connection. ``is_authenticated``
-    is whether the credentials in it were verified.
+    ``fields`` has a name once, in lower case. ``scheme`` is that of the connection, ``scope`` tells in
+    which way its client was verified (`Kind`). ``is_authenticated`` is whether the credentials in it were
+    verified.
     """
 
     method: bytes
     target: Target
     fields: Mapping[bytes, bytes]
     scheme: bytes = b"http"
+    scope: bytes = b"http"
     is_authenticated: bool = False
+
+
+ANY_SCOPE: Final = b"*"
+"""Of a request that no client has sent: an examination asks as each site wants it."""
 
 
 def select_host(request: Request) -> bytes:

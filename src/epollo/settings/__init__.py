@@ -22,6 +22,7 @@ __all__ = (
     "dump_settings",
     "list_options",
     "load_settings",
+    "select_clients",
     "select_hosts",
     "select_sites",
 )
@@ -60,6 +61,20 @@ def select_sites(settings: Settings) -> tuple[SiteSettings, ...]:
 def select_hosts(settings: Settings) -> tuple[tuple[tuple[str, ...], bool], ...]:
     """Return the patterns of the hosts of each site, and whether it answers for all others."""
     return tuple((tuple(site["hosts"]), bool(site["default"])) for site in settings.sites)
+
+
+def select_clients(settings: Settings) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...]]:
+    """Return the ways in which clients are verified, and the number of the way of each site.
+
+    A way is a file of authorities, and whether a certificate of theirs is ``require`` or ``optional``;
+    two empty texts where none is asked for.
+    """
+    of_sites = [
+        (site.tls_client_ca, site.tls_client_auth if site.tls_client_ca else "")
+        for site in select_sites(settings)
+    ]
+    ways = tuple(dict.fromkeys(of_sites))
+    return ways, tuple(map(ways.index, of_sites))
 
 
 def dump_settings(settings: Settings) -> str:

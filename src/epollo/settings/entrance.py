@@ -92,25 +92,6 @@ class EntranceSettings:
             "say where it is. Needs the extra: pip install 'epollo[tls]'."
         ),
     )
-    tls_client_ca: str = _of_tls(
-        "",
-        "--tls-client-ca",
-        unit="file",
-        manual=(
-            "Ask each client for a certificate of an authority in this file, and log whose it is. The "
-            "file is PEM; lists of revoked certificates may stand there too. One that changes is in use "
-            "at the next handshake."
-        ),
-    )
-    tls_client_auth: str = _of_tls(
-        "require",
-        "--tls-client-auth",
-        manual=(
-            "What happens to a client that has no certificate: require refuses it, optional serves "
-            "it. A certificate that is not right is refused by both."
-        ),
-        choices=("require", "optional"),
-    )
     acme: str = _of_tls(
         "",
         "--acme",

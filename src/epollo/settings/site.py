@@ -114,6 +114,27 @@ class SiteSettings:
         unit="paths",
         manual="Ask for a password at and below these paths only, for example /private,/drafts.",
     )
+    tls_client_ca: str = option(
+        "",
+        "--tls-client-ca",
+        group="TLS",
+        unit="file",
+        manual=(
+            "Ask each client for a certificate of an authority in this file, and log whose it is. The "
+            "file is PEM; lists of revoked certificates may stand there too. One that changes is in use "
+            "at the next handshake."
+        ),
+    )
+    tls_client_auth: str = option(
+        "require",
+        "--tls-client-auth",
+        group="TLS",
+        manual=(
+            "What happens to a client that has no certificate: require refuses it, optional serves "
+            "it. A certificate that is not right is refused by both."
+        ),
+        choices=("require", "optional"),
+    )
     cors: str = option(
         "",
         "--cors",

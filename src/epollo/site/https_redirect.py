@@ -23,7 +23,6 @@ class HttpsRedirect:
 
     ``port`` is where TLS is spoken, 0 where plain HTTP is to lead nowhere; ``is_ready`` returns whether
     there is a certificate yet, ``find_token`` what a token of an authority is answered with.
-    ``serves_plain`` is whether the site is served by plain HTTP until there is one.
     """
 
     def __init__(
@@ -32,14 +31,11 @@ class HttpsRedirect:
         port: int,
         is_ready: Callable[[], bool],
         find_token: Callable[[str], str | None],
-        *,
-        serves_plain: bool = True,
     ) -> None:
         self._respond = respond
         self._port = port
         self._is_ready = is_ready
         self._find_token = find_token
-        self._serves_plain = serves_plain
         self._suffix = b"" if port == _HTTPS_PORT else b":%d" % port
 
     def respond(self, request: Request) -> Response | Later:
@@ -51,7 +47,7 @@ class HttpsRedirect:
             authorization = self._find_token(path[len(CHALLENGES) :].decode("ascii"))
             return self._respond(request) if authorization is None else _tell(authorization)
         if not (self._port and self._is_ready()):
-            return self._respond(request) if self._serves_plain else _NOT_YET
+            return self._respond(request)
         location = self._locate(request)
         if location is None:
             return respond_plainly(400)
@@ -71,10 +67,6 @@ class HttpsRedirect:
             lambda found: b"%%%02X" % found[0][0], (target.path or b"/") + query
         )
         return b"https://%b%b%b" % (host, self._suffix, rest)
-
-
-_NOT_YET: Final = respond_plainly(503, (NO_STORE_FIELD, (b"Retry-After", b"60")))
-"""To a client by plain HTTP that cannot show a certificate of its own, where that is required."""
 
 
 def _tell(authorization: str) -> Response:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from epollo.linux.libc import forbid_dumps
 from epollo.loop import CallInLoop, EventLoop, Timer
-from epollo.settings import Settings
+from epollo.settings import Settings, select_clients
 from epollo.transports.pairs import TICKET_KEY_OCTETS, Secrets
 from epollo.transports.state_folder import find_state_folder
 
@@ -49,7 +49,8 @@ class TlsSecrets:
         self._await_rotation()
         if settings.acme:
             self._keeper = _make_keeper(settings, report, call_in_loop, change)
-        if settings.tls_certificates or settings.tls_client_ca:
+        ways, _ = select_clients(settings)
+        if settings.tls_certificates or any(path for path, _ in ways):
             self._files = _open_files(settings, loop, report, self._on_files)
 
     @property
@@ -120,6 +121,5 @@ def _open_files(
         loop,
         report,
         use,
-        client_ca=settings.tls_client_ca,
-        client_mode=settings.tls_client_auth,
+        clients=select_clients(settings)[0],
     )

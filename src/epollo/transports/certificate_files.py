@@ -19,7 +19,7 @@ from epollo.linux.inotify import INotify, flags
 from epollo.loop import EventLoop, Handler
 from epollo.transports.certificates import Certificates
 from epollo.transports.client_certificates import check_authorities
-from epollo.transports.pairs import Secrets, read_client_authorities, read_pairs
+from epollo.transports.pairs import Secrets, read_clients, read_pairs
 
 _MASK: Final = (
     flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE | flags.DELETE | flags.ATTRIB | flags.ONLYDIR
@@ -40,17 +40,15 @@ class CertificateFiles(Handler):
         report: Callable[[str], None],
         use: Callable[[Secrets], None],
         *,
-        client_ca: str = "",
-        client_mode: str = "require",
+        clients: Sequence[tuple[str, str]] = (("", ""),),
     ) -> None:
         """Raise `OperatorError` where they are not right now.
 
-        ``client_ca`` is a file of authorities whose clients are accepted, as ``client_mode`` says.
+        ``clients`` are the ways in which clients are verified (`read_client_authorities`).
         """
         self._certificates = certificates
         self._keys = keys
-        self._client_ca = client_ca
-        self._client_mode = client_mode
+        self._clients = clients
         self._loop = loop
         self._report = report
         self._use = use
@@ -116,14 +114,15 @@ class CertificateFiles(Handler):
 
     def _read(self) -> Secrets:
         """Return what the files hold. Raises `OperatorError` where one cannot be read."""
-        clients = read_client_authorities(self._client_ca, self._client_mode)
-        return Secrets(read_pairs(self._certificates, self._keys), clients=clients)
+        pairs = read_pairs(self._certificates, self._keys)
+        return Secrets(pairs, clients=read_clients(self._clients))
 
     def _watch(self) -> None:
         """Watch the folders of every name on the way to the files, links included."""
         if self._notify is None:
             return
-        for path in filter(None, (*self._certificates, *self._keys, self._client_ca)):
+        authorities = (path for path, _ in self._clients)
+        for path in filter(None, (*self._certificates, *self._keys, *authorities)):
             # One that is gone, or may not be read, is seen by the look once a minute.
             with contextlib.suppress(OSError):
                 for folder in _list_folders(path):
@@ -133,10 +132,9 @@ class CertificateFiles(Handler):
 
 def _check(secrets: Secrets) -> None:
     """Raise `OperatorError` where they are not right."""
-    Certificates(secrets.pairs, clients=secrets.clients)
-    if secrets.clients is not None:
-        # There may be no pair yet that would have shown it.
-        check_authorities(secrets.clients)
+    Certificates(secrets.pairs)
+    for authorities in filter(None, secrets.clients):
+        check_authorities(authorities)
 
 
 def _list_folders(path: str) -> list[Path]:

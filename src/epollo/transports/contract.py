@@ -55,9 +55,17 @@ class Kind(NamedTuple):
     """``http`` or ``https`` (RFC 9110 section 4.2)."""
     sends_files: bool
     """Whether ``sendfile`` to the descriptor reaches the peer as content."""
+    scope: bytes
+    """The scheme, and behind it a number where sites verify clients in different ways: that of the way in
+    which this one was verified. Of two scopes, none gets an answer of the other."""
     subject: str = ""
     """Whose certificate the client has shown; empty without one."""
 
 
-PLAIN: Final = Kind(b"http", sends_files=True)
+PLAIN: Final = Kind(b"http", sends_files=True, scope=b"http")
 """A socket without encryption."""
+
+
+def format_scope(way: int) -> bytes:
+    """Return the scope of clients that are verified in this one of several ways, which count from 0."""
+    return b"https %d" % way if way else b"https"

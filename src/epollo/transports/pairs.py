@@ -1,6 +1,6 @@
 """Certificates with their keys, as octets: read from files, and passed on to workers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -41,15 +41,15 @@ class Secrets(NamedTuple):
 
     ``ticket_key`` is what all workers protect tickets by; none where there is but one process. ``tokens``
     and ``proofs`` answer an authority that asks whether a host is ours: by the path of a plain request
-    (RFC 8555 section 8.3), and by a certificate for a name (RFC 8737). ``clients`` are to be asked for
-    a certificate, unless it is None.
+    (RFC 8555 section 8.3), and by a certificate for a name (RFC 8737). ``clients`` are the ways in which
+    clients are verified; in one that is None, they are not asked for a certificate.
     """
 
     pairs: Sequence[Pair]
     ticket_key: bytes = b""
     tokens: Mapping[str, str] = MappingProxyType({})
     proofs: Mapping[str, Pair] = MappingProxyType({})
-    clients: ClientAuthorities | None = None
+    clients: tuple[ClientAuthorities | None, ...] = (None,)
 
     def __repr__(self) -> str:
         """Show no key of tickets."""
@@ -83,3 +83,8 @@ def read_client_authorities(path: str, mode: str) -> ClientAuthorities | None:
     ``mode`` is ``require`` or ``optional``. Raises `OperatorError` where the file cannot be read.
     """
     return ClientAuthorities(_read(path), mode == "require", path) if path else None
+
+
+def read_clients(ways: Iterable[tuple[str, str]]) -> tuple[ClientAuthorities | None, ...]:
+    """Return what the file of each of several ways holds, by `read_client_authorities`."""
+    return tuple(read_client_authorities(*way) for way in ways)

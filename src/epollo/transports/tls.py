@@ -18,7 +18,7 @@ from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Buffers, Sess
 
 _OWED_OCTETS_LIMIT: Final = 128 * 1024
 """More of a piece, and of what the library says by itself, waits for no peer."""
-TLS: Final = Kind(b"https", sends_files=False)
+TLS: Final = Kind(b"https", sends_files=False, scope=b"https")
 """A socket whose content is protected by TLS."""
 
 

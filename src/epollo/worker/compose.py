@@ -14,7 +14,7 @@ from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.confinement import confine
 from epollo.loop import EventLoop
 from epollo.protocols.http1 import HeadReader, Limits
-from epollo.settings import Settings, SiteSettings, select_sites
+from epollo.settings import Settings, SiteSettings, select_clients, select_sites
 from epollo.site.cache_policy import CachePolicy
 from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
@@ -26,6 +26,7 @@ from epollo.site.media_types import parse_media_types
 from epollo.site.policy import Policy
 from epollo.site.reach import parse_reach
 from epollo.site.rulebook import Rulebook
+from epollo.transports import format_scope
 
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
@@ -115,8 +116,6 @@ def select_responder(
             settings.tls_port,
             is_ready,
             find_token,
-            # By plain HTTP no client shows a certificate.
-            serves_plain=not settings.tls_client_ca or settings.tls_client_auth == "optional",
         ).respond
     if settings.allowed_hosts:
         allowed = split_hosts(settings.allowed_hosts)
@@ -177,6 +176,7 @@ def make_service(
             settings.connections_per_address_limit,
             settings.requests_limit,
         ),
+        secured_scopes=list(map(format_scope, range(len(select_clients(settings)[0])))),
     )
 
 

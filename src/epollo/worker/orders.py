@@ -121,7 +121,7 @@ def dump_secrets(secrets: Secrets) -> dict[str, Any]:
         "ticket_key": secrets.ticket_key.hex(),
         "tokens": dict(secrets.tokens),
         "proofs": {name: _dump_pair(pair) for name, pair in secrets.proofs.items()},
-        "clients": None if secrets.clients is None else _dump_clients(secrets.clients),
+        "clients": [one and _dump_clients(one) for one in secrets.clients],
     }
 
 
@@ -132,7 +132,7 @@ def load_secrets(dumped: dict[str, Any]) -> Secrets:
         bytes.fromhex(dumped["ticket_key"]),
         dumped["tokens"],
         {name: _load_pair(*one) for name, one in dumped["proofs"].items()},
-        None if dumped["clients"] is None else _load_clients(*dumped["clients"]),
+        tuple(one and _load_clients(*one) for one in dumped["clients"]),
     )
 
 

@@ -93,7 +93,7 @@ class Worker:
         connections_limit = claim_descriptors()
         if is_secure(settings):
             # A module cannot be read in the sandbox; a server without TLS does without the library.
-            from epollo.worker.secure import Secure  # noqa: PLC0415
+            from epollo.worker.secure import Secure, make_finder  # noqa: PLC0415
 
             forbid_dumps()
         self._settings = settings
@@ -160,6 +160,7 @@ class Worker:
                 secrets,
                 self._wakeup.call,
                 serves_plain_first=not settings.tls_port,
+                find_way=make_finder(settings),
             )
         make_handshakes = None if self._secure is None else self._secure.make_stage
         self._entrances = Entrances(settings, self._service, proxies, make_handshakes)

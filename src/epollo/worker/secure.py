@@ -8,11 +8,13 @@ from functools import partial
 
 from epollo.connections import passing
 from epollo.connections.door import Stage
-from epollo.connections.handshakes import Flights, Handshakes
+from epollo.connections.flights import Flights
+from epollo.connections.handshakes import Handshakes
 from epollo.connections.service import Service
 from epollo.errors import OperatorError
 from epollo.loop import CallInLoop, EventLoop
-from epollo.settings import Settings
+from epollo.settings import Settings, select_clients, select_hosts
+from epollo.site.hosts import HostTable
 from epollo.transports.certificate_files import CertificateFiles
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.pairs import Secrets
@@ -22,7 +24,8 @@ class Secure:
     """The certificates of a worker, and what uses them.
 
     ``serves_plain_first`` is whether plain HTTP is served on the ports of TLS while there is no
-    certificate.
+    certificate. ``find_way`` returns, of the ways in which clients are verified, the number of that of a
+    name which a client asks for.
     """
 
     def __init__(
@@ -32,11 +35,13 @@ class Secure:
         call_in_loop: CallInLoop,
         *,
         serves_plain_first: bool,
+        find_way: Callable[[bytes], int],
     ) -> None:
         """Raise `OperatorError` where a pair is not right."""
         self._service = service
         self._secrets = secrets
         self._serves_plain_first = serves_plain_first
+        self._find_way = find_way
         self._certificates = _make_certificates(secrets)
         self._flights = Flights(call_in_loop)
         self._stages: list[Handshakes] = []
@@ -53,7 +58,7 @@ class Secure:
 
     def make_stage(self, then: Stage) -> Handshakes:
         """Return the stage of arrivals that speak TLS; ``then`` takes those on that are secured."""
-        stage = Handshakes(self._service, self._certificates, self._flights, then)
+        stage = Handshakes(self._service, self._certificates, self._flights, then, self._find_way)
         self._stages.append(stage)
         self._equip(stage)
         return stage
@@ -82,8 +87,7 @@ class Secure:
                 loop,
                 report,
                 self.use,
-                client_ca=settings.tls_client_ca,
-                client_mode=settings.tls_client_auth,
+                clients=select_clients(settings)[0],
             )
         except OperatorError as mistake:
             # They were read before this process gave up rights.
@@ -105,5 +109,30 @@ class Secure:
             stage.plain = partial(passing.serve, self._service)
 
 
-def _make_certificates(secrets: Secrets) -> Certificates:
-    return Certificates(secrets.pairs, secrets.ticket_key, secrets.clients)
+def _make_certificates(secrets: Secrets) -> list[Certificates]:
+    """Return the certificates for each way in which clients are verified."""
+    return [Certificates(secrets.pairs, secrets.ticket_key, one) for one in secrets.clients]
+
+
+def make_finder(settings: Settings) -> Callable[[bytes], int]:
+    """Return what finds the way in which clients are verified that ask for a name.
+
+    A name of no site, or none, is that of the site which answers for all others. Without such a site each
+    of its requests is refused, so that no certificate is asked for, if there is a way without one.
+    """
+    ways, of_sites = select_clients(settings)
+    if len(ways) == 1:
+        return lambda _: 0
+    hosts = select_hosts(settings)
+    table = HostTable(
+        {one: way for (those, _), way in zip(hosts, of_sites, strict=True) for one in those}
+    )
+    others = ways.index(("", "")) if ("", "") in ways else 0
+    for (_, is_default), way in zip(hosts, of_sites, strict=True):
+        others = way if is_default else others
+
+    def find(server_name: bytes) -> int:
+        found = table.find(server_name)
+        return others if found is None else found
+
+    return find

@@ -8,7 +8,8 @@ from epollo.connections.service import Service
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop
-from epollo.settings import Settings, select_hosts, select_sites
+from epollo.settings import Settings, select_clients, select_hosts, select_sites
+from epollo.site.access.clients import VerifiedClients
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.events import Events
@@ -18,6 +19,7 @@ from epollo.site.rulebook import Rulebook
 from epollo.site.rules.reading import Readings
 from epollo.site.sharing import Sharing
 from epollo.site.tagging import Tagging
+from epollo.transports import format_scope
 from epollo.worker.access import Access
 from epollo.worker.compose import open_catalogue, open_rulebook
 
@@ -53,6 +55,7 @@ class Sites:
         self.catalogues: list[Catalogue] = []
         self.rulebooks: list[Rulebook] = []
         sites = select_sites(settings)
+        ways, of_sites = select_clients(settings)
         events = _open_events() if len(sites) > 1 else None
         tagging = Tagging(call_in_loop)
         self._compressor = compressor
@@ -77,7 +80,13 @@ class Sites:
                 is_behind_gateway=settings.has_proxy_protocol,
             )
             rulebook.readings = readings
-            responders.append(rulebook.when_read(access.protect(number, responder)))
+            respond = rulebook.when_read(access.protect(number, responder))
+            if len(ways) > 1 or site.tls_client_ca:
+                way = of_sites[number]
+                is_required = ways[way][1] == "require"
+                scope = format_scope(way)
+                respond = VerifiedClients(scope, respond, is_required=is_required).respond
+            responders.append(respond)
         self.respond = _select_by_host(settings, responders)
         # One for each descriptor.
         self._watches = list(

@@ -1,0 +1,87 @@
+"""The thread of the flights of handshakes that take long.
+
+Facts: a hand-over to a thread and back takes up to 15 % of a handshake. The library lets go of the
+interpreter, so that the loop serves others meanwhile (`handshakes`).
+"""
+
+import ssl
+import threading
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import Final, TypeAlias
+
+from epollo.linux.threads import start_thread
+from epollo.loop import CallInLoop
+from epollo.transports.session import Buffers, Session
+
+_PARTING_SECONDS: Final = 1.0
+"""A flight takes less than a thousandth of it."""
+
+
+_Flight: TypeAlias = tuple[Session, bytes, Callable[[bool, bytes], None]]
+"""A session, what its peer sent, and what is to be called with the outcome."""
+
+
+class Flights:
+    """A thread that makes the first flights of handshakes, started when the first is asked for."""
+
+    def __init__(self, call_in_loop: CallInLoop) -> None:
+        self._call_in_loop = call_in_loop
+        # Of C alone: what waits for a condition of `threading` costs a tenth of a handshake.
+        self._queue: SimpleQueue[_Flight | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self.buffers = Buffers()
+        """Those of the sessions whose handshake is complete."""
+        self.handshakes = 0
+        """How many handshakes are open."""
+
+    def make_at_once(
+        self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]
+    ) -> None:
+        """Do the same as `make` now."""
+        self._make(session, octets, done, _call_at_once)
+
+    def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
+        """Continue a session.
+
+        In the loop ``done`` is called with whether that succeeded, and with what to send.
+        """
+        if self._thread is None:
+            self._thread = start_thread(self._work, "handshakes")
+        if self._thread is None:
+            # The system has no room for a thread: the loop makes the flight.
+            self.make_at_once(session, octets, done)
+            return
+        self._queue.put((session, octets, done))
+
+    def close(self) -> None:
+        """Make no more."""
+        self._is_closed = True
+        self._queue.put(None)
+        # A thread that calls OpenSSL while the process ends, and OpenSSL with it, kills the process.
+        if self._thread is not None:
+            self._thread.join(_PARTING_SECONDS)
+
+    def _work(self) -> None:
+        while (flight := self._queue.get()) is not None and not self._is_closed:
+            self._make(*flight, self._call_in_loop)
+
+    def _make(
+        self,
+        session: Session,
+        octets: bytes,
+        done: Callable[[bool, bytes], None],
+        call: CallInLoop,
+    ) -> None:
+        try:
+            session.shake_hands(octets)
+            is_right = True
+        except ssl.SSLError:
+            is_right = False
+        call(partial(done, is_right, session.take()))
+
+
+def _call_at_once(call: Callable[[], None]) -> None:
+    call()
