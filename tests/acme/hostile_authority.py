@@ -1,5 +1,6 @@
 """An authority that answers what a test wants, over TLS: also what no server of HTTP would say."""
 
+import base64
 import contextlib
 import json
 import re
@@ -37,6 +38,8 @@ class HostileAuthority:
         self.trust = ssl.create_default_context(cadata=made.certificate.decode())
         self.answers = answers
         self.asked: list[str] = []
+        self.orders: list[dict[str, object]] = []
+        """What came to newOrder, without its signature."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://localhost:{self._listener.getsockname()[1]}"
         self._is_over = threading.Event()
@@ -116,6 +119,8 @@ class HostileAuthority:
                 request += part
             path = request.split()[1].decode()
             self.asked.append(path)
+            if path == "/newOrder":
+                self.orders.append(read_payload(request))
             found = self.find_answer(path)
             for piece in found() if callable(found) else found:
                 if self._is_over.wait(0):
@@ -128,6 +133,13 @@ def find_missing(request: bytes) -> int:
     head, end, content = request.partition(b"\r\n\r\n")
     found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
     return (int(found[1]) if found else 0) - len(content) if end else 1
+
+
+def read_payload(request: bytes) -> dict[str, object]:
+    """Return what a signed request says (RFC 8555 section 6.2)."""
+    payload = json.loads(request.partition(b"\r\n\r\n")[2])["payload"]
+    found: dict[str, object] = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    return found
 
 
 def answer(content: bytes, status: int = 200, **fields: str) -> list[bytes]:

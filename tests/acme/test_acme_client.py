@@ -41,13 +41,14 @@ def send_head_then(rest: Callable[[], Iterator[bytes]]) -> Callable[[], Iterator
     return send
 
 
-def obtain(authority: HostileAuthority, waits: list[float] | None = None) -> bytes:
+def obtain(
+    authority: HostileAuthority, waits: list[float] | None = None, replaced: str = ""
+) -> bytes:
     client = authority.make_client(waits)
     client.register("a@example.org")
     proofs: list[Challenge | None] = []
-    return client.obtain(
-        ["a.test"], make_request(["a.test"], make_key()), ["http-01"], proofs.append
-    )
+    request = make_request(["a.test"], make_key())
+    return client.obtain(["a.test"], request, ["http-01"], proofs.append, replaced=replaced)
 
 
 def refuse(folder: Path, path: str, found: Answer | Callable[[], Answer]) -> str:
@@ -220,3 +221,53 @@ def test_the_certificate_of_an_authority_is_verified(tmp_path: Path) -> None:
             authority.trust = other.trust
             with pytest.raises(AcmeError, match=r"(?i)certificate.verify.failed"):
                 authority.make_client()
+
+
+PROVEN = {"/authorization": answer_json({"status": "valid"})}
+
+
+def offer_renewals(authority: HostileAuthority) -> None:
+    """Let an authority know of renewals (RFC 9773 section 4)."""
+    names = ("newNonce", "newAccount", "newOrder", "renewalInfo")
+    authority.answers["/dir"] = answer_json({name: f"{authority.url}/{name}" for name in names})
+
+
+ORDER = {"identifiers": [{"type": "dns", "value": "a.test"}]}
+
+
+def test_a_renewal_tells_what_it_replaces(tmp_path: Path) -> None:
+    """RFC 9773 section 5; to an authority that knows of it alone."""
+    with HostileAuthority(tmp_path, {**PROVEN}) as authority:
+        obtain(authority, replaced="key.number")
+        offer_renewals(authority)
+        obtain(authority, replaced="key.number")
+        obtain(authority)
+    assert authority.orders == [ORDER, {**ORDER, "replaces": "key.number"}, ORDER]
+
+
+@pytest.mark.parametrize("kind", ["alreadyReplaced", "malformed", "unauthorized"])
+def test_what_was_replaced_already_is_no_reason_to_go_without(tmp_path: Path, kind: str) -> None:
+    problem = answer_json(
+        {"type": f"urn:ietf:params:acme:error:{kind}", "detail": "no"},
+        status=409,
+    )
+    with HostileAuthority(tmp_path, {**PROVEN}) as authority:
+        offer_renewals(authority)
+        good = authority.answers["/newOrder"]
+        assert not callable(good)
+        answers = iter([problem, good])
+        authority.answers["/newOrder"] = lambda: next(answers)
+        assert obtain(authority, replaced="key.number") == b"a certificate"
+    assert authority.orders == [{**ORDER, "replaces": "key.number"}, ORDER]
+
+
+def test_what_else_an_authority_refuses_is_not_asked_for_twice(tmp_path: Path) -> None:
+    problem = answer_json(
+        {"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many certificates"},
+        status=429,
+    )
+    with HostileAuthority(tmp_path, {"/newOrder": problem}) as authority:
+        offer_renewals(authority)
+        with pytest.raises(AcmeError, match="too many certificates"):
+            obtain(authority, replaced="key.number")
+    assert len(authority.orders) == 1

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from acme.hostile_authority import HostileAuthority
-from certificates import make_certificate
+from certificates import Authority, make_certificate
 from epollo.acme import keeper as module
 from epollo.acme.client import AcmeError, Client, Cut
-from epollo.acme.credentials import make_key
+from epollo.acme.credentials import identify, make_key
 from epollo.acme.keeper import Keeper, Wish
 from epollo.transports.pairs import Pair
 from server.workers import await_true
@@ -42,7 +42,7 @@ class HastyKeeper(Keeper):
     def _find_due(self, pair: Pair) -> float:  # noqa: ARG002
         return self.due
 
-    def _obtain(self) -> Pair:
+    def _obtain(self, former: Pair | None) -> Pair:  # noqa: ARG002
         if not self.outcomes:
             raise module._StoppedError
         outcome = self.outcomes.pop(0)
@@ -178,3 +178,27 @@ def test_nothing_is_begun_after_the_end(tmp_path: Path) -> None:
         with pytest.raises(AcmeError):
             Client(f"{authority.url}/dir", make_key(), authority.trust, lambda _: None, cut)
         assert authority.asked == []
+
+
+def test_a_renewal_names_the_former_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9773 section 5; one that does not tell whose it is is renewed without a name."""
+    replaced: list[str] = []
+
+    class NotingClient:
+        def register(self, email: str) -> None: ...
+
+        def obtain(self, *_: object, **options: str) -> bytes:
+            replaced.append(options["replaced"])
+            raise AcmeError("that is enough")
+
+    keeper = Keeper(WISH, tmp_path, lambda _: None, call_at_once, lambda: None)
+    monkeypatch.setattr(keeper, "_open_client", NotingClient)
+    issued = Authority().issue("a.test")
+    former = Pair(issued.certificate, issued.key, "a.pem")
+    for pair in (former, make_pair(), None):
+        with pytest.raises(AcmeError, match="that is enough"):
+            keeper._obtain(pair)
+    assert replaced == [identify(former.certificate), "", ""]
+    assert replaced[0].count(".") == 1

@@ -32,6 +32,11 @@ _LONGEST_POLL_SECONDS: Final = 10.0
 _RESOURCES: Final = ("newNonce", "newAccount", "newOrder")
 """What a directory names, of all that is asked for here (RFC 8555 section 7.1.1)."""
 _BAD_NONCE: Final = "urn:ietf:params:acme:error:badNonce"
+_NOT_REPLACED: Final = frozenset(
+    f"urn:ietf:params:acme:error:{name}"
+    for name in ("alreadyReplaced", "malformed", "unauthorized")
+)
+"""What an authority may have against the certificate that an order replaces (RFC 9773 section 5)."""
 _SHOWN_CHARACTERS: Final = 300
 _DIGITS_LIMIT: Final = 9
 _LONGEST_RETRY_SECONDS: Final = 86_400.0
@@ -40,14 +45,16 @@ _LONGEST_RETRY_SECONDS: Final = 86_400.0
 class AcmeError(Exception):
     """The authority did not do what it was asked for.
 
-    ``retry_seconds`` is when it wants to be asked again; 0 where it does not say.
+    ``retry_seconds`` is when it wants to be asked again; 0 where it does not say. ``kind`` is the type of
+    its problem document; empty where there is none.
     """
 
-    def __init__(self, text: str, retry_seconds: float = 0.0) -> None:
+    def __init__(self, text: str, retry_seconds: float = 0.0, kind: str = "") -> None:
         # Some of it is the authority's, and nothing of that is a command to a terminal.
         shown = " ".join(text.split())[:_SHOWN_CHARACTERS]
         super().__init__("".join(one if one.isprintable() else "?" for one in shown))
         self.retry_seconds = min(retry_seconds, _LONGEST_RETRY_SECONDS)
+        self.kind = kind
 
 
 @contextlib.contextmanager
@@ -154,17 +161,19 @@ class Client:
         prove: Callable[[Challenge | None], None],
         *,
         profile: str = "",
+        replaced: str = "",
     ) -> bytes:
         """Return a certificate for names, with its chain, as PEM.
 
         ``request`` is a signing request (DER). ``prove`` has a challenge of the first of ``kinds`` that
-        the authority offers be answered; with None, no longer.
+        the authority offers be answered; with None, no longer. ``replaced`` is what the authority calls
+        the certificate that this one renews (`identify`); empty where it renews none.
         """
         order: dict[str, Any] = {"identifiers": [{"type": "dns", "value": name} for name in names]}
         if profile:
             order["profile"] = profile
         with _understanding():
-            made = self._post(self._directory["newOrder"], order)
+            made = self._order(order, replaced)
             place = made.headers["Location"] or ""
             authorizations = made.document["authorizations"]
             if len(authorizations) > len(names):
@@ -181,6 +190,21 @@ class Client:
         if not isinstance(chain, bytes):
             raise AcmeError("the authority sent no certificate")
         return chain
+
+    def _order(self, order: dict[str, Any], replaced: str) -> Reply:
+        """Make an order, which says what it replaces if the authority knows of that (RFC 9773 section 5).
+
+        Renewals are spared some limits of authorities. One that was replaced already, or that another
+        account has obtained, is no reason to go without a certificate.
+        """
+        url = self._directory["newOrder"]
+        if replaced and isinstance(self._directory.get("renewalInfo"), str):
+            try:
+                return self._post(url, {**order, "replaces": replaced})
+            except AcmeError as error:
+                if error.kind not in _NOT_REPLACED:
+                    raise
+        return self._post(url, order)
 
     def find_window(self, certificate_id: str) -> tuple[str, str] | None:
         """Return when the authority wants a certificate renewed, first and last (RFC 9773).
@@ -239,7 +263,11 @@ class Client:
             problem = reply.document if isinstance(reply.document, dict) else {}
             if problem.get("type") != _BAD_NONCE:
                 with _understanding():
-                    raise AcmeError(_describe(problem, reply.status), _read_retry(reply))
+                    raise AcmeError(
+                        _describe(problem, reply.status),
+                        _read_retry(reply),
+                        str(problem.get("type", "")),
+                    )
         raise AcmeError("the authority refused every nonce")
 
     def _fetch(self, method: str, url: str, content: bytes | None = None) -> Reply:

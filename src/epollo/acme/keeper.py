@@ -201,7 +201,7 @@ class Keeper:
                         self._wait(delay)
                         delay = min(delay * 2, _LONGEST_DELAY_SECONDS)
                     with self._locked():
-                        pair = self._find_others(pair) or self._obtain()
+                        pair = self._find_others(pair) or self._obtain(pair)
                     obtained = time.monotonic()
                     if not is_hasty:
                         delay = _FIRST_DELAY_SECONDS
@@ -276,14 +276,20 @@ class Keeper:
         self._call_in_loop(partial(self._use, pair))
         return pair
 
-    def _obtain(self) -> Pair:
-        """Obtain a certificate, write it, have it used, and return it."""
+    def _obtain(self, former: Pair | None) -> Pair:
+        """Obtain a certificate instead of the former one, write it, have it used, and return it."""
         wish = self._wish
         client = self._open_client()
         client.register(wish.email)
         key = make_key()
         request = make_request(wish.names, key)
-        chain = client.obtain(wish.names, request, wish.kinds, self._prove, profile=wish.profile)
+        replaced = ""
+        if former is not None:
+            with contextlib.suppress(ValueError):
+                replaced = identify(former.certificate)
+        chain = client.obtain(
+            wish.names, request, wish.kinds, self._prove, profile=wish.profile, replaced=replaced
+        )
         pair = Pair(chain, dump_key(key), os.fspath(self._certificate_file))
         self._check(pair)
         # The key first: a pair that does not match is obtained anew at the next start.
