@@ -19,8 +19,8 @@ Decision: OpenSSL.
 Buffers. Fact: a buffer in memory keeps what it ever held at once (BIO_s_mem(3)), 81 KiB after an answer
 of 100 KiB, for as long as there is its connection.
 Decision: from the end of the handshake on, all sessions of a loop use the same two buffers, and each
-call leaves them empty. Price: four more calls of the library for each connection; where these cannot be made, each
-session keeps its own.
+call leaves them empty. Price: four more calls of the library for each connection; where these cannot be
+made, each session keeps its own.
 """
 
 import ssl
