@@ -24,7 +24,7 @@ _LIST = "import sys; import {}; print(*sys.modules)"
             ("epollo.site.catalogue", "epollo.connections.http1", "brotli", "tomllib", "ssl"),
         ),
         (
-            "epollo.worker.process",
+            "epollo.worker.program",
             (
                 *("click", "epollo.cli", "epollo.supervisor", "tomllib", "ssl", "cryptography"),
                 *(
@@ -81,7 +81,7 @@ def note(pattern, flags):
     patterns.append(pattern)
     return compile_now(pattern, flags)
 re._compiler.compile = note
-import epollo.worker.process
+import epollo.worker.program
 print(len(patterns))
 """
 

@@ -7,7 +7,7 @@ import sys
 gc.disable()
 
 try:
-    from epollo.worker.process import main
+    from epollo.worker.program import main
 except (ImportError, MemoryError, OSError) as error:
     # A file of the program cannot be read, or a library be mapped.
     sys.stderr.write(f"epollo: a worker cannot start: {error or 'there is too little memory'}\n")

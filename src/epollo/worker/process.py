@@ -1,41 +1,29 @@
-"""One process that serves: joins a loop, a site and the listening sockets, and lets go of them again.
-
-As a program (``python -m epollo.worker``) it is started by the supervisor, and holds the other end of a
-socket (`orders`): the worker says there when it is ready, is told there to finish, and stops when the
-supervisor is gone.
-"""
+"""One process that serves: joins a loop, sites and the listening sockets, and lets go of them again."""
 
 import gc
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from epollo.access_log.choice import open_log
 from epollo.budget import Budget
 from epollo.coder.client import SharedCompressor
 from epollo.connections.contract import AccessLog
 from epollo.connections.door import claim_descriptors
 from epollo.connections.networks import parse_networks
-from epollo.errors import OperatorError, describe_fault, explain
 from epollo.linux.confinement import filter_calls
 from epollo.linux.libc import forbid_dumps
-from epollo.linux.readiness_signal import await_signal
 from epollo.linux.systemd import notify_stopping
-from epollo.loop import EventLoop, Wakeup
+from epollo.loop import CallInLoop, EventLoop, Wakeup
 from epollo.pollers import open_poller
-from epollo.settings import Settings, load_settings, select_sites
-from epollo.site.mounts import Mounts, open_mounts
+from epollo.settings import Settings, select_sites
+from epollo.site.mounts import Mounts
 from epollo.terminal import (
     attend_streams,
-    close_streams,
-    make_streams_nonblocking,
-    open_streams,
-    report,
 )
-from epollo.transports.listening import adopt
 from epollo.transports.pairs import Secrets
 from epollo.worker.access import Access
+from epollo.worker.changes import Changes
 from epollo.worker.coding import open_compressor
 from epollo.worker.compose import (
     confine_to,
@@ -47,15 +35,16 @@ from epollo.worker.drain import Drain
 from epollo.worker.entrances import Entrances
 from epollo.worker.orders import (
     LEAVING,
-    LEFT_TO_SUPERVISOR,
-    READY,
     ROOT_REPLACED,
     Orders,
-    load_secrets,
-    read_orders,
 )
 from epollo.worker.places import is_secure
 from epollo.worker.sites import Sites
+
+if TYPE_CHECKING:
+    # A server without TLS needs nothing of the library.
+    from epollo.connections.service import Service
+    from epollo.worker.secure import Secure
 
 # Requests leave nothing behind that only a collection could find. One of twice as many new objects took
 # 1.2 milliseconds. One of all that is kept of a hundred thousand files takes a second, and never comes.
@@ -69,6 +58,10 @@ _NO_SUCCESSOR: Final = (
 
 class Worker:
     """A server in one process and one thread.
+
+    It is made in one sequence, for its order counts: what is wrong with settings is known first; modules
+    are loaded before files cannot be read; all that is opened for writing, bound or listened on comes
+    before system calls are filtered.
 
     ``supervisor`` is the way to the parent that replaces this worker when it cannot serve on; None
     where there is none. ``mounts`` tells of mounts, and is opened by the caller, before the worker gives
@@ -91,11 +84,8 @@ class Worker:
         # Looked at in any case: what is wrong there is to be known before it is needed.
         proxies = parse_networks(settings.proxies)
         connections_limit = claim_descriptors()
-        if is_secure(settings):
-            # A module cannot be read in the sandbox; a server without TLS does without the library.
-            from epollo.worker.secure import Secure, make_finder  # noqa: PLC0415
-
-            forbid_dumps()
+        # A module cannot be read in the sandbox.
+        open_secure = _load_secure() if is_secure(settings) else None
         self._settings = settings
         self._report = report
         self._supervisor = supervisor
@@ -128,6 +118,7 @@ class Worker:
             tells_mistakes=place == 0,
             compressor=self._compressor,
         )
+        self._changes = Changes(self._loop, self._sites, mounts)
         self._service = make_service(
             settings,
             self._loop,
@@ -138,7 +129,7 @@ class Worker:
             relevant_fields=self._sites.relevant_fields,
             needs_addresses=self._access.needs_addresses,
             proxies=proxies,
-            look_for_changes=self._look_for_changes,
+            look_for_changes=self._changes.look,
             connections_limit=connections_limit,
         )
         self._drain = Drain(
@@ -151,17 +142,10 @@ class Worker:
         if log is not None:
             log.begin(self._loop)
         self._handle_signals(supervisor)
-        self._mounts = mounts
-        self._learn_of_changes()
+        self._changes.begin(self._service)
         self._secure: Secure | None = None
-        if is_secure(settings):
-            self._secure = Secure(
-                self._service,
-                secrets,
-                self._wakeup.call,
-                serves_plain_first=not settings.tls_port,
-                find_way=make_finder(settings),
-            )
+        if open_secure is not None:
+            self._secure = open_secure(settings, self._service, secrets, self._wakeup.call)
         make_handshakes = None if self._secure is None else self._secure.make_stage
         self._entrances = Entrances(settings, self._service, proxies, make_handshakes)
         self._entrances.listen(listening)
@@ -223,15 +207,6 @@ class Worker:
         if isinstance(self._compressor, SharedCompressor):
             self._compressor.use(descriptor)
 
-    def _learn_of_changes(self) -> None:
-        """Have the kernel tell of changes of files and mounts before anything else in a batch."""
-        mounts = self._mounts
-        self._sites.learn_of_changes(self._service.note_change)
-        if mounts is not None:
-            mounts.on_change = self._sites.look_anew
-            if self._loop.traits.is_ordered:
-                self._loop.add_first(mounts.descriptor, mounts)
-
     def _handle_signals(self, supervisor: Orders | None) -> None:
         """From here on a signal is not lost: it waits for the loop."""
         on_signal = self._wakeup.on_signal
@@ -285,56 +260,14 @@ class Worker:
         self._wakeup.close(gives_back=False)
         self._loop.close()
         self._sites.close()
-        if self._mounts is not None:
-            self._mounts.close()
+        self._changes.close()
         if self._supervisor is not None:
             self._supervisor.close()
 
-    def _look_for_changes(self) -> None:
-        is_signalled = not self._service.is_report_instant
-        self._service.is_report_instant = self._loop.traits.is_instant
-        if is_signalled and self._loop.traits.is_instant:
-            # Behind it: a signal that waits is noted at once, and not taken back.
-            await_signal()
-        if not self._sites.look_for_changes():
-            self._service.is_report_instant = False
-        if self._mounts is not None and not self._loop.traits.is_ordered:
-            self._mounts.look()
 
+def _load_secure() -> "Callable[[Settings, Service, Secrets, CallInLoop], Secure]":
+    """Load what speaks TLS, whose secrets are never to stand in a file; others do without the library."""
+    from epollo.worker.secure import open_secure  # noqa: PLC0415
 
-def main() -> None:
-    """Serve as the supervisor ordered; it is told of an operator's mistake, and the status is 2."""
-    for number in LEFT_TO_SUPERVISOR:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_SUPERVISOR)
-    orders = read_orders()
-    # All told, so that nothing has to be asked of the system.
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, orders["control"])
-    control.setblocking(False)
-    control.set_inheritable(False)
-    supervisor = Orders(control, has_coder=orders.get("has_coder", False))
-    settings = load_settings(orders["settings"])
-    open_streams()
-    make_streams_nonblocking()
-    try:
-        listening = adopt(orders["sockets"])
-        log = open_log(settings, report, supervisor.take_log_descriptor)
-        worker = Worker(
-            settings,
-            listening,
-            report,
-            log,
-            supervisor,
-            mounts=open_mounts(),
-            secrets=load_secrets(orders["secrets"]),
-            place=orders["place"],
-        )
-    except OperatorError as mistake:
-        supervisor.give_up(str(mistake))
-    except OSError as error:
-        supervisor.give_up(f"cannot serve {settings.root}: {explain(error)}")
-    except Exception as fault:
-        supervisor.give_up(describe_fault(fault))
-    supervisor.say(READY + f"{worker.poller_name}\n{worker.sandbox}".encode())
-    worker.run()
-    close_streams()
+    forbid_dumps()
+    return open_secure

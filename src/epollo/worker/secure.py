@@ -114,6 +114,19 @@ def _make_certificates(secrets: Secrets) -> list[Certificates]:
     return [Certificates(secrets.pairs, secrets.ticket_key, one) for one in secrets.clients]
 
 
+def open_secure(
+    settings: Settings, service: Service, secrets: Secrets, call_in_loop: CallInLoop
+) -> Secure:
+    """Return what the settings ask for. Raises `OperatorError` where a pair is not right."""
+    return Secure(
+        service,
+        secrets,
+        call_in_loop,
+        serves_plain_first=not settings.tls_port,
+        find_way=make_finder(settings),
+    )
+
+
 def make_finder(settings: Settings) -> Callable[[bytes], int]:
     """Return what finds the way in which clients are verified that ask for a name.
 
