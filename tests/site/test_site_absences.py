@@ -22,7 +22,7 @@ def learn(ground: Ground) -> None:
 
 
 def known(ground: Ground) -> list[bytes]:
-    return sorted(b"/".join(one.names) for one in ground.catalogue._absences.entries())
+    return sorted(b"/".join(one.names) for one in ground.catalogue.resources.absences.entries())
 
 
 def test_a_folder_that_is_missing_answers_for_all_that_is_below_it(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_they_take_a_small_part_of_what_is_kept(tmp_path: Path) -> None:
         for number in range(1000):
             assert find(ground, f"page{number}.html") is Kind.MISSING
         assert 10 < len(known(ground)) <= 64
-        assert ground.catalogue._absences.octets <= MEBIBYTE // 16
+        assert ground.catalogue.resources.absences.octets <= MEBIBYTE // 16
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,8 @@ def test_files_are_kept_within_the_size_of_the_cache(tmp_path: Path) -> None:
     with Ground(tmp_path, cache_octets=MEBIBYTE) as ground:
         for number in [*range(300), *range(0, 300, 7)]:
             assert ground.get(f"/{number}.bin")[:6] == b"%06d" % number
-            assert ground.catalogue._files.octets <= MEBIBYTE
-        assert len(ground.catalogue._files) > 50
+            assert ground.catalogue.resources.files.octets <= MEBIBYTE
+        assert len(ground.catalogue.resources.files) > 50
 
 
 def test_files_that_were_asked_for_a_thousand_times_make_room_for_others(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_files_that_were_asked_for_a_thousand_times_make_room_for_others(tmp_pat
                 for number in numbers:
                     ground.get(f"/{number}.bin")
         kept = [(b"%d.bin" % number,) for number in later]
-        assert sum(ground.catalogue._files.get(names) is not None for names in kept) >= 18
+        assert sum(ground.catalogue.resources.files.get(names) is not None for names in kept) >= 18
 
 
 def test_nothing_depends_on_what_was_evicted(
@@ -172,7 +172,7 @@ def test_nothing_depends_on_what_was_evicted(
         ground.ask("/")
         for number in range(200):
             ground.status(f"/{number}/page.txt")
-        kept = len(ground.catalogue._files) + len(ground.catalogue._absences)
+        kept = len(ground.catalogue.resources.files) + len(ground.catalogue.resources.absences)
         depended = sum(
             len(dependents)
             for folder in watch._folders.values()

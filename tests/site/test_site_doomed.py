@@ -147,19 +147,19 @@ def test_what_is_given_back_releases_its_answers_and_its_room(
 ) -> None:
     kept = [Kept(answer.basis) for answer in ask_all(ground) if answer.basis is not None]
     assert len(kept) == FILES
-    octets = ground.catalogue._files.octets
+    octets = ground.catalogue.resources.files.octets
     switch(ground, releases)
     batches = 0
     while later.make_one():
         batches += 1
     assert batches
     assert all(answer.is_released for answer in kept)
-    assert ground.catalogue._files.octets < octets / 10
-    assert ground.catalogue._absences.octets < 20_000
+    assert ground.catalogue.resources.files.octets < octets / 10
+    assert ground.catalogue.resources.absences.octets < 20_000
     watch = ground.catalogue.watch
     assert watch is not None
     ask_all(ground)
-    assert ground.catalogue._files.octets == pytest.approx(octets, rel=0.01)
+    assert ground.catalogue.resources.files.octets == pytest.approx(octets, rel=0.01)
 
 
 def test_a_folder_that_is_renamed(

@@ -184,7 +184,10 @@ def test_a_folder_goes_with_the_last_that_was_found_in_it(
         assert watch is not None
         assert len(folders) < 20
         assert len(watch._folders) < 30
-        assert sum(len(folder.members) for folder in folders) <= len(ground.catalogue._files) + 2
+        assert (
+            sum(len(folder.members) for folder in folders)
+            <= len(ground.catalogue.resources.files) + 2
+        )
 
 
 @pytest.mark.parametrize("name", ["_headers", "_redirects", ".hidden"])

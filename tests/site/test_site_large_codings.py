@@ -254,14 +254,14 @@ def test_what_is_not_very_large_is_made_as_small_as_can_be(
     best = ask_coded(ground, compressor, coding).content
     encoder = CODED[coding].encoder(CODED[coding].effort.best, len(CONTENT))
     assert best == encoder.encode(CONTENT) + encoder.finish()
-    octets = ground.catalogue._files.octets
+    octets = ground.catalogue.resources.files.octets
     monkeypatch.setattr("epollo.site.file_task.LARGE_OCTETS", len(CONTENT))
     replace(ground.root / "app.js", CONTENT)
     quick = ask_coded(ground, compressor, coding).content
     encoder = CODED[coding].encoder(CODED[coding].effort.large, len(CONTENT))
     assert quick == encoder.encode(CONTENT) + encoder.finish()
     # What was replaced by something shorter is not counted any more.
-    assert octets <= ground.catalogue._files.octets
+    assert octets <= ground.catalogue.resources.files.octets
 
 
 def test_what_is_longer_than_the_limit_is_not_coded(
@@ -283,15 +283,15 @@ def test_what_is_made_counts_as_kept(tmp_path: Path, compressor: WaitingCompress
             ground.ask(f"/{number}.js", {"Accept-Encoding": "br"})
             compressor.run()
             compressor.hand_on()
-            assert ground.catalogue._files.octets <= 500_000
+            assert ground.catalogue.resources.files.octets <= 500_000
         held = sum(
             representation.length
-            for resource in ground.catalogue._files.entries()
+            for resource in ground.catalogue.resources.files.entries()
             if resource.edition is not None
             for coding, representation in resource.edition.representations.items()
             if coding != b"identity"
         )
-        assert 100_000 < held <= ground.catalogue._files.octets
+        assert 100_000 < held <= ground.catalogue.resources.files.octets
 
 
 def test_a_cache_that_is_too_small_is_not_filled_without_use(
@@ -318,7 +318,7 @@ def test_a_sidecar_is_used_from_where_it_stands(
     }[coding]
     sidecar = ground.root / f"app.js{CODED[coding].suffix.decode()}"
     sidecar.write_bytes(coded)
-    kept = ground.catalogue._files.octets
+    kept = ground.catalogue.resources.files.octets
     answer = ask_coded(ground, compressor, coding)
     assert (answer.content, answer.fields["content-encoding"]) == (coded, coding)
     assert not answer.is_kept
@@ -326,7 +326,7 @@ def test_a_sidecar_is_used_from_where_it_stands(
     assert ground.reports == []
     part = ask(ground, coding, {"Range": "bytes=7-99", "If-Range": answer.fields["etag"]})
     assert (part.status, part.content) == (206, coded[7:100])
-    assert ground.catalogue._files.octets - kept < len(CONTENT)
+    assert ground.catalogue.resources.files.octets - kept < len(CONTENT)
 
 
 def _zstd(content: bytes) -> bytes:

@@ -133,14 +133,14 @@ def test_an_error_rests_on_its_page_and_on_nearer_ones(ground: Ground) -> None:
 
 
 def test_a_deep_path_asks_for_few_pages(ground: Ground) -> None:
-    before = len(ground.catalogue._absences)
+    before = len(ground.catalogue.resources.absences)
     assert ground.status("/folder" + "/a" * 4000) == 404
-    assert len(ground.catalogue._absences) - before < 10
+    assert len(ground.catalogue.resources.absences) - before < 10
     deep = "a/" * 100
     fill(ground.root, f"{deep}page", "a/404.html")
-    before = len(ground.catalogue._absences)
+    before = len(ground.catalogue.resources.absences)
     assert ground.ask(f"/{deep}nothing").content == b"a/404.html"
-    assert len(ground.catalogue._absences) - before < 20
+    assert len(ground.catalogue.resources.absences) - before < 20
 
 
 def test_a_page_of_an_error_comes_in_a_coding_and_without_validators(tmp_path: Path) -> None:

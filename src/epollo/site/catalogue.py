@@ -14,8 +14,8 @@ from typing import Final, cast
 from epollo.budget import Budget
 from epollo.http.message import Basis, FileSegment
 from epollo.loop import Clock
-from epollo.site.absences import find_absence, select_missing
-from epollo.site.cache import HITS_LIMIT, Cache
+from epollo.site.absences import select_missing
+from epollo.site.cache import HITS_LIMIT
 from epollo.site.comparison import Comparison
 from epollo.site.compressor import Compressor
 from epollo.site.demand import is_due, is_improvable, select_end
@@ -26,14 +26,15 @@ from epollo.site.files import Files
 from epollo.site.folders import Folder, Folders, look_in
 from epollo.site.kept_codings import KeptCodings
 from epollo.site.listing.listings import Listings
-from epollo.site.listing.snapshot import Made, Snapshot
+from epollo.site.listing.snapshot import Made
 from epollo.site.media_types import OURS, MediaTypes
 from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
 from epollo.site.reach import PLAIN, Reach
 from epollo.site.representation import Edition, Representation, read_edition
 from epollo.site.resolve import Kind, Names, Walk
-from epollo.site.resource import Resource, Whole
+from epollo.site.resource import Resource
+from epollo.site.resources import Resources
 from epollo.site.root import Root, do_nothing
 from epollo.site.sharing import Sharing
 from epollo.site.tagging import Tagging
@@ -41,9 +42,6 @@ from epollo.site.watch import Dependent, open_watch, watch_other_names
 
 RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 """The length up to which a rule file is read."""
-
-_ABSENCES_SHARE: Final = 16
-"""What is not there is remembered too: one part of this number of what is kept."""
 
 
 class Catalogue:
@@ -74,14 +72,7 @@ class Catalogue:
         # One object that all resources share, where each access to the method makes another.
         self._confirm = self.confirm
         self._root = Root(root, self._end_all, on_root_out_of_reach, reach)
-        cache_octets = budget.octets_limit
-        self._files: Cache[Names, Resource] = Cache(cache_octets, self._end, budget)
-        budget.share(self._files)
-        self._absences: Cache[Names, Resource] = Cache(
-            cache_octets // _ABSENCES_SHARE, self._end, budget
-        )
-        self._rule_files: dict[Names, Resource] = {}
-        self._whole = Whole()
+        self.resources = Resources(budget, self._end)
         self._has_ended_all = False
         self.on_rules_doubted: Callable[[], None] = lambda: None
         """Called when a rule file may be another: at an event, and when all is to be looked at anew."""
@@ -101,25 +92,25 @@ class Catalogue:
             self.watch,
             select_media_type=media_types.select,
             report=report,
-            grow=self._grow,
+            grow=self.resources.grow,
             # So that the codings of one file leave room for another.
-            coded_octets_limit=cache_octets // 4,
+            coded_octets_limit=budget.octets_limit // 4,
         )
         self._kept_codings = KeptCodings(
             self._root,
             self.watch,
-            grow=self._grow,
+            grow=self.resources.grow,
             refuse=self._file_codings.refuse,
             kept_octets_limit=kept_octets_limit,
         )
-        self.listings = Listings(self._root, self.watch, clock, self._files, self._on_end)
+        self.listings = Listings(self._root, self.watch, clock, self.resources.files, self._on_end)
         if self.watch is not None:
             self._root.begin_watch(self.watch)
             self._folders.begin_watch(self.watch)
 
     def find(self, names: Names) -> Resource:
         """Return what stands at a path of names, none of which is empty, ``.`` or ``..``."""
-        resource = self._files.get(names) or find_absence(self._absences, names)
+        resource = self.resources.find(names)
         if resource is not None and self.confirm(resource):
             return resource
         self._root.follow(self._clock.second)
@@ -131,7 +122,7 @@ class Catalogue:
         It is never evicted, and its names are hidden from every other look-up. From the first call on
         `on_rules_doubted` tells of its end.
         """
-        resource = self._rule_files.get(names)
+        resource = self.resources.rule_files.get(names)
         if resource is not None and self.confirm(resource):
             return resource
         self._root.follow(self._clock.second)
@@ -142,7 +133,7 @@ class Catalogue:
         """Let none of the answers made so far be given again, whatever they rest on."""
         if self._has_ended_all:
             return
-        for resource in self._list_resources():
+        for resource in self.resources.list_all():
             if resource.is_current:
                 resource.end_answers()
 
@@ -170,7 +161,7 @@ class Catalogue:
         """Have everything compared with the file system before it is handed out again."""
         self._root.look_anew()
         self._folders.look_anew()
-        for resource in self._list_resources():
+        for resource in self.resources.list_all():
             resource.checked_second = 0
         self.on_rules_doubted()
 
@@ -275,19 +266,17 @@ class Catalogue:
         if self.watch is not None:
             self.watch.depend(resource)
         if is_rule_file:
-            self._rule_files[names] = resource
+            self.resources.rule_files[names] = resource
         else:
-            resource.ends_with = self._whole
+            resource.ends_with = self.resources.whole
             self._keep(resource)
         return resource
 
     def _keep(self, resource: Resource) -> None:
-        cache = self._cache_of(resource)
-        former = cache.get(resource.names)
+        former = self.resources.put(resource)
         if former is not None:
             # It has ended, and was not given back yet.
-            self._give_back(former)
-        cache.put(resource.names, resource)
+            self._end(former)
 
     def _read(self, resource: Resource, descriptor: int, *, is_rule_file: bool) -> None:
         """Compile the version of a file that is open. Raises `OSError`."""
@@ -315,31 +304,15 @@ class Catalogue:
 
     def _is_free(self, names: Names) -> bool:
         """Return whether nothing stands at a path of names, nor is known to."""
-        known = self._absences.get(names) or self._files.get(names)
-        return known is None and self._comparison.find_kind(names) is Kind.MISSING
+        return not self.resources.has(names) and self._comparison.find_kind(names) is Kind.MISSING
 
     def _tag_anew(self, promise: Promise) -> None:
         """Let everything with this promise have the entity tag that was made of the content."""
-        for resource in self._files.entries():
+        for resource in self.resources.files.entries():
             edition = resource.edition
             if edition is not None and edition.promise is promise and promise.content_tag:
                 edition.tag_anew(promise.content_tag)
                 resource.end_answers()
-
-    def _grow(self, names: Names, octets: int) -> None:
-        resource = self._files.get(names)
-        if resource is not None:
-            self._files.grow(names, resource, octets)
-
-    def _cache_of(self, resource: Resource) -> Cache[Names, Resource]:
-        is_absence = resource.edition is None and not isinstance(resource, Snapshot)
-        return self._absences if is_absence else self._files
-
-    def _list_resources(self) -> list[Resource]:
-        return [*self._list_cached(), *self._rule_files.values()]
-
-    def _list_cached(self) -> list[Resource]:
-        return [*self._files.entries(), *self._absences.entries()]
 
     def _on_end(self, dependent: Dependent | None, *, is_written: bool = False) -> None:
         """Take out what has ended, everything with None, and let nothing of it be recalled.
@@ -358,27 +331,22 @@ class Catalogue:
             if isinstance(dependent.resource, Resource):
                 self._on_end(dependent.resource)
         elif isinstance(dependent, Resource) and dependent.is_current:
-            if self._rule_files.get(dependent.names) is dependent:
-                del self._rule_files[dependent.names]
+            if self.resources.rule_files.get(dependent.names) is dependent:
+                del self.resources.rule_files[dependent.names]
                 self.on_rules_doubted()
             self._give_back(dependent, is_written=is_written)
 
     def _give_back(self, resource: Resource, *, is_written: bool = False) -> None:
         """Take out what has ended from where it is kept, and let go of it."""
-        cache = self._cache_of(resource)
-        if cache.get(resource.names) is resource:
-            cache.remove(resource.names)
+        self.resources.remove(resource)
         self._end(resource, is_written=is_written)
 
     def _end_all(self) -> None:
         self.listings.end_all()
-        self._whole.is_current = False
-        self._whole = Whole()
-        ended = (*self._files.take_all(), *self._absences.take_all())
-        self.doomed.add(ended, self._folders.take_all())
+        self.doomed.add(self.resources.end_all(), self._folders.take_all())
         # Rules that are read anew end all answers, of which there are none now.
         self._has_ended_all = True
-        for rule_file in list(self._rule_files.values()):
+        for rule_file in list(self.resources.rule_files.values()):
             self._on_end(rule_file)
         self._has_ended_all = False
 
