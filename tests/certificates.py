@@ -1,7 +1,9 @@
 """Certificates for tests: made in memory for the names that a test wants."""
 
+import contextlib
 import datetime
 import ipaddress
+import ssl
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
@@ -32,6 +34,19 @@ class Made(NamedTuple):
         paths[0].write_bytes(self.certificate)
         paths[1].write_bytes(self.key)
         return "--tls-cert", str(paths[0]), "--tls-key", str(paths[1])
+
+    def trust(self) -> ssl.SSLContext:
+        """Return the context of a client that trusts this certificate alone."""
+        return ssl.create_default_context(cadata=self.certificate.decode())
+
+
+def make_hello(context: ssl.SSLContext) -> bytes:
+    """Return the first octets of a client that asks for localhost, and means it."""
+    outgoing = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
 
 
 def make_certificate(

@@ -70,7 +70,7 @@ def check(octets: bytes) -> None:
     """Send the octets as one peer, in several ways, and hold the outcomes against each other."""
     ground = lay_ground()
     ground.methods.clear()
-    outcome = _exchange(ground.without_recall, [octets])
+    outcome = ground.without_recall.exchange([octets])
     # A client reads no content behind an answer to HEAD, of which also a refusal has none.
     methods = tuple("HEAD" if method == "HEAD" else "GET" for method in ground.methods)
 
@@ -78,12 +78,12 @@ def check(octets: bytes) -> None:
     chance = random.Random(zlib.crc32(octets))
     cuts = sorted(chance.randrange(len(octets) + 1) for _ in range(chance.randrange(1, 5)))
     places = [0, *cuts, len(octets)]
-    parts = [octets[begin:end] for begin, end in pairwise(places)]
-    assert _exchange(ground.with_recall, parts) == outcome, "another outcome when split"
-    assert _exchange(ground.with_recall, [octets]) == outcome, "another outcome when recalled"
+    parts = [octets[begin:end] for begin, end in pairwise(places) if begin < end]
+    assert ground.with_recall.exchange(parts) == outcome, "another outcome when split"
+    assert ground.with_recall.exchange([octets]) == outcome, "another outcome when recalled"
     if len(octets) <= _OCTET_BY_OCTET_MAX:
         singly = [octets[place : place + 1] for place in range(len(octets))]
-        assert _exchange(ground.without_recall, singly) == outcome, "another outcome octet by octet"
+        assert ground.without_recall.exchange(singly) == outcome, "another outcome octet by octet"
 
     received, is_closed = outcome
     assert SECRET not in received
@@ -96,21 +96,3 @@ def check(octets: bytes) -> None:
     assert len(answers) <= len(methods) + 1, "an answer without a request"
     assert all(answer.status in REASONS for answer in answers)
     assert (bool(answers) and answers[-1].is_last) == is_closed
-
-
-def _exchange(way: InProcess, parts: list[bytes]) -> tuple[bytes, bool]:
-    """Send the parts one by one; return what came, and whether the server closed by itself."""
-    parts = [part for part in parts if part]
-    peer = way.connect(parts[0] if parts else b"")
-    way.settle(peer)
-    for part in parts[1:]:
-        peer.send(part)
-        way.settle(peer)
-    is_closed = peer.is_closed
-    if not is_closed:
-        peer.half_close()
-        way.settle(peer)
-        assert peer.is_let_go()
-    # No peer is left, and nothing was reported: every fault of ours is.
-    way.forget_peers()
-    return bytes(peer.received), is_closed

@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import termios
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from epollo.connections.contract import AccessLog, Capacity, Responder, Timeouts
 from epollo.connections.door import Arrival, Door, Stage
 from epollo.connections.listener import Listener
 from epollo.connections.service import Service
+from epollo.http.message import PERMANENT, Request, Response
 from epollo.loop import Clock, EventLoop, SystemClock
 from epollo.pollers import open_poller
 from epollo.protocols.answer import Answer
@@ -30,8 +32,16 @@ from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.transports.contract import PLAIN, Kind
 
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
 # Far more than any exchange here takes: what is not done by then never will be.
 _BATCHES_LIMIT = 10_000
+
+
+def respond(request: Request) -> Response:
+    """Answer every request alike, for as long as the server runs."""
+    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), basis=PERMANENT)
 
 
 class Peer:
@@ -227,6 +237,24 @@ class InProcess:
             if not peer.receive() and not peer.unread_octets():
                 return
         raise AssertionError("the connection does not come to rest")
+
+    def exchange(self, parts: Sequence[bytes]) -> tuple[bytes, bool]:
+        """Send the parts one by one as one peer, which then half-closes, and forget all peers.
+
+        Return what came, and whether the server closed before that.
+        """
+        peer = self.connect(parts[0] if parts else b"")
+        self.settle(peer)
+        for part in parts[1:]:
+            peer.send(part)
+            self.settle(peer)
+        is_closed = peer.is_closed
+        if not is_closed:
+            peer.half_close()
+            self.settle(peer)
+            assert peer.is_let_go()
+        self.forget_peers()
+        return bytes(peer.received), is_closed
 
     def forget_peers(self) -> None:
         """Close and forget the peers so far, for tests that make thousands of them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.in_process import FolderSite, InProcess, Log, Peer
+from connections.in_process import GET, LAST_GET, FolderSite, InProcess, Log, Peer
 from epollo.connections.connection import Connection
 from epollo.connections.contract import Timeouts
 from epollo.connections.http1 import REQUESTS_PER_TURN
@@ -19,10 +19,8 @@ from epollo.protocols.http1 import Limits
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 BIG_GET = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n"
 FILE_GET = b"GET /file HTTP/1.1\r\nHost: a\r\n\r\n"
-LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 BIG_OCTETS = 3_000_000
 FILE_OCTETS = 2_000_000
 FILE = os.urandom(FILE_OCTETS)
@@ -85,11 +83,6 @@ class SmallSite:
 @pytest.fixture
 def small_site(tmp_path: Path) -> SmallSite:
     return SmallSite(tmp_path)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture(params=["busy", "select", "poll", "epoll"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connections.in_process import InProcess, Peer
+from connections.in_process import GET, InProcess, Peer
 from connections.test_connections_connection import FILE_GET, SmallSite
 from epollo.connections.contract import Capacity
 from epollo.protocols.answer import Answer
@@ -10,13 +10,7 @@ from epollo.protocols.http1.render import end_answer
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_1_0 = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.in_process import InProcess, Log, Peer
+from connections.in_process import GET, LAST_GET, InProcess, Log, Peer, respond
 from epollo.connections import passing
 from epollo.connections.addresses import Addresses
 from epollo.connections.contract import Capacity
@@ -19,18 +19,7 @@ from epollo.loop import EventLoop
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 PART = b"GET / HTTP/1.1\r\nHo"
-
-
-def respond(request: Request) -> Response:
-    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), basis=PERMANENT)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture

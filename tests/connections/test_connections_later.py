@@ -63,11 +63,6 @@ def site() -> WaitingSite:
     return WaitingSite()
 
 
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
 @pytest.fixture(params=["busy", "select", "poll", "epoll"])
 def harness(
     request: pytest.FixtureRequest, site: WaitingSite, clock: HandClock

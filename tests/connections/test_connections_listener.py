@@ -8,40 +8,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.in_process import InProcess
+from connections.in_process import GET, InProcess, respond
 from epollo.connections.connection import Connection
 from epollo.connections.contract import Peer
 from epollo.connections.door import Arrival
 from epollo.connections.listener import BURST, Listener
 from epollo.errors import OperatorError
-from epollo.http.message import PERMANENT, Request, Response
+from epollo.http.message import Request, Response
 from epollo.pollers import FD_SETSIZE
 from epollo.transports.listening import open_listening_socket
 from loop.hand_clock import HandClock
-
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-
-
-def respond(request: Request) -> Response:
-    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), basis=PERMANENT)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture(params=["busy", "select", "poll", "epoll"])
 def harness(request: pytest.FixtureRequest, clock: HandClock) -> Iterator[InProcess]:
     with InProcess(respond, poller_name=request.param, clock=clock) as harness:
         yield harness
-
-
-@pytest.fixture
-def listening() -> Iterator[socket.socket]:
-    with open_listening_socket("127.0.0.1", 0) as listening:
-        yield listening
 
 
 def connect(listening: socket.socket, octets: bytes = GET) -> socket.socket:

@@ -6,31 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.in_process import InProcess
+from connections.in_process import GET, InProcess, respond
 from connections.test_connections_listener import connect, serve_until_answered
 from epollo.connections.connection import Connection
 from epollo.connections.contract import Capacity
 from epollo.connections.listener import Listener
 from epollo.connections.networks import parse_networks
 from epollo.connections.preamble import Preamble, Proxies
-from epollo.http.message import PERMANENT, Request, Response
-from epollo.transports.listening import open_listening_socket
 from loop.hand_clock import HandClock
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LINE = b"PROXY TCP4 192.0.2.7 192.0.2.8 56324 443\r\n"
 BINARY = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc0\0\x02\x08\0\x05\0\x50"
 LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
 LOOPBACK = "127.0.0.0/8,::1"
-
-
-def respond(request: Request) -> Response:
-    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), basis=PERMANENT)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture(params=["busy", "select", "poll", "epoll"])
@@ -39,12 +27,6 @@ def harness(request: pytest.FixtureRequest, clock: HandClock) -> Iterator[InProc
         respond, poller_name=request.param, clock=clock, capacity=Capacity(per_address=2)
     ) as harness:
         yield harness
-
-
-@pytest.fixture
-def listening() -> Iterator[socket.socket]:
-    with open_listening_socket("127.0.0.1", 0) as listening:
-        yield listening
 
 
 def listen(harness: InProcess, listening: socket.socket, networks: str = LOOPBACK) -> Listener:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.in_process import InProcess, Peer
-from connections.test_connections_door import GET, PART, respond, statuses
+from connections.in_process import GET, InProcess, Peer, respond
+from connections.test_connections_door import PART, statuses
 from epollo.connections.addresses import Addresses, ask_address, network_of, read_address
 from epollo.connections.contract import Capacity
 from epollo.connections.contract import Peer as Serving
@@ -16,11 +16,6 @@ from epollo.http.message import PERMANENT, Request, Response
 from loop.hand_clock import HandClock
 
 A, B, C, D = (f"192.0.2.{number}" for number in range(1, 5))
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture

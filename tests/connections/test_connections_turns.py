@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.in_process import InProcess, Peer
+from connections.in_process import GET, InProcess, Peer
 from epollo.connections.contract import Timeouts
 from epollo.connections.door import RECEIVE_OCTETS
 from epollo.http.message import PERMANENT, Request, Response
@@ -14,7 +14,6 @@ from epollo.loop import Handler
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 TIMEOUTS = Timeouts(head=10, idle=75, send=30, linger=2)
 
 
@@ -42,11 +41,6 @@ class ChangingSite:
 @pytest.fixture
 def site() -> ChangingSite:
     return ChangingSite()
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture(params=["busy", "select", "poll", "epoll"])

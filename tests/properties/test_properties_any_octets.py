@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connections.in_process import FolderSite, InProcess, Peer
+from connections.in_process import FolderSite, InProcess
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
 
@@ -71,31 +71,14 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
         ]
 
 
-def exchange(way: InProcess, parts: list[bytes]) -> tuple[bytes, bool, Peer]:
-    """Send the parts one by one; return what came, and whether the server closed by itself."""
-    peer = way.connect(parts[0] if parts else b"")
-    way.settle(peer)
-    for part in parts[1:]:
-        peer.send(part)
-        way.settle(peer)
-    is_closed = peer.is_closed
-    if not is_closed:
-        peer.half_close()
-        way.settle(peer)
-        assert peer.is_let_go()
-    return bytes(peer.received), is_closed, peer
-
-
 @settings(max_examples=150)
 @given(parts=PARTS)
 def test_an_answer_or_a_close_and_the_same_over_every_way(ways: Ways, parts: list[bytes]) -> None:
     outcomes = []
     for way in ways:
-        octets, is_closed, _ = exchange(way, parts)
-        way.forget_peers()
+        octets, is_closed = way.exchange(parts)
         outcomes.append((octets, is_closed))
-        again, is_closed, _ = exchange(way, [b"".join(parts)])
-        way.forget_peers()
+        again, is_closed = way.exchange([b"".join(parts)])
         outcomes.append((again, is_closed))
     assert all(outcome == outcomes[0] for outcome in outcomes)
     octets, is_closed = outcomes[0]
@@ -135,8 +118,7 @@ def test_head_is_asked_or_not_the_same_over_every_way(ways: Ways, parts: list[by
     outcomes = set()
     for way in ways:
         for split in (parts, [whole], [whole[at : at + 1] for at in range(len(whole))]):
-            received, is_closed, _ = exchange(way, split)
-            way.forget_peers()
+            received, is_closed = way.exchange(split)
             outcomes.add((received, is_closed))
     assert len(outcomes) == 1
 
@@ -146,8 +128,7 @@ def test_head_is_asked_or_not_the_same_over_every_way(ways: Ways, parts: list[by
 def test_octets_of_chance(ways: Ways, octets: bytes) -> None:
     outcomes = set()
     for way in ways:
-        received, is_closed, _ = exchange(way, [octets])
-        way.forget_peers()
+        received, is_closed = way.exchange([octets])
         outcomes.add((received, is_closed))
     ((received, is_closed),) = outcomes
     assert all(answer.is_last for answer in read_answers(received))

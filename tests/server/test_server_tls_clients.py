@@ -11,7 +11,8 @@ import pytest
 from cryptography.x509.oid import NameOID
 
 from certificates import Authority, Made, make_certificate
-from conftest import COMMAND, Serve, Server, receive_content, receive_head
+from conftest import Serve, Server, receive_content, receive_head
+from server.workers import refusal
 
 SITE = make_certificate("localhost")
 AUTHORITY = Authority()
@@ -177,13 +178,6 @@ def test_mistakes_are_one_line(
 ) -> None:
     write_options(tmp_path / "c")
     words = [word.replace("{c}", str(tmp_path / "c")) for word in options]
-    done = subprocess.run(
-        [*COMMAND, folder, "--port", "0", *words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    assert mistake.replace("{c}", str(tmp_path / "c")) in refusal(
+        str(folder), "--port", "0", *words
     )
-    assert done.returncode == 2
-    assert mistake.replace("{c}", str(tmp_path / "c")) in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr

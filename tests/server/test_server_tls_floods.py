@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from certificates import make_certificate
+from certificates import make_certificate, make_hello
 from conftest import Serve, Server, managed_servers, receive_all, receive_head, require_descriptors
 from forged_records import (
     ALERT,
@@ -32,19 +32,7 @@ LIMIT_OCTETS = 64 * 1024
 DECODE_ERROR = b"\x15\x03\x03\0\x02\x02\x32"
 
 
-def trust() -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=MADE.certificate.decode())
-
-
-def make_hello() -> bytes:
-    outgoing = ssl.MemoryBIO()
-    client = trust().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
-    with contextlib.suppress(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
-
-
-HELLO = make_hello()
+HELLO = make_hello(MADE.trust())
 
 
 def split_into_records(hello: bytes, size: int) -> bytes:
@@ -74,7 +62,9 @@ def connect_from(server: Server, address: str) -> socket.socket:
 
 def ask(server: Server, address: str = "127.0.0.1") -> None:
     """Be a client that means it."""
-    with trust().wrap_socket(connect_from(server, address), server_hostname="localhost") as peer:
+    with MADE.trust().wrap_socket(
+        connect_from(server, address), server_hostname="localhost"
+    ) as peer:
         peer.sendall(GET)
         head, _ = receive_head(peer)
         assert head.startswith(b"HTTP/1.1 200 "), head
@@ -171,7 +161,7 @@ def test_a_trickle_ends_in_time(server: Server, octets: bytes) -> None:
 def test_small_records_are_as_good_as_large_ones(server: Server, size: int) -> None:
     with server.connect() as plain:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        client = trust().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        client = MADE.trust().wrap_bio(incoming, outgoing, server_hostname="localhost")
         with contextlib.suppress(ssl.SSLWantReadError):
             client.do_handshake()
         plain.sendall(split_into_records(outgoing.read(), size))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from certificates import make_certificate
+from certificates import make_certificate, make_hello
 from conftest import Serve, Server, managed_servers, receive_all, receive_head, require_descriptors
 
 MADE = make_certificate("localhost")
@@ -22,19 +22,6 @@ HANDSHAKES_PER_SECOND = 200
 REQUESTS = 1500
 NOISE_SECONDS = 0.0001
 """A look at the clock of a thread, and a turn for one that was accepted."""
-
-
-def trust() -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=MADE.certificate.decode())
-
-
-def make_hello() -> bytes:
-    """Return the first octets of a client that means it."""
-    outgoing = ssl.MemoryBIO()
-    client = trust().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
-    with contextlib.suppress(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +60,7 @@ class Handshaking:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._context = trust()
+        self._context = MADE.trust()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self.count = 0
@@ -97,7 +84,7 @@ class Handshaking:
 
 def test_handshakes_delay_no_request(server: Server) -> None:
     """With 200 a second, nine of ten requests wait for at most half as long again."""
-    with trust().wrap_socket(server.connect(), server_hostname="localhost") as peer:
+    with MADE.trust().wrap_socket(server.connect(), server_hostname="localhost") as peer:
         ask(peer)
         attempts = []
         for _ in range(5):
@@ -117,7 +104,7 @@ def test_the_loop_makes_no_first_flight(server: Server) -> None:
     So it is beside a connection, which could wait for the loop.
     """
     handshaking = Handshaking(server)
-    with trust().wrap_socket(server.connect(), server_hostname="localhost") as peer:
+    with MADE.trust().wrap_socket(server.connect(), server_hostname="localhost") as peer:
         ask(peer)
         handshaking.shake_hands()
         loop_seconds, all_seconds = server.busy_seconds(), server.cpu_seconds()
@@ -139,8 +126,8 @@ def leave(peer: socket.socket) -> None:
 def test_clients_that_leave_in_a_handshake_leave_nothing(
     server: Server, end: Callable[[socket.socket], None]
 ) -> None:
-    hello = make_hello()
-    with trust().wrap_socket(server.connect(), server_hostname="localhost") as peer:
+    hello = make_hello(MADE.trust())
+    with MADE.trust().wrap_socket(server.connect(), server_hostname="localhost") as peer:
         ask(peer)
         before = server.settled_descriptors()
         for number in range(300):
@@ -161,14 +148,14 @@ def test_silent_clients_are_let_go_of_and_delay_no_other(
     """Silent from the beginning, in a ClientHello, and behind it."""
     require_descriptors(400)
     server = serve(folder, *MADE.write(tmp_path), "--request-timeout", "2")
-    hello = make_hello()
+    hello = make_hello(MADE.trust())
     starts = (b"", hello[:100], hello)
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(server.connect(60)) for _ in range(240)]
         for number, peer in enumerate(silent):
             peer.sendall(starts[number % 3])
         for _ in range(5):
-            with trust().wrap_socket(server.connect(), server_hostname="localhost") as good:
+            with MADE.trust().wrap_socket(server.connect(), server_hostname="localhost") as good:
                 ask(good)
         for number, peer in enumerate(silent):
             first_flight = receive_all(peer)
@@ -179,7 +166,7 @@ def test_silent_clients_are_let_go_of_and_delay_no_other(
 def test_a_client_that_says_too_much_in_a_flight_is_served(server: Server) -> None:
     """What comes while the thread is at work waits, and does not keep the loop awake."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = trust().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    client = MADE.trust().wrap_bio(incoming, outgoing, server_hostname="localhost")
     with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
     with server.connect() as peer:

@@ -4,19 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.in_process import InProcess
+from connections.in_process import GET, InProcess, respond
 from epollo.connections.contract import Timeouts
-from epollo.http.message import PERMANENT, Request, Response
 from epollo.worker.drain import Drain
 from loop.hand_clock import HandClock
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PART = b"GET / HTTP/1.1\r\nHo"
 GRACE_SECONDS = 10.0
-
-
-def respond(request: Request) -> Response:
-    return Response(200, ((b"Content-Length", b"2"),), (b"ok",), basis=PERMANENT)
 
 
 class Turning:
