@@ -73,7 +73,6 @@ TRICKS = (
     Trick("sealed", "content from 64 KiB on is a sealed file", choose_workload("100k")),
     Trick("copied", _COPIED, ask_for_octets(100, is_always_another=False)),
     Trick("copied", _COPIED, ask_for_octets(100, is_always_another=True)),
-    Trick("copied", _COPIED, ask_for_octets(8_000, is_always_another=True)),
     Trick("copied", _COPIED, ask_for_octets(15_000, is_always_another=True)),
     Trick("copied", _COPIED, ask_for_octets(15_000, is_always_another=False)),
 )
