@@ -71,7 +71,7 @@ def refuse(
         ),
         (
             [*ACME, "--domain", "127.0.0.1"],
-            "--domain: '127.0.0.1' is no name of a host, such as www.example.org",
+            "--domain: '127.0.0.1' is an address; a certificate is obtained for names",
         ),
         (
             [*ACME, "--domain", "a.example", "--acme-directory", "x"],

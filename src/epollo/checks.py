@@ -258,10 +258,8 @@ def _check_acme(settings: Settings) -> None:
             "--acme needs --workers: the parent of workers obtains certificates", "acme"
         )
     for name in settings.domains:
-        if not _DOMAIN.fullmatch(name) or name.rpartition(".")[2].isdigit():
-            raise OperatorError(
-                f"{name!r} is no name of a host, such as www.example.org", "domains"
-            )
+        if mistake := _find_domain_mistake(name):
+            raise OperatorError(f"{name!r} {mistake}", "domains")
     directory = settings.acme_directory
     if directory not in {"production", "staging"} and not directory.startswith("https://"):
         raise OperatorError(
@@ -274,6 +272,21 @@ def _check_acme(settings: Settings) -> None:
     check_authority(settings.acme_ca)
 
 
+def _find_domain_mistake(name: str) -> str:
+    """Return why no certificate is obtained for a name; nothing where one is."""
+    if name.startswith("*."):
+        return "is a wildcard, which needs a proof in the DNS: use certbot or lego, and --tls-cert"
+    if not name.isascii():
+        return "has letters that are written in ASCII here (xn--...)"
+    if _DIGITS_LAST.search(name) or ":" in name:
+        return "is an address; a certificate is obtained for names"
+    return (
+        "" if _DOMAIN.fullmatch(name.lower()) else "is no name of a host, such as www.example.org"
+    )
+
+
+# No name ends so, and an address of IPv4 does (RFC 1123 section 2.1).
+_DIGITS_LAST: Final = compile_late(r"(?:\A|\.)[0-9]+\Z")
 _ACME_ALONE: Final = frozenset(("domains", "acme_directory", "acme_ca", "acme_profile"))
 _DOMAIN: Final = compile_late(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

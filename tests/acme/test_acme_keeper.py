@@ -14,7 +14,9 @@ from certificates import Authority, make_certificate
 from epollo.acme import keeper as module
 from epollo.acme.client import AcmeError, Client, Cut
 from epollo.acme.credentials import identify, make_key
-from epollo.acme.keeper import Keeper, Wish
+from epollo.acme.keeper import Keeper, Wish, make_wish
+from epollo.errors import OperatorError
+from epollo.settings import Settings
 from epollo.transports.pairs import Pair
 from server.workers import await_true
 
@@ -202,3 +204,37 @@ def test_a_renewal_names_the_former_certificate(
             keeper._obtain(pair)
     assert replaced == [identify(former.certificate), "", ""]
     assert replaced[0].count(".") == 1
+
+
+def test_a_certificate_that_cannot_be_written_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full must not have one asked for after another."""
+
+    class GoodClient:
+        def register(self, email: str) -> None: ...
+
+        def obtain(self, *_: object, **options: str) -> bytes:  # noqa: ARG002
+            return b"a certificate"
+
+    def refuse(path: Path, _: bytes) -> None:
+        raise OperatorError(f"cannot write {path}: No space left on device")
+
+    lines: list[str] = []
+    keeper = Keeper(WISH, tmp_path, lines.append, call_at_once, lambda: None)
+    monkeypatch.setattr(keeper, "_open_client", GoodClient)
+    monkeypatch.setattr(keeper, "_check", lambda _: None)
+    monkeypatch.setattr(module, "write_secret", refuse)
+    obtained = keeper._obtain(None)
+    assert keeper.pair == obtained
+    assert obtained.certificate == b"a certificate"
+    written = f"cannot write {tmp_path}/a.test.key: No space left on device"
+    assert lines == [
+        f"{written}; the new certificate is used until this process ends",
+        "a new certificate for a.test is in use",
+    ]
+
+
+def test_names_are_as_certificates_have_them() -> None:
+    settings = Settings(acme="a@example.org", domains=("A.test", "b.test", "a.TEST"))
+    assert make_wish(settings).names == ("a.test", "b.test")

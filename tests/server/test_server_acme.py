@@ -379,7 +379,15 @@ def test_a_folder_that_others_may_write_to_holds_no_key(site: Path, state: Path)
         (["--domain", "a.test"], "--acme needs --workers"),
         (["--workers", "1"], "--acme needs a --domain"),
         (["--workers", "1", "--domain", "a_b"], "'a_b' is no name of a host"),
-        (["--workers", "1", "--domain", "*.a.test"], "'*.a.test' is no name of a host"),
+        (
+            ["--workers", "1", "--domain", "*.a.test"],
+            "'*.a.test' is a wildcard, which needs a proof",
+        ),
+        (
+            ["--workers", "1", "--domain", "ä.test"],
+            "'ä.test' has letters that are written in ASCII",
+        ),
+        (["--workers", "1", "--domain", "::1"], "'::1' is an address"),
         (
             ["--workers", "1", "--domain", "a.test", "--acme-directory", "http://a.test/"],
             "is no directory: production, staging, or a URL of https",

@@ -10,7 +10,7 @@ from certificates import Made, encrypt_key, make_certificate
 from epollo.errors import OperatorError
 from epollo.transports.certificate_files import _list_folders
 from epollo.transports.certificates import Certificates
-from epollo.transports.pairs import Pair, Secrets, read_pairs
+from epollo.transports.pairs import Pair, Secrets, read_pair, read_pairs
 
 
 def pair_of(made: Made, place: str = "site.pem") -> Pair:
@@ -92,7 +92,17 @@ def test_two_kinds_of_keys_stand_side_by_side() -> None:
         (pair_of(encrypt_key(SITE), "x"), "its key is encrypted; epollo needs it in the clear"),
         (pair_of(make_certificate(ends_in_days=0, begins_in_days=-2), "x"), "has expired"),
         (pair_of(make_certificate(begins_in_days=2), "x"), "is not valid yet"),
-        (Pair(SITE.certificate[:200], SITE.key, "x"), "cannot use the certificate x: "),
+        (
+            Pair(SITE.certificate[:200], SITE.key, "x"),
+            "cannot use the certificate x: it is damaged",
+        ),
+        (Pair(SITE.certificate, SITE.key[:90], "x"), "certificate x: its key is damaged"),
+        (
+            Pair(OTHER.certificate + SITE.certificate, SITE.key, "x"),
+            "the key is that of a later certificate in it",
+        ),
+        (Pair(ssl.PEM_cert_to_DER_cert(SITE.certificate.decode()), SITE.key, "x"), "it is DER"),
+        (Pair(SITE.certificate, b"\x30\x81\x87\x02", "x"), "it is DER"),
     ],
 )
 def test_a_wrong_pair_is_one_line(pair: Pair, mistake: str) -> None:
@@ -143,3 +153,12 @@ def test_each_link_on_the_way_is_watched(tmp_path: Path) -> None:
     assert folders == {mount, mount / "..2026"}
     (tmp_path / "loop").symlink_to("loop")
     assert _list_folders(str(tmp_path / "loop"))
+
+
+def test_files_of_an_editor_of_windows_are_read(tmp_path: Path) -> None:
+    """Lines that end in CRLF, and a mark of the order of octets before all."""
+    paths = [tmp_path / "site.pem", tmp_path / "site.key"]
+    for path, octets in zip(paths, (SITE.certificate, SITE.key), strict=True):
+        path.write_bytes(b"\xef\xbb\xbf" + octets.replace(b"\n", b"\r\n"))
+    pair = read_pair(*map(str, paths))
+    assert Certificates([pair]).names == Certificates([pair_of(SITE)]).names

@@ -76,7 +76,8 @@ def make_wish(settings: Settings) -> Wish:
     """Return what settings ask of an authority."""
     return Wish(
         settings.acme,
-        settings.domains,
+        # As certificates have them; one that is given twice is one.
+        tuple(dict.fromkeys(name.lower() for name in settings.domains)),
         DIRECTORIES.get(settings.acme_directory, settings.acme_directory),
         settings.acme_ca,
         settings.acme_profile,
@@ -292,9 +293,14 @@ class Keeper:
         )
         pair = Pair(chain, dump_key(key), os.fspath(self._certificate_file))
         self._check(pair)
-        # The key first: a pair that does not match is obtained anew at the next start.
-        write_secret(self._key_file, pair.key)
-        write_secret(self._certificate_file, self._note + b"\n" + pair.certificate)
+        try:
+            # The key first: a pair that does not match is obtained anew at the next start.
+            write_secret(self._key_file, pair.key)
+            write_secret(self._certificate_file, self._note + b"\n" + pair.certificate)
+        except OperatorError as mistake:
+            # To ask for another, again and again, would use up what the authority gives in a week.
+            line = f"{mistake}; the new certificate is used until this process ends"
+            self._call_in_loop(partial(self._report, line))
         self._call_in_loop(partial(self._use, pair))
         return pair
 

@@ -6,6 +6,7 @@ before it is used, by a handshake in memory, in which a client that trusts nothi
 itself verifies it.
 """
 
+import contextlib
 import ipaddress
 import re
 import ssl
@@ -27,6 +28,8 @@ _SUITES: Final = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20"
 _PRIORITIZE_CHACHA: Final = 0x200000
 """SSL_OP_PRIORITIZE_CHACHA (ssl.h)."""
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
+_CERTIFICATE_END: Final = b"-----END CERTIFICATE-----"
+_CHAIN_LIMIT: Final = 16
 _KEY: Final = b"PRIVATE KEY-----"
 _EXPIRED: Final = 10
 _NOT_YET_VALID: Final = 9
@@ -138,7 +141,7 @@ def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
         reason = (
             "it is a key, and its key is a certificate: are they swapped?"
             if is_swapped
-            else "it has no certificate as PEM (-----BEGIN CERTIFICATE-----)"
+            else f"it has no certificate as PEM (-----BEGIN CERTIFICATE-----){_hint(pair.certificate)}"
         )
         raise OperatorError(f"cannot use the certificate {pair.place}: {reason}")
     try:
@@ -168,10 +171,47 @@ def _explain(error: OSError, pair: Pair) -> str:
     if reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"} and all(
         b"-----BEGIN " in octets for octets in (pair.certificate, pair.key)
     ):
+        if _has_later_leaf(pair):
+            return "the key is that of a later certificate in it; the chain has to stand behind that one"
         return "the key is not that of the certificate"
     if _KEY not in pair.key:
-        return "the key file has no key as PEM (-----BEGIN PRIVATE KEY-----)"
+        return f"the key file has no key as PEM (-----BEGIN PRIVATE KEY-----){_hint(pair.key)}"
+    if not reason or reason == "PEM_LIB":
+        damaged = "its key" if _are_whole(pair.certificate) else "it"
+        return f"{damaged} is damaged: what stands between BEGIN and END is not all there"
     return reason.replace("_", " ").lower() or str(error.strerror or error)
+
+
+def _hint(octets: bytes) -> str:
+    """Return how to make PEM of what is no PEM, where that is known."""
+    # The begin of all that is DER here: a sequence whose length takes two octets or one.
+    is_der = octets[:2] in {b"\x30\x82", b"\x30\x81"}
+    return "; it is DER, which openssl makes PEM of (-inform DER)" if is_der else ""
+
+
+def _are_whole(certificates: bytes) -> bool:
+    """Return whether each certificate in a file can be read."""
+    first = certificates.find(_CERTIFICATE)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+            cadata=certificates[first:].decode("ascii", "replace")
+        )
+    except (ssl.SSLError, ValueError):
+        return False
+    return certificates.count(_CERTIFICATE) == certificates.count(_CERTIFICATE_END)
+
+
+def _has_later_leaf(pair: Pair) -> bool:
+    """Return whether the key is that of a certificate behind the first."""
+    later = pair.certificate.split(_CERTIFICATE)[2:_CHAIN_LIMIT]
+    for rest in later:
+        with (
+            contextlib.suppress(ssl.SSLError, OSError),
+            nameless_file(pair.key + b"\n" + _CERTIFICATE + rest) as path,
+        ):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password=_refuse_password)
+            return True
+    return False
 
 
 def find_names(pair: Pair, context: ssl.SSLContext) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from epollo.errors import OperatorError
 
 TICKET_KEY_OCTETS: Final = 80
 """What OpenSSL takes: a name, a key for authentication, one for encryption (16, 32 and 32 octets)."""
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _LIMIT_OCTETS: Final = 1024 * 1024
 
 
@@ -67,6 +68,8 @@ def _read(path: str) -> bytes:
             octets = file.read(_LIMIT_OCTETS + 1)
     except OSError as error:
         raise OperatorError(f"cannot read {path}: {error.strerror}") from None
+    # An editor of Windows writes it before all else.
+    octets = octets.removeprefix(_BYTE_ORDER_MARK)
     if len(octets) > _LIMIT_OCTETS:
         raise OperatorError(f"{path} is no certificate and no key: it is over 1 MiB")
     return octets
