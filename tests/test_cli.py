@@ -140,6 +140,25 @@ def test_a_mistake_in_the_file(refuse: Refuse, text: str, line: str) -> None:
     assert refuse([], text) == line
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (
+            ["lab", "--quick"],
+            "(there is a folder lab, which is served; the lab is python -m epollo.lab)",
+        ),
+        (["why", "/x"], "(there is a folder why, which is served; elsewhere it is a command)"),
+        (
+            ["check", "--json"],
+            "(there is a folder check, which is served; elsewhere it is a command)",
+        ),
+    ],
+)
+def test_a_folder_hides_a_command(refuse: Refuse, words: list[str], hint: str) -> None:
+    Path(words[0]).mkdir()
+    assert refuse(words).endswith(hint)
+
+
 def test_what_is_typed_is_no_mistake_of_a_table(refuse: Refuse) -> None:
     assert (
         refuse(["--cors", "x"], SITE_TABLE)

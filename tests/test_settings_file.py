@@ -119,3 +119,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(OperatorError, match=f"cannot read {path}: "):
             read_settings_file(path)
+
+
+def test_a_mark_of_the_byte_order_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(b"\xef\xbb\xbfport = 1\r\n\r\n")
+    assert read_settings_file(path).values == {"port": 1}

@@ -235,7 +235,7 @@ def main() -> None:
         report(f"{mistake.format_message()} ({_find_hint()})")
         sys.exit(2)
     except OperatorError as mistake:
-        report(f"{mistake} ({_find_hint()})" if _is_lab_hidden() else str(mistake))
+        report(f"{mistake} ({_find_hint()})" if _find_hidden_command() else str(mistake))
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(0)
@@ -251,12 +251,15 @@ def main() -> None:
         close_streams()
 
 
-def _is_lab_hidden() -> bool:
-    """Return whether the lab may be meant and a folder of that name is served instead."""
-    return sys.argv[1:2] == ["lab"]
+def _find_hidden_command() -> str:
+    """Return the command that may be meant, if a folder of its name is served instead."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    return word if word in {"lab", "why", "check"} and Path(word).is_dir() else ""
 
 
 def _find_hint() -> str:
-    if _is_lab_hidden():
-        return "there is a folder lab, which is served; the lab is python -m epollo.lab"
-    return "epollo --help lists the options"
+    hidden = _find_hidden_command()
+    if not hidden:
+        return "epollo --help lists the options"
+    other = "the lab is python -m epollo.lab" if hidden == "lab" else "elsewhere it is a command"
+    return f"there is a folder {hidden}, which is served; {other}"

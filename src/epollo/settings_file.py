@@ -151,8 +151,8 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise OperatorError(f"cannot read {path}: {error.strerror}") from None
     try:
-        # tomllib.loads wants the line ends of a text.
-        return octets.decode().replace("\r\n", "\n")
+        # tomllib.loads wants the line ends of a text, and no mark of its byte order.
+        return octets.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise OperatorError(f"{path}:{line}: this is not TOML: it is not UTF-8") from None

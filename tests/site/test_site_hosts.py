@@ -87,6 +87,8 @@ def test_patterns(pattern: str, name: bytes) -> None:
         "[::1]:80",
         "bücher.example",
         "1:2",
+        ".example.org",
+        "*..example.org",
     ],
 )
 def test_what_is_no_pattern(pattern: str) -> None:
@@ -175,3 +177,9 @@ def test_a_list_of_hosts() -> None:
     assert split_hosts(" local, a.example ,,*.b.example") == ("local", "a.example", "*.b.example")
     with pytest.raises(ValueError, match="'a b' is no host"):
         split_hosts("local,a b")
+
+
+def test_a_name_with_all_names_below_it_is_not_meant_by_a_dot() -> None:
+    """As nginx has it; here it would be a host that no client asks for."""
+    with pytest.raises(ValueError, match=r"^'\.A\.example' is no host; is \*\.a\.example meant\?$"):
+        parse_pattern(".A.example")

@@ -73,6 +73,8 @@ def parse_pattern(pattern: str) -> bytes:
     shown = name.removeprefix(b"*.")
     if not shown or b"*" in shown or not is_host(shown) or _PORT.search(_mask_brackets(shown)):
         raise ValueError(f"{pattern!r} is no host: a name, an address, or *. and a name")
+    if shown.startswith(b"."):
+        raise ValueError(f"{pattern!r} is no host; is *{text} meant?")
     return name
 
 
