@@ -158,6 +158,11 @@ def test_content_without_end_is_not_kept(tmp_path: Path, monkeypatch: pytest.Mon
         ("/order", {"status": "valid"}),
         ("/order", {"status": "valid", "certificate": 5}),
         ("/certificate", {"certificate": "x"}),
+        ("/newOrder", {"authorizations": ["https://local host/x"], "finalize": "x"}),
+        ("/newOrder", {"authorizations": ["https://local\x01host/x"], "finalize": "x"}),
+        ("/newOrder", {"authorizations": ["https://\u2100.test/x"], "finalize": "x"}),
+        ("/newOrder", {"authorizations": ["https://" + "a" * 70_000 + "/x"], "finalize": "x"}),
+        ("/newOrder", {"authorizations": ["https://a@b:c@localhost/x"], "finalize": "x"}),
     ],
 )
 def test_documents_that_are_none_are_one_line(tmp_path: Path, path: str, document: object) -> None:
@@ -168,6 +173,38 @@ def test_documents_that_are_none_are_one_line(tmp_path: Path, path: str, documen
         with pytest.raises(AcmeError) as refused:
             obtain(authority)
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "said"),
+    [
+        ("b.test", "t", "a proof for b.test"),
+        ("A.test\r\n", "t", "a proof for A.test"),
+        ("a.test", "", "a token that is none"),
+        ("a.test", "../../x", "a token that is none"),
+        ("a.test", "<script>", "a token that is none"),
+        ("a.test", "t" * 100_000, "a token that is none"),
+        ("a.test", "t\n", "a token that is none"),
+        ("a.test", 5, "not as ACME has it"),
+        (["a.test"], "t", "a proof for"),
+    ],
+)
+def test_nothing_is_proven_but_what_was_ordered(
+    tmp_path: Path, name: object, token: object, said: str
+) -> None:
+    """An authority that has code of its own in a token, or wants to be told of another host."""
+    challenge = {"type": "http-01", "url": "https://localhost:1/x", "token": token}
+    document = {"status": "pending", "identifier": {"value": name}, "challenges": [challenge]}
+    found = answer_json(document)
+    proofs: list[Challenge | None] = []
+    with HostileAuthority(tmp_path, {"/authorization": found}) as authority:
+        client = authority.make_client()
+        client.register("")
+        with pytest.raises(AcmeError, match=said):
+            client.obtain(
+                ["a.test"], make_request(["a.test"], make_key()), ["http-01"], proofs.append
+            )
+    assert proofs == [None]
 
 
 def test_an_order_that_is_never_done_is_left(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What keeps a certificate valid, beside authorities and servers that make it hasty."""
 
 import contextlib
+import errno
 import fcntl
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +15,8 @@ from acme.hostile_authority import HostileAuthority
 from certificates import Authority, make_certificate
 from epollo.acme import keeper as module
 from epollo.acme.client import AcmeError, Client, Cut
-from epollo.acme.credentials import identify, make_key
+from epollo.acme.credentials import identify, load_key, make_key
 from epollo.acme.keeper import Keeper, Wish, make_wish
-from epollo.errors import OperatorError
 from epollo.settings import Settings
 from epollo.transports.pairs import Pair
 from server.workers import await_true
@@ -151,6 +152,97 @@ def test_one_server_obtains_for_all_that_share_a_folder(tmp_path: Path) -> None:
     assert keeper.lines == ["a new certificate for a.test is in use"]
 
 
+def test_a_lock_that_is_held_for_long_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOCK_TOLD_SECONDS", 0.0)
+    keeper = HastyKeeper(tmp_path / "state", [])
+    lock_file = tmp_path / "state" / "acme.lock"
+    with lock_file.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        worker = threading.Thread(target=keeper.run)
+        worker.start()
+        assert await_true(lambda: len(keeper.waits) > 3)
+    worker.join(10)
+    line = f"no certificate is obtained: another process keeps {lock_file} locked"
+    assert keeper.lines == [line]
+
+
+@pytest.mark.parametrize("name", ["a.test.pem", "a.test.key", "acme-localhost_1.key"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        os.mkfifo,
+        Path.mkdir,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"-----BEGIN CERTIFICATE-----\n" * 200_000),
+    ],
+    ids=["FIFO", "folder", "device", "link to itself", "empty", "long"],
+)
+def test_what_is_no_file_of_ours_is_as_good_as_none(
+    tmp_path: Path, name: str, make: Callable[[Path], object]
+) -> None:
+    """None of it is waited for, or read without end."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    write(tmp_path / "state", make_pair())
+    path = tmp_path / "state" / name
+    path.unlink(missing_ok=True)
+    make(path)
+    keeper = HastyKeeper(tmp_path / "state", [])
+    assert (keeper.pair is None) == name.startswith("a.test")
+    if make is not Path.mkdir:
+        keeper._load_account_key()
+        assert load_key((tmp_path / "state" / "acme-localhost_1.key").read_bytes()) is not None
+
+
+@pytest.mark.parametrize("times", range(1, 3))
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+def test_a_certificate_that_cannot_be_written_is_used_and_the_former_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, times: int
+) -> None:
+    """A disk that is full at any step leaves a pair that belongs together, and has no other asked for."""
+    former, issued = make_pair(), make_pair()
+    keeper = HastyKeeper(tmp_path / "state", [])
+    write(tmp_path / "state", former)
+    left = times
+
+    def refuse(original: Callable[..., object]) -> Callable[..., object]:
+        def refusing(*arguments: object, **options: object) -> object:
+            nonlocal left
+            if "a.test" in str(arguments[0]) or call == "fsync":
+                left -= 1
+                if not left:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+            return original(*arguments, **options)
+
+        return refusing
+
+    class Issuing:
+        def register(self, email: str) -> None:
+            """Have an account."""
+
+        def obtain(self, *_: object, **__: object) -> bytes:
+            return issued.certificate
+
+    monkeypatch.setattr(keeper, "_open_client", Issuing)
+    monkeypatch.setattr(module, "make_key", lambda: load_key(issued.key))
+    owner: object = Path if call == "replace" else os
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, call, refuse(getattr(owner, call)))
+        obtained = Keeper._obtain(keeper, former)
+    assert obtained.certificate == issued.certificate
+    assert keeper.pair == obtained
+    names = {path.name for path in (tmp_path / "state").iterdir()}
+    assert names == {"a.test.pem", "a.test.key"}
+    assert "the new certificate is used until this process ends" in keeper.lines[0]
+    assert keeper.lines[1] == "a new certificate for a.test is in use"
+    if call != "replace" or times == 1:
+        assert keeper._load() is not None
+    assert "No space left on device" in keeper.lines[0]
+
+
 def send_slowly() -> Iterator[bytes]:
     for _ in range(10_000):
         yield b"H"
@@ -204,35 +296,6 @@ def test_a_renewal_names_the_former_certificate(
             keeper._obtain(pair)
     assert replaced == [identify(former.certificate), "", ""]
     assert replaced[0].count(".") == 1
-
-
-def test_a_certificate_that_cannot_be_written_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk that is full must not have one asked for after another."""
-
-    class GoodClient:
-        def register(self, email: str) -> None: ...
-
-        def obtain(self, *_: object, **options: str) -> bytes:  # noqa: ARG002
-            return b"a certificate"
-
-    def refuse(path: Path, _: bytes) -> None:
-        raise OperatorError(f"cannot write {path}: No space left on device")
-
-    lines: list[str] = []
-    keeper = Keeper(WISH, tmp_path, lines.append, call_at_once, lambda: None)
-    monkeypatch.setattr(keeper, "_open_client", GoodClient)
-    monkeypatch.setattr(keeper, "_check", lambda _: None)
-    monkeypatch.setattr(module, "write_secret", refuse)
-    obtained = keeper._obtain(None)
-    assert keeper.pair == obtained
-    assert obtained.certificate == b"a certificate"
-    written = f"cannot write {tmp_path}/a.test.key: No space left on device"
-    assert lines == [
-        f"{written}; the new certificate is used until this process ends",
-        "a new certificate for a.test is in use",
-    ]
 
 
 def test_names_are_as_certificates_have_them() -> None:

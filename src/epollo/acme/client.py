@@ -7,6 +7,7 @@ network does, is an `AcmeError` in one line.
 import contextlib
 import http.client
 import json
+import re
 import socket
 import ssl
 import threading
@@ -38,6 +39,7 @@ _NOT_REPLACED: Final = frozenset(
 )
 """What an authority may have against the certificate that an order replaces (RFC 9773 section 5)."""
 _SHOWN_CHARACTERS: Final = 300
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,512}")
 _DIGITS_LIMIT: Final = 9
 _LONGEST_RETRY_SECONDS: Final = 86_400.0
 
@@ -180,7 +182,7 @@ class Client:
                 raise AcmeError("the authority wants more proofs than there are hosts")
             try:
                 for url in authorizations:
-                    self._prove(url, kinds, prove)
+                    self._prove(url, names, kinds, prove)
             finally:
                 prove(None)
             self._await(place, "ready", "valid")
@@ -219,13 +221,20 @@ class Client:
             return str(window["start"]), str(window["end"])
 
     def _prove(
-        self, url: str, kinds: Sequence[str], prove: Callable[[Challenge | None], None]
+        self,
+        url: str,
+        names: Sequence[str],
+        kinds: Sequence[str],
+        prove: Callable[[Challenge | None], None],
     ) -> None:
         """Prove that one host is ours (RFC 8555 section 7.5.1)."""
         document = self._post(url, None).document
         if document["status"] == "valid":
             return
         name = document["identifier"]["value"]
+        if name not in names:
+            # Nothing is said of a host for which there is no order.
+            raise AcmeError(f"the authority wants a proof for {name}, which is not asked for")
         offered = {one["type"]: one for one in document["challenges"]}
         kind = next((one for one in kinds if one in offered), None)
         if kind is None:
@@ -234,6 +243,8 @@ class Client:
             )
         chosen = offered[kind]
         token = chosen["token"]
+        if _TOKEN.fullmatch(token) is None:
+            raise AcmeError("the authority sent a token that is none (RFC 8555 section 8)")
         prove(Challenge(kind, name, token, authorize(self._key, token)))
         self._post(chosen["url"], {})
         self._await(url, "valid")
@@ -282,8 +293,9 @@ class Client:
         if content is not None:
             headers["Content-Type"] = "application/jose+json"
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = http.client.HTTPSConnection(parts.hostname, port)
+        connection = None
         try:
+            connection = http.client.HTTPSConnection(parts.hostname, port)
             with self._connect(parts.hostname, port) as connection.sock:
                 connection.request(method, target or "/", content, headers)
                 with connection.getresponse() as response:
@@ -292,7 +304,8 @@ class Client:
             reason = getattr(error, "strerror", None) or str(error) or repr(error)
             raise AcmeError(f"{parts.netloc} cannot be reached: {reason}") from None
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
         if len(octets) > _REPLY_OCTETS_LIMIT:
             raise AcmeError(f"{parts.netloc} sent more than {_REPLY_OCTETS_LIMIT} bytes")
         self._nonce = response.headers["Replay-Nonce"] or self._nonce

@@ -34,7 +34,12 @@ from epollo.errors import OperatorError, describe_fault
 from epollo.settings import Settings
 from epollo.transports.certificates import Certificates
 from epollo.transports.pairs import Pair
-from epollo.transports.state_folder import open_state_folder, write_secret
+from epollo.transports.state_folder import (
+    open_state_folder,
+    read_secret,
+    write_secret,
+    write_secrets,
+)
 
 DIRECTORIES: Final = {
     "production": "https://acme-v02.api.letsencrypt.org/directory",
@@ -50,6 +55,8 @@ _LONGEST_DELAY_SECONDS: Final = 86_400.0
 _HASTY_SECONDS: Final = 3600.0
 """What is to be renewed so soon after it was obtained waits as after a failure."""
 _LOCK_SECONDS: Final = 1.0
+_LOCK_TOLD_SECONDS: Final = 1800.0
+"""Another server has its certificate, or a refusal, by then."""
 _PARTING_SECONDS: Final = 2.0
 """A name that is being resolved is not waited for any longer."""
 _ASK_EVERY_SECONDS: Final = 6 * 3600.0
@@ -170,13 +177,14 @@ class Keeper:
         Clients do not trust what an authority's directory for trials has issued.
         """
         try:
-            certificate = self._certificate_file.read_bytes()
+            certificate = read_secret(self._certificate_file)
             note, _, rest = certificate.partition(b"\n")
             if note.startswith(_NOTE):
                 if note != self._note:
                     return None
                 certificate = rest
-            pair = Pair(certificate, self._key_file.read_bytes(), os.fspath(self._certificate_file))
+            key = read_secret(self._key_file)
+            pair = Pair(certificate, key, os.fspath(self._certificate_file))
             self._check(pair)
         except (OSError, OperatorError, AcmeError):
             return None
@@ -258,6 +266,7 @@ class Keeper:
             descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise OperatorError(f"cannot write {self._lock_file}: {error.strerror}") from None
+        told_at = time.monotonic() + _LOCK_TOLD_SECONDS
         try:
             while True:
                 try:
@@ -265,6 +274,10 @@ class Keeper:
                     break
                 except BlockingIOError:
                     self._wait(_LOCK_SECONDS)
+                if time.monotonic() >= told_at:
+                    told_at = math.inf
+                    line = f"no certificate is obtained: another process keeps {self._lock_file} locked"
+                    self._call_in_loop(partial(self._report, line))
             yield
         finally:
             os.close(descriptor)
@@ -295,8 +308,8 @@ class Keeper:
         self._check(pair)
         try:
             # The key first: a pair that does not match is obtained anew at the next start.
-            write_secret(self._key_file, pair.key)
-            write_secret(self._certificate_file, self._note + b"\n" + pair.certificate)
+            certificate = self._note + b"\n" + pair.certificate
+            write_secrets({self._key_file: pair.key, self._certificate_file: certificate})
         except OperatorError as mistake:
             # To ask for another, again and again, would use up what the authority gives in a week.
             line = f"{mistake}; the new certificate is used until this process ends"
@@ -312,7 +325,7 @@ class Keeper:
 
     def _load_account_key(self) -> ec.EllipticCurvePrivateKey:
         with contextlib.suppress(OSError):
-            key = load_key(self._account_file.read_bytes())
+            key = load_key(read_secret(self._account_file))
             if key is not None:
                 return key
         key = make_key()

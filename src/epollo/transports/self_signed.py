@@ -26,7 +26,12 @@ except ImportError:
         "--tls-self-signed needs the package cryptography: pip install 'epollo[tls]'"
     ) from None
 
-from epollo.transports.state_folder import AUTHORITY, open_state_folder, write_secret
+from epollo.transports.state_folder import (
+    AUTHORITY,
+    open_state_folder,
+    read_secret,
+    write_secrets,
+)
 
 _DAY: Final = datetime.timedelta(days=1)
 _AUTHORITY_DAYS: Final = 3650
@@ -89,8 +94,8 @@ def _is_good(
 ) -> bool:
     """Return whether two files are a pair that is good for a month, for these names."""
     try:
-        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
-        loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+        chain = x509.load_pem_x509_certificates(read_secret(certificate))
+        loaded = serialization.load_pem_private_key(read_secret(key), None)
         ends = chain[0].not_valid_after_utc
         if ends - datetime.datetime.now(datetime.UTC) < _RENEWED_DAYS * _DAY:
             return False
@@ -98,7 +103,7 @@ def _is_good(
             return False
         if authority is not None:
             chain[0].verify_directly_issued_by(
-                x509.load_pem_x509_certificate(authority.read_bytes())
+                x509.load_pem_x509_certificate(read_secret(authority))
             )
         if names is None:
             return True
@@ -124,13 +129,14 @@ def _make_authority(certificate: Path, key_path: Path) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    write_secret(key_path, _dump(key))
-    write_secret(certificate, made.public_bytes(serialization.Encoding.PEM))
+    write_secrets(
+        {key_path: _dump(key), certificate: made.public_bytes(serialization.Encoding.PEM)}
+    )
 
 
 def _make_certificate(local: Local, authority_key: Path, names: Sequence[str]) -> None:
-    authority = x509.load_pem_x509_certificate(local.authority.read_bytes())
-    signing = serialization.load_pem_private_key(authority_key.read_bytes(), None)
+    authority = x509.load_pem_x509_certificate(read_secret(local.authority))
+    signing = serialization.load_pem_private_key(read_secret(authority_key), None)
     key = ec.generate_private_key(ec.SECP256R1())
     alternatives = x509.SubjectAlternativeName([_describe(name) for name in names])
     identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -146,8 +152,8 @@ def _make_certificate(local: Local, authority_key: Path, names: Sequence[str]) -
         )
         .sign(signing, hashes.SHA256())  # type: ignore[arg-type]
     )
-    write_secret(local.key, _dump(key))
-    write_secret(local.certificate, made.public_bytes(serialization.Encoding.PEM))
+    issued = made.public_bytes(serialization.Encoding.PEM)
+    write_secrets({local.key: _dump(key), local.certificate: issued})
 
 
 def _begin(

@@ -1,6 +1,10 @@
 """The folder in which epollo keeps what it made itself: keys and certificates, for one user alone."""
 
+import contextlib
+import errno
 import os
+import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +13,8 @@ from epollo.errors import OperatorError
 AUTHORITY: Final = "authority.pem"
 """The certificate of the authority that signs for this machine."""
 _OWNER_ONLY: Final = 0o700
+_LIMIT_OCTETS: Final = 2 * 1024 * 1024
+"""More than an authority's reply holds."""
 _SYSTEM_FOLDER: Final = Path("/var/lib/epollo")
 
 
@@ -39,19 +45,49 @@ def open_state_folder(folder: Path) -> None:
         raise OperatorError(f"other users may write to {folder}, so no key is kept there")
 
 
+def read_secret(path: Path) -> bytes:
+    """Return what a file of the folder holds. Raises `OSError`, also where it is no file, or too long."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        octets = file.read(_LIMIT_OCTETS + 1)
+    if len(octets) > _LIMIT_OCTETS:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return octets
+
+
 def write_secret(path: Path, octets: bytes) -> None:
     """Replace a file by one that only its owner may read, whole or not at all.
 
     Raises `OperatorError`.
     """
-    part = path.with_name(path.name + ".part")
+    write_secrets({path: octets})
+
+
+def write_secrets(contents: Mapping[Path, bytes]) -> None:
+    """Replace files that belong together, as `write_secret` does: none before all are written.
+
+    Raises `OperatorError`.
+    """
+    parts = {path: path.with_name(path.name + ".part") for path in contents}
+    path = next(iter(parts))
     try:
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(descriptor)
-        part.replace(path)
+        for path, octets in contents.items():
+            _write(parts[path], octets)
+        for path, part in parts.items():
+            part.replace(path)
     except OSError as error:
+        for part in parts.values():
+            with contextlib.suppress(OSError):
+                part.unlink()
         raise OperatorError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _write(part: Path, octets: bytes) -> None:
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(descriptor)
