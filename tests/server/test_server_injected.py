@@ -49,6 +49,7 @@ LARGE = bytes(range(256)) * 8_448
 TEXT = b"again and again " * 2_000
 KEPT = LARGE[:300_000]
 TIMES_LIMIT = 40
+SETTLED_SECONDS = 10.1
 
 
 class Injected:
@@ -278,6 +279,29 @@ def test_each_call_of_an_answer_fails(root: Path, action: Callable[[Injected, in
                 check_lines(server.stderr)
                 if not hits:
                     break
+
+
+@pytest.mark.long
+def test_each_step_of_a_file_that_is_lent_fails(root: Path) -> None:
+    """Where the system cannot lend it, it is read; another failure cuts the answer, or is waited out."""
+    changed = (root / "large.bin").stat().st_ctime
+    with injected(root) as server:
+        # Until then each step is read, for a process may be writing to it.
+        while time.time() - changed <= SETTLED_SECONDS:
+            rest(0.2)
+        settle(server, "/large.bin", LARGE)
+        for error in (errno.EINVAL, errno.ENOSYS, errno.EAGAIN, errno.EIO, errno.ENOMEM):
+            number, hits = 0, 1
+            while hits:
+                number += 1
+                server.injector.arm(Fault("sendfile", error, number))
+                head, content = server.ask("/large.bin")
+                hits = server.injector.disarm()
+                is_cut = error in {errno.EIO, errno.ENOMEM} and hits
+                assert content == LARGE or (is_cut and LARGE.startswith(content)), (number, head)
+                assert is_whole(head, content) == (content == LARGE)
+            assert number >= 3
+            check_lines(server.stderr)
 
 
 @pytest.mark.long
