@@ -63,6 +63,9 @@ class Owner(Protocol):
     def on_client_gone(self, client: "Client") -> None:
         """Be told that a client has closed its socket, or does not keep to the rules."""
 
+    def on_client_waiting(self, client: "Client") -> None:
+        """Be told that a client that waited for nothing has asked for something."""
+
 
 class Client(Handler):
     """The handler of the socket to one that has content coded: its requests, and what it did not take."""
@@ -74,6 +77,8 @@ class Client(Handler):
         connection.setblocking(False)
         self.queues: tuple[deque[Work], ...] = tuple(deque() for _ in Grade)
         self.under_way = 0
+        self.spent_seconds = 0.0
+        """Of a processor, for what was done for it."""
         self._unsent: deque[tuple[bytes, SealedOctets | None]] = deque()
         self.is_closed = False
         owner.loop.add(connection.fileno(), self)
@@ -141,6 +146,8 @@ class Client(Handler):
             if not stat.S_ISREG(status.st_mode):
                 raise MessageError("no file")
             work = Work(self, request, FileContent(descriptors.pop(), version_of(status)))
+        if not self.under_way:
+            self._owner.on_client_waiting(self)
         self.under_way += 1
         self.queues[request.grade].append(work)
 

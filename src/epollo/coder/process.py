@@ -24,7 +24,7 @@ import resource
 import signal
 import socket
 import sys
-from collections import deque
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -32,6 +32,7 @@ from epollo.coder.clients import HELD_OCTETS_LIMIT, Client, EndedError, Work
 from epollo.coder.messages import Answer, Grade, Outcome
 from epollo.coder.sockets import ARE_YOU_THERE, CLIENT, CONTROL_DESCRIPTOR, HERE
 from epollo.coder.table import SHARED_DESCRIPTORS_LIMIT, SHARED_OCTETS_LIMIT, Key, Table
+from epollo.coder.turns import Turns
 from epollo.errors import OperatorError, describe_fault
 from epollo.http.validators import EntityTag
 from epollo.linux.confinement import confine, filter_calls
@@ -71,15 +72,16 @@ class Coder(Handler):
         control.setblocking(False)
         self._table = Table() if table is None else table
         self._shared = Table(SHARED_OCTETS_LIMIT, SHARED_DESCRIPTORS_LIMIT)
-        # The next to be served stands first.
-        self._clients: deque[Client] = deque()
+        self._turns = Turns()
+        # The processor time of what was done in the midst of something else.
+        self._inner_seconds = 0.0
         self.is_over = False
         loop.add(control.fileno(), self)
 
     def run(self) -> None:
         """Code until the parent has closed its end."""
         while not self.is_over:
-            work = self._pick(Grade.BEST)
+            work = self._turns.pick(Grade.BEST)
             if work is None:
                 self.loop.run_batch()
             else:
@@ -97,7 +99,9 @@ class Coder(Handler):
         except OSError:
             message, descriptors = b"", []
         for descriptor in descriptors:
-            self._add_client(int(message[len(CLIENT) :]), descriptor)
+            # All told, so that nothing has to be asked of the system.
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
+            self._turns.add(Client(self, connection, int(message[len(CLIENT) :])))
         if message == ARE_YOU_THERE:
             # The parent may be gone, which is heard of in its turn, or has much to read: it asks again.
             with contextlib.suppress(OSError):
@@ -112,27 +116,24 @@ class Coder(Handler):
 
     def on_client_gone(self, client: Client) -> None:
         """Serve the others."""
-        self._clients.remove(client)
+        self._turns.remove(client)
 
-    def _add_client(self, number: int, descriptor: int) -> None:
-        """Serve a client; the socket that it had before is closed, so it cannot have many."""
-        for former in [one for one in self._clients if one.number == number]:
-            former.close()
-        # All told, so that nothing has to be asked of the system.
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
-        self._clients.append(Client(self, connection, number))
-
-    def _pick(self, least_urgent: Grade) -> Work | None:
-        """Return what is to be done next, the most urgent first, one client after another."""
-        for queued in range(least_urgent + 1):
-            for _ in range(len(self._clients)):
-                client = self._clients[0]
-                self._clients.rotate(-1)
-                if client.queues[queued] and not client.is_blocked:
-                    return client.queues[queued].popleft()
-        return None
+    def on_client_waiting(self, client: Client) -> None:
+        """Begin to count what is done for it."""
+        self._turns.note_begin(client)
 
     def _do(self, work: Work) -> None:
+        """Do something for a client, and count the processor time of it."""
+        begun_seconds, outer_seconds = time.process_time(), self._inner_seconds
+        self._inner_seconds = 0.0
+        try:
+            self._make_all(work)
+        finally:
+            seconds = time.process_time() - begun_seconds
+            work.client.spent_seconds += seconds - self._inner_seconds
+            self._inner_seconds = outer_seconds + seconds
+
+    def _make_all(self, work: Work) -> None:
         """Make what is wanted of a content, and send each coding when it is there."""
         if work.request.grade is Grade.SHARE:
             self._share(work)
@@ -243,8 +244,9 @@ class Coder(Handler):
     def _give_way(self, work: Work) -> None:
         grade = work.request.grade
         if grade > Grade.QUICK:
+            pick, less = self._turns.pick, Grade(grade - 1)
             self.loop.run_batch(0.0)
-            while not self.is_over and (urgent := self._pick(Grade(grade - 1))) is not None:
+            while not self.is_over and (urgent := pick(less, work.client)) is not None:
                 self._do(urgent)
                 self.loop.run_batch(0.0)
         if self.is_over or work.client.is_closed or not work.is_unchanged():
