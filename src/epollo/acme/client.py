@@ -295,7 +295,7 @@ class Client:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection = None
         try:
-            connection = http.client.HTTPSConnection(parts.hostname, port)
+            connection = http.client.HTTPSConnection(parts.hostname, port, context=self._context)
             with self._connect(parts.hostname, port) as connection.sock:
                 connection.request(method, target or "/", content, headers)
                 with connection.getresponse() as response:
