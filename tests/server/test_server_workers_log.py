@@ -106,7 +106,7 @@ def test_rotation_and_reloads_under_load_lose_no_line(
         server.process.send_signal(signal.SIGHUP)
         await_line(server, "new workers serve")
     assert await_true(lambda: len(children(server.pid)) == 2)
-    assert server.descriptors() == descriptors
+    assert await_true(lambda: server.descriptors() == descriptors)
     assert server.stop() == 0
     lines = [line for path in tmp_path.glob("access.log*") for line in lines_of(path)]
     assert load.failures == []
