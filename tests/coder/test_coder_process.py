@@ -29,6 +29,8 @@ from linux.confined import ABI
 
 ALL = (CODED_OCTETS_LIMIT,) * len(CODINGS)
 MEBIBYTE = 1024 * 1024
+DESCRIPTORS_LIMIT = 253
+"""The most that one message passes (SCM_RIGHTS, unix(7))."""
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +260,68 @@ def test_a_coder_is_confined(coding: Coding) -> None:
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
     assert status["Threads"] == "1"
+
+
+def count_files(coding: Coding) -> int:
+    return len(os.listdir(f"/proc/{coding.coder_pid}/fd"))
+
+
+def test_descriptors_that_are_not_asked_for_are_closed(coding: Coding) -> None:
+    with RawClient(coding) as client:
+        before = count_files(coding)
+        descriptor = write_memory(TEXT)
+        request = LARGE._replace(octets=len(TEXT))
+        for number in range(5):
+            # The most that a message passes; one of them is taken.
+            client.send(request._replace(number=number), *[descriptor] * DESCRIPTORS_LIMIT)
+            assert {answer.outcome for answer, _ in client.receive_all()} == {Outcome.MADE}
+        assert count_files(coding) <= before + 1
+        # With content there is to be none.
+        inline = Request(9, Grade.QUICK, len(TEXT), ALL, TEXT)
+        client.send(inline, *[descriptor] * DESCRIPTORS_LIMIT)
+        assert client.is_dismissed()
+        os.close(descriptor)
+    assert count_files(coding) <= before
+
+
+@pytest.mark.parametrize("flags", [os.O_PATH, os.O_WRONLY], ids=["path", "write"])
+def test_a_file_that_cannot_be_read_gets_nothing(
+    coding: Coding, tmp_path: Path, flags: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(TEXT)
+    descriptor = os.open(path, flags)
+    with RawClient(coding) as client:
+        client.send(LARGE._replace(octets=len(TEXT)), descriptor)
+        assert {answer.outcome for answer, _ in client.receive_all()} == {Outcome.CHANGED}
+    os.close(descriptor)
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_ends_no_coder(coding: Coding) -> None:
+    """What is mapped would end the process (SIGBUS); the coder reads."""
+    content = b"short " * (MEBIBYTE * 2 // 6)
+    descriptor = write_memory(content)
+    is_over = threading.Event()
+
+    def keep_cutting() -> None:
+        while not is_over.is_set():
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, content, 0)
+
+    thread = threading.Thread(target=keep_cutting)
+    pid = coding.coder_pid
+    with RawClient(coding) as client:
+        thread.start()
+        for number in range(3):
+            client.send(LARGE._replace(number=number, octets=len(content)), descriptor)
+            client.receive_all()
+        is_over.set()
+        thread.join()
+    os.close(descriptor)
+    wanted = Wanted(TEXT)
+    coding.open_compressor().add(wanted.task())
+    coding.await_true(wanted.is_done)
+    assert coding.coder_pid == pid
 
 
 def test_what_is_not_sealed_is_not_handed_on(coding: Coding) -> None:

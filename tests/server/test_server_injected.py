@@ -57,7 +57,8 @@ class Injected:
 
     def __init__(self, root: Path, *words: str) -> None:
         self.root = root
-        self.injector = Injector(sorted({*ERRORS, *(one.call for one in RELOADS)}), OPERATIONS)
+        calls = {"execve", *ERRORS, *(one.call for one in RELOADS)}
+        self.injector = Injector(sorted(calls), OPERATIONS)
         self._stderr = root.with_name("stderr")
         with self._stderr.open("wb") as stderr:
             try:
@@ -352,6 +353,21 @@ def test_a_worker_that_cannot_accept_for_another_one_serves_on(root: Path) -> No
             settle(server, "/text.txt", TEXT)
         assert stays in children(server.process.pid)
         assert "cannot accept in the place of another worker now: cannot watch" in server.stderr
+
+
+@pytest.mark.parametrize("error", [errno.EAGAIN, errno.ENOMEM, errno.EPERM, errno.ENOSYS])
+def test_a_worker_that_cannot_be_started_is_tried_again_after_a_rest(
+    root: Path, error: int
+) -> None:
+    with injected(root, "--workers", "1") as server:
+        (worker,) = children(server.process.pid)
+        server.injector.arm(Fault("execve", error, 1, True))
+        os.kill(worker, signal.SIGKILL)
+        line = f"cannot start a worker: {os.strerror(error)}; trying again"
+        assert await_true(lambda: line in server.stderr), server.stderr
+        rest(0.3)
+        assert server.injector.disarm() == 1
+        assert children(server.process.pid) == []
 
 
 def is_reloaded(server: Injected, before: int) -> bool:

@@ -118,6 +118,15 @@ def test_what_no_worker_says_has_no_effect(broken: Broken) -> None:
     assert broken.say(b"passwords 0") == ["passwords 0"]
 
 
+def test_descriptors_that_a_worker_sends_are_not_taken(broken: Broken) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with open(os.devnull, "rb") as file:
+        for message in (b"here", b"coder", b"coder is silent", b"passwords 0", b"leaving"):
+            socket.send_fds(broken.control, [message], [file.fileno()] * 253)
+            broken.worker.on_ready(0)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_worker_is_ready_once(broken: Broken) -> None:
     assert broken.say(b"ready \xff\n\x1b") == ["ready: \\xff\n\x1b"]
     assert broken.say(b"ready again") == []

@@ -188,7 +188,9 @@ def open_destination(name: str) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
         return open_log_file(name, flags, _MODE)
     except OSError as error:
-        raise _make_refusal(name, error.strerror) from None
+        is_unread = error.errno == errno.ENXIO
+        reason = "it is a pipe that no program reads" if is_unread else error.strerror
+        raise _make_refusal(name, reason) from None
 
 
 def check_destination(name: str) -> None:
