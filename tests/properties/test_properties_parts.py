@@ -25,7 +25,7 @@ FILES = {
     "sealed.bin": 80_000,
     "read.bin": 150_000,
 }
-_find_part = Recall._find_part
+_cut = Recall._cut
 LAST_MODIFIED = START_SECOND - 1000
 
 
@@ -119,8 +119,37 @@ requests = st.builds(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_answers_with_and_without_recall(sides: tuple[Side, Side], requests: list[bytes]) -> None:
     recalling, making = sides
-    for request in requests:
+    # From the third time on the rest of a request leads to the whole.
+    for request in requests * 3:
         assert recalling.ask(request) == making.ask(request), request
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"If-Range: a\r\n",
+        b"range: bytes=0-0\r\n",
+        b"X: 1\r\n" * 99,
+        b"X: \0\r\n",
+        b"Cookie: \0\r\n",
+    ],
+)
+def test_what_is_known_of_a_rest_holds_for_one_more_line_at_most(root: Path, more: bytes) -> None:
+    """A line more than the limit, one that is not valid, one that changes what the range means."""
+    recalling, making = Side(root, has_recall=True), Side(root, has_recall=False)
+    try:
+        rest = b"GET /read.bin HTTP/1.1\r\nHost: a\r\n"
+        for fields in (b"", b"", b"", more.removesuffix(b"X: 1\r\n"), more, more, more, b""):
+            request = rest + fields + b"Range: bytes=1-9\r\n\r\n"
+            assert recalling.ask(request) == making.ask(request)
+            whole = rest + fields + b"\r\n"
+            assert recalling.ask(whole) == making.ask(whole)
+        recall = recalling.way.service.recalls[b"http"]
+        assert recall is not None
+        assert rest + b"\r\n" in recall.at_hand.young
+    finally:
+        recalling.close()
+        making.close()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -214,10 +243,11 @@ def test_what_has_no_ranges_is_not_cut(status: int, method: bytes, accepts: byte
     assert cut_answer(answer, b"bytes=0-1") is None
 
 
-def cut_short(recall: Recall, reduced: bytes) -> Answer | None:
+def cut_short(recall: Recall, whole: Answer | None, value: bytes) -> Answer | None:
     """Find a part; then cut the file short that it is of."""
-    answer = _find_part(recall, reduced)
-    assert answer is not None
+    answer = _cut(recall, whole, value)
+    if answer is None:
+        return None
     assert isinstance(answer.rest[0], FileSegment)
     os.truncate(f"/proc/self/fd/{answer.rest[0].file.descriptor}", 100)
     return answer
@@ -237,7 +267,7 @@ def test_a_file_that_is_cut_short_after_it_was_looked_at_ends_the_answer(
         try:
             for more in (2, 1):
                 assert len(side.ask(request % (first, last - more))) > last - first
-            monkeypatch.setattr(Recall, "_find_part", cut_short)
+            monkeypatch.setattr(Recall, "_cut", cut_short)
             received = side.ask(request % (first, last))
             assert side.peer.is_closed
             assert len(received) < last - first

@@ -144,13 +144,19 @@ class Recall:
         answer = self.at_hand.get(asking, _AT_HAND_OCTETS + len(asking))
         if answer is not None and self.is_true(answer):
             return answer, b""
+        split = None
+        if _RANGE in octets and reader.is_bounded(octets) and (split := split_range(asking)):
+            # A head that is known is valid, and so is a line with a range that it can have.
+            answer = self._cut(self.at_hand.young.get(split[0]), split[1])
+            if answer is not None:
+                return answer, b""
         left = reader.strip(octets)
         # What is left is known only where it is a valid head, and then the octets are one (`strip`).
         answer = self.known.get(left)
         if answer is not None and self.is_true(answer):
             self._note(asking, answer)
             return answer, b""
-        if _RANGE in left and (answer := self._find_part(left)) is not None:
+        if split is not None and (answer := self._find_part(left, split[0])) is not None:
             return answer, b""
         return None, left
 
@@ -199,15 +205,25 @@ class Recall:
         self._budget.give_back(self.octets)
         self.octets = self._short_octets = 0
 
-    def _find_part(self, reduced: bytes) -> Answer | None:
-        """Return an answer with a range of what is known as a whole, to be given once."""
+    def _find_part(self, reduced: bytes, rest: bytes) -> Answer | None:
+        """Return an answer with a range of what is known as a whole, to be given once.
+
+        ``rest`` is what was asked but for the range, which leads to the whole from the second time on.
+        """
         split = split_range(reduced)
         if split is None:
             return None
         whole = self.known.get(split[0])
+        answer = self._cut(whole, split[1])
+        if whole is not None and answer is not None:
+            self._note(rest, whole)
+        return answer
+
+    def _cut(self, whole: Answer | None, value: bytes) -> Answer | None:
+        """Return an answer with a range of this one, if it may be given now."""
         if whole is None or not self.is_true(whole):
             return None
-        answer = cut_answer(whole, split[1])
+        answer = cut_answer(whole, value)
         if answer is not None:
             whole.uses += 1
         return answer

@@ -45,6 +45,7 @@ class Answer:
         "kept_octets",
         "length",
         "method",
+        "part_pattern",
         "persists",
         "rest",
         "status",
@@ -83,6 +84,9 @@ class Answer:
         """What recall counts for it."""
         self.uses = 0
         """In how many seconds it was sent lately, at least."""
+        self.part_pattern: bytes | None = None
+        """What the fields of an answer with a part of the content are made of (`http1.part`); None until
+        one is."""
         self.is_established = False
         """Whether recall knows it to be asked for again and again."""
         if length <= JOINED_OCTETS and len(content) == 1 and isinstance(content[0], bytes):
@@ -102,6 +106,7 @@ class Answer:
     def add_lines(self, lines: bytes) -> None:
         """Say more in the head: whole field lines."""
         self.fields += lines
+        self.part_pattern = None
         self.head_octets += len(lines)
 
     def release(self) -> None:

@@ -28,7 +28,7 @@ from typing import Final
 
 from epollo.http.validators import EntityTag
 from epollo.site.entity_tags import tag_version
-from epollo.site.version import COARSEST_TICK_NS, Version, version_of
+from epollo.site.version import COARSEST_TICK_NS, Version, is_version, version_of
 from epollo.site.watch import UNWATCHED, Interest, Notice, Watch
 
 _SETTLED_NS: Final = 10_000_000_000
@@ -133,7 +133,7 @@ class Promise:
             return False
         try:
             status = os.fstat(descriptor)
-            if not self.notice.is_written and version_of(status) == self.seen:
+            if not self.notice.is_written and is_version(status, self.seen):
                 if not self._is_in_doubt and (
                     time.time_ns() - status.st_ctime_ns > COARSEST_TICK_NS or self._watch is None
                 ):

@@ -153,6 +153,11 @@ class HeadReader:
             return b""
         return blank_cookie(octets)
 
+    def is_bounded(self, octets: bytes) -> bool:
+        """Return whether a head has no more octets and lines than it may have."""
+        limits = self.limits
+        return len(octets) <= limits.head_octets and octets.count(b"\n") <= limits.fields + 2
+
     def strip(self, octets: bytes) -> bytes:
         """Return octets without the field lines that are valid and have no say.
 
@@ -160,8 +165,7 @@ class HeadReader:
         they differ from it by valid lines alone. Nothing is left of octets that are too many, or have
         too many lines.
         """
-        limits = self.limits
-        if len(octets) > limits.head_octets or octets.count(b"\n") > limits.fields + 2:
+        if not self.is_bounded(octets):
             return b""
         left = self._irrelevant(octets)
         return octets if len(left) == 1 else b"".join(left)

@@ -11,7 +11,7 @@ Price: what is not one plain range, and a request with If-Range, takes the long 
 from typing import Final
 
 from epollo.http.message import FileSegment, Segment
-from epollo.http.ranges import ByteRange, format_content_range, parse_range
+from epollo.http.ranges import parse_range
 from epollo.patterns import compile_late
 from epollo.protocols.answer import Answer
 from epollo.protocols.http1.render import count_head
@@ -40,25 +40,20 @@ def cut_answer(whole: Answer, value: bytes) -> Answer | None:
 
     None where the field does not ask for one range of the content.
     """
-    if whole.status != 200 or whole.method != b"GET" or _ACCEPTS_RANGES not in whole.fields:
-        return None
-    part = _select_range(value, whole.length)
+    pattern = whole.part_pattern
+    if pattern is None:
+        pattern = whole.part_pattern = _make_pattern(whole)
+    part = _select_range(value, whole.length) if pattern else None
     if part is None:
         return None
-    length = part.last - part.first + 1
-    before, _, after = whole.fields.partition(b"\r\nContent-Length: %d\r\n" % whole.length)
-    content_range = format_content_range(part, whole.length)
-    fields = b"%b\r\nContent-Length: %d\r\n%bContent-Range: %b\r\n" % (
-        before,
-        length,
-        after,
-        content_range,
-    )
+    first, last = part
+    length = last - first + 1
+    fields = pattern % (length, first, last)
     return Answer(
         206,
         fields,
         whole.end,
-        (_slice(whole.content or whole.rest[0], part),),
+        (_slice(whole.content or whole.rest[0], first, length),),
         persists=whole.persists,
         method=whole.method,
         target=whole.target,
@@ -67,18 +62,34 @@ def cut_answer(whole: Answer, value: bytes) -> Answer | None:
     )
 
 
-def _select_range(value: bytes, length: int) -> ByteRange | None:
-    """Return the only range that a Range field asks for, in a content of this length; None for others."""
+def _make_pattern(whole: Answer) -> bytes:
+    """Return the fields of a part but for length, first and last position; nothing without ranges."""
+    if whole.status != 200 or whole.method != b"GET" or _ACCEPTS_RANGES not in whole.fields:
+        return b""
+    length_line = b"\r\nContent-Length: %d\r\n" % whole.length
+    before, _, after = whole.fields.replace(b"%", b"%%").partition(length_line)
+    return b"%b\r\nContent-Length: %%d\r\n%bContent-Range: bytes %%d-%%d/%d\r\n" % (
+        before,
+        after,
+        whole.length,
+    )
+
+
+def _select_range(value: bytes, length: int) -> tuple[int, int] | None:
+    """Return the first and last position of the only range that a Range field asks for.
+
+    The content has this ``length``. None for any other field.
+    """
     plain = _PLAIN_RANGE.fullmatch(value)
     if plain is not None:
-        first, last = int(plain[1]), int(plain[2])
+        first, last = map(int, plain.groups())
         if first <= last < length:
-            return ByteRange(first, last)
+            return first, last
     ranges = parse_range(value, length)
     return ranges[0] if isinstance(ranges, list) and len(ranges) == 1 else None
 
 
-def _slice(content: Segment, part: ByteRange) -> Segment:
+def _slice(content: Segment, first: int, length: int) -> Segment:
     if isinstance(content, bytes):
-        return content[part.first : part.last + 1]
-    return FileSegment(content.file, content.offset + part.first, part.last - part.first + 1)
+        return content[first : first + length]
+    return FileSegment(content.file, content.offset + first, length)
