@@ -26,6 +26,7 @@ from epollo.http.relevance import WHOLE_ACCEPT
 from epollo.loop import Wakeup
 from epollo.quantities import MEBIBYTE
 from epollo.settings import Settings, select_sites
+from epollo.site import catalogue as catalogue_module
 from epollo.site import rulebook as rulebook_module
 from epollo.site.listing import page
 from epollo.site.respond import Site
@@ -200,6 +201,7 @@ class Side:
         relevant = access.relevant_fields
         if not has_recall:
             relevant |= {WHOLE_ACCEPT}
+        catalogue.doomed.on_doubt = service.doubt
         service.rely_on(rulebook.policy.relevant_fields | relevant)
         rulebook.on_change.append(lambda rules: service.rely_on(rules.relevant_fields | relevant))
         loop.on_second.append(rulebook.follow)
@@ -286,6 +288,9 @@ def test_answers_with_and_without_recall(
         # A folder of two files has two pages, and no rules are read at once.
         patch.setattr(page, "PAGE_ENTRIES", 1)
         patch.setattr(rulebook_module, "_AT_ONCE_SECONDS", 0.0)
+        for module in (rulebook_module, catalogue_module):
+            # Other rules release the answers of the former ones, or leave each to be looked at.
+            patch.setattr(module, "RELEASED_AT_ONCE_LIMIT", len(requests) % 2 * 4096)
         ground = Ground(Path(folder))
         sides = [Side(policy, ground, stack, has_recall=has) for has in (True, False)]
         for step in steps:

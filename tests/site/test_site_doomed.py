@@ -11,6 +11,8 @@ from epollo.connections.recall import Recall
 from epollo.http.message import AllOf, Basis
 from epollo.loop import Handler
 from epollo.protocols.answer import Answer as RecalledAnswer
+from epollo.site import catalogue as catalogue_module
+from epollo.site import rulebook as rulebook_module
 from site_grounds import Answer, Ground, list_open_below, switch_link
 
 FILES = 600
@@ -196,3 +198,41 @@ def test_descriptors_are_given_back(ground: Ground, releases: Path, later: Later
     assert not list_open_below(releases / "a")
     while later.make_one():
         pass
+
+
+def test_rules_end_the_answers_of_many_files_without_a_look_at_each(
+    ground: Ground, recall: Recall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is given again, within the second of the edit or later; and what is made anew is kept."""
+    for module in (catalogue_module, rulebook_module):
+        monkeypatch.setattr(module, "RELEASED_AT_ONCE_LIMIT", 4)
+    (ground.root / "_redirects").write_text("/old/* /new/:splat\n")
+    targets = [f"/folder/{number}.txt" for number in range(6)] + [f"/old/{n}" for n in range(6)]
+
+    def keep_all() -> None:
+        for target in targets:
+            answer = ground.ask(target)
+            assert answer.basis is not None
+            kept = RecalledAnswer(
+                200, b"", b"", (), persists=True, method=b"GET", target=b"", length=0, head_octets=0,
+                basis=answer.basis,
+            )  # fmt: skip
+            assert recall.keep(target.encode(), kept)
+
+    def count_known() -> int:
+        return sum(recall.find(target.encode()) is not None for target in targets)
+
+    for version in range(3):
+        keep_all()
+        assert count_known() == len(targets)
+        ground.clock.turn()
+        assert count_known() == len(targets)
+        (ground.root / "_redirects").write_text(f"/old/* /new{version}/:splat\n")
+        assert ground.catalogue.watch is not None
+        ground.catalogue.watch.on_ready(1)
+        if version:
+            ground.clock.turn()
+        if version == 2:
+            # What is looked at for another reason lets go of its answers, too.
+            assert ground.status(targets[0]) == 200
+        assert count_known() == 0

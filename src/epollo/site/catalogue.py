@@ -40,6 +40,8 @@ from epollo.site.sharing import Sharing
 from epollo.site.tagging import Tagging
 from epollo.site.watch import Dependent, open_watch, watch_other_names
 
+RELEASED_AT_ONCE_LIMIT: Final = 4096
+"""Up to this number of resources let go of their answers at once: that takes some ten milliseconds."""
 RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 """The length up to which a rule file is read."""
 
@@ -71,6 +73,8 @@ class Catalogue:
         self.media_types = media_types
         # One object that all resources share, where each access to the method makes another.
         self._confirm = self.confirm
+        # How often all answers have ended.
+        self._era = 0
         self._root = Root(root, self._end_all, on_root_out_of_reach, reach)
         self.resources = Resources(budget, self._end)
         self._has_ended_all = False
@@ -130,12 +134,18 @@ class Catalogue:
         return self._take_over(names, walk, is_rule_file=True)
 
     def end_answers(self) -> None:
-        """Let none of the answers made so far be given again, whatever they rest on."""
+        """Let none of the answers made so far be given again, whatever they rest on.
+
+        Of many resources each lets go of its own when it is looked at: have that done (`on_doubt`).
+        """
         if self._has_ended_all:
+            return
+        self._era += 1
+        if len(self.resources) > RELEASED_AT_ONCE_LIMIT:
             return
         for resource in self.resources.list_all():
             if resource.is_current:
-                resource.end_answers()
+                resource.begin_era(self._era)
 
     def confirm(self, resource: Resource) -> bool:
         """Return whether what was found still stands; once a second it is looked at again."""
@@ -144,6 +154,8 @@ class Catalogue:
             self._root.follow(second)
         if resource.has_ended or not resource.ends_with.is_current:
             return False
+        if resource.era != self._era:
+            resource.begin_era(self._era)
         if resource.checked_second != second:
             resource.checked_second = second
             if not self._comparison.is_as_found(resource):
@@ -234,7 +246,7 @@ class Catalogue:
             return None
         kind = Kind.MISSING if edition is None else Kind.FILE
         # It ends with its name among the folder's members.
-        resource = Resource(names, kind, (), self._clock.second, self._confirm)
+        resource = Resource(names, kind, (), self._clock.second, self._confirm, era=self._era)
         if edition is not None:
             self._hold(resource, edition)
         resource.folder = resource.ends_with = folder
@@ -246,12 +258,13 @@ class Catalogue:
         """Return the resource that a walk has led to."""
         if found.kind is Kind.MISSING:
             names = select_missing(names, found.edges, self._is_free)
-        resource = Resource(names, found.kind, found.edges, self._clock.second, self._confirm)
+        second = self._clock.second
+        resource = Resource(names, found.kind, found.edges, second, self._confirm, era=self._era)
         try:
             if found.kind is Kind.FILE:
                 resource.edges += watch_other_names(self.watch, found.descriptor)
                 self._read(resource, found.descriptor, is_rule_file=is_rule_file)
-                resource.note_ambiguity(self._clock.second, found.edges)
+                resource.note_ambiguity(second, found.edges)
         except OSError as error:
             # A file that cannot be read through: a disk that fails, a network that is gone.
             is_refused = is_rule_file or isinstance(error, PermissionError)

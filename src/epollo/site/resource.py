@@ -49,6 +49,7 @@ class Resource(Basis):
         "edges",
         "edition",
         "ends_with",
+        "era",
         "folder",
         "has_ended",
         "hits",
@@ -63,9 +64,16 @@ class Resource(Basis):
     )
 
     def __init__(
-        self, names: Names, kind: Kind, edges: tuple[Edge, ...], second: int, confirm: Confirm
+        self,
+        names: Names,
+        kind: Kind,
+        edges: tuple[Edge, ...],
+        second: int,
+        confirm: Confirm,
+        *,
+        era: int = 0,
     ) -> None:
-        """Begin with what was found in this second (since 1970)."""
+        """Begin with what was found in this second (since 1970), and in this era."""
         self._confirm = confirm
         # Answers that are recalled; an answer that recall has dropped is gone from here as well.
         self._answers: list[weakref.ref[Releasable]] | None = None
@@ -75,6 +83,8 @@ class Resource(Basis):
         self.edition: Edition | None = None
         self.folder: Folder | None = None
         """The folder that this was found in, if it ends as a member of it; it may have more edges."""
+        self.era = era
+        """How often all answers of the site had ended at once when its own were looked at."""
         self.has_ended = False
         """Whether this was ended by itself."""
         self.ends_with: Whole | Folder = _LASTING
@@ -131,6 +141,11 @@ class Resource(Basis):
         """Stand no longer: the path was changed, or this was evicted."""
         self.has_ended = True
         self.checked_second = -1
+        self.end_answers()
+
+    def begin_era(self, era: int) -> None:
+        """Let go of the answers of an earlier era; those of this one that are kept already go as well."""
+        self.era = era
         self.end_answers()
 
     def end_answers(self) -> None:

@@ -32,6 +32,9 @@ class Resources:
         self.rule_files: dict[Names, Resource] = {}
         self.whole = Whole()
 
+    def __len__(self) -> int:
+        return len(self.files) + len(self.absences) + len(self.rule_files)
+
     def find(self, names: Names) -> Resource | None:
         """Return what is known to stand at a path, or to be missing on the way there."""
         return self.files.get(names) or find_absence(self.absences, names)
