@@ -154,24 +154,19 @@ class FileJob(Job):
 
     def __init__(self, task: FileTask, grade: Grade, limits: dict[bytes, int]) -> None:
         super().__init__()
-        self._task = task
+        self.task = task
         self.grade = grade
         self._limits = limits
         self.better: dict[bytes, int] = {}
         """How long each of them may be to be made better."""
 
-    @property
-    def task(self) -> FileTask:
-        """The file."""
-        return self._task
-
     def is_wanted(self) -> bool:
         """Return whether the file is the version that it was opened as."""
-        return self._task.is_wanted() and self._task.content.is_unchanged()
+        return self.task.is_wanted() and self.task.content.is_unchanged()
 
     def describe(self, number: int) -> tuple[Request, int, object]:
         """Return the request."""
-        content = self._task.content
+        content = self.task.content
         limits = tuple(self._limits.get(one.name, 0) for one in CODINGS)
         return (
             Request(number, self.grade, content.length, limits, None),
@@ -190,12 +185,12 @@ class FileJob(Job):
             return
         self.better[name] = self._limits[name] if coded is None else coded.length - 1
         if coded is not None:
-            self._task.done(name, coded)
+            self.task.done(name, coded)
 
     def do_alone(self, compressor: Compressor) -> None:
         """Have it made by the thread."""
         if self.grade is Grade.LARGE:
-            compressor.add_file(self._task)
+            compressor.add_file(self.task)
 
 
 def _is_within(limit: int, coded: Coded | None) -> bool:

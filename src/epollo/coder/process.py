@@ -20,7 +20,6 @@ It opens no file and no socket: both come from its parent, and it ends with that
 import contextlib
 import hashlib
 import os
-import resource
 import signal
 import socket
 import sys
@@ -36,6 +35,7 @@ from epollo.coder.turns import Turns
 from epollo.errors import OperatorError, describe_fault
 from epollo.http.validators import EntityTag
 from epollo.linux.confinement import confine, filter_calls
+from epollo.linux.descriptors import raise_descriptor_limit
 from epollo.linux.system_calls import select_coder_calls
 from epollo.linux.threads import lower_priority, lower_session_priority
 from epollo.loop import EventLoop, Handler
@@ -296,7 +296,7 @@ def main() -> None:
     try:
         lower_priority()
         lower_session_priority()
-        _claim_descriptors()
+        raise_descriptor_limit()
         loop = EventLoop(open_poller("auto"), report)
         coder = Coder(loop, control)
         confine((), sandbox, user or None)
@@ -312,10 +312,3 @@ def main() -> None:
     except Exception as fault:
         report(describe_fault(fault))
         sys.exit(1)
-
-
-def _claim_descriptors() -> None:
-    """Take as many descriptors as the system lets this process have."""
-    with contextlib.suppress(OSError, ValueError):
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

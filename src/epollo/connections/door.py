@@ -11,9 +11,7 @@ Consequence: a connection that becomes idle, or busy, costs nothing for this.
 Price: the look costs some 0.1 microseconds for each connection, so it is not taken at will (`looks`).
 """
 
-import contextlib
 import heapq
-import resource
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
@@ -24,16 +22,13 @@ from epollo.connections.looks import Looks
 from epollo.connections.seldom import EVERY_SECONDS, Seldom
 from epollo.connections.service import Service
 from epollo.connections.shares import Shares
+from epollo.linux.descriptors import raise_descriptor_limit
 from epollo.transports import PLAIN, Kind, Transport
 
 RECEIVE_OCTETS: Final = 32 * 1024
 """At most this much is received in one turn."""
 _FOUND: Final = 1024
 
-# More than any system gives by itself (fs.nr_open, proc_sys_fs(5)).
-_USUAL_DESCRIPTORS: Final = 1024
-"""Where the system does not tell the limit."""
-_DESCRIPTORS_LIMIT: Final = 1_048_576
 _RESERVED_DESCRIPTORS_LIMIT: Final = 8192
 
 
@@ -56,22 +51,11 @@ Stage: TypeAlias = Callable[[Arrival], None]
 
 
 def claim_descriptors() -> int:
-    """Raise the soft limit of descriptors to the hard one; return how many connections suit it.
+    """Have as many descriptors as may be; return how many connections suit that.
 
-    A shell gives 1,024, for the sake of programs that use select(2) (getrlimit(2)). A quarter, 8,192
-    at most, is left for files: kept content, and what is being sent.
+    A quarter, 8,192 at most, is left for files: kept content, and what is being sent.
     """
-    try:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    except OSError:
-        soft = hard = _USUAL_DESCRIPTORS
-    limit = _DESCRIPTORS_LIMIT if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS_LIMIT)
-    if soft != resource.RLIM_INFINITY and soft < limit:
-        # Refused, for instance where fs.nr_open was lowered, the limit stays what it is.
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-            soft = limit
-    descriptors = _DESCRIPTORS_LIMIT if soft == resource.RLIM_INFINITY else soft
+    descriptors = raise_descriptor_limit()
     return max(1, descriptors - min(descriptors // 4, _RESERVED_DESCRIPTORS_LIMIT))
 
 

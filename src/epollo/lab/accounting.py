@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -54,13 +53,6 @@ def list_tree(root: int) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the soft limit of descriptors to the hard one, for us and all we start; return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
 
 
 def describe_machine() -> dict[str, str]:

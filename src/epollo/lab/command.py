@@ -18,7 +18,6 @@ from click.core import ParameterSource
 
 from epollo.arguments import NearOptions, Quantity
 from epollo.errors import OperatorError
-from epollo.lab.accounting import raise_descriptor_limit
 from epollo.lab.charts import make_standalone
 from epollo.lab.measure import measure
 from epollo.lab.page import format_page
@@ -36,6 +35,7 @@ from epollo.lab.results import Results, format_json
 from epollo.lab.table import describe_conditions, format_table
 from epollo.lab.watch import watch
 from epollo.lab.words import LANGUAGES
+from epollo.linux.descriptors import raise_descriptor_limit
 from epollo.pollers import POLLERS
 from epollo.terminal import report, tell
 

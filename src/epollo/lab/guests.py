@@ -21,8 +21,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from epollo.lab.accounting import cpu_seconds, raise_descriptor_limit
+from epollo.lab.accounting import cpu_seconds
 from epollo.lab.counters import Counters
+from epollo.linux.descriptors import raise_descriptor_limit
 
 REQUEST: Final = b"GET /dish HTTP/1.1\r\nHost: lab\r\n\r\n"
 
