@@ -22,10 +22,6 @@ class Sharer(Protocol):
         """Evict the entry that is next, unless it is in use."""
 
 
-def _do_nothing() -> None:
-    """Make no room: nothing can give way."""
-
-
 class Budget:
     """The octets that are kept in memory, and their limit."""
 
@@ -36,7 +32,7 @@ class Budget:
         self.octets = 0
         """What is taken of it."""
         self._sharers: list[Sharer] = []
-        self.give_way: Callable[[], None] = _do_nothing
+        self.give_way: Callable[[], None] = lambda: None
         """Called when more is taken than there is; gives back until `is_exceeded` is false."""
 
     def share(self, sharer: Sharer) -> None:

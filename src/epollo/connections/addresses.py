@@ -8,6 +8,7 @@ may use another address of it for each connection (RFC 6177, RFC 7934): an addre
 import _socket
 import socket
 from collections.abc import Callable
+from operator import not_
 from typing import Final, TypeAlias
 
 Network: TypeAlias = str | bytes
@@ -45,11 +46,6 @@ def network_of(address: str) -> Network:
         return address
 
 
-def _is_nothing(address: str) -> bool:
-    """Return that an address is not shared."""
-    return not address
-
-
 class Addresses:
     """Counts by network; only networks with open connections take room.
 
@@ -59,7 +55,7 @@ class Addresses:
 
     __slots__ = ("_counts", "_is_shared", "limit")
 
-    def __init__(self, limit: int, is_shared: Callable[[str], bool] = _is_nothing) -> None:
+    def __init__(self, limit: int, is_shared: Callable[[str], bool] = not_) -> None:
         self.limit = limit
         self._is_shared = is_shared
         self._counts: dict[Network, int] = {}

@@ -4,6 +4,7 @@ Facts: a hand-over to a thread and back takes up to 15 % of a handshake. The lib
 interpreter, so that the loop serves others meanwhile (`handshakes`).
 """
 
+import operator
 import ssl
 import threading
 from collections.abc import Callable
@@ -41,7 +42,7 @@ class Flights:
         self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]
     ) -> None:
         """Do the same as `make` now."""
-        self._make(session, octets, done, _call_at_once)
+        self._make(session, octets, done, operator.call)
 
     def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
         """Continue a session.
@@ -81,7 +82,3 @@ class Flights:
         except ssl.SSLError:
             is_right = False
         call(partial(done, is_right, session.take()))
-
-
-def _call_at_once(call: Callable[[], None]) -> None:
-    call()

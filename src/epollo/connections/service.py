@@ -12,10 +12,6 @@ from epollo.loop import EventLoop
 from epollo.protocols.http1 import Frames, HeadReader
 
 
-def _do_nothing() -> None:
-    """Look for no changes: there is nothing that could tell of any."""
-
-
 def _count_addresses(capacity: Capacity, clients: Clients | None) -> Addresses | None:
     """Return what counts connections by address; None where there is no limit for one."""
     if not capacity.per_address:
@@ -60,7 +56,7 @@ class Service:
         *,
         timeouts: Timeouts,
         report: Callable[[str], None],
-        look_for_changes: Callable[[], None] = _do_nothing,
+        look_for_changes: Callable[[], None] = lambda: None,
         log: AccessLog | None = None,
         has_recall: bool = True,
         budget: Budget | None = None,

@@ -23,10 +23,6 @@ _SLICE_SECONDS: Final = 0.001
 _LOOKED_AT_EACH: Final = 16
 
 
-def _do_nothing() -> None:
-    """Look at no answer: none is recalled."""
-
-
 class Doomed(Handler):
     """The resources and folders that have ended and are still to be given back.
 
@@ -42,7 +38,7 @@ class Doomed(Handler):
         self._resources: list[MutableMapping[Any, Resource]] = []
         self.call_again: Callable[[Handler], None] | None = None
         """Has this called in the next batch; without a loop all is given back at once."""
-        self.on_doubt: Callable[[], None] = _do_nothing
+        self.on_doubt: Callable[[], None] = lambda: None
         """Called when what was found to stand in this second may stand no more."""
 
     def __len__(self) -> int:

@@ -51,10 +51,6 @@ class Listener(Protocol):
         """Take in that the changes which were there have been read."""
 
 
-def _do_nothing() -> None:
-    """Look for changes by the readiness of the descriptor alone."""
-
-
 class Events(Handler):
     """The handler of one inotify descriptor; ``now`` returns monotonic time in seconds."""
 
@@ -82,7 +78,7 @@ class Events(Handler):
         self._storms: dict[int, float] = {}
         self._second = -math.inf
         self._second_octets = 0
-        self.on_storm: Callable[[], None] = _do_nothing
+        self.on_storm: Callable[[], None] = lambda: None
         """Called when a folder is no longer watched: from now on each request has a look (`is_blind`)."""
 
     @property

@@ -23,7 +23,7 @@ class Mounts(Handler):
 
     def __init__(self) -> None:
         """Raise `OSError` where there is no /proc."""
-        self.on_change: Callable[[], None] = _do_nothing
+        self.on_change: Callable[[], None] = lambda: None
         self._mountinfo = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         self._epoll = select.epoll()
         self._epoll.register(self._mountinfo, select.EPOLLPRI)
@@ -56,7 +56,3 @@ def open_mounts() -> Mounts | None:
         return Mounts()
     except OSError:
         return None
-
-
-def _do_nothing() -> None:
-    """Nothing depends on mounts yet."""
