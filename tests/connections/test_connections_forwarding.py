@@ -6,7 +6,7 @@ import pytest
 
 from connections.in_process import InProcess, Log
 from epollo.connections.addresses import Addresses
-from epollo.connections.forwarding import ForwardedLog, Forwarding
+from epollo.connections.forwarding import Forwarding
 from epollo.connections.networks import parse_networks
 from epollo.http.message import PERMANENT, Later, Request, Response
 
@@ -41,7 +41,7 @@ def site() -> Site:
 @pytest.fixture
 def harness(log: Log, site: Site) -> Iterator[InProcess]:
     forwarding = Forwarding("x-forwarded-for", NETWORKS)
-    with InProcess(site, log=ForwardedLog(log, forwarding)) as harness:
+    with InProcess(site, log=log) as harness:
         harness.service.clients = forwarding
         yield harness
         assert not harness.reports
@@ -51,6 +51,16 @@ def ask(harness: InProcess, address: str, *lines: str, target: str = "/", last: 
     fields = "".join(f"{line}\r\n" for line in ("Host: a", *lines, last) if line)
     peer = harness.connect(f"GET {target} HTTP/1.1\r\n{fields}\r\n".encode(), address=address)
     harness.settle(peer)
+
+
+def test_what_was_received_with_the_peer_is_noted_for_the_client_too(
+    harness: InProcess, log: Log
+) -> None:
+    """Once the answer is known it may be given in passing, which has no connection."""
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
+    for _ in range(4):
+        harness.settle(harness.connect(address="10.0.0.1", received=head))
+    assert log.peers == ["192.0.2.7"] * 4
 
 
 def test_the_log_has_the_address_of_the_client(harness: InProcess, log: Log) -> None:

@@ -324,8 +324,12 @@ class Connection(Peer):
         log = self._service.log
         if log is not None:
             contents, subject = count_content(exchanges, unsent_octets), self.kind.subject
+            address = self.address
+            clients = self._service.clients if log.names_peers else None
             for (head, answer), content_octets in zip(exchanges, contents, strict=True):
-                log.note(self.address, head, answer, content_octets, begun, subject=subject)
+                if clients is not None:
+                    address = clients.find_client(self.address or "", head) or None
+                log.note(address, head, answer, content_octets, begun, subject=subject)
 
     def _set_deadline(self, seconds: float) -> None:
         """Set a deadline that may be closer than the one before."""

@@ -10,12 +10,9 @@ Price: where it is wanted, to search a head costs some microseconds.
 from collections.abc import Callable
 from typing import Final
 
-from epollo.connections.contract import AccessLog
 from epollo.connections.networks import Networks
 from epollo.http.forwarded import find_client, parse_forwarded, parse_forwarded_for
-from epollo.loop import EventLoop
 from epollo.patterns import compile_late
-from epollo.protocols.answer import Answer
 
 _LINES: Final = {
     "x-forwarded-for": compile_late(rb"(?i)\r\nx-forwarded-for:[\t ]*+([^\r\n]*+)"),
@@ -45,39 +42,3 @@ class Forwarding:
         if not value:
             return address
         return find_client(self._parse(value), address, self.is_trusted)
-
-
-class ForwardedLog:
-    """An access log that notes the addresses of clients where it is told those of their proxies."""
-
-    def __init__(self, log: AccessLog, forwarding: Forwarding) -> None:
-        self._log = log
-        self._forwarding = forwarding
-        self.names_peers = log.names_peers
-
-    def note(
-        self,
-        peer: str | None,
-        head: bytes,
-        answer: Answer,
-        content_octets: int,
-        begun: float,
-        *,
-        subject: str = "",
-    ) -> None:
-        """Note an answer as one to the client."""
-        if self.names_peers:
-            peer = self._forwarding.find_client(peer or "", head) or None
-        self._log.note(peer, head, answer, content_octets, begun, subject=subject)
-
-    def begin(self, loop: EventLoop) -> None:
-        """Write by this loop from now on."""
-        self._log.begin(loop)
-
-    def reopen(self) -> None:
-        """Continue with another file of the same name, after a rotation."""
-        self._log.reopen()
-
-    def close(self) -> None:
-        """Write what is not written yet."""
-        self._log.close()

@@ -54,6 +54,7 @@ def _find_last(service: Service, arrival: Arrival) -> Answer | None:
 def _note(service: Service, arrival: Arrival, answer: Answer) -> None:
     """Tell the log of an answer that was sent whole."""
     assert service.log is not None  # noqa: S101 - for the type checker
+    # Of the peer: what is known by these very octets has no line in which a proxy names a client.
     address = arrival.address if service.keeps_addresses else None
     now, subject = service.clock.now, arrival.kind.subject
     service.log.note(address or None, arrival.received, answer, answer.length, now, subject=subject)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from epollo.budget import Budget
 from epollo.connections.contract import AccessLog, Capacity, Responder, Timeouts
-from epollo.connections.forwarding import ForwardedLog, Forwarding
+from epollo.connections.forwarding import Forwarding
 from epollo.connections.networks import Networks
 from epollo.connections.service import Service
 from epollo.http.caching import NO_CACHE_FIELD
@@ -149,10 +149,7 @@ def make_service(
         settings.fields_limit,
         settings.content_octets_limit,
     )
-    clients = None
-    if settings.forwarded != "off":
-        clients = Forwarding(settings.forwarded, proxies)
-        log = None if log is None else ForwardedLog(log, clients)
+    clients = None if settings.forwarded == "off" else Forwarding(settings.forwarded, proxies)
     return Service(
         loop,
         respond,
