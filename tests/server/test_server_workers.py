@@ -399,7 +399,7 @@ def config(tmp_path: Path) -> Path:
         ("workers = 2\nhost = '192.0.2.1'\n", "cannot listen on 192.0.2.1"),
         ("workers = 2\nunix = '/nowhere/socket'\n", "cannot listen on /nowhere/socket"),
         ("workers = 0\n", "cannot switch workers off"),
-        ("workers = 2\nworkers = 3\n", "is not TOML"),
+        ("workers = 2\nworkers = 3\n", ":2: workers stands here a second time"),
     ],
 )
 def test_a_bad_configuration_changes_nothing_and_says_why(
