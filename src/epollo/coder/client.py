@@ -82,7 +82,8 @@ class SharedCompressor(Compressor):
 
     def has_room(self) -> bool:
         """Return whether `add` would take a task now."""
-        return sum(map(len, self._waiting)) < TASKS_LIMIT and super().has_room()
+        waiting = sum(len(self._waiting[grade]) for grade in Grade if grade is not Grade.SHARE)
+        return waiting < TASKS_LIMIT and super().has_room()
 
     def has_room_for_file(self) -> bool:
         """Return whether `add_file` would take a task now."""
