@@ -78,6 +78,7 @@ def refuse(
             "--acme-directory: 'x' is no directory: production, staging, or a URL of https",
         ),
         (["--auth", "none"], "cannot read the password file none: No such file or directory"),
+        (["--auth", "ann:secret"], "--auth takes a file, as htpasswd -B -c FILE USER writes it"),
         # What would do nothing.
         (
             ["--proxy-from", "10.0.0.0/8"],

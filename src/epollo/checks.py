@@ -101,6 +101,9 @@ def _check_auth(settings: SiteSettings) -> None:
         read_password_file,
     )
 
+    if ":" in settings.auth and not os.path.lexists(settings.auth):
+        # Not repeated: it may be a user and a password.
+        raise OperatorError("--auth takes a file, as htpasswd -B -c FILE USER writes it")
     octets = read_password_file(settings.auth)
     for mistake in describe_mistakes(settings.auth, octets, Hashes().find_mistake):
         raise OperatorError(mistake)

@@ -194,8 +194,8 @@ class ServerSettings:
         0,
         "--max-connections-per-address",
         manual=(
-            "The same for one address, or one /64 of IPv6. 0 sets no limit, because many people "
-            "may share an address."
+            "How many connections one address, or one /64 of IPv6, may have. At the limit a worker does "
+            "as with --max-connections. 0 sets no limit, because many people may share an address."
         ),
         zero="no limit",
         minimum=0,
