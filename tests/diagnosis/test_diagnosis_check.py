@@ -400,3 +400,25 @@ def test_what_is_behind_a_password_is_no_fault(
     (root / "index.html").write_text("<a href='/private/'>x</a><a href='/nothing'>x</a>")
     (found,) = check(root, auth=str(file), auth_paths="/private")
     assert "/nothing is 404" in found
+
+
+def test_a_link_past_a_password_is_found(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("passwords") / "passwords"
+    file.write_text("ann:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC\n")
+    (root / "private").mkdir()
+    (root / "private" / "secret.txt").write_text("")
+    (root / "public").mkdir()
+    (root / "index.html").write_text("")
+    for name, target in (
+        ("public/folder", "../private"), ("file", "private/secret.txt"), ("around", "."),
+        ("private/within", "secret.txt"), ("plain", "about.html"), ("broken", "private/nothing"),
+        ("out", str(file)), ("public/.hidden", "../private"), ("far", "public/folder/secret.txt"),
+    ):  # fmt: skip
+        (root / name).symlink_to(target)
+    found = check(root, auth=str(file), auth_paths="/private")
+    assert [line.split(":")[0] for line in found] == ["around", "far", "file", "public/folder"]
+    assert "leads to /private/secret.txt without a password" in found[1]
+    assert check(root, auth=str(file), auth_paths="/") == []
+    assert check(root) == []

@@ -18,9 +18,11 @@ from epollo.diagnosis.fingerprint_faults import (
     may_be_versioned,
 )
 from epollo.diagnosis.links import Reference, list_references
+from epollo.diagnosis.protection_faults import list_open_links
 from epollo.diagnosis.rule_faults import ask, list_rule_faults
 from epollo.diagnosis.subject import Question, Subject
 from epollo.http.target import decode_path, encode_path
+from epollo.site.access.realm import Realm, parse_prefixes
 from epollo.site.candidates import HTML, INDEX
 from epollo.site.media_types import select_media_type
 from epollo.site.negotiation import COMPRESSED_OCTETS_MINIMUM
@@ -67,6 +69,8 @@ class _Check:
         for name, line, reason in list_rule_faults(self._subject, self._number, paths):
             yield f"{self._show((name.encode(),))}:{line}: {reason}"
         yield from self._check_names(set(self._files))
+        if self._settings.auth:
+            yield from self._check_protection()
         yield from self._check_references()
         yield from self._check_digests()
         if self._settings.compress:
@@ -85,6 +89,16 @@ class _Check:
             if self._settings.clean_urls and page in files:
                 path = encode_path(names).decode()
                 yield f"{shown}: it hides {os.fsdecode(page[-1])} at {path}; rename one of the two"
+
+    def _check_protection(self) -> Iterator[str]:
+        """Find links that show without a password what needs one by its own path."""
+        realm = Realm(parse_prefixes(self._settings.auth_paths))
+        for link, target in list_open_links(self._root, realm):
+            shown = encode_path(target).decode() or "/"
+            yield (
+                f"{self._show(link)}: this link leads to {shown} without a password; remove it, or name "
+                "its path in --auth-paths, too"
+            )
 
     def _check_references(self) -> Iterator[str]:
         """Find links to what is not there, in the wrong case, or over plain http."""
