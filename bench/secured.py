@@ -1,10 +1,10 @@
-"""epollo beside nginx over TLS: ``.venv/bin/python bench/secured.py``; ``--quick`` takes half a minute.
+"""epollo beside nginx over TLS: ``.venv/bin/python bench/secured.py``; ``--quick`` takes two minutes.
 
 TLS 1.3 with AES-128 and a P-256 certificate that openssl makes, one worker each, in turn within each
 round, after a round that does not count. The figure is the CPU time of the server's processes for each
 answer; wrk resumes no session, so each of its new connections is a full handshake. Of servers that were
-just started it is the memory for each connection that has had an answer. It prints a table, and writes
-nothing.
+just started it is the memory for each connection that has had an answer. It prints a table, and with
+``--write`` it writes it to ``bench/results/secured.md`` as well.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from wire import read_answer
 from workloads import WORKLOADS
 
 LUA: Final = Path(__file__).resolve().parent / "lua" / "report.lua"
+RESULTS: Final = Path(__file__).resolve().parent / "results" / "secured.md"
 SOURCE: Final = Path(__file__).resolve().parent.parent / "src"
 NGINX: Final = """daemon off; worker_processes 1; pid {pid}; error_log stderr;
 events {{ worker_connections 4096; }}
@@ -179,6 +180,8 @@ def measure(row: Row, port: int, root: int, seconds: int, processor: int | None)
     load = parse_load(done.stdout)
     if load.errors:
         raise SystemExit(f"{row.name}: {load.errors} requests failed")
+    if not load.requests:
+        raise SystemExit(f"{row.name}: no request was answered in {seconds} seconds")
     # Of large answers many are under way at the end; a head is shorter than what is left out here.
     answers = load.octets / row.octets if row.octets > 65_536 else load.requests
     return used / answers * 1e6
@@ -197,11 +200,14 @@ def format_line(row: Row, nginx: list[float], epollo: list[float]) -> str:
 def main() -> None:
     """Measure all rows and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three rounds of one second")
+    parser.add_argument("--quick", action="store_true", help="three rounds of two seconds")
     parser.add_argument("--rows", default="", help="the first words of rows, with commas between")
+    parser.add_argument(
+        "--write", action="store_true", help="write the table to results/secured.md"
+    )
     parser.add_argument("--no-pin", action="store_true", help="leave processors to the scheduler")
     wanted = parser.parse_args()
-    rounds, seconds = (3, 1) if wanted.quick else (5, 2)
+    rounds, seconds = (3, 2) if wanted.quick else (5, 3)
     ours, theirs = choose_processors(may_pin=not wanted.no_pin)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         site = Path(name) / "site"
@@ -213,8 +219,11 @@ def main() -> None:
             server: (order.port, stack.enter_context(running(plan, order, ours)))
             for server, (plan, order) in plan_servers(Path(name), site).items()
         }
-        print("| CPU us per answer | nginx | epollo | of nginx (least to most) | bar |")
-        print("|---|---:|---:|---|---:|")
+        lines = [
+            "| CPU us per answer | nginx | epollo | of nginx (least to most) | bar |",
+            "|---|---:|---:|---|---:|",
+        ]
+        print(*lines, sep="\n")
         for row in ROWS:
             if not row.name.startswith(tuple(wanted.rows.split(","))):
                 continue
@@ -228,7 +237,10 @@ def main() -> None:
                     figure = measure(row, port, root, seconds, theirs)
                     if number:
                         found[server].append(figure)
-            print(format_line(row, found["nginx"], found["epollo"]), flush=True)
+            lines.append(format_line(row, found["nginx"], found["epollo"]))
+            print(lines[-1], flush=True)
+        if wanted.write:
+            RESULTS.write_text("".join(f"{line}\n" for line in lines))
 
 
 if __name__ == "__main__":
