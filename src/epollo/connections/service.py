@@ -14,9 +14,10 @@ from epollo.protocols.http1 import Frames, HeadReader
 
 def _count_addresses(capacity: Capacity, clients: Clients | None) -> Addresses | None:
     """Return what counts connections by address; None where there is no limit for one."""
-    if not capacity.per_address:
+    limit = capacity.per_address
+    if not limit:
         return None
-    return Addresses(capacity.per_address, *(() if clients is None else (clients.is_trusted,)))
+    return Addresses(limit) if clients is None else Addresses(limit, clients.is_trusted)
 
 
 class Service:
