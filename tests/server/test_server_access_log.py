@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import COMMAND, STOP_SECONDS, Serve, receive_all, receive_head
+from server.workers import await_true
 
 # A second, and what a machine that others use as well may take besides.
 FLUSH_SECONDS = 1.0
@@ -24,15 +24,6 @@ COMBINED = re.compile(
     r'(\S+) - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "([^"]*)" (\d+) (\d+) '
     r'"([^"]*)" "([^"]*)"\n'
 )
-
-
-def await_true(is_so: Callable[[], bool], timeout_seconds: float = 10) -> None:
-    """Wait for what another process does; nothing tells when a file has grown."""
-    end = time.monotonic() + timeout_seconds
-    pause = select.poll()
-    while not is_so():
-        assert time.monotonic() < end
-        pause.poll(10)
 
 
 def count_lines(path: Path) -> int:
@@ -94,7 +85,7 @@ def test_a_line_is_there_within_a_second(serve: Serve, site: Path, path: Path, p
     with server.connect() as peer:
         server.get("/", peer=peer)
         begun = time.monotonic()
-        await_true(lambda: count_lines(path) == 1)
+        assert await_true(lambda: count_lines(path) == 1)
         assert time.monotonic() - begun < FLUSH_SECONDS + SLACK_SECONDS
 
 
@@ -123,14 +114,14 @@ def test_a_rotated_log_is_opened_again(serve: Serve, site: Path, path: Path, wor
         server.exchange(GET)
     path.rename(rotated)
     server.process.send_signal(signal.SIGUSR1)
-    await_true(path.exists)
+    assert await_true(path.exists)
 
     def is_new_line_there() -> bool:
         server.exchange(GET)
         return count_lines(path) > 0
 
     # Each of the workers learns of it by itself, and what was noted before goes to the old file.
-    await_true(is_new_line_there)
+    assert await_true(is_new_line_there)
     assert server.stop() == 0
     assert count_lines(rotated) >= 4
     lines = (rotated.read_text() + path.read_text()).splitlines(keepends=True)
@@ -149,7 +140,7 @@ def test_root_follows_no_link_after_a_rotation(serve: Serve, site: Path, open_fo
     path.rename(path.with_suffix(".1"))
     path.symlink_to(victim)
     server.process.send_signal(signal.SIGUSR1)
-    await_true(lambda: "the old file stays in use" in server.stderr)
+    assert await_true(lambda: "the old file stays in use" in server.stderr)
     server.exchange(GET)
     assert server.stop() == 0
     assert server.stderr == (
@@ -184,7 +175,7 @@ def test_a_log_that_clients_may_read_is_told(serve: Serve, site: Path) -> None:
 def test_a_full_disk_is_told_and_counted(serve: Serve, site: Path) -> None:
     server = serve(site, "--quiet", "--access-log", "/dev/full")
     server.exchange(GET * 3)
-    await_true(lambda: "dropped" in server.stderr)
+    assert await_true(lambda: "dropped" in server.stderr)
     server.exchange(GET * 4)
     assert server.get("/") == (site / "index.html").read_bytes()
     assert server.stop() == 0

@@ -28,6 +28,7 @@ from epollo.site.catalogue import Catalogue
 from epollo.site.respond import Site
 from loop.hand_clock import START_SECOND, HandClock
 from properties.answers import AnswerRead, read_answers
+from server.workers import await_true
 from site_grounds import replace
 
 ROUNDS = 10
@@ -51,10 +52,7 @@ def ask_on(peer: socket.socket, target: str) -> tuple[int, bytes]:
 
 def await_answer(server: Server, target: str, expected: tuple[int, bytes]) -> None:
     """Ask until this is the answer, which no event tells of."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while (answer := ask(server, target)) != expected:
-        assert time.monotonic() < end, (answer, server.stderr)
-        rest(0.02)
+    assert await_true(lambda: ask(server, target) == expected), server.stderr
 
 
 # The root

@@ -22,7 +22,7 @@ from conftest import (
     receive_content,
     receive_head,
 )
-from server.workers import await_line, refusal
+from server.workers import await_line, await_true, refusal
 
 MADE = make_certificate("localhost", "127.0.0.1", "a.test")
 LARGE_OCTETS = 5 * 1024 * 1024
@@ -266,9 +266,7 @@ def test_a_certificate_is_swapped(serve: Serve, folder: Path, tmp_path: Path, wo
 
 def await_swap(server: Server, made: Made) -> None:
     """Wait for what the parent says once all workers have the new pair; then each uses it."""
-    end = time.monotonic() + 30
-    while not fingerprint(server, made):
-        assert time.monotonic() < end, server.stderr
+    assert await_true(lambda: fingerprint(server, made)), server.stderr
 
 
 def test_links_are_swapped_as_certbot_does(serve: Serve, folder: Path, tmp_path: Path) -> None:

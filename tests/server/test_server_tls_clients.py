@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from certificates import Authority, Made, make_certificate
 from conftest import Serve, Server, receive_content, receive_head
-from server.workers import refusal
+from server.workers import await_true, refusal
 
 SITE = make_certificate("localhost")
 AUTHORITY = Authority()
@@ -87,10 +87,8 @@ def test_the_log_tells_whose_it_was(
 
 def await_users(log: Path, count: int) -> list[str]:
     """Return the third field of the lines of a log, once there are that many."""
-    end = time.monotonic() + 30
-    while len(lines := log.read_text().splitlines()) < count:
-        assert time.monotonic() < end, lines
-    return [line.split(" ")[2] for line in lines]
+    assert await_true(lambda: log.read_text().count("\n") >= count), log.read_text()
+    return [line.split(" ")[2] for line in log.read_text().splitlines()]
 
 
 def test_the_log_in_json(serve: Serve, folder: Path, tmp_path: Path) -> None:
@@ -98,9 +96,7 @@ def test_the_log_in_json(serve: Serve, folder: Path, tmp_path: Path) -> None:
     options = write_options(tmp_path / "c")
     server = serve(folder, *options, "--access-log", str(log), "--access-log-format", "json")
     ask(server, make_client(tmp_path / "c", ALICE))
-    end = time.monotonic() + 30
-    while not log.read_text():
-        assert time.monotonic() < end
+    assert await_true(lambda: log.read_text().endswith("\n"))
     assert json.loads(log.read_text())["subject"] == "CN=alice,O=Two Words"
 
 
