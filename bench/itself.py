@@ -20,7 +20,7 @@ from typing import NamedTuple, TypedDict
 from contest import Bench, compare_servers, open_bench
 from measure import process_tree
 from report import format_spread, format_table, workload_table
-from results import Ratio, WorkloadResult, evaluate_ratio, judge
+from results import Ratio, Run, WorkloadResult, evaluate_ratio, judge
 from runs import (
     RESULTS,
     describe_machine,
@@ -62,15 +62,10 @@ class Spread(TypedDict):
     bursts: list[list[int]]
 
 
-class Findings(TypedDict):
+class Findings(Run):
     """A whole run; ``log_lines`` counts what stood in each access log in the end."""
 
-    format: int
-    date: str
-    command: list[str]
-    machine: dict[str, str]
     versions: dict[str, str]
-    settings: dict[str, str]
     workload: WorkloadResult
     log_lines: dict[str, int]
     spread: Spread | None

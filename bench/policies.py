@@ -12,11 +12,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from contest import Bench, Entry, open_bench
 from report import format_spread, format_table
-from results import Ratio, WorkloadResult, cpu_figure, evaluate_ratio, judge
+from results import Ratio, Run, WorkloadResult, cpu_figure, evaluate_ratio, judge
 from runs import (
     RESULTS,
     describe_machine,
@@ -50,14 +50,9 @@ class Row(NamedTuple):
         return Ratio(WITH, WITHOUT, PASSWORD_MOST if self.has_password else RULES_MOST)
 
 
-class Findings(TypedDict):
+class Findings(Run):
     """A whole run; the workloads stand in the order of the rows that were asked for."""
 
-    format: int
-    date: str
-    command: list[str]
-    machine: dict[str, str]
-    settings: dict[str, str]
     rows: list[str]
     workloads: list[WorkloadResult]
 

@@ -44,15 +44,20 @@ class WorkloadResult(TypedDict):
     servers: dict[str, ServerResult]
 
 
-class Comparison(TypedDict):
-    """A whole run."""
+class Run(TypedDict):
+    """What each file of results says of its run."""
 
     format: int
     date: str
     command: list[str]
     machine: dict[str, str]
-    versions: dict[str, str]
     settings: dict[str, str]
+
+
+class Comparison(Run):
+    """A whole run."""
+
+    versions: dict[str, str]
     workloads: dict[str, WorkloadResult]
 
 

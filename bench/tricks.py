@@ -8,11 +8,11 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from contest import Bench, compare_servers, open_bench
 from report import format_spread, format_table
-from results import Ratio, WorkloadResult, cpu_figure, evaluate_ratio
+from results import Ratio, Run, WorkloadResult, cpu_figure, evaluate_ratio
 from runs import (
     RESULTS,
     describe_machine,
@@ -38,14 +38,9 @@ class Trick(NamedTuple):
     workload: Workload
 
 
-class Findings(TypedDict):
+class Findings(Run):
     """A whole run; the workloads stand in the order of `TRICKS`."""
 
-    format: int
-    date: str
-    command: list[str]
-    machine: dict[str, str]
-    settings: dict[str, str]
     workloads: list[WorkloadResult]
 
 

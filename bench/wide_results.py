@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from results import Figure, summarize
+from results import Figure, Run, summarize
 
 Measured = dict[str, float]
 """Figures of one round by name: ``cpu`` (microseconds per request), ``p50``, ``p99``, ``most``
@@ -46,15 +46,10 @@ class RowResult(TypedDict):
     entrants: dict[str, EntrantResult]
 
 
-class Wide(TypedDict):
+class Wide(Run):
     """A whole run."""
 
-    format: int
-    date: str
-    command: list[str]
-    machine: dict[str, str]
     versions: dict[str, str]
-    settings: dict[str, str]
     rows: dict[str, RowResult]
 
 
