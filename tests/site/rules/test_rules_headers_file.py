@@ -60,6 +60,8 @@ def test_what_a_file_says(text: str, expected: list[tuple[str, str]]) -> None:
         ("/*\n  ! X-A: b\n", 2, "not Name: value"),
         ("/*\n  X-A:\n", 2, "X-A has no value"),
         ("/*\n  X-A: b\x01c\n", 2, "control character"),
+        (f"/*\n  X-A: {'b' * 16_384}\n", 2, "longer than 16 KiB"),
+        (f"/{'a' * 16_384}\n  X-A: b\n", 1, "longer than 16 KiB"),
         ("/*\n  X-A: b\rX-B: c\n", 2, "control character"),
         ("/*/*\n  X-A: b\n", 1, "only one"),
         ("ftp://a/\n  X-A: b\n", 1, "begins with a slash"),
