@@ -256,7 +256,7 @@ WORDS.update(
         "watch.poller": ("How the server asks", "服务器怎样询问"),
         "watch.guests": ("Guests", "客人"),
         "watch.seated": ("{number} guests", "{number} 位客人"),
-        "watch.asking": ("{number} of them ask once a second", "其中 {number} 位每秒点一次菜"),
+        "watch.asking": ("asking once a second: {number}", "其中 {number} 位每秒点一次菜"),
         "watch.wakeups": ("wake-ups a second", "每秒醒来次数"),
         "watch.looked": ("looked at, each time", "每次查看"),
         "watch.found": ("found, each time", "每次找到"),
