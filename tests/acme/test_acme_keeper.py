@@ -301,3 +301,26 @@ def test_a_renewal_names_the_former_certificate(
 def test_names_are_as_certificates_have_them() -> None:
     settings = Settings(acme="a@example.org", domains=("A.test", "b.test", "a.TEST"))
     assert make_wish(settings).names == ("a.test", "b.test")
+
+
+def test_a_certificate_that_cannot_be_used_is_not_asked_for_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the clock of this machine is behind: the authority has counted it."""
+    key = make_key()
+    issued = make_pair(begins_in_days=2)
+
+    class GoodClient:
+        def register(self, email: str) -> None: ...
+
+        def obtain(self, *_: object, **options: str) -> bytes:  # noqa: ARG002
+            return issued.certificate
+
+    keeper = Keeper(WISH, tmp_path, lambda _: None, call_at_once, lambda: None)
+    monkeypatch.setattr(keeper, "_open_client", GoodClient)
+    monkeypatch.setattr(module, "make_key", lambda: key)
+    monkeypatch.setattr(module, "dump_key", lambda _: issued.key)
+    with pytest.raises(AcmeError, match="is not valid yet") as refused:
+        keeper._obtain(None)
+    assert refused.value.retry_seconds == 3600
+    assert keeper.pair is None

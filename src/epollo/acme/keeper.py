@@ -305,7 +305,11 @@ class Keeper:
             wish.names, request, wish.kinds, self._prove, profile=wish.profile, replaced=replaced
         )
         pair = Pair(chain, dump_key(key), os.fspath(self._certificate_file))
-        self._check(pair)
+        try:
+            self._check(pair)
+        except (AcmeError, OperatorError) as mistake:
+            # The next one would be like it, and an authority gives a few in a week.
+            raise AcmeError(str(mistake), _HASTY_SECONDS) from None
         try:
             # The key first: a pair that does not match is obtained anew at the next start.
             certificate = self._note + b"\n" + pair.certificate
