@@ -50,8 +50,6 @@ RETURN: Final = 0x06
 
 _INSTRUCTION: Final = struct.Struct("=HBBI")
 _PROGRAM: Final = struct.Struct("@HP")
-INSTRUCTIONS_LIMIT: Final = 4096
-"""BPF_MAXINSNS."""
 
 # struct seccomp_data, on machines whose lower half of a word comes first.
 _NUMBER: Final = 0
