@@ -221,6 +221,44 @@ def test_a_coder_that_is_stopped_and_told_to_continue_is_kept(coding: Coding) ->
     assert not coding.lines
 
 
+def test_a_coder_that_does_not_end_when_it_is_killed_is_collected_later(
+    coding: Coding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that does not return, of a dead disk, keeps a process until it does."""
+    monkeypatch.setattr("epollo.coder.child._END_SECONDS", 0.0)
+    compressor = coding.open_compressor()
+    first, second = Wanted(TEXT), Wanted(TEXT + b"second")
+    compressor.add(first.task())
+    coding.await_true(first.is_done)
+    former = coding.coder_pid
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "waitpid", lambda *_: (0, 0))
+        os.kill(former, signal.SIGKILL)
+        coding.await_true(lambda: bool(coding.lines))
+    assert coding.lines[0].startswith("the coder does not end although it was killed; files")
+    compressor.add(second.task())
+    coding.await_true(lambda: second.is_done() and not Path(f"/proc/{former}").exists())
+
+
+def test_where_children_were_ignored_a_coder_is_replaced(coding: Coding) -> None:
+    """A program may have started this one with SIGCHLD ignored: its children would leave no status."""
+    compressor = coding.open_compressor()
+    first, second = Wanted(TEXT), Wanted(TEXT + b"second")
+    former_action = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        compressor.add(first.task())
+        coding.await_true(first.is_done)
+        os.kill(coding.coder_pid, signal.SIGKILL)
+        compressor.add(second.task())
+        coding.await_true(second.is_done)
+        coding.supply.close()
+    finally:
+        signal.signal(signal.SIGCHLD, former_action)
+    assert coding.lines == [
+        "the coder was ended by signal 9; files are sent as they are until another one codes them"
+    ]
+
+
 def test_one_that_floods_a_coder_with_sockets_has_one(coding: Coding) -> None:
     compressor = coding.open_compressor()
     wanted = Wanted(TEXT)

@@ -20,6 +20,7 @@ import pytest
 
 from conftest import COMMAND, STOP_SECONDS, content_length, receive_all, rest
 from server.injecting import Fault, Injector, NoInjectorError
+from server.refusing import read_numbers
 from server.workers import PATIENCE_SECONDS, await_true, children
 
 # For each call a refusal of each kind: there is no room, the disk or the peer is gone, not now.
@@ -242,6 +243,8 @@ RELOADS = [
     Fault("pipe2", errno.EMFILE),
     Fault("sendmsg", errno.ENOBUFS),
     Fault("socketpair", errno.EMFILE),
+    # Where there is this call, fork is tried after it.
+    *(Fault(call, errno.ENOMEM) for call in ("vfork",) if call in read_numbers()),
 ]
 """What the parent calls for new workers; what it starts is spared, for that makes calls of Python's."""
 

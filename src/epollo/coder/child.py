@@ -176,11 +176,7 @@ class CoderProcess(Handler):
 
     def _collect(self) -> int | None:
         """Return the exit status of a process that has ended; None where it has not."""
-        try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            # This process was started with SIGCHLD ignored: the kernel keeps no status (wait(2)).
-            return 0
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
         return os.waitstatus_to_exitcode(status) if pid else None
 
     def _collect_later(self) -> None:
@@ -193,6 +189,10 @@ def _start(control: int, sandbox: str, user: str) -> int:
 
     Not by subprocess: a server that has no children loads that for this alone, in the midst of serving.
     """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        # As the program left it that started this one. The kernel would keep no status (wait(2)), and
+        # soon give the number of a coder that has ended to another process.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     end_of_file = open_end_of_file()
     # What it has to say it says to its parent. The numbers are taken in this order.
     moves = [(end_of_file, 0), (end_of_file, 1), (end_of_file, 2), (control, CONTROL_DESCRIPTOR)]
