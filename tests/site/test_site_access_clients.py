@@ -31,3 +31,5 @@ def test_by_plain_http_no_client_has_a_certificate() -> None:
     assert ask(b"http", b"http").status == 503
     assert ask(b"http", b"http", is_required=False) is SITE
     assert ask(b"http", b"http", b"/.well-known/acme-challenge/token") is SITE
+    for rest in (b"", b"../index.html", b"%2e%2e/index.html", b"token/..", b"..", b"a.b", b"t/"):
+        assert ask(b"http", b"http", b"/.well-known/acme-challenge/" + rest).status == 503, rest

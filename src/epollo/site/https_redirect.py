@@ -18,6 +18,11 @@ _NOT_IN_PATH: Final = compile_late(rb"[^!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]")
 _HTTPS_PORT: Final = 443
 
 
+def is_challenge(path: bytes) -> bool:
+    """Return whether an authority looks for a token at a path."""
+    return path.startswith(CHALLENGES) and _TOKEN.fullmatch(path, len(CHALLENGES)) is not None
+
+
 class HttpsRedirect:
     """A responder before that of the site.
 
@@ -43,7 +48,7 @@ class HttpsRedirect:
         if request.scheme != b"http":
             return self._respond(request)
         path = request.target.path
-        if path.startswith(CHALLENGES) and _TOKEN.fullmatch(path, len(CHALLENGES)):
+        if is_challenge(path):
             authorization = self._find_token(path[len(CHALLENGES) :].decode("ascii"))
             return self._respond(request) if authorization is None else _tell(authorization)
         if not (self._port and self._is_ready()):

@@ -11,7 +11,7 @@ from typing import Final
 from epollo.http.caching import NO_CACHE_FIELD, NO_STORE_FIELD
 from epollo.http.message import ANY_SCOPE, PERMANENT, Later, Request, Response
 from epollo.http.status import respond_plainly
-from epollo.site.https_redirect import CHALLENGES
+from epollo.site.https_redirect import is_challenge
 
 _MISDIRECTED: Final = respond_plainly(421, (NO_CACHE_FIELD,), basis=PERMANENT)
 _NOT_YET: Final = respond_plainly(503, (NO_STORE_FIELD, (b"Retry-After", b"60")))
@@ -37,6 +37,6 @@ class VerifiedClients:
         if request.scheme == b"https":
             if request.scope not in {self._scope, ANY_SCOPE}:
                 return _MISDIRECTED
-        elif self._is_required and not (request.target.path or b"").startswith(CHALLENGES):
+        elif self._is_required and not is_challenge(request.target.path):
             return _NOT_YET
         return self._respond(request)
