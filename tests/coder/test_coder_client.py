@@ -14,7 +14,9 @@ import pytest
 from coder.coding import TEXT, Coding, Wanted, WantedFile, decode
 from epollo.coder.messages import REQUESTS_LIMIT
 from epollo.coder.sockets import HELLO
+from epollo.errors import ExhaustedError
 from epollo.http.message import FileSegment
+from epollo.loop import EventLoop
 from epollo.site.codings import CODINGS, LARGE_OCTETS
 from epollo.site.entity_tags import tag_content
 from epollo.site.pieces import PIECE_OCTETS
@@ -368,6 +370,24 @@ def test_where_no_process_can_be_started_the_thread_codes(
     coding.await_true(wanted.is_done)
     assert wanted.decoded() == dict.fromkeys(NAMES, TEXT)
     assert "cannot start a coder: Resource temporarily unavailable" in coding.lines[0]
+
+
+def test_no_coder_is_started_that_could_not_be_heard(
+    coding: Coding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ExhaustedError("cannot watch one more connection or file (No space left on device)")
+
+    started: list[object] = []
+    compressor = coding.open_compressor()
+    wanted = Wanted(TEXT)
+    with monkeypatch.context() as patched:
+        patched.setattr(EventLoop, "add", refuse)
+        patched.setattr("epollo.coder.child._start", lambda *_: started.append(_))
+        compressor.add(wanted.task())
+    assert not started
+    assert coding.lines[0].startswith("cannot start a coder: cannot watch one more")
+    coding.await_true(wanted.is_done)
 
 
 def test_what_is_not_wanted_any_more_is_not_asked_for(coding: Coding) -> None:

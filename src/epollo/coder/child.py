@@ -67,10 +67,16 @@ class CoderProcess(Handler):
         self._on_end = on_end
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
+        is_added = False
         try:
             with theirs:
+                # First: one that could not be heard would be left without a parent.
+                loop.add(self._control.fileno(), self)
+                is_added = True
                 self.pid = _start(theirs.fileno(), sandbox, user)
         except OSError:
+            if is_added:
+                loop.remove(self._control.fileno())
             self._control.close()
             raise
         self._started = loop.clock.now
@@ -80,7 +86,6 @@ class CoderProcess(Handler):
         self._idle_ticks = self._ticks = 0
         self._asked_at: Activity | None = None
         self._last: Activity | None = None
-        loop.add(self._control.fileno(), self)
 
     def connect(self, number: int) -> int:
         """Return the descriptor of a socket to it, which is the caller's to close.
