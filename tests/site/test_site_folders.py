@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from epollo.site.folders import Folders
+from epollo.site.resolve import Names
+from epollo.site.root import Root
 from site_grounds import Ground, count_descriptors, list_open_below, replace, switch_link
 
 
@@ -207,22 +209,22 @@ def test_what_is_missing_in_a_folder_takes_a_look_at_the_folder_alone(
 ) -> None:
     if not ground.catalogue._root.reports_every_name:
         pytest.skip("the file system of temporary files may not tell of each name")
-    looked_at: list[bytes] = []
+    looked_at: list[Names] = []
     targets = [f"/folder/deep/{number}.txt" for number in range(5)]
     for target in targets:
         assert ground.status(target) == 404
-    stat = os.stat
+    stat = Root.stat
 
-    def look(path: bytes) -> os.stat_result:
-        looked_at.append(path)
-        return stat(path)
+    def look(root: Root, names: Names) -> os.stat_result:
+        looked_at.append(names)
+        return stat(root, names)
 
-    monkeypatch.setattr(os, "stat", look)
+    monkeypatch.setattr(Root, "stat", look)
     ground.clock.turn()
     for target in targets:
         assert ground.status(target) == 404
-    assert looked_at.count(os.fsencode(root / "folder" / "deep")) == 1
-    assert not any(path.endswith(b".txt") for path in looked_at)
+    assert looked_at.count((b"folder", b"deep")) == 1
+    assert not any(names[:2] == (b"folder", b"deep") and names[2:] for names in looked_at)
 
 
 @pytest.mark.parametrize("name", ["folder", "folder/deep"])
@@ -238,11 +240,37 @@ def test_a_folder_that_was_replaced_without_an_event_has_what_was_missing(
     assert ground.ask("/folder/deep/new.txt", drain=False).content == b"new"
 
 
-def test_a_name_that_a_file_system_does_not_report_is_found_within_a_second(
-    ground: Ground, root: Path
+@pytest.mark.parametrize("is_told", [False, True])
+def test_a_name_of_which_no_event_tells_is_found_within_a_second(
+    ground: Ground, root: Path, is_told: bool
 ) -> None:
-    ground.catalogue._root.reports_every_name = False
-    assert ground.status("/folder/deep/new.txt") == 404
-    (root / "folder" / "deep" / "new.txt").write_bytes(b"new")
+    """As with one in another case where case does not count: the event has the name that was made."""
+    os.utime(root / "folder" / "deep", (1_000_000_000, 1_000_000_000))
+    ground.catalogue._root.reports_every_name = is_told
+    for _ in range(3):
+        for number in range(3):
+            assert ground.status(f"/folder/deep/new{number}.txt") == 404
+        ground.clock.turn()
+    (root / "folder" / "deep" / "new2.txt").write_bytes(b"new")
+    assert ground.ask("/folder/deep/new0.txt", drain=False).status == 404
     ground.clock.turn()
-    assert ground.ask("/folder/deep/new.txt", drain=False).content == b"new"
+    assert ground.ask("/folder/deep/new1.txt", drain=False).status == 404
+    assert ground.ask("/folder/deep/new2.txt", drain=False).content == b"new"
+
+
+def test_a_folder_whose_time_is_now_tells_of_no_name(
+    ground: Ground, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made within one tick of the clock of a file system leaves the time as it is."""
+    assert ground.status("/folder/deep/new.txt") == 404
+    for age_seconds, status in ((10, 404), (0, 200)):
+        changed_ns = (ground.clock.second - age_seconds) * 1_000_000_000
+        times = (changed_ns, changed_ns)
+        monkeypatch.setattr("epollo.site.folders._times_of", lambda _, times=times: times)
+        ground.clock.turn()
+        assert ground.status("/folder/deep/new.txt") == 404
+        (root / "folder" / "deep" / "new.txt").write_bytes(b"new")
+        ground.clock.turn()
+        assert ground.ask("/folder/deep/new.txt", drain=False).status == status
+        (root / "folder" / "deep" / "new.txt").unlink()
+        assert ground.status("/folder/deep/new.txt") == 404

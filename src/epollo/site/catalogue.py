@@ -157,8 +157,8 @@ class Catalogue:
         if resource.era != self._era:
             resource.begin_era(self._era)
         if resource.checked_second != second:
-            resource.checked_second = second
-            if not self._comparison.is_as_found(resource):
+            since_second, resource.checked_second = resource.checked_second, second
+            if not self._comparison.is_as_found(resource, since_second):
                 self._on_end(resource)
                 return False
             if is_improvable(resource) and resource.edition is not None:

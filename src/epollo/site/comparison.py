@@ -18,13 +18,18 @@ class Comparison:
         self._folders = folders
         self._clock = clock
 
-    def is_as_found(self, resource: Resource) -> bool:
-        """Compare with the file system what was found there earlier."""
+    def is_as_found(self, resource: Resource, since_second: int) -> bool:
+        """Compare with the file system what was found there, and compared last in another second."""
         edition = resource.edition
         if edition is None:
-            if resource.folder is not None and self._root.reports_every_name:
+            folder, second = resource.folder, self._clock.second
+            if (
                 # What was looked for in a watched folder, and was not there.
-                return self._folders.confirm(resource.folder, self._clock.second)
+                folder is not None
+                and self._root.reports_every_name
+                and self._folders.is_unedited(folder, second, since_second)
+            ):
+                return True
             return self.find_kind(resource.names) is resource.kind
         if resource.may_be_ambiguous:
             return False

@@ -12,8 +12,9 @@ Price: a descriptor for each, 256 at most, and one ``stat`` in each second in wh
 asked for. A folder on another device than the root is not kept, for what is mounted there could not be
 taken away as long as it was open.
 
-Of a name that comes to a watched folder the kernel tells, if it alone makes names there. So that there is
-nothing of a name in such a folder stands as long as the folder does, without a look at the name.
+Of a name that comes to a watched folder the kernel tells, if it alone makes names there; and the folder
+has another time, by which a name is noticed that is spelled otherwise where case does not count. So that
+there is nothing of a name in such a folder stands until then, without a look at the name.
 """
 
 import os
@@ -25,6 +26,7 @@ from epollo.site.media_types import MediaTypes
 from epollo.site.representation import Edition, read_watched
 from epollo.site.resolve import FILE_FLAGS, RULE_FILES, Edge, Kind, Names, Walk
 from epollo.site.root import Root
+from epollo.site.version import COARSEST_TICK_NS
 from epollo.site.watch import Dependent, Watch, has_unwatched
 
 _OPEN_LIMIT: Final = 256
@@ -42,11 +44,14 @@ class Folder:
         "checked_second",
         "descriptor",
         "edges",
+        "edited_second",
+        "is_changing",
         "is_current",
         "key",
         "members",
         "names",
         "number",
+        "times",
     )
 
     def __init__(self, names: Names, number: int, edges: tuple[Edge, ...]) -> None:
@@ -58,6 +63,11 @@ class Folder:
         self.descriptor = -1
         self.key = (0, 0)
         self.checked_second = 0
+        self.edited_second = 0
+        """The second of the last look before which a name may have come to this folder or left it."""
+        self.times = (0, 0)
+        self.is_changing = False
+        """Whether another name may leave the times as they are, which count in ticks."""
 
 
 class Folders:
@@ -98,9 +108,13 @@ class Folders:
         """Return whether a folder still stands at its path; once a second it is looked at again."""
         if folder.checked_second != second:
             folder.checked_second = second
-            if not self._is_as_found(folder):
+            if not self._is_as_found(folder, second):
                 self._on_end(folder)
         return folder.is_current
+
+    def is_unedited(self, folder: Folder, second: int, since_second: int) -> bool:
+        """Return whether a folder stands at its path, and no name has come to it since another second."""
+        return self.confirm(folder, second) and folder.edited_second <= since_second
 
     def look_anew(self) -> None:
         """Have each folder compared with the file system before something is looked for in it."""
@@ -178,6 +192,7 @@ class Folders:
         folder.descriptor = found.descriptor
         folder.key = (status.st_dev, status.st_ino)
         folder.checked_second = second
+        _note_times(folder, _times_of(status), second)
         self._open[names] = folder
         if len(self._open) > _OPEN_LIMIT:
             _, former = self._open.popitem(last=False)
@@ -186,17 +201,29 @@ class Folders:
                 self.end(former)
         return folder
 
-    def _is_as_found(self, folder: Folder) -> bool:
+    def _is_as_found(self, folder: Folder, second: int) -> bool:
         try:
             status = self._root.stat(folder.names)
         except (OSError, ValueError):
             return False
+        _note_times(folder, _times_of(status), second)
         return (status.st_dev, status.st_ino) == folder.key
 
     def _close(self, folder: Folder) -> None:
         if folder.descriptor >= 0:
             os.close(folder.descriptor)
             folder.descriptor = -1
+
+
+def _note_times(folder: Folder, times: tuple[int, int], second: int) -> None:
+    if times != folder.times or folder.is_changing:
+        folder.edited_second = second
+    folder.times = times
+    folder.is_changing = (max(times) + COARSEST_TICK_NS) // 1_000_000_000 >= second
+
+
+def _times_of(status: os.stat_result) -> tuple[int, int]:
+    return status.st_mtime_ns, status.st_ctime_ns
 
 
 def look_in(
