@@ -115,13 +115,14 @@ class Session:
                 _drop(incoming)
         return plain
 
-    def protect(self, octets: bytes | memoryview) -> bytes:
-        """Return plain octets, `PIECE_OCTETS` at the most, as the peer is to get them.
+    def protect(self, *parts: bytes | memoryview) -> bytes:
+        """Return plain octets as the peer is to get them; each part begins a record.
 
         What `take` would have returned comes before them.
         """
         try:
-            self._engine.write(octets)
+            for part in parts:
+                self._engine.write(part)
         except BaseException:
             _drop(self.outgoing)
             raise

@@ -113,7 +113,7 @@ class TlsTransport:
         parts: list[Buffer] = []
         try:
             for plain in _cut(buffers):
-                parts.append(self._session.protect(plain))
+                parts.append(plain)
                 held += len(plain)
                 if held >= PIECE_OCTETS:
                     self._send_piece(parts, held)
@@ -156,9 +156,11 @@ class TlsTransport:
             self._flush(self._session.take())
 
     def _send_piece(self, parts: Iterable[Buffer], plain_octets: int) -> None:
-        """Send what is protected; note how much it is in plain octets where not all of it is taken."""
+        """Protect parts and send them; note their octets where not all of it is taken."""
+        # All of them by one call, and in one buffer, which `send` takes.
+        protected = self._session.protect(*parts)
         try:
-            self._flush(*parts)
+            self._flush(protected)
         except BlockingIOError:
             self._accepted = plain_octets
             raise
@@ -169,7 +171,10 @@ class TlsTransport:
         self._unsent = unsent
         if not unsent:
             return
-        sent = self._socket.sendmsg(unsent, (), MSG_DONTWAIT)
+        if len(unsent) == 1:
+            sent = self._socket.send(unsent[0], MSG_DONTWAIT)
+        else:
+            sent = self._socket.sendmsg(unsent, (), MSG_DONTWAIT)
         if sent < sum(map(len, unsent)):
             self._unsent = tuple(_skip(unsent, sent))
             raise BlockingIOError
