@@ -1,6 +1,7 @@
 """``epollo why``: what makes an answer, as text and as JSON, the same as what a server sends."""
 
 import json
+import os
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +30,9 @@ def root(tmp_path: Path) -> Path:
     (root / "_redirects").write_text(
         "/old /about 302\n/about /other\n/app/* /index.html 200\nhttps://a.example/x /y\n"
     )
+    for path in root.rglob("*.*"):
+        # Long ago: within the second of a write Last-Modified is that of the second before.
+        os.utime(path, (784_111_777, 784_111_777))
     return root
 
 

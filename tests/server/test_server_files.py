@@ -62,7 +62,7 @@ def large(server: Server) -> Iterator[Path]:
     yield path
     # The open file is shared by all answers with a version, and closed when the version ends.
     path.unlink(missing_ok=True)
-    assert server.await_descriptors(descriptors) == descriptors
+    assert server.await_descriptors(descriptors) <= descriptors
     assert server.stderr == ""
 
 
