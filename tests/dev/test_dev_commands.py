@@ -68,8 +68,8 @@ def checkout(tmp_path: Path) -> Checkout:
 def test_where_all_pass_the_summary_of_pytest_is_the_last_line(checkout: Checkout) -> None:
     done = checkout.run("test")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.splitlines()[-1] == SUMMARY
-    assert len(done.stdout.splitlines()) == 2
+    assert done.stdout.splitlines()[1::2] == [SUMMARY, SUMMARY]
+    assert len(done.stdout.splitlines()) == 4
 
 
 @pytest.mark.parametrize("linter", LINTERS)
@@ -125,14 +125,14 @@ def test_a_denied_word_fails_the_command(checkout: Checkout) -> None:
 @pytest.mark.parametrize("status", [1, 2, 5])
 def test_the_status_of_pytest_is_that_of_the_command(checkout: Checkout, status: int) -> None:
     checkout.write_tool("pytest", f"echo '1 failed'\nexit {status}")
-    done = checkout.run("test")
+    done = checkout.run("test", "tests")
     assert (done.returncode, done.stdout) == (status, "1 failed\n")
 
 
 def test_tests_that_fail_and_a_linter_that_fails_are_both_printed(checkout: Checkout) -> None:
     checkout.write_tool("pytest", "echo '1 failed'\nexit 3")
     checkout.write_tool("mypy", "echo 'mypy found this'\nexit 1")
-    done = checkout.run("test")
+    done = checkout.run("test", "tests")
     assert done.returncode == 3
     assert "1 failed" in done.stdout
     assert "mypy found this" in done.stdout
@@ -143,7 +143,7 @@ def test_tests_do_not_wait_for_linters(checkout: Checkout) -> None:
     os.mkfifo(checkout.root / "pytest-runs")
     checkout.write_tool("ruff", '[ "$1" != format ] || read -r line <pytest-runs')
     checkout.write_tool("pytest", f"echo >pytest-runs\necho '{SUMMARY}'")
-    assert checkout.run("test").returncode == 0
+    assert checkout.run("test", "tests").returncode == 0
 
 
 def test_the_command_waits_for_linters(checkout: Checkout) -> None:
@@ -151,7 +151,7 @@ def test_the_command_waits_for_linters(checkout: Checkout) -> None:
     os.mkfifo(checkout.root / "pytest-ends")
     checkout.write_tool("mypy", "read -r line <pytest-ends\necho 'mypy found this'\nexit 1")
     checkout.write_tool("pytest", f"echo '{SUMMARY}'\n(exec >&- 2>&-; echo >pytest-ends) &")
-    done = checkout.run("test")
+    done = checkout.run("test", "tests")
     assert done.returncode == 1
     assert "mypy found this" in done.stdout
 
@@ -162,7 +162,7 @@ def test_an_interrupted_command_leaves_no_linter_behind(checkout: Checkout) -> N
     checkout.write_tool(
         "pytest", "until [ -s linter ]; do sleep 0.01; done; kill -TERM $PPID; exit 1"
     )
-    done = checkout.run("test")
+    done = checkout.run("test", "tests")
     assert done.returncode == 143
     number = int((checkout.root / "linter").read_text())
     # It was sent a signal, and ends when it has a processor: its descriptor tells.
@@ -174,9 +174,33 @@ def test_an_interrupted_command_leaves_no_linter_behind(checkout: Checkout) -> N
             os.close(ended)
 
 
-def test_all_tests_run_in_a_process_per_processor(checkout: Checkout) -> None:
+def test_tests_that_run_alone_are_first_and_the_others_share_the_processors(
+    checkout: Checkout,
+) -> None:
+    checkout.write_program("nproc", "echo 3")
+    checkout.write_tool("ruff", "echo linted >>ran")
+    checkout.write_tool("pytest", f'echo "$*" >>ran\n{PYTEST}')
     done = checkout.run("test")
-    assert done.stdout.splitlines()[0] == "pytest -n auto --dist worksteal"
+    assert done.stdout.splitlines()[::2] == [
+        "pytest -m alone and not slow",
+        "pytest -m not alone and not slow -n 6 --dist worksteal",
+    ]
+    # Not even linters run beside them.
+    assert (checkout.root / "ran").read_text().splitlines()[0] == "-m alone and not slow"
+
+
+@pytest.mark.parametrize("status", [1, 2])
+@pytest.mark.parametrize(("failing", "other"), [("alone", "not alone"), ("not alone", "alone")])
+def test_each_run_of_tests_can_fail_the_command(
+    checkout: Checkout, failing: str, other: str, status: int
+) -> None:
+    checkout.write_tool(
+        "pytest", f'[ "$2" != "{failing} and not slow" ] || exit {status}\necho "ran $2"'
+    )
+    done = checkout.run("test")
+    assert done.returncode == status
+    assert f"ran {other} and not slow" in done.stdout.splitlines()
+    assert ("tests that run alone: FAILED" in done.stdout) == (failing == "alone")
 
 
 def test_arguments_are_those_of_pytest(checkout: Checkout) -> None:
@@ -189,4 +213,4 @@ def test_compiled_modules_are_kept(checkout: Checkout, monkeypatch: pytest.Monke
     """Each server of a test would compile its modules anew."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     checkout.write_tool("pytest", 'echo "[$PYTHONDONTWRITEBYTECODE]"')
-    assert checkout.run("test").stdout == "[]\n"
+    assert checkout.run("test").stdout == "[]\n[]\n"

@@ -28,7 +28,7 @@ def run(*arguments: str, timeout_seconds: float = 60) -> "subprocess.CompletedPr
     return copies.run([*COMMAND, *arguments], timeout_seconds=timeout_seconds)
 
 
-@pytest.mark.long
+@pytest.mark.alone
 def test_quick_takes_less_than_a_minute_and_shows_the_claim(tmp_path: Path) -> None:
     require_descriptors(1000)
     begun = time.monotonic()

@@ -54,6 +54,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lab")
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize("poller", POLLER_NAMES)
 def test_the_tally_agrees_with_strace_within_two_percent(
@@ -152,6 +153,7 @@ def test_a_look_for_changed_files_is_no_try_that_found_nothing(poller: str, root
     assert asked["counted"]["in_vain"] < asked["requests"] / 10
 
 
+@pytest.mark.alone
 def test_the_cpu_clock_agrees_with_the_kernels_accounting(root: Path) -> None:
     with party("busy", root, counts=False) as one:
         before, before_ticks = cpu_seconds(one.processes), _ticks_seconds(one.processes[0])
@@ -169,6 +171,7 @@ def _ticks_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.alone
 def test_waiting_costs_the_busy_server_a_processor_and_epoll_nothing(root: Path) -> None:
     shares = {}
     for poller in ("busy", "epoll"):

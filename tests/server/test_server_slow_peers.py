@@ -19,7 +19,7 @@ REQUESTS = 300
 LONGEST_SECONDS = 1.0
 
 
-@pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="slowhttptest is not installed")
 @pytest.mark.parametrize(
     ("mode", "arguments", "target"),
