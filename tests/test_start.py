@@ -1,5 +1,7 @@
 """What a start loads: nothing that only another kind of server needs."""
 
+import os
+import re
 import subprocess
 import sys
 
@@ -124,3 +126,19 @@ def test_a_part_that_cannot_be_loaded_is_one_line(program: str, part: str, line:
     assert result.returncode in {1, 2}
     assert result.stderr.startswith(line)
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("program", ["worker", "coder"])
+@pytest.mark.parametrize("value", ["", "9", "x"])
+def test_a_part_of_epollo_that_is_started_by_hand_says_so(program: str, value: str) -> None:
+    environment = {**os.environ, "EPOLLO_WORKER": value} if value else None
+    result = subprocess.run(
+        [sys.executable, "-m", f"epollo.{program}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(rf"epollo: a {program} is started by .*not by hand\n", result.stderr)

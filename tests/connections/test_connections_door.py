@@ -251,6 +251,11 @@ def test_a_peer_of_one_known_answer_needs_no_connection(
         assert statuses(harness.connect(received=LAST_GET)) == [200]
         # The next second changes nothing.
         assert len(made) == 2
+        # A head with fields that have no say is known when it has come twice.
+        for _ in range(4):
+            peer = harness.connect(received=LAST_GET[:-2] + b"User-Agent: a\r\n\r\n")
+            assert statuses(peer) == [200]
+        assert len(made) == 4
         assert len(harness.service.peers) == 1
 
 

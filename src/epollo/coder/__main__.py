@@ -1,6 +1,11 @@
 """``python -m epollo.coder``: a coder that a supply starts."""
 
 import gc
+import sys
+
+if len(sys.argv) < 3:
+    sys.stderr.write("epollo: a coder is started by epollo itself, not by hand\n")
+    sys.exit(2)
 
 # Nothing that is loaded is garbage: a collector that looks for some is a tenth of the start.
 gc.disable()

@@ -44,7 +44,8 @@ def _find_last(service: Service, arrival: Arrival) -> Answer | None:
     recall = service.recalls_at_once[arrival.kind.scope]
     if recall is None or service.is_draining or service.addresses is not None:
         return None
-    answer = recall.known.get(arrival.received)
+    octets = arrival.received
+    answer = recall.known.get(octets) or recall.at_hand.young.get(octets)
     if answer is None or answer.persists or answer.rest:
         return None
     is_trusted = answer.basis.checked_second == service.trusted_second
@@ -53,8 +54,10 @@ def _find_last(service: Service, arrival: Arrival) -> Answer | None:
 
 def _note(service: Service, arrival: Arrival, answer: Answer) -> None:
     """Tell the log of an answer that was sent whole."""
-    assert service.log is not None  # noqa: S101 - for the type checker
-    # Of the peer: what is known by these very octets has no line in which a proxy names a client.
-    address = arrival.address if service.keeps_addresses else None
+    log, clients = service.log, service.clients
+    assert log is not None  # noqa: S101 - for the type checker
+    address = arrival.address if service.keeps_addresses else ""
+    if clients is not None and log.names_peers:
+        address = clients.find_client(address, arrival.received)
     now, subject = service.clock.now, arrival.kind.subject
-    service.log.note(address or None, arrival.received, answer, answer.length, now, subject=subject)
+    log.note(address or None, arrival.received, answer, answer.length, now, subject=subject)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn, Protocol
 
+from epollo.errors import OperatorError
 from epollo.loop import EventLoop, Handler
 from epollo.transports.listening import adopt
 from epollo.transports.pairs import ClientAuthorities, Pair, Secrets
@@ -108,9 +109,15 @@ def _write_to_pipe(octets: bytes) -> int:
 
 
 def read_orders() -> dict[str, Any]:
-    """Return the first orders, which the environment names no longer."""
-    with open(int(os.environ.pop(ORDERS_VARIABLE)), "rb") as file:
-        orders: dict[str, Any] = json.load(file)
+    """Return the first orders, which the environment names no longer.
+
+    Raises `OperatorError` in a program that no supervisor has started.
+    """
+    try:
+        with open(int(os.environ.pop(ORDERS_VARIABLE)), "rb") as file:
+            orders: dict[str, Any] = json.load(file)
+    except (KeyError, ValueError, OSError) as error:
+        raise OperatorError("a worker is started by epollo --workers, not by hand") from error
     return orders
 
 

@@ -6,6 +6,7 @@ there to finish, and stops when the supervisor is gone.
 
 import signal
 import socket
+import sys
 
 from epollo.access_log.choice import open_log
 from epollo.errors import OperatorError, describe_fault, explain
@@ -22,7 +23,11 @@ def main() -> None:
     for number in LEFT_TO_SUPERVISOR:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_SUPERVISOR)
-    orders = read_orders()
+    try:
+        orders = read_orders()
+    except OperatorError as mistake:
+        report(str(mistake))
+        sys.exit(2)
     # All told, so that nothing has to be asked of the system.
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, orders["control"])
     control.setblocking(False)
