@@ -1,6 +1,7 @@
 """A client of ACME beside an authority that answers garbage, slowly, without end, or elsewhere."""
 
 import itertools
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -72,6 +73,20 @@ def test_an_authority_that_is_good_is_understood(tmp_path: Path) -> None:
             authority.asked[-2:] == ["/order", "/certificate"]
             or authority.asked[-1] == "/certificate"
         )
+
+
+def test_a_request_does_not_read_what_the_system_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes a twentieth of a second; the context of the client has what it trusts."""
+
+    def read(*_: object) -> None:
+        pytest.fail("the authorities of the system were read")
+
+    with HostileAuthority(tmp_path, {}) as authority:
+        authority.answers["/authorization"] = iter_states(authority.url)
+        monkeypatch.setattr(ssl.SSLContext, "load_default_certs", read)
+        assert obtain(authority) == b"a certificate"
 
 
 def iter_states(url: str) -> Callable[[], Answer]:
