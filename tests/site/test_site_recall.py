@@ -1,6 +1,5 @@
 """Recalled or not, every answer is the same, octet for octet."""
 
-import contextlib
 import os
 import random
 import re
@@ -16,8 +15,6 @@ from conftest import Serve, content_length
 from site_grounds import replace, switch_link
 
 STEPS = 1200
-TOUCH_SECONDS = 3
-"""A large file that rests for ten seconds gets another entity tag, from each server at its own time."""
 
 NAMES = ("a.txt", "b.html", "c.bin", "folder/index.html", "folder/a.txt", "404.html", "large.bin")
 TARGETS = (
@@ -188,12 +185,7 @@ def test_answers_with_and_without_recall(serve: Serve, tmp_path: Path, seed: int
     )
     try:
         asked: list[tuple[bytes, bool]] = []
-        touched = time.monotonic()
         for _ in range(STEPS):
-            if time.monotonic() - touched > TOUCH_SECONDS:
-                touched = time.monotonic()
-                with contextlib.suppress(FileNotFoundError):
-                    os.utime(root / "large.bin")
             if chance.random() < 0.1:
                 change_files(chance, root)
             if asked and chance.random() < 0.6:

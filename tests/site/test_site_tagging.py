@@ -125,6 +125,21 @@ def test_a_file_that_is_not_settled_is_not_read(
     assert "tagging" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_a_file_that_settles_while_its_answer_is_recalled_is_read(
+    tagged: Tagged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("epollo.site.promise._SETTLED_NS", 10**10)
+    tagged.ask("/large.bin")
+    (resource,) = (one for one in tagged.catalogue.resources.list_all() if one.edition is not None)
+    monkeypatch.setattr("epollo.site.promise._SETTLED_NS", -(10**18))
+    assert tagged.catalogue.confirm(resource)
+    # A recalled answer rests on the resource, and has that looked at once a second.
+    tagged.clock.turn()
+    assert tagged.catalogue.confirm(resource)
+    tagged.receive()()
+    assert tagged.shown() == OLD_TAG
+
+
 def test_nothing_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("epollo.site.promise._SETTLED_NS", -(10**18))
     before = count_descriptors()

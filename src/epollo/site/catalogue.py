@@ -165,6 +165,9 @@ class Catalogue:
                 self._kept_codings.improve(resource, resource.edition)
             if self.sharing is not None:
                 self.sharing.offer(resource)
+            # A file may have settled since it was opened, and is not opened again while it is recalled.
+            if resource.edition is not None and resource.edition.file is not None:
+                self._offer_for_tag(resource.edition.file)
         if resource.hits < HITS_LIMIT:
             resource.hits += 1
         return True
@@ -182,8 +185,8 @@ class Catalogue:
         file = self._opener.open(resource)
         if file is None:
             self._on_end(resource)
-        elif self.tagging is not None:
-            self.tagging.offer(file, self._tag_anew)
+        else:
+            self._offer_for_tag(file)
         return file
 
     def may_send(self, resource: Resource, representation: Representation) -> bool:
@@ -318,6 +321,10 @@ class Catalogue:
     def _is_free(self, names: Names) -> bool:
         """Return whether nothing stands at a path of names, nor is known to."""
         return not self.resources.has(names) and self._comparison.find_kind(names) is Kind.MISSING
+
+    def _offer_for_tag(self, file: OpenFile) -> None:
+        if self.tagging is not None:
+            self.tagging.offer(file, self._tag_anew)
 
     def _tag_anew(self, promise: Promise) -> None:
         """Let everything with this promise have the entity tag that was made of the content."""
