@@ -128,10 +128,10 @@ def test_a_mistake_that_workers_find_is_said_once(words: tuple[str, ...]) -> Non
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kills", [25, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_worker_that_dies_again_and_again_is_replaced_and_costs_only_what_it_held(
-    parent: Server, kills: int
+    parent: Server,
 ) -> None:
+    kills = 100
     killed: list[float] = []
     with Load(parent.connect, INDEX) as load:
         began = dict.fromkeys(children(parent.pid), time.monotonic())
@@ -319,8 +319,8 @@ def _is_refused(server: Server) -> bool:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("reloads", [25, pytest.param(100, marks=pytest.mark.slow)])
-def test_reloads_under_load_lose_nothing(parent: Server, reloads: int) -> None:
+def test_reloads_under_load_lose_nothing(parent: Server) -> None:
+    reloads = 100
     with Load(parent.connect, INDEX) as load:
         for number in range(reloads):
             before = set(children(parent.pid))
