@@ -518,3 +518,16 @@ def test_a_part_is_sent_whole_where_the_look_for_its_whole_ends_it() -> None:
         assert len(bases) == 2
         assert bytes(peer.received).startswith(b"HTTP/1.1 206 ")
         assert bytes(peer.received).endswith(b"\r\n\r\npart")
+
+
+def test_octets_at_hand_are_given_again_while_their_basis_stands() -> None:
+    clock = HandClock()
+    recall, answer = Recall(clock), make_answer()
+    recall.keep(PLAIN, answer)
+    assert recall.find_at_hand(with_agent(b"a"), clock.second) is None
+    for _ in range(2):
+        assert ask(recall, with_agent(b"a")) is answer
+    assert recall.find_at_hand(with_agent(b"a"), clock.second) is answer
+    assert recall.find_at_hand(with_agent(b"b"), clock.second) is None
+    answer.basis = ENDED
+    assert recall.find_at_hand(with_agent(b"a"), clock.second) is None

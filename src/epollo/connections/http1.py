@@ -219,7 +219,11 @@ class Http1Connection(Connection):
                 service.look_for_changes()
                 is_current = True
             may_be_newer = True
-            answer = recall.find(query) if recall is not None and isinstance(query, bytes) else None
+            answer = (
+                recall.find_at_hand(query, service.trusted_second)
+                if recall is not None and isinstance(query, bytes)
+                else None
+            )
             if answer is None:
                 answer = self._answer(protocol, query, reduced)
             if isinstance(query, bytes):

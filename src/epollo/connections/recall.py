@@ -131,6 +131,16 @@ class Recall:
             return None
         return answer if self.is_true(answer) else None
 
+    def find_at_hand(self, octets: bytes, trusted_second: int) -> Answer | None:
+        """Return the answer to octets as they have come before, if it may be given again.
+
+        What was found to stand in the trusted second stands.
+        """
+        answer = self.at_hand.young.get(octets)
+        if answer is None or answer.basis.checked_second == trusted_second:
+            return answer
+        return answer if self.is_true(answer) else None
+
     def find_whole(self, octets: bytes, reader: HeadReader) -> tuple[Answer | None, bytes]:
         """Return the answer to octets that ask for what is known, in whatever words.
 
