@@ -14,7 +14,7 @@ from epollo.connections.contract import Capacity
 from epollo.connections.door import Arrival, Door, claim_descriptors
 from epollo.connections.http1 import Http1Connection
 from epollo.connections.looks import Looks
-from epollo.http.message import PERMANENT, Request, Response
+from epollo.http.message import PERMANENT, Basis, Request, Response
 from epollo.loop import EventLoop
 from loop.hand_clock import HandClock
 from properties.answers import read_answers
@@ -257,6 +257,39 @@ def test_a_peer_of_one_known_answer_needs_no_connection(
             assert statuses(peer) == [200]
         assert len(made) == 4
         assert len(harness.service.peers) == 1
+
+
+class Standing(Basis):
+    """What an answer rests on, until the test ends it."""
+
+    __slots__ = ("is_current",)
+
+    def __init__(self) -> None:
+        self.checked_second = -1
+        self.is_current = True
+
+    def stands(self, second: int) -> bool:  # noqa: ARG002 - it is asked each time
+        return self.is_current
+
+
+def test_an_answer_that_has_ended_is_not_given_in_passing(clock: HandClock) -> None:
+    made: list[Standing] = []
+
+    def respond_anew(_: Request) -> Response:
+        made.append(Standing())
+        content = b"%d" % len(made)
+        return Response(200, ((b"Content-Length", b"1"),), (content,), basis=made[-1])
+
+    with InProcess(respond_anew, clock=clock) as harness:
+
+        def ask() -> bytes:
+            peer = harness.connect(received=LAST_GET)
+            peer.receive()
+            return bytes(peer.received).partition(b"\r\n\r\n")[2]
+
+        assert [ask(), ask()] == [b"1", b"1"]
+        made[0].is_current = False
+        assert [ask(), ask()] == [b"2", b"2"]
 
 
 def test_a_peer_that_does_not_take_the_only_answer_at_once_gets_the_rest(clock: HandClock) -> None:
