@@ -8,9 +8,9 @@ import pytest
 from epollo.site.candidates import INDEX, Paths
 from epollo.site.policy import Policy
 from epollo.site.resolve import Names
-from epollo.site.rules.headers_file import parse_headers
 from epollo.site.rules.rule import Rules as RulesOfFiles
 from epollo.site.treatment import Treatment
+from parsed_rules import parse_headers
 from site_grounds import Ground, is_true, replace
 
 

@@ -6,11 +6,10 @@ from hypothesis import strategies as st
 from epollo.http.target import decode_path
 from epollo.site.candidates import Paths, list_rewrite_candidates
 from epollo.site.policy import Policy
-from epollo.site.rules.headers_file import parse_headers
 from epollo.site.rules.redirection import Rewrite
-from epollo.site.rules.redirects_file import parse_redirects
 from epollo.site.rules.rule import Rules
 from naive_rules import interpret_headers, interpret_redirects
+from parsed_rules import parse_headers, parse_redirects
 
 hosts = st.sampled_from(("", "", "", "https://h", "https://:p.h"))
 segments = st.sampled_from(("a", "b", ":x", ":y", "a-:x", "a.b"))

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.site.rules.headers_file import parse_headers
-from epollo.site.rules.redirects_file import parse_redirects
+from parsed_rules import parse_headers, parse_redirects
 from site_grounds import Ground
 
 NETLIFY_REDIRECTS = """\

@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epollo.site.rules import headers_file, redirects_file
-from epollo.site.rules.headers_file import parse_headers
 from epollo.site.rules.index import RuleIndex
 from epollo.site.rules.pattern import parse_pattern
-from epollo.site.rules.redirects_file import parse_redirects
+from parsed_rules import parse_headers, parse_redirects
 
 redirect_lines = st.sampled_from(
     (b"/a /b", b" /a /b ", b"/a/* /b/:splat 302!", b"/a id=:id /b/:id", b"# /a /b", b"", b"\t", b"/a",

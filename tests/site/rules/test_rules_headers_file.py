@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from epollo.site.rules.fields import PathFields, merge_fields
-from epollo.site.rules.headers_file import parse_headers
+from parsed_rules import parse_headers
 from site_grounds import Ground
 
 

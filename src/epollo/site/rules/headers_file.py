@@ -15,7 +15,7 @@ from epollo.http.grammar import FIELD_VALUE, OWS_OCTETS
 from epollo.http.message import FieldLine
 from epollo.patterns import compile_late
 from epollo.site.rules.pattern import Pattern, PatternError, parse_pattern
-from epollo.site.rules.reading import STEP_RULES, Steps, run_steps
+from epollo.site.rules.reading import STEP_RULES, Steps
 from epollo.site.rules.rule import (
     BYTE_ORDER_MARK,
     LINE_OCTETS_LIMIT,
@@ -70,13 +70,6 @@ _REFUSED: Final = {
     b"www-authenticate": "a password needs more than a header",
 }
 """Why some fields cannot be set, by their names in lower case."""
-
-
-def parse_headers(
-    octets: bytes, known: Mapping[bytes, HeaderRule] = MappingProxyType({})
-) -> Parsed[HeaderRule]:
-    """Return the rules of ``_headers``, and what is wrong there (`read_headers`)."""
-    return run_steps(read_headers(octets, known))
 
 
 def read_headers(

@@ -23,16 +23,6 @@ Steps: TypeAlias = Generator[None, None, Outcome]
 """Work in steps, with its outcome at the end."""
 
 
-def run_steps(steps: Steps[Outcome]) -> Outcome:
-    """Return the outcome of all steps, taken at once."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            outcome: Outcome = stop.value
-            return outcome
-
-
 class Reader(Protocol):
     """What has rules to read."""
 

@@ -20,7 +20,7 @@ from epollo.site.rules.pattern import (
     match_pattern,
     parse_pattern,
 )
-from epollo.site.rules.reading import STEP_RULES, Steps, run_steps
+from epollo.site.rules.reading import STEP_RULES, Steps
 from epollo.site.rules.rule import (
     BYTE_ORDER_MARK,
     LINE_OCTETS_LIMIT,
@@ -55,13 +55,6 @@ class _MistakeError(ValueError):
     def __init__(self, reason: str, *, is_left_out: bool = False) -> None:
         super().__init__(reason)
         self.is_left_out = is_left_out
-
-
-def parse_redirects(
-    octets: bytes, known: Mapping[bytes, RedirectRule] = MappingProxyType({})
-) -> Parsed[RedirectRule]:
-    """Return the rules of ``_redirects``, and what is wrong there (`read_redirects`)."""
-    return run_steps(read_redirects(octets, known))
 
 
 def read_redirects(
