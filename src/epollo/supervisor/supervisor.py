@@ -12,7 +12,7 @@ Decision: workers come in *generations* of the same settings. A new one takes ov
 serves, and until then nothing of the old one is touched.
 
 It is one class because every event, a signal as well as a worker's end, may come while a generation is
-coming, going or both. What can be said of one of them alone is in `generation`, `vigil`, `delays` and
+coming, going or both. What can be said of one of them alone is in `generation`, `watchdog`, `delays` and
 `upgrade`.
 """
 
@@ -45,7 +45,7 @@ from epollo.supervisor.listening_sockets import (
 )
 from epollo.supervisor.password_files import PasswordFiles
 from epollo.supervisor.upgrade import Upgrade
-from epollo.supervisor.vigil import SILENT_SECONDS, Vigil
+from epollo.supervisor.watchdog import SILENT_SECONDS, Watchdog
 from epollo.supervisor.worker_process import WorkerProcess, describe_exit
 from epollo.worker.orders import DRAIN, REOPEN, STOP, STOP_AT_ONCE
 
@@ -85,7 +85,7 @@ class Supervisor:
         except OSError:
             self._first_listening.close()
             raise
-        self._vigil = Vigil(self.loop, report, self._list_ready, self._on_silent)
+        self._watchdog = Watchdog(self.loop, report, self._list_ready, self._on_silent)
         self.on_passwords_wanted = PasswordFiles(report).answer
         self._serving = Generation(settings, present)
         """Without workers until the first generation serves; then what was inherited is let go of."""
@@ -132,7 +132,7 @@ class Supervisor:
 
     def on_worker_ready(self, worker: WorkerProcess) -> None:
         """Let a new generation take over once all of it serves."""
-        self._vigil.note_life(worker)
+        self._watchdog.note_alive(worker)
         coming = self._coming
         if coming is not None and worker in coming.workers:
             if all(one.is_ready for one in coming.workers):
@@ -143,7 +143,7 @@ class Supervisor:
 
     def on_worker_here(self, worker: WorkerProcess) -> None:
         """Take in that a worker does not hang."""
-        self._vigil.note_life(worker)
+        self._watchdog.note_alive(worker)
 
     def on_worker_leaving(self, worker: WorkerProcess) -> None:
         """Replace a worker that another process told to end."""
@@ -155,7 +155,7 @@ class Supervisor:
 
     def on_worker_exit(self, worker: WorkerProcess, status: int) -> None:
         """Replace a worker that died; give up new ones that cannot start."""
-        self._vigil.note_life(worker)
+        self._watchdog.note_alive(worker)
         coming = self._coming
         if worker in self._retiring:
             self._retiring.discard(worker)
@@ -197,13 +197,13 @@ class Supervisor:
             generation.secrets,
             coders=generation.coders,
         )
-        self._vigil.condemn(worker, _STARTING_SECONDS, "is not ready")
+        self._watchdog.kill_unless_alive(worker, _STARTING_SECONDS, "is not ready")
         return worker
 
     def _take_over(self, coming: Generation) -> None:
         """Let the generation that was coming serve, and the one before finish."""
         former, self._serving, self._coming = self._serving, coming, None
-        self._vigil.watch(coming.listening.sockets)
+        self._watchdog.watch(coming.listening.sockets)
         self._restarts.clear()
         self._delays.clear()
         former.close()
@@ -271,7 +271,7 @@ class Supervisor:
         if worker in self._serving.workers:
             self._serving.workers.remove(worker)
             self._retire(worker)
-            self._vigil.condemn(worker, _MUTE_SECONDS, "still does not answer")
+            self._watchdog.kill_unless_alive(worker, _MUTE_SECONDS, "still does not answer")
             self._restart(worker, f"does not answer for {SILENT_SECONDS} s", 0.0)
 
     def _act_on_time(self) -> None:
@@ -296,7 +296,7 @@ class Supervisor:
     def _retire_all(self) -> None:
         """Begin to end: no worker is started or replaced from now on."""
         self._is_ending = True
-        self._vigil.watch(())
+        self._watchdog.watch(())
         self._restarts.clear()
         for generation in (self._serving, self._coming):
             if generation is not None:

@@ -1,14 +1,14 @@
-"""Which worker does not answer any more: stopped, swapped out, or in a call that does not return.
+"""Finds the worker that does not answer: stopped, swapped out, or in a call that does not return.
 
 Fact: the socket of a worker that hangs keeps its share of the clients that come; they wait there.
-Decision: the parent, which holds the listening sockets too, has the loop tell when a client waits to be
-accepted. Then it asks every worker for a sign of life and looks away for a moment. So nothing is asked
-where nothing happens, and once in two seconds where much does.
+Decision: the parent, which holds the listening sockets too, has the loop report that a client waits to be
+accepted. Then it asks every worker for a sign of life, and does not watch the sockets for a moment. So an
+idle server asks nothing, and a busy one once in two seconds.
 Consequence: an idle server sleeps. A worker that hangs is found by the first client that waits for it.
 Price: clients that are connected to it already wait until then.
 
 Seconds are counted by the ticks of this process, so that a machine that slept, or a parent that was
-stopped itself, accuses no worker.
+stopped itself, takes no worker for silent.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _TICK_SECONDS: Final = 0.5
 
 
 class Watched(Protocol):
-    """A worker, as far as it matters here."""
+    """What the watchdog needs of a worker."""
 
     @property
     def pid(self) -> int:
@@ -40,7 +40,7 @@ class Watched(Protocol):
 W = TypeVar("W", bound=Watched)
 
 
-class Vigil(Handler, Generic[W]):
+class Watchdog(Handler, Generic[W]):
     """The handler of the listening sockets in the parent, which accepts from none.
 
     ``list_workers`` returns those that serve, ``on_silent`` is told of each that has not answered for
@@ -60,55 +60,55 @@ class Vigil(Handler, Generic[W]):
         self._on_silent = on_silent
         self._sockets: list[int] = []
         self._watched: list[int] = []
-        self._is_looking = True
+        self._is_watching = True
         self._asked: set[W] = set()
         self._ticks = 0
-        self._condemned: dict[W, tuple[int, str]] = {}
+        self._kill_ticks: dict[W, tuple[int, str]] = {}
         """After this number of ticks they are killed, unless they answer; and the line that says so."""
         self._is_ticking = False
 
     def watch(self, sockets: Sequence[socket]) -> None:
-        """Look at these from now on; to be called before the former ones are closed."""
-        self._look_away()
+        """Watch these from now on; to be called before the former ones are closed."""
+        self._unwatch()
         self._sockets = [one.fileno() for one in sockets]
         if not self._asked and self._ticks == 0:
-            self._look()
+            self._watch_on()
 
-    def condemn(self, worker: W, seconds: int, reason: str) -> None:
-        """Kill a worker unless it gives a sign of life in time; ``reason`` is what it does till then."""
+    def kill_unless_alive(self, worker: W, seconds: int, reason: str) -> None:
+        """Kill a worker that gives no sign of life in time; ``reason`` is such as "is not ready"."""
         line = f"worker {worker.pid} {reason} after {seconds} s, and is killed"
-        self._condemned[worker] = (seconds, line)
+        self._kill_ticks[worker] = (seconds, line)
         self._tick_on()
 
-    def note_life(self, worker: W) -> None:
-        """Take in that a worker lives, or that its end is known."""
+    def note_alive(self, worker: W) -> None:
+        """Note a sign of life, or that the end of a worker is known."""
         self._asked.discard(worker)
-        self._condemned.pop(worker, None)
+        self._kill_ticks.pop(worker, None)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Ask the workers: a client waits, which most often one is about to accept."""
-        if not self._is_looking:
+        if not self._is_watching:
             return
-        self._look_away()
+        self._unwatch()
         self._asked = set(self._list_workers())
         for worker in self._asked:
             worker.ask()
         self._tick_on()
 
-    def _look(self) -> None:
-        self._is_looking = True
+    def _watch_on(self) -> None:
+        self._is_watching = True
         try:
             for descriptor in self._sockets:
                 self._loop.add(descriptor, self)
                 self._watched.append(descriptor)
         except OSError:
             # There is no room to watch one more (epoll_ctl(2)): there may be after a rest.
-            self._look_away()
+            self._unwatch()
             self._tick_on()
 
-    def _look_away(self) -> None:
-        if self._is_looking:
-            self._is_looking = False
+    def _unwatch(self) -> None:
+        if self._is_watching:
+            self._is_watching = False
             for descriptor in self._watched:
                 self._loop.remove(descriptor)
             self._watched.clear()
@@ -121,19 +121,19 @@ class Vigil(Handler, Generic[W]):
     def _tick(self) -> None:
         self._is_ticking = False
         silent: set[W] = set()
-        if not self._is_looking:
+        if not self._is_watching:
             self._ticks += 1
             if self._ticks >= (SILENT_SECONDS if self._asked else _REST_SECONDS):
                 silent, self._asked = self._asked, set()
                 self._ticks = 0
-                self._look()
-        for worker, (seconds, line) in list(self._condemned.items()):
-            self._condemned[worker] = (seconds - 1, line)
+                self._watch_on()
+        for worker, (seconds, line) in list(self._kill_ticks.items()):
+            self._kill_ticks[worker] = (seconds - 1, line)
             if seconds <= 1:
-                del self._condemned[worker]
+                del self._kill_ticks[worker]
                 self._report(line)
                 worker.kill()
         for worker in silent:
             self._on_silent(worker)
-        if not self._is_looking or self._condemned:
+        if not self._is_watching or self._kill_ticks:
             self._tick_on()

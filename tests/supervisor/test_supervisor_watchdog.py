@@ -9,7 +9,7 @@ import pytest
 from epollo.errors import ExhaustedError
 from epollo.loop import EventLoop
 from epollo.pollers import open_poller
-from epollo.supervisor.vigil import SILENT_SECONDS, Vigil
+from epollo.supervisor.watchdog import SILENT_SECONDS, Watchdog
 from loop.hand_clock import HandClock
 
 
@@ -27,7 +27,7 @@ class Worker:
 
 
 class Watching:
-    """A vigil over one listening socket and two workers, under a clock that is turned by hand."""
+    """A watchdog over one listening socket and two workers, under a clock that is turned by hand."""
 
     def __init__(self, listening: socket.socket) -> None:
         self.clock = HandClock()
@@ -36,10 +36,10 @@ class Watching:
         self.workers = [Worker(1), Worker(2)]
         self.listening = listening
         self.loop = EventLoop(open_poller("auto"), self.lines.append, self.clock)
-        self.vigil = Vigil(
+        self.watchdog = Watchdog(
             self.loop, self.lines.append, lambda: list(self.workers), self.silent.append
         )
-        self.vigil.watch([listening])
+        self.watchdog.watch([listening])
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.listening.getsockname())
@@ -60,7 +60,7 @@ def watching() -> Iterator[Watching]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         watching = Watching(listening)
         yield watching
-        watching.vigil.watch(())
+        watching.watchdog.watch(())
         watching.loop.close()
 
 
@@ -81,7 +81,7 @@ def test_workers_that_answer_are_asked_again_after_a_moment(watching: Watching) 
     with watching.connect():
         watching.turn()
         for worker in watching.workers:
-            watching.vigil.note_life(worker)
+            watching.watchdog.note_alive(worker)
         watching.turn(1)
         assert watching.asked() == [1, 1]
         watching.turn(2)
@@ -93,14 +93,14 @@ def test_one_that_does_not_answer_is_told_of_once(watching: Watching) -> None:
     first, second = watching.workers
     with watching.connect():
         watching.turn()
-        watching.vigil.note_life(second)
+        watching.watchdog.note_alive(second)
         watching.turn(SILENT_SECONDS - 1)
         assert watching.silent == []
         watching.turn(1)
         assert watching.silent == [first]
         watching.workers.remove(first)
         watching.turn(1)
-        watching.vigil.note_life(second)
+        watching.watchdog.note_alive(second)
         watching.turn(SILENT_SECONDS + 1)
     assert watching.silent == [first]
 
@@ -112,7 +112,7 @@ def test_a_machine_that_slept_accuses_no_worker(watching: Watching) -> None:
         watching.clock.turn(3600)
         watching.turn(1)
         for worker in watching.workers:
-            watching.vigil.note_life(worker)
+            watching.watchdog.note_alive(worker)
         watching.turn(SILENT_SECONDS)
     assert watching.silent == []
 
@@ -121,19 +121,19 @@ def test_a_worker_that_ended_is_not_silent(watching: Watching) -> None:
     first, second = watching.workers
     with watching.connect():
         watching.turn()
-        watching.vigil.note_life(second)
+        watching.watchdog.note_alive(second)
         watching.workers.remove(first)
-        watching.vigil.note_life(first)
+        watching.watchdog.note_alive(first)
         watching.turn(SILENT_SECONDS)
     assert watching.silent == []
 
 
-def test_a_condemned_worker_is_killed_in_time(watching: Watching) -> None:
+def test_a_worker_that_gives_no_sign_of_life_is_killed_in_time(watching: Watching) -> None:
     first, second = watching.workers
-    watching.vigil.condemn(first, 10, "is not ready")
-    watching.vigil.condemn(second, 10, "is not ready")
+    watching.watchdog.kill_unless_alive(first, 10, "is not ready")
+    watching.watchdog.kill_unless_alive(second, 10, "is not ready")
     watching.turn(8)
-    watching.vigil.note_life(second)
+    watching.watchdog.note_alive(second)
     assert (first.kills, second.kills) == (0, 0)
     watching.turn(2)
     assert (first.kills, second.kills) == (1, 0)
@@ -144,7 +144,7 @@ def test_a_condemned_worker_is_killed_in_time(watching: Watching) -> None:
 
 def test_other_sockets_are_looked_at(watching: Watching) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        watching.vigil.watch([other])
+        watching.watchdog.watch([other])
         with watching.connect():
             watching.turn(3)
             assert watching.asked() == [0, 0]
@@ -152,13 +152,13 @@ def test_other_sockets_are_looked_at(watching: Watching) -> None:
             watching.turn(1)
             assert watching.asked() == [1, 1]
             # While the answers are awaited too.
-            watching.vigil.watch([watching.listening])
+            watching.watchdog.watch([watching.listening])
             watching.turn(1)
             for worker in watching.workers:
-                watching.vigil.note_life(worker)
+                watching.watchdog.note_alive(worker)
             watching.turn(2)
             assert watching.asked() == [2, 2]
-        watching.vigil.watch([watching.listening])
+        watching.watchdog.watch([watching.listening])
     assert watching.silent == []
 
 
@@ -177,9 +177,9 @@ def test_where_there_is_no_room_to_watch_it_is_tried_again(
             real_add(loop, descriptor, *arguments)
 
         patch.setattr(EventLoop, "add", add)
-        watching.vigil.watch([watching.listening, other])
+        watching.watchdog.watch([watching.listening, other])
         watching.turn(5)
-        watching.vigil.watch([watching.listening])
+        watching.watchdog.watch([watching.listening])
     with watching.connect():
         watching.turn(SILENT_SECONDS)
         assert watching.asked() == [1, 1]
