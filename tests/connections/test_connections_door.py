@@ -13,7 +13,7 @@ from epollo.connections.addresses import Addresses
 from epollo.connections.contract import Capacity
 from epollo.connections.door import Arrival, Door, claim_descriptors
 from epollo.connections.http1 import Http1Connection
-from epollo.connections.looks import Looks
+from epollo.connections.scan_throttle import ScanThrottle
 from epollo.http.message import PERMANENT, Basis, Request, Response
 from epollo.loop import EventLoop
 from loop.hand_clock import HandClock
@@ -162,37 +162,37 @@ def test_an_idle_peer_that_is_gone_makes_room(harness: InProcess) -> None:
 def test_where_none_is_idle_no_idle_connection_is_looked_for_twice_in_a_second(
     harness: InProcess, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = []
-    look = Door._look
+    scans = []
+    scan = Door._scan
 
-    def count_and_look(door: Door) -> None:
-        looks.append(door)
-        look(door)
+    def count_and_scan(door: Door) -> None:
+        scans.append(door)
+        scan(door)
 
-    monkeypatch.setattr(Door, "_look", count_and_look)
+    monkeypatch.setattr(Door, "_scan", count_and_scan)
     _ = [harness.connect(PART) for _ in range(3)]
     for _ in range(100):
         assert statuses(harness.connect(GET)) == [503]
-    assert len(looks) == 1
+    assert len(scans) == 1
     clock.turn(1)
     harness.loop.run_batch(0)
     harness.connect(GET)
-    assert len(looks) == 2
+    assert len(scans) == 2
 
 
 def test_a_flood_is_turned_away_at_a_bounded_cost(
     clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looks are paid for by closings: 64 connections looked at for each that makes room."""
+    """Scans are paid for by closings: 64 connections are scanned for each that makes room."""
     seen = 0
-    begin = Looks.begin
+    begin = ScanThrottle.begin
 
-    def count_and_begin(looks: Looks, connections: int) -> None:
+    def count_and_begin(throttle: ScanThrottle, connections: int) -> None:
         nonlocal seen
         seen += connections
-        begin(looks, connections)
+        begin(throttle, connections)
 
-    monkeypatch.setattr(Looks, "begin", count_and_begin)
+    monkeypatch.setattr(ScanThrottle, "begin", count_and_begin)
     with InProcess(respond, clock=clock, capacity=Capacity(connections=300)) as harness:
         _ = [harness.connect(PART) for _ in range(299)]
         answered = [statuses(harness.connect(GET)) for _ in range(500)]

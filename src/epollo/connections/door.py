@@ -2,13 +2,13 @@
 
 Beyond the limits a peer gets a short answer 503, in one send that waits for nothing, and all others are
 served on. Before that happens the connections that nothing uses are closed, the one that has been
-idle for longest first; and where none is idle, the network that has most gives way (`shares`).
+idle for longest first; and where none is idle, the network that has most gives way (`eviction`).
 
 Facts: that there is no room is rare, and being idle begins and ends with every request.
 Decision: no list of the idle is kept. When room is needed the longest idle `_FOUND` are looked for
 among all, and closed one by one as need be.
 Consequence: a connection that becomes idle, or busy, costs nothing for this.
-Price: the look costs some 0.1 microseconds for each connection, so it is not taken at will (`looks`).
+Price: the scan costs some 0.1 microseconds for each connection, so its rate is bounded (`scan_throttle`).
 """
 
 import heapq
@@ -18,10 +18,10 @@ from typing import Final, NamedTuple, TypeAlias
 
 from epollo.connections.addresses import ask_address
 from epollo.connections.contract import Peer
-from epollo.connections.looks import Looks
-from epollo.connections.seldom import EVERY_SECONDS, Seldom
+from epollo.connections.eviction import Eviction
+from epollo.connections.scan_throttle import ScanThrottle
 from epollo.connections.service import Service
-from epollo.connections.shares import Shares
+from epollo.connections.throttled_report import EVERY_SECONDS, ThrottledReport
 from epollo.linux.descriptors import raise_descriptor_limit
 from epollo.transports import PLAIN, Kind, Transport
 
@@ -63,11 +63,11 @@ class Door:
     """The stage that admits arrivals: ``serve`` takes those on that pass, ``turn_away`` the others."""
 
     __slots__ = (
+        "_eviction",
         "_idle",
-        "_looks",
+        "_scans",
         "_serve",
         "_service",
-        "_shares",
         "_tell",
         "_turn_away",
     )
@@ -76,19 +76,17 @@ class Door:
         self._service = service
         self._serve = serve
         self._turn_away = turn_away
-        self._shares = Shares(service.peers, service.loop)
+        self._eviction = Eviction(service.peers, service.loop)
         # The longest idle last, each with the deadline that it had when it was found.
         self._idle: list[tuple[float, Peer]] = []
-        self._looks = Looks(service.clock)
-        self._tell = Seldom(service.clock, service.report).tell
+        self._scans = ScanThrottle(service.clock)
+        self._tell = ThrottledReport(service.clock, service.report).tell
 
     def admit(self, arrival: Arrival) -> None:
         """Have a peer served, or turn it away."""
         service = self._service
         count = len(service.peers)
-        if count >= service.capacity.connections and not (
-            self.make_room() or self._take_share(arrival)
-        ):
+        if count >= service.capacity.connections and not (self.make_room() or self._evict(arrival)):
             self._report(f"refused a client with 503: {count:,} connections are open")
             self._turn_away(arrival)
             return
@@ -108,26 +106,26 @@ class Door:
                 deadline, peer = self._idle.pop()
                 # One that was used since is not the one that has been idle for longest any more.
                 if peer.deadline == deadline and peer.try_give_way():
-                    self._looks.note_closing()
+                    self._scans.note_closing()
                     return True
-            if not self._looks.may_begin:
+            if not self._scans.may_begin:
                 return False
-            self._look()
+            self._scan()
             if not self._idle:
                 return False
 
-    def _look(self) -> None:
+    def _scan(self) -> None:
         peers = self._service.peers
-        self._looks.begin(len(peers))
+        self._scans.begin(len(peers))
         found = heapq.nsmallest(
             _FOUND, (peer for peer in peers if peer.is_idle), key=attrgetter("deadline")
         )
         self._idle = [(peer.deadline, peer) for peer in reversed(found)]
 
-    def _take_share(self, arrival: Arrival) -> bool:
-        """Have a network that has more connections give one to this peer; return whether one did."""
+    def _evict(self, arrival: Arrival) -> bool:
+        """Close a connection of a network that has more for this peer; return whether there was one."""
         address = arrival.address or ask_address(arrival.descriptor)
-        had = self._shares.make_room(address)
+        had = self._eviction.make_room(address)
         if had:
             self._report(
                 f"closed a connection of an address that has {had:,}, to make room for another address"

@@ -14,8 +14,8 @@ from socket import MSG_DONTWAIT
 from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.networks import Networks
-from epollo.connections.seldom import Seldom
 from epollo.connections.service import Service
+from epollo.connections.throttled_report import ThrottledReport
 from epollo.loop import READABLE
 from epollo.protocols.proxy_protocol import ProxyHeader, parse_proxy_header
 
@@ -29,8 +29,8 @@ class Proxies:
         self._service = service
         self._networks = networks
         self._then = then
-        self.tell = Seldom(service.clock, service.report).tell
-        """Tells the operator what was refused, once in a while."""
+        self.tell = ThrottledReport(service.clock, service.report).tell
+        """Tells the operator what was refused, at most once a minute."""
 
     def begin(self, arrival: Arrival) -> None:
         """Wait for the header of a proxy that is trusted; close any other peer."""

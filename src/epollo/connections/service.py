@@ -6,8 +6,8 @@ from epollo.budget import Budget
 from epollo.connections.addresses import Addresses
 from epollo.connections.contract import AccessLog, Capacity, Clients, Peer, Responder, Timeouts
 from epollo.connections.recall import Recall
-from epollo.connections.seldom import Seldom
 from epollo.connections.steps import Steps
+from epollo.connections.throttled_report import ThrottledReport
 from epollo.loop import EventLoop
 from epollo.protocols.http1 import Frames, HeadReader
 
@@ -105,8 +105,8 @@ class Service:
             needs_addresses or self.addresses is not None or (log is not None and log.names_peers)
         )
         """Whether anything needs to know the address of a connection."""
-        self.tell_of_handshake = Seldom(loop.clock, report).tell
-        """Tells the operator, once in a while, that a client speaks TLS where plain HTTP is spoken."""
+        self.tell_of_handshake = ThrottledReport(loop.clock, report).tell
+        """Tells the operator that a client speaks TLS to a port of plain HTTP."""
         self.secure_lines = secure_lines
         """Field lines of each answer over TLS, and of no other (RFC 6797 section 7.2)."""
         self.is_draining = False

@@ -1,10 +1,10 @@
-"""Which network gives way where all connections are taken and none of them is idle.
+"""Which network's connection is closed where all connections are taken and none of them is idle.
 
-Decision: the network that has most of them closes one for a peer of a network that has fewer. That is
-looked for among all when it is needed, not counted with each connection.
+Decision: of the network that has most connections one is closed for a peer of a network that has fewer.
+That network is found by a scan of all when it is needed, not counted with each connection.
 Consequence: one address that takes all connections with halves of requests keeps no other address out.
-Price: the look costs a system call for each connection whose address is not known, so it is not taken at
-will (`looks`).
+Price: the scan costs a system call for each connection whose address is not known, so its rate is bounded
+(`scan_throttle`).
 """
 
 import heapq
@@ -12,20 +12,20 @@ from collections.abc import Iterable
 
 from epollo.connections.addresses import Network, network_of
 from epollo.connections.contract import Peer
-from epollo.connections.looks import LOOK_EVERY_SECONDS, Looks
+from epollo.connections.scan_throttle import SCAN_EVERY_SECONDS, ScanThrottle
 from epollo.loop import EventLoop
 
 
-class Shares:
-    """What each network had of all connections at the last look."""
+class Eviction:
+    """The number of connections of each network at the last scan, and what gives way first."""
 
     __slots__ = (
         "_counts",
         "_heap",
-        "_looks",
         "_loop",
         "_members",
         "_peers",
+        "_scans",
     )
 
     def __init__(self, peers: dict[Peer, None], loop: EventLoop) -> None:
@@ -36,7 +36,7 @@ class Shares:
         """The peers of each network, the one that gives way first at the end."""
         self._heap: list[tuple[int, int]] = []
         """For each network: how many it has, negative, and where its members are."""
-        self._looks = Looks(loop.clock)
+        self._scans = ScanThrottle(loop.clock)
 
     def make_room(self, address: str) -> int:
         """Close a connection of the network that has most, for a peer of one that will have fewer.
@@ -46,8 +46,8 @@ class Shares:
         network = network_of(address)
         if not network:
             return 0
-        if self._looks.may_begin:
-            self._look()
+        if self._scans.may_begin:
+            self._scan()
         heap = self._heap
         while heap:
             negative, place = heap[0]
@@ -60,16 +60,16 @@ class Shares:
             else:
                 heapq.heappop(heap)
             if peer in self._peers:
-                self._looks.note_closing()
+                self._scans.note_closing()
                 self._counts[network] = self._counts.get(network, 0) + 1
                 peer.give_way()
                 return -negative
         return 0
 
-    def _look(self) -> None:
-        self._looks.begin(len(self._peers))
+    def _scan(self) -> None:
+        self._scans.begin(len(self._peers))
         if not self._heap:
-            self._loop.call_at(self._loop.clock.now + LOOK_EVERY_SECONDS, self._forget)
+            self._loop.call_at(self._loop.clock.now + SCAN_EVERY_SECONDS, self._forget)
         members: dict[Network, list[Peer]] = {}
         for peer in self._peers:
             network = network_of(peer.find_address())

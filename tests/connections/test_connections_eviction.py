@@ -11,7 +11,7 @@ from connections.test_connections_door import PART, statuses
 from epollo.connections.addresses import Addresses, ask_address, network_of, read_address
 from epollo.connections.contract import Capacity
 from epollo.connections.contract import Peer as Serving
-from epollo.connections.shares import Shares
+from epollo.connections.eviction import Eviction
 from epollo.http.message import PERMANENT, Request, Response
 from loop.hand_clock import HandClock
 
@@ -112,32 +112,32 @@ class Asked(Serving):
         Asked.given_way += 1
 
 
-def test_a_flood_of_one_address_costs_one_look_a_second(
+def test_a_flood_of_one_address_costs_one_scan_a_second(
     harness: InProcess, clock: HandClock
 ) -> None:
     peers: dict[Serving, None] = dict.fromkeys(Asked(A) for _ in range(500))
-    shares = Shares(peers, harness.loop)
+    eviction = Eviction(peers, harness.loop)
     Asked.asked = Asked.given_way = 0
     for _ in range(1000):
-        assert shares.make_room(A) == 0
+        assert eviction.make_room(A) == 0
     assert Asked.asked == 500
-    # Those of others pay for the looks that they cause, 64 for each.
+    # Those of others pay for the scans that they cause, 64 for each.
     for number in range(100):
-        assert shares.make_room(f"198.51.100.{number}") > 0
+        assert eviction.make_room(f"198.51.100.{number}") > 0
     assert Asked.given_way == 100
     assert Asked.asked <= 500 + 100 * 64
     before = Asked.asked
     clock.turn(2)
     clock.read()
-    assert shares.make_room(A) == 0
+    assert eviction.make_room(A) == 0
     assert Asked.asked == before + 500
 
 
 def test_a_peer_that_is_gone_is_not_held(harness: InProcess, clock: HandClock) -> None:
     peers: dict[Serving, None] = {Asked(A): None}
     references = [weakref.ref(peer) for peer in peers]
-    shares = Shares(peers, harness.loop)
-    assert shares.make_room(B) == 0
+    eviction = Eviction(peers, harness.loop)
+    assert eviction.make_room(B) == 0
     peers.clear()
     clock.turn(3)
     harness.loop.run_batch(0)
