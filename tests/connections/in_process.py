@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from epollo.budget import Budget
-from epollo.connections import passing, refusing
+from epollo.connections import http1_stage, refusing
 from epollo.connections.contract import AccessLog, Capacity, Responder, Timeouts
 from epollo.connections.door import Arrival, Door, Stage
 from epollo.connections.listener import Listener
@@ -173,7 +173,7 @@ class InProcess:
         )
         self.door = Door(
             self.service,
-            partial(passing.serve, self.service),
+            partial(http1_stage.serve, self.service),
             partial(refusing.turn_away, self.service),
         )
         self._peers: list[Peer] = []

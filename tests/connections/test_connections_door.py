@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from connections.in_process import GET, LAST_GET, InProcess, Log, Peer, respond
-from epollo.connections import passing
+from epollo.connections import http1_stage
 from epollo.connections.addresses import Addresses
 from epollo.connections.contract import Capacity
 from epollo.connections.door import Arrival, Door, claim_descriptors
@@ -202,7 +202,7 @@ def test_a_flood_is_turned_away_at_a_bounded_cost(
     assert 0 < seen <= 500 * 64 + 300
 
 
-# In passing.
+# A known answer, without a connection.
 
 
 class Counting:
@@ -230,7 +230,7 @@ def test_a_peer_of_one_known_answer_needs_no_connection(
                 made.append(self)
                 super().on_accepted(arrival)
 
-        monkeypatch.setattr(passing, "Http1Connection", Made)
+        monkeypatch.setattr(http1_stage, "Http1Connection", Made)
         first = harness.connect(address="192.0.2.1", received=LAST_GET)
         assert len(made) == 1
         others = [harness.connect(address="192.0.2.2", received=LAST_GET) for _ in range(3)]
@@ -272,7 +272,7 @@ class Standing(Basis):
         return self.is_current
 
 
-def test_an_answer_that_has_ended_is_not_given_in_passing(clock: HandClock) -> None:
+def test_an_answer_that_has_ended_is_not_given_without_a_connection(clock: HandClock) -> None:
     made: list[Standing] = []
 
     def respond_anew(_: Request) -> Response:

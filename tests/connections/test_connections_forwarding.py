@@ -56,7 +56,7 @@ def ask(harness: InProcess, address: str, *lines: str, target: str = "/", last: 
 def test_what_was_received_with_the_peer_is_noted_for_the_client_too(
     harness: InProcess, log: Log
 ) -> None:
-    """Once the answer is known it may be given in passing, which has no connection."""
+    """A known answer may be given by the last stage itself, which makes no connection."""
     head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
     for _ in range(4):
         harness.settle(harness.connect(address="10.0.0.1", received=head))

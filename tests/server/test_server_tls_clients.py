@@ -71,7 +71,7 @@ def is_served(
 def test_the_log_tells_whose_it_was(
     serve: Serve, folder: Path, tmp_path: Path, workers: str
 ) -> None:
-    """By each of the ways that an answer goes: parsed, recalled, and in passing."""
+    """By each of the ways that an answer goes: parsed, recalled, and recalled without a connection."""
     log = tmp_path / "log"
     options = write_options(tmp_path / "c")
     more = ["--workers", workers, "--access-log", str(log), "--tls-client-auth", "optional"]

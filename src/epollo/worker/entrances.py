@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from epollo.connections import passing, refusing
+from epollo.connections import http1_stage, refusing
 from epollo.connections.door import Door, Stage
 from epollo.connections.listener import Listener
 from epollo.connections.networks import Networks
@@ -109,7 +109,7 @@ class _Entrance:
         make_handshakes: "Callable[[Stage], Handshakes] | None" = None,
     ) -> None:
         self._service = service
-        serve: Stage = partial(passing.serve, service)
+        serve: Stage = partial(http1_stage.serve, service)
         turn_away: Stage = partial(refusing.turn_away, service)
         if make_handshakes is not None:
             stage = make_handshakes(serve)

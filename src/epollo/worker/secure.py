@@ -6,7 +6,7 @@ Everything here needs the TLS library, and is imported only where TLS is spoken.
 from collections.abc import Callable
 from functools import partial
 
-from epollo.connections import passing
+from epollo.connections import http1_stage
 from epollo.connections.door import Stage
 from epollo.connections.flights import Flights
 from epollo.connections.handshakes import Handshakes
@@ -106,7 +106,7 @@ class Secure:
         }
         stage.plain = None
         if self._serves_plain_first and not self.is_ready:
-            stage.plain = partial(passing.serve, self._service)
+            stage.plain = partial(http1_stage.serve, self._service)
 
 
 def _make_certificates(secrets: Secrets) -> list[Certificates]:

@@ -1,6 +1,7 @@
-"""The last stage of HTTP/1: a connection, or a known answer in passing to a peer that wants one only.
+"""The last stage of HTTP/1: makes a connection, unless a peer wants one answer only and that is known.
 
-Nothing is waited for, so none is needed: half of the way of such a peer saved.
+Such a peer is sent the answer at once, and is closed. Nothing is waited for, so that no connection object
+is needed: this saves half of the work for it.
 """
 
 from _socket import MSG_DONTWAIT
