@@ -56,16 +56,16 @@ def _take_passed_sockets() -> Listening | None:
 
 def _serve(settings: Settings, listening: Listening, tell_predecessor: Callable[[], None]) -> None:
     """Serve in this process, until a signal says to stop."""
-    from epollo.access_log.choice import find_hindrance  # noqa: PLC0415
+    from epollo.access_log.choice import explain_no_reopening  # noqa: PLC0415
 
     try:
         # A sandbox lets the worker make no sockets any more.
         places = _find_places(settings, listening.sockets)
         keep_manager()
         worker = _open_worker(settings, listening.sockets)
-        if hindrance := find_hindrance(settings):
+        if reason := explain_no_reopening(settings):
             report(
-                f"the access log cannot be opened again after a rotation: {hindrance}; to rotate it, "
+                f"the access log cannot be opened again after a rotation: {reason}; to rotate it, "
                 "use --workers 1"
             )
         _warn(settings, listening.sockets)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from epollo.errors import OperatorError
-from epollo.transports import hindrances
-from epollo.transports.hindrances import explain_address
+from epollo.transports import bind_errors
+from epollo.transports.bind_errors import explain_address
 from epollo.transports.listening import (
     adopt,
     describe_address,
@@ -129,7 +129,7 @@ def test_a_port_in_use_is_told_with_its_holder_and_a_free_one(host: str, wanted:
 def test_a_port_that_is_for_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Root may have it: the refusal of the kernel is played."""
     denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    monkeypatch.setattr(hindrances, "_find_privileged_end", lambda: 1024)
+    monkeypatch.setattr(bind_errors, "_find_privileged_end", lambda: 1024)
     reason = explain_address(denied, "127.0.0.1", 80)
     assert reason.startswith(
         "Permission denied: ports below 1024 are for root. Take another (--port 8080)"
@@ -140,7 +140,7 @@ def test_a_port_that_is_for_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
 def test_a_machine_without_ipv6(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(hindrances, "_has_ipv6", lambda: False)
+    monkeypatch.setattr(bind_errors, "_has_ipv6", lambda: False)
     error = OSError(number, os.strerror(number))
     assert explain_address(error, "::1", 80) == "there is no IPv6 on this machine"
     assert explain_address(error, "127.0.0.1", 80) != "there is no IPv6 on this machine"

@@ -76,7 +76,7 @@ def open_log(
     return TwoLogs(log, TerminalLog())
 
 
-def find_hindrance(settings: Settings) -> str:
+def explain_no_reopening(settings: Settings) -> str:
     """Return why this very process, which gave up rights, cannot open the log again after a rotation.
 
     Nothing where it can. The parent of workers gives up no rights, and opens it for them.

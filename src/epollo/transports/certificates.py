@@ -16,7 +16,7 @@ from typing import Final
 from epollo.errors import OperatorError
 from epollo.linux.openssl import set_groups, set_suites, set_ticket_key
 from epollo.transports.client_certificates import ask_clients, bind_ticket_key
-from epollo.transports.nameless import nameless_file
+from epollo.transports.memory_file import open_memory_file
 from epollo.transports.pairs import ClientAuthorities, Pair
 
 PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
@@ -145,7 +145,7 @@ def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
         )
         raise OperatorError(f"cannot use the certificate {pair.place}: {reason}")
     try:
-        with nameless_file(pair.key + b"\n" + pair.certificate) as path:
+        with open_memory_file(pair.key + b"\n" + pair.certificate) as path:
             context.load_cert_chain(path, password=_refuse_password)
     except _PasswordWantedError:
         raise OperatorError(
@@ -207,7 +207,7 @@ def _has_later_leaf(pair: Pair) -> bool:
     for rest in later:
         with (
             contextlib.suppress(ssl.SSLError, OSError),
-            nameless_file(pair.key + b"\n" + _CERTIFICATE + rest) as path,
+            open_memory_file(pair.key + b"\n" + _CERTIFICATE + rest) as path,
         ):
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password=_refuse_password)
             return True

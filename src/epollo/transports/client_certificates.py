@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from epollo.errors import OperatorError
 from epollo.linux.openssl import set_client_authorities
-from epollo.transports.nameless import nameless_file
+from epollo.transports.memory_file import open_memory_file
 from epollo.transports.pairs import TICKET_KEY_OCTETS, ClientAuthorities
 
 _PARTIAL_CHAIN: Final = 0x80000
@@ -41,7 +41,7 @@ def ask_clients(context: ssl.SSLContext, authorities: ClientAuthorities) -> None
     Raises `OperatorError` where they are none.
     """
     try:
-        with nameless_file(authorities.certificates) as path:
+        with open_memory_file(authorities.certificates) as path:
             context.load_verify_locations(path)
             set_client_authorities(context, path)
     except (ssl.SSLError, OSError) as error:

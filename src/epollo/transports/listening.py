@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from epollo.errors import OperatorError
-from epollo.transports.hindrances import explain_address, explain_path
+from epollo.transports.bind_errors import explain_address, explain_path
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn (listen(2))."""

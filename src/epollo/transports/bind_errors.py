@@ -1,4 +1,4 @@
-"""Why an address or a path cannot be listened on, and what to do about it, in words for an operator."""
+"""Why an address or a path cannot be bound (bind(2)), and what the operator can do about it."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Files without a name: how octets reach a library that reads files alone, also in a sandbox."""
+"""Files in memory (memfd_create(2)): bytes for a library that reads files alone, also in a sandbox."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def nameless_file(octets: bytes) -> Iterator[str]:
+def open_memory_file(octets: bytes) -> Iterator[str]:
     """Have a path that octets can be read from, as long as the context lasts (memfd_create(2)).
 
     Raises `OSError` where the system has no descriptor or no memory.
