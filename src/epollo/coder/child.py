@@ -24,7 +24,7 @@ from epollo.coder.sockets import (
     SOCKET_OCTETS,
 )
 from epollo.linux.activity import Activity, read_activity
-from epollo.linux.surroundings import open_end_of_file, select_environment
+from epollo.linux.inheritance import open_end_of_file, select_environment
 from epollo.loop import EventLoop, Handler
 
 SILENT_TICKS: Final = 5

@@ -21,7 +21,7 @@ def _count_addresses(capacity: Capacity, clients: Clients | None) -> Addresses |
 
 
 class Service:
-    """The surroundings of a connection."""
+    """What every connection of a worker refers to."""
 
     __slots__ = (
         "addresses",

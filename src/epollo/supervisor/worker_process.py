@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from epollo.coder.supply import CoderSupply
-from epollo.linux.surroundings import (
+from epollo.linux.inheritance import (
     open_end_of_file,
     open_for_writing,
     select_environment,

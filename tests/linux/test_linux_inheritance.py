@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from epollo.linux.nonblocking import await_relays
-from epollo.linux.surroundings import (
+from epollo.linux.inheritance import (
     open_end_of_file,
     open_for_writing,
     select_environment,
 )
+from epollo.linux.nonblocking import await_relays
 
 
 @pytest.mark.parametrize(

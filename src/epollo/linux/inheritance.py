@@ -1,4 +1,4 @@
-"""What a worker gets of the world around its parent: little of the environment, and output to write to.
+"""What a worker inherits of its parent: few variables of the environment, and descriptors to write to.
 
 A terminal types what a process in its session tells it to (TIOCSTI, ioctl_tty(2)) and gives what is typed
 to each that reads, also through a descriptor that was opened for output: a shell opens one for all three.
