@@ -19,7 +19,7 @@ from epollo.linux.confinement import require_landlock
 from epollo.linux.privileges import require_root, resolve_identity
 from epollo.patterns import compile_late
 from epollo.settings import Settings, SiteSettings, list_options, select_sites
-from epollo.settings.entrance import EntranceSettings
+from epollo.settings.listener import ListenerSettings
 from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
 from epollo.site.hosts import split_hosts
@@ -73,7 +73,7 @@ def _check_proxies(settings: Settings) -> None:
     parse_networks(settings.proxies)
     if settings.has_proxy_protocol or settings.forwarded != "off":
         return
-    if settings.proxies != list_options(EntranceSettings)["proxies"][1]:
+    if settings.proxies != list_options(ListenerSettings)["proxies"][1]:
         raise OperatorError("--proxy-from is of no use without --proxy-protocol or --forwarded")
 
 
@@ -244,7 +244,7 @@ def _check_clients_of(site: SiteSettings, *, has_tls: bool) -> None:
 
 def _refuse_without_acme(settings: Settings) -> None:
     """Raise where a setting asks something of an authority, and none is to be asked."""
-    for name, (option, default) in list_options(EntranceSettings).items():
+    for name, (option, default) in list_options(ListenerSettings).items():
         if name in _ACME_ALONE and getattr(settings, name) != default:
             raise OperatorError(f"{option.flags[0]} is of no use without --acme", name)
 

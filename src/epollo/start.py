@@ -23,7 +23,7 @@ from epollo.terminal import (
 from epollo.transports.listening import adopt, describe_address, is_listening, is_local
 from epollo.transports.pairs import Secrets, read_clients, read_pairs
 from epollo.transports.state_folder import AUTHORITY, find_state_folder
-from epollo.worker.places import speaks_tls
+from epollo.worker.tls_ports import speaks_tls
 
 if TYPE_CHECKING:
     # Imported where it is used, as all that only one kind of server needs: a parent of workers serves

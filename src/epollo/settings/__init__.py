@@ -1,7 +1,7 @@
 """Every option once: its name, its type, its default, its group and its manual.
 
 The command line, its ``--help`` and ``docs/reference.md`` are made from these tables, of which each has
-one subject: `SiteSettings`, `EntranceSettings`, `ServerSettings`. A test compares them.
+one subject: `SiteSettings`, `ListenerSettings`, `ServerSettings`. A test compares them.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from epollo.settings.entrance import EntranceSettings
+from epollo.settings.listener import ListenerSettings
 from epollo.settings.option import Option
 from epollo.settings.server import ServerSettings
 from epollo.settings.site import SiteSettings
@@ -29,7 +29,7 @@ __all__ = (
 
 
 @dataclass(frozen=True)
-class Settings(SiteSettings, EntranceSettings, ServerSettings):
+class Settings(SiteSettings, ListenerSettings, ServerSettings):
     """What an operator can decide.
 
     Without tables of sites there is one site, whose settings these are; with them, each site has them for

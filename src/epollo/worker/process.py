@@ -32,14 +32,14 @@ from epollo.worker.compose import (
     select_sandbox,
 )
 from epollo.worker.drain import Drain
-from epollo.worker.entrances import Entrances
+from epollo.worker.listeners import Listeners
 from epollo.worker.orders import (
     LEAVING,
     ROOT_REPLACED,
     Orders,
 )
-from epollo.worker.places import is_secure
 from epollo.worker.sites import Sites
+from epollo.worker.tls_ports import is_secure
 
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
@@ -147,8 +147,8 @@ class Worker:
         if open_secure is not None:
             self._secure = open_secure(settings, self._service, secrets, self._wakeup.call)
         make_handshakes = None if self._secure is None else self._secure.make_stage
-        self._entrances = Entrances(settings, self._service, proxies, make_handshakes)
-        self._entrances.listen(listening)
+        self._listeners = Listeners(settings, self._service, proxies, make_handshakes)
+        self._listeners.listen(listening)
         # Last: from here on nothing is opened for writing, bound, connected or listened on.
         in_force.append(filter_calls(sandbox))
         self.sandbox = "; ".join(filter(None, in_force))
@@ -158,7 +158,7 @@ class Worker:
         gc.set_threshold(_COLLECTION_THRESHOLD, _NO_COLLECTION_OF_ALL)
         try:
             self._loop.run()
-            self._entrances.close()
+            self._listeners.close()
             self._drain.finish()
         finally:
             self._close()
@@ -181,7 +181,7 @@ class Worker:
             for one in listening:
                 one.close()
         else:
-            self._entrances.cover(listening)
+            self._listeners.cover(listening)
 
     def reopen_log(self) -> None:
         """Write the access log to another file of the same name from now on."""
@@ -245,7 +245,7 @@ class Worker:
             self._supervisor.say(message)
 
     def _close(self) -> None:
-        self._entrances.close()
+        self._listeners.close()
         for peer in list(self._service.peers):
             peer.close()
         self._sites.stop_compressing()

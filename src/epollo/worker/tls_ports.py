@@ -1,4 +1,4 @@
-"""What is spoken at the places where connections are accepted."""
+"""Where TLS is spoken: on every port, on one of its own, or on none."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What an operator decides of the way in: addresses, TLS, proxies in front."""
+"""What an operator decides of listeners: addresses, TLS, proxies in front."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ _of_tls: Final = partial(option, group="TLS")
 
 # There are none but as a part of `Settings`: to make these methods too takes a millisecond.
 @dataclass(frozen=True, init=False, repr=False, eq=False)
-class EntranceSettings:
+class ListenerSettings:
     """Where clients connect, and what is spoken there before HTTP."""
 
     host: str = option(

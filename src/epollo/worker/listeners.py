@@ -15,7 +15,7 @@ from epollo.errors import DescriptorLimitError, ExhaustedError
 from epollo.loop.timers import Timer
 from epollo.settings import Settings
 from epollo.transports.listening import BACKLOG, is_listening
-from epollo.worker.places import speaks_tls
+from epollo.worker.tls_ports import speaks_tls
 
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _RETRY_SECONDS: Final = 1.0
 
 
-class Entrances:
+class Listeners:
     """The listening sockets of a worker.
 
     ``proxies`` are those that are trusted, if any is in front. ``make_handshakes`` makes the stage of TLS
@@ -41,10 +41,10 @@ class Entrances:
         self._settings = settings
         self._service = service
         trusted = proxies if settings.has_proxy_protocol else None
-        self._plain = _Entrance(service, trusted)
+        self._plain = _Stages(service, trusted)
         self._secure = self._plain
         if make_handshakes is not None:
-            self._secure = _Entrance(service, trusted, make_handshakes)
+            self._secure = _Stages(service, trusted, make_handshakes)
         self._listeners: list[Listener] = []
         self._covering: list[Listener] = []
         self._to_cover: list[socket.socket] = []
@@ -96,7 +96,7 @@ class Entrances:
         return (self._secure if speaks_tls(self._settings, one) else self._plain).listen(one)
 
 
-class _Entrance:
+class _Stages:
     """The stages that a listener's arrivals pass, composed once.
 
     Without ``proxies`` none is in front; without ``make_handshakes`` plain HTTP is spoken.
