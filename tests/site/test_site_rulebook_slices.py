@@ -130,7 +130,7 @@ def test_nothing_that_is_answered_meanwhile_is_kept(slices: Slices) -> None:
     assert response.basis is None
     refused = slices.ground.site.refuse(request, Response(405))
     assert not is_true(refused.basis, slices.ground)
-    assert not is_true(slices.ground.site.find_places(request).basis, slices.ground)
+    assert not is_true(slices.ground.site.find_sources(request).basis, slices.ground)
     slices.finish()
     assert location(slices.ground.site.respond(request)) == "/two/0"
 

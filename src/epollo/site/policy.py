@@ -59,10 +59,10 @@ class Policy:
         cache_policy: CachePolicy | None = None,
         rules: Rules = Rules(),  # noqa: B008 - it is immutable
         paths: Paths = Paths(),  # noqa: B008 - it is immutable
-        said_besides: tuple[FieldLine, ...] = (),
+        added_fields: tuple[FieldLine, ...] = (),
     ) -> None:
-        """``said_besides`` stands for what all answers say besides, of which the rules know nothing."""
-        self._mark = mark_fields(said_besides)
+        """``added_fields`` are added to every answer, and not by the rules."""
+        self._mark = mark_fields(added_fields)
         self._plain_fields = PLAIN_FIELDS._replace(mark=self._mark)
         self._cache_policy = cache_policy or CachePolicy()
         self._paths = paths

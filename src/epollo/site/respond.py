@@ -20,8 +20,8 @@ from epollo.http.message import (
 )
 from epollo.http.target import HttpsTarget, TargetForm
 from epollo.loop import Clock
-from epollo.site.access.places import Places
 from epollo.site.access.realm import Realm
+from epollo.site.access.sources import Sources
 from epollo.site.candidates import INDEX
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
@@ -115,17 +115,17 @@ class Site:
         response = self._errors.replace_content(request, treatment, response)
         return response if self._is_still(in_force) else response.on(None)
 
-    def find_places(self, request: Request) -> Places:
+    def find_sources(self, request: Request) -> Sources:
         """Return where the content of the answer to a request may come from."""
         policy = self._follow_rules()
         treatment = _find_treatment(policy, request)
         if treatment is None:
-            return Places((), policy.basis)
+            return Sources((), policy.basis)
         otherwise = treatment.otherwise
         rewritten = otherwise.candidates if isinstance(otherwise, Rewrite) else ()
         if treatment.app_fields is not None and is_navigation(request.fields, treatment.names):
             rewritten = (*rewritten, (INDEX,))
-        return Places((*treatment.candidates, *rewritten), policy.basis)
+        return Sources((*treatment.candidates, *rewritten), policy.basis)
 
     def _follow_rules(self) -> Policy:
         """Return the policy that is in force now."""

@@ -9,7 +9,7 @@ from epollo.http.cross_origin import OriginPolicy, parse_origins
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import SiteSettings
-from epollo.site.access.borders import Borders
+from epollo.site.access.cross_origin import CrossOrigin
 from epollo.site.access.realm import Realm, parse_prefixes
 from epollo.site.respond import Site
 
@@ -85,11 +85,16 @@ class Access:
             realm = Realm(parse_prefixes(site.auth_paths))
             responder.hide(realm)
             respond = self._guard(
-                realm, file, self._verifier, respond, responder.find_places, refuse=responder.refuse
+                realm,
+                file,
+                self._verifier,
+                respond,
+                responder.find_sources,
+                refuse=responder.refuse,
             ).respond
         origins = self._origins[number]
         if origins is not None or site.isolate:
-            respond = Borders(origins, respond, is_isolated=site.isolate).respond
+            respond = CrossOrigin(origins, respond, is_isolated=site.isolate).respond
         return respond
 
     def learn_of_changes(self, loop: EventLoop, note_change: Callable[[], None]) -> None:

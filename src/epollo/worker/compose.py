@@ -83,12 +83,12 @@ def open_rulebook(
     """
     cache_policy = CachePolicy(site.cache_control, report)
     paths = Paths(site.clean_urls, site.spa, parse_reach(site.allow_hidden, site.follow_links))
-    borders = ((b"cors", site.cors.encode()), (b"isolate", b"on" if site.isolate else b""))
-    said_besides = tuple(line for line in borders if line[1])
+    cross_origin = ((b"cors", site.cors.encode()), (b"isolate", b"on" if site.isolate else b""))
+    added_fields = tuple(line for line in cross_origin if line[1])
     return Rulebook(
         catalogue,
         loop.clock,
-        lambda rules: Policy(cache_policy, rules, paths, said_besides),
+        lambda rules: Policy(cache_policy, rules, paths, added_fields),
         report if tells_mistakes else _leave,
         os.fspath(site.root),
     )

@@ -13,8 +13,8 @@ from epollo.loop import Wakeup
 from epollo.site.access.guard import Guard
 from epollo.site.access.guesses import AT_ONCE, EVERY_SECONDS
 from epollo.site.access.password_file import PasswordFile
-from epollo.site.access.places import Places
 from epollo.site.access.realm import Realm, parse_prefixes
+from epollo.site.access.sources import Sources
 from epollo.site.access.verifier import Verifier
 from loop.hand_clock import HandClock
 from properties.answers import AnswerRead, read_answers
@@ -85,13 +85,13 @@ class Protected:
         )
         loop.add_first(self.file.descriptor, self.file)
         self.harness.service.look_for_changes = lambda: self.file.on_ready(0)
-        self.places: dict[bytes, Places] = {}
+        self.sources: dict[bytes, Sources] = {}
         self.guard = Guard(
             Realm(parse_prefixes(prefixes)),
             self.file,
             self.verifier,
             self.site,
-            lambda request: self.places.get(request.target.path, Places((), PERMANENT)),
+            lambda request: self.sources.get(request.target.path, Sources((), PERMANENT)),
             refuse=lambda _, response: response,
         )
 
@@ -387,14 +387,14 @@ def test_a_path_that_a_rule_leads_to_a_protected_file_is_protected(tmp_path: Pat
     protected = Protected(tmp_path, "/private")
     try:
         rules = Rules()
-        protected.places[b"/open"] = Places(((b"open",), (b"Private", b"x")), rules)
+        protected.sources[b"/open"] = Sources(((b"open",), (b"Private", b"x")), rules)
         for _ in range(2):
             assert protected.ask(None, "/open").status == 401
             assert protected.ask("ann:shut", "/open").status == 401
             assert protected.ask("ann:open", "/open").status == 200
         # The rules change: neither refusal is given again.
         rules.is_current = False
-        protected.places.clear()
+        protected.sources.clear()
         assert protected.ask(None, "/open").status == 200
         assert protected.ask("ann:shut", "/open").status == 200
     finally:

@@ -16,8 +16,8 @@ from epollo.http.message import PERMANENT, AllOf, Basis, FieldLine, Later, Reque
 from epollo.http.status import respond_plainly
 from epollo.http.target import decode_path
 from epollo.site.access.password_file import PasswordFile
-from epollo.site.access.places import Places
 from epollo.site.access.realm import Realm
+from epollo.site.access.sources import Sources
 from epollo.site.access.verifier import Attempt, Verifier
 
 _REALM_NAME: Final = b"epollo"
@@ -33,16 +33,16 @@ class Guard:
         file: PasswordFile,
         verifier: Verifier,
         then: Callable[[Request], Response | Later],
-        find_places: Callable[[Request], Places],
+        find_sources: Callable[[Request], Sources],
         *,
         refuse: Callable[[Request, Response], Response],
     ) -> None:
-        """``find_places`` returns where content comes from: a rule may lead to it from any path.
+        """``find_sources`` returns where content comes from: a rule may lead to it from any path.
 
         ``refuse`` returns an error with the site's own page.
         """
         self._realm = realm
-        self._find_places = find_places
+        self._find_sources = find_sources
         self._refuse = refuse
         self._file = file
         self._verifier = verifier
@@ -61,8 +61,8 @@ class Guard:
         rules: Basis = PERMANENT
         is_protected = self._realm.has_path(request.target.path)
         if not is_protected:
-            places, rules = self._find_places(request)
-            is_protected = any(map(self._realm.has, places))
+            sources, rules = self._find_sources(request)
+            is_protected = any(map(self._realm.has, sources))
         value = request.fields.get(b"authorization")
         credentials = None if value is None else parse_basic(value)
         if not is_protected and (credentials is None or not self._may_list(request.target.path)):

@@ -1,4 +1,4 @@
-"""What a site says to other origins besides its answers: they may read them, or are kept apart."""
+"""What answers say to other origins: these may read them (CORS), or are kept apart (COOP, COEP)."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -11,7 +11,7 @@ _ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 _ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 
 
-class Borders:
+class CrossOrigin:
     """The responder before another, ``then``, that adds field lines to what that answers.
 
     Without a policy for origins, no other origin is told anything of them.

@@ -6,7 +6,7 @@ from epollo.http.message import Basis
 from epollo.site.resolve import Names
 
 
-class Places(NamedTuple):
+class Sources(NamedTuple):
     """Paths of names at which content is looked for, and the rules on which that rests."""
 
     names: tuple[Names, ...]
