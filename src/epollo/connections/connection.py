@@ -148,19 +148,37 @@ class Connection(Peer):
         """Return whether the peer may be sending something that was not received yet."""
         return False
 
+    def _send_octets(self, octets: bytes, exchanges: Sequence[Exchange]) -> None:
+        """Send octets, and do what comes next; ``exchanges`` are as in `_send`."""
+        try:
+            sent = self._transport.send(octets, MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._lose(exchanges, len(octets))
+            return
+        if sent != len(octets):
+            self._await_room(self._begin_outbox(octets, sent, exchanges))
+            return
+        if self._service.log is not None:
+            self._note(exchanges, self._service.clock.now)
+        if self._state >= BEHIND:
+            self._go_on(is_long=False)
+
     def _send(self, octets: bytes, rest: Sequence[Segment], exchanges: Sequence[Exchange]) -> None:
         """Send octets and the segments behind them, and do what comes next.
 
         What the peer does not take at once goes to an outbox. ``exchanges`` are the answers that are
         sent so; the log is told of them when the kernel has all of them.
         """
+        if not rest:
+            self._send_octets(octets, exchanges)
+            return
         service = self._service
         total = len(octets)
         sent = 0
         try:
-            if not rest:
-                sent = self._transport.send(octets, MSG_DONTWAIT)
-            elif len(rest) == 1:
+            if len(rest) == 1:
                 segment = rest[0]
                 if isinstance(segment, bytes):
                     total += len(segment)
@@ -180,35 +198,40 @@ class Connection(Peer):
         except BlockingIOError:
             pass
         except OSError:
-            self.close()
+            self._lose(exchanges, total - sent)
             close_files(rest)
-            self._note(exchanges, service.clock.now, total - sent)
             return
         if sent == total:
             if service.log is not None:
                 self._note(exchanges, service.clock.now)
             if self._state >= BEHIND:
-                self._go_on(is_long=bool(rest))
+                self._go_on(is_long=True)
             return
-        outbox = self._begin_outbox()
-        outbox.put(octets, sent)
+        outbox = self._begin_outbox(octets, sent, exchanges)
         offset = max(0, sent - len(octets))
         for segment in rest:
             # Only a single segment was tried.
             outbox.put(segment, offset)
-        if service.log is not None:
-            outbox.unlogged = (exchanges, service.clock.now)
-        if offset or not rest:
+        if offset:
             self._await_room(outbox)
         else:
             self._flush(outbox)
 
-    def _begin_outbox(self) -> Outbox:
-        """Owe the peer something from now on."""
+    def _lose(self, exchanges: Sequence[Exchange], unsent_octets: int) -> None:
+        """Close, as the peer is gone: the last octets of these answers were not sent."""
+        self.close()
+        self._note(exchanges, self._service.clock.now, unsent_octets)
+
+    def _begin_outbox(
+        self, octets: bytes, sent_octets: int, exchanges: Sequence[Exchange]
+    ) -> Outbox:
+        """Owe the peer something from now on: these octets, but for those of them that were sent."""
         if not self._events:
             self._watch(WRITABLE)
-        self._outbox = Outbox(self.kind)
-        return self._outbox
+        self._outbox = outbox = Outbox(self.kind)
+        outbox.put(octets, sent_octets)
+        outbox.unlogged = (exchanges, self._service.clock.now)
+        return outbox
 
     def _flush(self, outbox: Outbox) -> None:
         """Send what is owed, one step of a file at the most."""

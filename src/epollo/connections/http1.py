@@ -52,7 +52,7 @@ class Http1Connection(Connection):
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Receive once, and answer: from recall where these very octets are known."""
-        if self._outbox is not None or BEHIND <= self._state <= WAITING:
+        if self._outbox is not None or self._state >= BEHIND:
             self._continue(events)
             return
         try:
@@ -66,34 +66,32 @@ class Http1Connection(Connection):
             self.close()
             return
         service = self._service
-        is_current = events != READABLE or not service.is_report_instant
-        if is_current:
+        if events != READABLE or not service.is_report_instant:
             service.look_for_changes()
-        reduced = b""
-        if self._state <= IDLE:
-            recall = self._recall
-            if recall is not None:
-                answer = recall.at_hand.young.get(octets)
-                if answer is None or (
-                    answer.basis.checked_second != service.trusted_second
-                    and not recall.is_true(answer)
-                ):
-                    answer, reduced = recall.find_whole(octets, service.reader)
-                    if reduced and not service.loop.is_late:
-                        self._answer_whole(octets, reduced)
-                        return
-                if answer is not None:
-                    if not answer.persists:
-                        self._state = FINISHING
-                    elif self._state == IDLE:
-                        self.deadline = service.idle_deadline
-                    else:
-                        self._begin_idle()
-                    self._send(service.frames[answer], answer.rest, ((octets, answer),))
-                    return
-        elif self._state == LINGERING:
+            # No longer what the poller reported: what was received is older than this look.
+            events = 0
+        recall = self._recall
+        if recall is None or self._state > IDLE:
+            self._take_in(octets, is_current=events != READABLE)
             return
-        self._take_in(octets, is_current, reduced)
+        answer = recall.at_hand.young.get(octets)
+        if answer is None or (
+            answer.basis.checked_second != service.trusted_second and not recall.is_true(answer)
+        ):
+            answer, reduced = recall.find_whole(octets, service.reader)
+            if answer is None:
+                self._take_in(octets, is_current=events != READABLE, reduced=reduced)
+                return
+        if not answer.persists:
+            self._state = FINISHING
+        elif self._state == IDLE:
+            self.deadline = service.idle_deadline
+        else:
+            self._begin_idle()
+        if answer.rest:
+            self._send(service.frames[answer], answer.rest, ((octets, answer),))
+        else:
+            self._send_octets(service.frames[answer], ((octets, answer),))
 
     def _continue(self, events: int) -> None:
         """Send what is owed, answer what is here, see whether a peer that waits for a result is gone."""
@@ -127,12 +125,21 @@ class Http1Connection(Connection):
         self._protocol = Http1(service.reader, service.capacity.requests)
         return self._protocol
 
-    def _take_in(self, octets: bytes, is_current: bool, reduced: bytes) -> None:
-        """Hand octets that are not recalled whole to the protocol, and take a turn."""
+    def _take_in(self, octets: bytes, *, is_current: bool, reduced: bytes = b"") -> None:
+        """Answer octets that are not recalled whole, or hand them to the protocol and take a turn.
+
+        What is ``reduced`` is one head and nothing else.
+        """
         service = self._service
+        if self._state == LINGERING:
+            return
+        is_late = service.loop.is_late
+        if reduced and not is_late:
+            self._answer_whole(octets, reduced)
+            return
         protocol = self._protocol or self._begin_protocol()
         protocol.receive(octets)
-        if service.loop.is_late:
+        if is_late:
             protocol.note_reduction(octets, reduced)
             if self._state < RECEIVING:
                 self._set_deadline(service.timeouts.head)
@@ -169,10 +176,7 @@ class Http1Connection(Connection):
     def owe(self, answer: Answer, head: bytes, octets: bytes, sent_octets: int) -> None:
         """Continue with a peer that has not taken all of its only answer, before it is registered."""
         self._state = FINISHING
-        outbox = self._begin_outbox()
-        outbox.put(octets, sent_octets)
-        outbox.unlogged = (((head, answer),), self._service.clock.now)
-        self._await_room(outbox)
+        self._await_room(self._begin_outbox(octets, sent_octets, ((head, answer),)))
 
     def _may_still_send(self) -> bool:
         protocol = self._protocol

@@ -17,7 +17,7 @@ as many as fit in `_POSTPONED_SECONDS`. So what is answered by a look-up is not 
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from epollo.errors import EpolloError, ExhaustedError, describe_fault
@@ -45,16 +45,17 @@ class EventLoop:
     """One thread's loop over one poller; ``report`` tells the operator of a fault, in one line."""
 
     __slots__ = (
+        "_added",
         "_again",
+        "_batch",
         "_batch_limit",
         "_exhausted_until",
         "_first",
+        "_first_reports",
         "_handlers",
         "_is_running",
         "_poller",
-        "_removed",
         "_timers",
-        "batch_length",
         "clock",
         "on_second",
         "report",
@@ -70,17 +71,19 @@ class EventLoop:
         self.report = report
         self.traits: Traits = opened.traits
         """What holds of the poller."""
-        self.batch_length = 0
-        """How many descriptors the poller has reported for this batch."""
         self._poller = opened.poller
         self._batch_limit = opened.traits.batch_limit
         self._handlers: dict[int, Handler] = {}
-        self._first: list[tuple[tuple[int, int], Handler]] = []
+        # Handlers that were added since the poller was asked. A report of this batch is not for them, but
+        # for the former holder of the same number (open(2)).
+        self._added: dict[int, Handler] = {}
+        self._batch: Sequence[tuple[int, int]] = ()
+        # What a poller reports of the handlers that go first, in their order.
+        self._first: dict[tuple[int, int], Handler] = {}
+        self._first_reports: frozenset[tuple[int, int]] = frozenset()
         # Handlers that asked for another turn, in the order in which they did.
         self._again: OrderedDict[Handler, None] = OrderedDict()
         self._timers = Timers()
-        # Descriptors that were removed since the poller was asked.
-        self._removed: set[int] = set()
         self._is_running = False
         # Until when the operator is not told again that there is no room.
         self._exhausted_until = -math.inf
@@ -97,14 +100,15 @@ class EventLoop:
             raise ExhaustedError(
                 f"cannot watch one more connection or file ({error.strerror})"
             ) from error
-        self._handlers[descriptor] = handler
+        self._added[descriptor] = handler
         if handler.deadline != math.inf:
             self._timers.note(handler, handler.deadline)
 
     def add_first(self, descriptor: int, handler: Handler) -> None:
         """Like `add`, for a handler that is called before all others in every batch."""
         self.add(descriptor, handler)
-        self._first.append(((descriptor, READABLE), handler))
+        self._first[descriptor, READABLE] = handler
+        self._first_reports = frozenset(self._first)
 
     def modify(self, descriptor: int, events: int) -> None:
         """Watch the descriptor for other events."""
@@ -113,19 +117,18 @@ class EventLoop:
     def remove(self, descriptor: int) -> None:
         """Forget the descriptor and the deadline of its handler; to be called before it is closed."""
         self._poller.unregister(descriptor)
-        self._removed.add(descriptor)
-        handler = self._handlers.pop(descriptor)
+        handler = self._handlers.pop(descriptor, None) or self._added.pop(descriptor)
         if handler.deadline != math.inf:
             # Handlers that have one declare it (`Handler.deadline`).
             handler.deadline = math.inf  # type: ignore[misc]
         if self._again:
             self._again.pop(handler, None)
-        if any(first is handler for _, first in self._first):
-            self._first = [pair for pair in self._first if pair[1] is not handler]
+        if self._first.pop((descriptor, READABLE), None) is not None:
+            self._first_reports = frozenset(self._first)
 
     def handlers(self) -> list[Handler]:
         """Return every handler that was added and not removed."""
-        return list(self._handlers.values())
+        return [*self._handlers.values(), *self._added.values()]
 
     def note_deadline(self, handler: Handler, instant: float) -> None:
         """Take in that the deadline of a handler has moved closer.
@@ -150,6 +153,11 @@ class EventLoop:
         self._again[handler] = None
 
     @property
+    def batch_length(self) -> int:
+        """How many descriptors the poller has reported for this batch."""
+        return len(self._batch)
+
+    @property
     def is_late(self) -> bool:
         """Whether this batch has lasted so long that what is dear should wait for another one."""
         return self.clock.count_batch_seconds() > _LATE_SECONDS
@@ -162,37 +170,35 @@ class EventLoop:
         """Turn until `stop` is called."""
         self._is_running = True
         while self._is_running:
-            self.run_batch()
+            self._turn(_LONGEST_SLEEP_SECONDS)
 
     def run_batch(self, longest_seconds: float = _LONGEST_SLEEP_SECONDS) -> None:
         """Turn once: wait, for at most so long, then call every handler that the batch concerns."""
+        self._turn(min(longest_seconds, _LONGEST_SLEEP_SECONDS))
+
+    def _turn(self, longest_seconds: float) -> None:
         clock = self.clock
         # No calls: of a batch with one handler this and the clock are half the cost.
-        timeout = 0.0 if self._again else self._timers.earliest - clock.now
-        if not 0 <= timeout <= longest_seconds <= _LONGEST_SLEEP_SECONDS:
-            timeout = max(0.0, min(timeout, longest_seconds, _LONGEST_SLEEP_SECONDS))
-        removed = self._removed
-        if removed:
-            removed.clear()
-        batch = self._poller.poll(timeout)
-        self.batch_length = len(batch)
+        timeout = self._timers.earliest - clock.now
+        if self._again or not 0 <= timeout <= longest_seconds:
+            timeout = 0.0 if self._again else max(0.0, min(timeout, longest_seconds))
+        handlers = self._handlers
+        if self._added:
+            handlers.update(self._added)
+            self._added.clear()
+        self._batch = batch = self._poller.poll(timeout)
         if clock.read():
             for on_second in self.on_second:
                 on_second()
-        for pair, first in self._first:
-            if pair in batch:
-                self._call(first, READABLE)
-            elif len(batch) >= self._batch_limit:
-                # A poller that returns as many as it can may have left this one out.
-                self._call(first, 0)
+        # One look at the batch, however many go first. A poller that returns as many as it can may have
+        # left one of them out.
+        is_full = len(batch) >= self._batch_limit
+        if is_full or not self._first_reports.isdisjoint(batch):
+            self._call_first(batch, is_full=is_full)
         again = self._again
         if again:
             again[_END] = None
-        handlers = self._handlers
         for descriptor, events in batch:
-            if removed and descriptor in removed:
-                # The report was of the former holder of this number, not of its present one (open(2)).
-                continue
             handler = handlers.get(descriptor)
             if handler is not None:
                 try:
@@ -209,7 +215,16 @@ class EventLoop:
         if self._is_running:
             raise EpolloError("a running loop cannot be closed")
         self._handlers.clear()
+        self._added.clear()
         self._poller.close()
+
+    def _call_first(self, batch: Sequence[tuple[int, int]], *, is_full: bool) -> None:
+        """Call the handlers that go first and are in the batch, or may be missing in one that is full."""
+        for report, handler in list(self._first.items()):
+            if report in batch:
+                self._call(handler, READABLE)
+            elif is_full:
+                self._call(handler, 0)
 
     def _call_postponed(self) -> None:
         """Give those another turn that asked for it before this batch, as many as there is time for."""
