@@ -201,7 +201,7 @@ class Side:
         relevant = access.relevant_fields
         if not has_recall:
             relevant |= {WHOLE_ACCEPT}
-        catalogue.doomed.on_doubt = service.doubt
+        catalogue.deferred_release.on_doubt = service.doubt
         service.rely_on(rulebook.policy.relevant_fields | relevant)
         rulebook.on_change.append(lambda rules: service.rely_on(rules.relevant_fields | relevant))
         loop.on_second.append(rulebook.follow)

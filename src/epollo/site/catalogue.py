@@ -18,8 +18,8 @@ from epollo.site.absences import select_missing
 from epollo.site.cache import HITS_LIMIT
 from epollo.site.comparison import Comparison
 from epollo.site.compressor import Compressor
+from epollo.site.deferred_release import DeferredRelease
 from epollo.site.demand import is_due, is_improvable, select_end
-from epollo.site.doomed import Doomed
 from epollo.site.events import Events
 from epollo.site.file_codings import FileCodings, Sidecar
 from epollo.site.files import Files
@@ -84,7 +84,7 @@ class Catalogue:
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
         self._folders = Folders(self._root, self._on_end)
-        self.doomed = Doomed(self._give_back, self._folders.end)
+        self.deferred_release = DeferredRelease(self._give_back, self._folders.end)
         """Gives back what has ended all at once."""
         self._comparison = Comparison(self._root, self._folders, clock)
         self.sharing: Sharing | None = None
@@ -363,7 +363,7 @@ class Catalogue:
 
     def _end_all(self) -> None:
         self.listings.end_all()
-        self.doomed.add(self.resources.end_all(), self._folders.take_all())
+        self.deferred_release.add(self.resources.end_all(), self._folders.take_all())
         # Rules that are read anew end all answers, of which there are none now.
         self._has_ended_all = True
         for rule_file in list(self.resources.rule_files.values()):
@@ -375,7 +375,7 @@ class Catalogue:
         if folder.is_current:
             self._folders.end(folder)
             # What is found in a folder is a resource, which knows the folder.
-            self.doomed.add((cast("dict[bytes, Resource]", folder.members),))
+            self.deferred_release.add((cast("dict[bytes, Resource]", folder.members),))
 
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Let go of a resource that has ended or was evicted."""

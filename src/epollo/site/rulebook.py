@@ -253,7 +253,7 @@ class Rulebook:
         self._in_force.end()
         self._catalogue.end_answers()
         # What was found to stand in this second is looked at again: not all answers are released.
-        self._catalogue.doomed.on_doubt()
+        self._catalogue.deferred_release.on_doubt()
 
     def _on_changes(self) -> None:
         if self.checked_second < 0:

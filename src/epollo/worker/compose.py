@@ -61,7 +61,7 @@ def open_catalogue(
         events=events,
     )
     catalogue.listings.background = Builds(loop.call_again)
-    catalogue.doomed.call_again = loop.call_again
+    catalogue.deferred_release.call_again = loop.call_again
     return catalogue
 
 

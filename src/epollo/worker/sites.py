@@ -125,7 +125,7 @@ class Sites:
     def follow_rules(self, service: Service) -> None:
         """Have requests reduced and answered by the rules, and the releases, that are in force."""
         for catalogue in self.catalogues:
-            catalogue.doomed.on_doubt = service.doubt
+            catalogue.deferred_release.on_doubt = service.doubt
         for rulebook in self.rulebooks:
             rulebook.on_change.append(lambda _: service.rely_on(self.relevant_fields))
             # Before a request is reduced: what it is reduced to depends on the rules.

@@ -1,9 +1,9 @@
-"""What has ended all at once, and is given back little by little.
+"""Releases what has ended all at once, in slices.
 
 Facts: when a release is switched, a hundred thousand resources end. To take each out of its cache, to
 forget what it depended on and to release its answers takes half a second together, and to mark each still
 takes some ten milliseconds.
-Decision: one mark ends all (`Resource.ends_with`), and they are given back in slices between the batches
+Decision: one mark ends all (`Resource.ends_with`), and they are released in slices between the batches
 of the loop. An answer that was found to stand in this second already is looked at again (`on_doubt`), and
 the look finds the mark.
 Price: until then they take their place in memory, beyond what is counted.
@@ -18,15 +18,15 @@ from epollo.site.folders import Folder
 from epollo.site.resource import Resource
 
 IMMEDIATE_LIMIT: Final = 256
-"""Up to this number all are given back at once: that is a matter of two milliseconds."""
+"""Up to this number all are released at once: that takes two milliseconds."""
 _SLICE_SECONDS: Final = 0.001
 _LOOKED_AT_EACH: Final = 16
 
 
-class Doomed(Handler):
-    """The resources and folders that have ended and are still to be given back.
+class DeferredRelease(Handler):
+    """The resources and folders that have ended and are still to be released.
 
-    ``end`` gives back one resource, ``end_folder`` a folder without its members.
+    ``end`` releases one resource, ``end_folder`` a folder without its members.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Doomed(Handler):
         self._folders: list[Folder] = []
         self._resources: list[MutableMapping[Any, Resource]] = []
         self.call_again: Callable[[Handler], None] | None = None
-        """Has this called in the next batch; without a loop all is given back at once."""
+        """Has this called in the next batch; without a loop all is released at once."""
         self.on_doubt: Callable[[], None] = lambda: None
         """Called when what was found to stand in this second may stand no more."""
 
@@ -56,7 +56,7 @@ class Doomed(Handler):
         self._resources += resources
         if self.call_again is None:
             while len(self):
-                self._give_back()
+                self._release_some()
             return
         if sum(map(len, resources)) <= IMMEDIATE_LIMIT:
             for some in resources:
@@ -67,15 +67,15 @@ class Doomed(Handler):
             self.call_again(self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Give back a slice."""
+        """Release a slice."""
         until = time.monotonic() + _SLICE_SECONDS
         while len(self) and time.monotonic() < until:
-            self._give_back()
+            self._release_some()
         if len(self) and self.call_again is not None:
             self.call_again(self)
 
-    def _give_back(self) -> None:
-        """Give back some, the folders last."""
+    def _release_some(self) -> None:
+        """Release some, the folders last."""
         resources = self._resources
         while resources and not resources[-1]:
             resources.pop()

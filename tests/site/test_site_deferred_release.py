@@ -1,4 +1,4 @@
-"""What ends all at once: none of it is given from then on, and it is given back little by little."""
+"""What ends all at once: none of it is given from then on, and it is released in slices."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,14 +67,14 @@ def later() -> Later:
 @pytest.fixture
 def ground(releases: Path, later: Later) -> Iterator[Ground]:
     with Ground(releases / "current") as ground:
-        ground.catalogue.doomed.call_again = later.call_again
+        ground.catalogue.deferred_release.call_again = later.call_again
         yield ground
 
 
 @pytest.fixture
 def recall(ground: Ground) -> Recall:
     recall = Recall(ground.clock)
-    ground.catalogue.doomed.on_doubt = recall.doubt
+    ground.catalogue.deferred_release.on_doubt = recall.doubt
     return recall
 
 
@@ -109,7 +109,7 @@ def test_nothing_of_the_former_release_is_given(
     assert all(stands(answer.basis, recall) for answer in answers)
     assert stands(basis, recall)
     switch(ground, releases)
-    assert len(ground.catalogue.doomed) > FILES
+    assert len(ground.catalogue.deferred_release) > FILES
     assert not any(stands(answer.basis, recall) for answer in answers)
     assert not stands(absence.basis, recall)
     # Asked for before all is given back, while it is, and afterwards.
@@ -118,7 +118,7 @@ def test_nothing_of_the_former_release_is_given(
     assert ground.get(f"/folder/{FILES}.txt") == b"new"
     while later.make_one():
         assert ground.get("/folder/1.txt") == b"b 1"
-    assert not len(ground.catalogue.doomed)
+    assert not len(ground.catalogue.deferred_release)
     for number in range(FILES):
         assert ground.get(f"/folder/{number}.txt") == b"b %d" % number
 
@@ -170,7 +170,7 @@ def test_a_folder_that_is_renamed(
     answers = ask_all(ground)
     (releases / "a" / "folder").rename(releases / "a" / "other")
     assert ground.status("/folder/1.txt") == 404
-    assert len(ground.catalogue.doomed) > FILES / 2
+    assert len(ground.catalogue.deferred_release) > FILES / 2
     assert not any(stands(answer.basis, recall) for answer in answers)
     (releases / "a" / "other").rename(releases / "a" / "folder")
     for number in range(FILES):
