@@ -119,8 +119,7 @@ class Subject:
         self._sites = Sites(
             settings,
             self._loop,
-            call_in_loop=self._wakeup.call,
-            report=report,
+            self._wakeup.call,
             on_root_out_of_reach=lambda reason, _: report(reason),
             access=self._access,
             budget=Budget(settings.cache_octets),

@@ -1,6 +1,5 @@
 """What makes the codings of a worker: a coder that its parent starts, or that it starts itself."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from epollo.coder.client import SharedCompressor
@@ -17,7 +16,6 @@ def open_compressor(
     settings: Settings,
     loop: EventLoop,
     call_in_loop: CallInLoop,
-    report: Callable[[str], None],
     *,
     supervisor: Orders | None,
     sandbox: str,
@@ -31,11 +29,15 @@ def open_compressor(
         return None
     if supervisor is not None and supervisor.has_coder:
         return SharedCompressor(
-            call_in_loop, report, loop, supervisor.ask_for_coder, supervisor.say_coder_is_silent
+            call_in_loop,
+            loop.report,
+            loop,
+            supervisor.ask_for_coder,
+            supervisor.say_coder_is_silent,
         )
     if supervisor is not None or sandbox != "off":
-        return Compressor(call_in_loop, report)
-    return _OwnCompressor(call_in_loop, report, loop, settings.sandbox)
+        return Compressor(call_in_loop, loop.report)
+    return _OwnCompressor(call_in_loop, loop, settings.sandbox)
 
 
 class _OwnCompressor(SharedCompressor):
@@ -44,11 +46,10 @@ class _OwnCompressor(SharedCompressor):
     def __init__(
         self,
         call_in_loop: CallInLoop,
-        report: Callable[[str], None],
         loop: EventLoop,
         sandbox: str,
     ) -> None:
-        super().__init__(call_in_loop, report, loop, self._ask, self._look)
+        super().__init__(call_in_loop, loop.report, loop, self._ask, self._look)
         self._sandbox = sandbox
         self._supply: CoderSupply | None = None
 

@@ -1,7 +1,6 @@
 """One process that serves: joins a loop, sites and the listening sockets, and lets go of them again."""
 
 import gc
-import signal
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -10,34 +9,23 @@ from epollo.budget import Budget
 from epollo.coder.client import SharedCompressor
 from epollo.connections.contract import AccessLog
 from epollo.connections.door import claim_descriptors
-from epollo.connections.networks import parse_networks
+from epollo.connections.networks import Networks, parse_networks
 from epollo.linux.confinement import filter_calls
 from epollo.linux.libc import forbid_dumps
-from epollo.linux.systemd import notify_stopping
 from epollo.loop import CallInLoop, EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings, select_sites
 from epollo.site.mounts import Mounts
-from epollo.terminal import (
-    attend_streams,
-)
+from epollo.terminal import attend_streams
 from epollo.transports.pairs import Secrets
 from epollo.worker.access import Access
 from epollo.worker.changes import Changes
 from epollo.worker.coding import open_compressor
-from epollo.worker.compose import (
-    confine_to,
-    make_service,
-    select_responder,
-    select_sandbox,
-)
+from epollo.worker.compose import confine_to, make_service, select_responder, select_sandbox
 from epollo.worker.drain import Drain
 from epollo.worker.listeners import Listeners
-from epollo.worker.orders import (
-    LEAVING,
-    ROOT_REPLACED,
-    Orders,
-)
+from epollo.worker.orders import ROOT_REPLACED, Orders
+from epollo.worker.signals import handle_signals, leave_signals
 from epollo.worker.sites import Sites
 from epollo.worker.tls_ports import is_secure
 
@@ -50,10 +38,6 @@ if TYPE_CHECKING:
 # 1.2 milliseconds. One of all that is kept of a hundred thousand files takes a second, and never comes.
 _COLLECTION_THRESHOLD: Final = 5_000
 _NO_COLLECTION_OF_ALL: Final = 1_000_000_000
-
-_NO_SUCCESSOR: Final = (
-    "another program can take over only where there are --workers; this one serves on"
-)
 
 
 class Worker:
@@ -81,13 +65,12 @@ class Worker:
         place: int = 0,
     ) -> None:
         """Raise `OperatorError` where the settings ask for what cannot be had."""
-        # Looked at in any case: what is wrong there is to be known before it is needed.
+        # In any case: what is wrong there is to be known before it is needed.
         proxies = parse_networks(settings.proxies)
         connections_limit = claim_descriptors()
         # A module cannot be read in the sandbox.
         open_secure = _load_secure() if is_secure(settings) else None
         self._settings = settings
-        self._report = report
         self._supervisor = supervisor
         opened = open_poller(settings.poller)
         self.poller_name = opened.name
@@ -103,45 +86,19 @@ class Worker:
         sandbox = select_sandbox(settings, is_replaceable=supervisor is not None)
         in_force = [confine_to(settings, sandbox)]
         attend_streams(self._loop)
-        budget = Budget(settings.cache_octets)
-        self._compressor = open_compressor(
-            settings, self._loop, self._wakeup.call, report, supervisor=supervisor, sandbox=sandbox
-        )
-        self._sites = Sites(
-            settings,
-            self._loop,
-            call_in_loop=self._wakeup.call,
-            report=report,
-            on_root_out_of_reach=self._on_root_out_of_reach,
-            access=self._access,
-            budget=budget,
-            tells_mistakes=place == 0,
-            compressor=self._compressor,
-        )
+        self._open_sites(sandbox, is_first=place == 0)
         self._changes = Changes(self._loop, self._sites, mounts)
-        self._service = make_service(
-            settings,
-            self._loop,
-            select_responder(settings, self._sites.respond, lambda: self._secure),
-            report,
-            log,
-            budget=budget,
-            relevant_fields=self._sites.relevant_fields,
-            needs_addresses=self._access.needs_addresses,
-            proxies=proxies,
-            look_for_changes=self._changes.look,
-            connections_limit=connections_limit,
-        )
+        self._open_service(log, proxies, connections_limit)
+        is_asked = supervisor is not None
         self._drain = Drain(
-            self._loop,
-            self._service,
-            settings.grace_seconds,
-            report if supervisor is None else None,
+            self._loop, self._service, settings.grace_seconds, None if is_asked else report
         )
-        self._sites.follow_rules(self._service)
-        if log is not None:
-            log.begin(self._loop)
-        self._handle_signals(supervisor)
+        # From here on a signal is not lost: it waits for the loop.
+        if supervisor is None:
+            handle_signals(self, self._wakeup, report)
+        else:
+            leave_signals(self._wakeup, supervisor)
+            supervisor.begin(self, self._loop)
         self._changes.begin(self._service)
         self._secure: Secure | None = None
         if open_secure is not None:
@@ -152,6 +109,52 @@ class Worker:
         # Last: from here on nothing is opened for writing, bound, connected or listened on.
         in_force.append(filter_calls(sandbox))
         self.sandbox = "; ".join(filter(None, in_force))
+
+    def _open_sites(self, sandbox: str, *, is_first: bool) -> None:
+        """Have what is served; of several workers the first tells of mistakes in rules."""
+        self._budget = Budget(self._settings.cache_octets)
+        self._compressor = open_compressor(
+            self._settings,
+            self._loop,
+            self._wakeup.call,
+            supervisor=self._supervisor,
+            sandbox=sandbox,
+        )
+        self._sites = Sites(
+            self._settings,
+            self._loop,
+            self._wakeup.call,
+            on_root_out_of_reach=self._on_root_out_of_reach,
+            access=self._access,
+            budget=self._budget,
+            tells_mistakes=is_first,
+            compressor=self._compressor,
+        )
+
+    def _open_service(
+        self, log: AccessLog | None, proxies: Networks, connections_limit: int
+    ) -> None:
+        """Have what connections share, and the log."""
+        self._service = make_service(
+            self._settings,
+            self._loop,
+            select_responder(self._settings, self._sites.respond, lambda: self._secure),
+            log,
+            budget=self._budget,
+            relevant_fields=self._sites.relevant_fields,
+            needs_addresses=self._access.needs_addresses,
+            proxies=proxies,
+            look_for_changes=self._changes.look,
+            connections_limit=connections_limit,
+        )
+        self._sites.follow_rules(self._service)
+        if log is not None:
+            log.begin(self._loop)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was asked to stop, or to finish."""
+        return self._drain.is_begun
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGHUP; then finish what is under way, within the grace."""
@@ -177,7 +180,7 @@ class Worker:
 
     def cover(self, listening: Sequence[socket.socket]) -> None:
         """Accept from these too, as long as no other worker does, and no more from those of last time."""
-        if self._drain.is_begun:
+        if self.is_ending:
             for one in listening:
                 one.close()
         else:
@@ -196,7 +199,7 @@ class Worker:
     def watch_certificates(self) -> None:
         """Use what is written to the files of the certificates, where no parent reads them."""
         if self._secure is not None:
-            self._secure.watch_files(self._settings, self._loop, self._report)
+            self._secure.watch_files(self._settings, self._loop)
 
     def take_passwords(self, number: int, octets: bytes | None) -> None:
         """Take what the password file of a site holds; None where it cannot be read."""
@@ -207,42 +210,14 @@ class Worker:
         if isinstance(self._compressor, SharedCompressor):
             self._compressor.use(descriptor)
 
-    def _handle_signals(self, supervisor: Orders | None) -> None:
-        """From here on a signal is not lost: it waits for the loop."""
-        on_signal = self._wakeup.on_signal
-        if supervisor is not None:
-            on_signal(signal.SIGTERM, self._ask_to_leave)
-            supervisor.begin(self, self._loop)
-            return
-        on_signal(signal.SIGTERM, self._on_stop)
-        on_signal(signal.SIGINT, self._on_stop)
-        on_signal(signal.SIGUSR1, self.reopen_log)
-        on_signal(signal.SIGUSR2, lambda: self._report(_NO_SUCCESSOR))
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            # Its terminal is gone; where nohup(1) had this process ignore that, it serves on.
-            on_signal(signal.SIGHUP, self._on_stop)
-
-    def _on_stop(self) -> None:
-        """Begin to stop; being asked for a second time, stop at once."""
-        if self._drain.is_begun:
-            self.stop_at_once()
-        else:
-            notify_stopping()
-            self.stop()
-
-    def _ask_to_leave(self) -> None:
-        """Let another take this place; it may be that all are to stop, which the supervisor knows."""
-        self._say(LEAVING)
-
     def _on_root_out_of_reach(self, reason: str, is_news: bool) -> None:
         """Ask for a worker that may read what stands where the root was; else say that there is none."""
-        self._say(ROOT_REPLACED)
-        if self._supervisor is None and is_news:
-            self._report(f"the folder was replaced: {reason}; the former folder is still served")
-
-    def _say(self, message: bytes) -> None:
         if self._supervisor is not None:
-            self._supervisor.say(message)
+            self._supervisor.say(ROOT_REPLACED)
+        elif is_news:
+            self._loop.report(
+                f"the folder was replaced: {reason}; the former folder is still served"
+            )
 
     def _close(self) -> None:
         self._listeners.close()

@@ -74,9 +74,7 @@ class Secure:
             # What was answered by plain HTTP is led to https from now on.
             self._service.forget()
 
-    def watch_files(
-        self, settings: Settings, loop: EventLoop, report: Callable[[str], None]
-    ) -> None:
+    def watch_files(self, settings: Settings, loop: EventLoop) -> None:
         """Use what is written to the files of the certificates, where no parent reads them."""
         if not settings.tls_certificates:
             return
@@ -85,13 +83,13 @@ class Secure:
                 settings.tls_certificates,
                 settings.tls_keys,
                 loop,
-                report,
+                loop.report,
                 self.use,
                 clients=select_clients(settings)[0],
             )
         except OperatorError as mistake:
             # They were read before this process gave up rights.
-            report(f"new certificates are not noticed ({mistake}); with --workers they are")
+            loop.report(f"new certificates are not noticed ({mistake}); with --workers they are")
 
     def close(self) -> None:
         """Begin no more handshakes."""

@@ -8,7 +8,7 @@ from epollo.connections.service import Service
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop
-from epollo.settings import Settings, select_clients, select_hosts, select_sites
+from epollo.settings import Settings, SiteSettings, select_clients, select_hosts, select_sites
 from epollo.site.access.clients import VerifiedClients
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
@@ -35,9 +35,8 @@ class Sites:
         self,
         settings: Settings,
         loop: EventLoop,
-        *,
         call_in_loop: CallInLoop,
-        report: Callable[[str], None],
+        *,
         on_root_out_of_reach: Callable[[str, bool], None],
         access: Access,
         budget: Budget,
@@ -50,48 +49,48 @@ class Sites:
         ``kind`` is for an examination, which has one of its own. ``compressor`` makes codings, None where
         there are to be none.
         """
+        self._settings = settings
         self._loop = loop
         self._access = access
+        self._compressor = compressor
         self.catalogues: list[Catalogue] = []
         self.rulebooks: list[Rulebook] = []
         sites = select_sites(settings)
-        ways, of_sites = select_clients(settings)
         events = _open_events() if len(sites) > 1 else None
         tagging = Tagging(call_in_loop)
-        self._compressor = compressor
-        responders: list[Responder] = []
         readings = Readings(loop.call_again)
-        for number, site in enumerate(sites):
+        for site in sites:
             catalogue = open_catalogue(
-                site, budget, loop, report, on_root_out_of_reach, events=events, kind=kind
+                site, budget, loop, loop.report, on_root_out_of_reach, events=events, kind=kind
             )
-            catalogue.tagging = tagging
-            if self._compressor is not None and settings.workers not in {"0", "1"}:
-                catalogue.sharing = Sharing(self._compressor)
             self.catalogues.append(catalogue)
-            rulebook = open_rulebook(site, catalogue, loop, report, tells_mistakes=tells_mistakes)
-            self.rulebooks.append(rulebook)
-            responder = Site(
-                catalogue,
-                loop.clock,
-                self._compressor if site.compress else None,
-                rulebook,
-                listing=site.listing,
-                is_behind_gateway=settings.has_proxy_protocol,
+            catalogue.tagging = tagging
+            if compressor is not None and settings.workers not in {"0", "1"}:
+                catalogue.sharing = Sharing(compressor)
+            rulebook = open_rulebook(
+                site, catalogue, loop, loop.report, tells_mistakes=tells_mistakes
             )
+            self.rulebooks.append(rulebook)
             rulebook.readings = readings
-            respond = rulebook.when_read(access.protect(number, responder))
-            if len(ways) > 1 or site.tls_client_ca:
-                way = of_sites[number]
-                is_required = ways[way][1] == "require"
-                scope = format_scope(way)
-                respond = VerifiedClients(scope, respond, is_required=is_required).respond
-            responders.append(respond)
-        self.respond = _select_by_host(settings, responders)
+        responders = [self._make_responder(number, site) for number, site in enumerate(sites)]
+        self.respond = _select_by_host(settings, verify_clients(settings, responders))
         # One for each descriptor.
         self._watches = list(
             {one.watch.descriptor: one.watch for one in self.catalogues if one.watch}.values()
         )
+
+    def _make_responder(self, number: int, site: SiteSettings) -> Responder:
+        """Return what answers the requests of one site, once its rules have been read."""
+        rulebook = self.rulebooks[number]
+        responder = Site(
+            self.catalogues[number],
+            self._loop.clock,
+            self._compressor if site.compress else None,
+            rulebook,
+            listing=site.listing,
+            is_behind_gateway=self._settings.has_proxy_protocol,
+        )
+        return rulebook.when_read(self._access.protect(number, responder))
 
     @property
     def relevant_fields(self) -> frozenset[bytes]:
@@ -148,6 +147,20 @@ def _open_events() -> Events | None:
     except (OSError, AttributeError):
         # Each catalogue says what is missing.
         return None
+
+
+def verify_clients(settings: Settings, responders: list[Responder]) -> list[Responder]:
+    """Return the responders of all sites, each behind what verifies its clients by their certificates.
+
+    If any site asks for certificates, a client that was verified for one must get nothing of another.
+    """
+    ways, of_sites = select_clients(settings)
+    if not any(authorities for authorities, _ in ways):
+        return responders
+    return [
+        VerifiedClients(format_scope(way), respond, is_required=ways[way][1] == "require").respond
+        for way, respond in zip(of_sites, responders, strict=True)
+    ]
 
 
 def _select_by_host(settings: Settings, responders: list[Responder]) -> Responder:
