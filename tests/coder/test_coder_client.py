@@ -184,7 +184,7 @@ def test_a_coder_that_dies_is_replaced_and_asked_again(coding: Coding) -> None:
     coding.await_true(lambda: all(wanted.is_done() for wanted in all_wanted))
     assert coding.coder_pid != former
     assert all(wanted.decoded() == dict.fromkeys(NAMES, wanted.content) for wanted in all_wanted)
-    assert [line for line in coding.lines if "was ended by signal 9" in line]
+    assert [line for line in coding.lines if "was ended by SIGKILL" in line]
 
 
 def test_a_coder_that_is_stopped_is_killed_and_replaced(coding: Coding) -> None:
@@ -257,7 +257,7 @@ def test_where_children_were_ignored_a_coder_is_replaced(coding: Coding) -> None
     finally:
         signal.signal(signal.SIGCHLD, former_action)
     assert coding.lines == [
-        "the coder was ended by signal 9; files are sent as they are until another one codes them"
+        "the coder was ended by SIGKILL; files are sent as they are until another one codes them"
     ]
 
 

@@ -71,7 +71,7 @@ def test_a_coder_that_is_killed_is_replaced_and_no_client_notices(
     (former,) = coders(server.pid)
     with Load(server.connect, (pages / "page1.html").read_bytes(), target="/page1.html") as load:
         os.kill(former, signal.SIGKILL)
-        await_line(server, "the coder was ended by signal 9")
+        await_line(server, "the coder was ended by SIGKILL")
         await_coded(server, "/page2.html", 12)
     assert not load.failures
     assert len(coders(server.pid)) == 1

@@ -25,7 +25,9 @@ from epollo.coder.sockets import (
 )
 from epollo.linux.activity import Activity, read_activity
 from epollo.linux.inheritance import open_end_of_file, select_environment
+from epollo.linux.processes import describe_exit
 from epollo.loop import EventLoop, Handler
+from epollo.loop.control import open_control
 
 SILENT_TICKS: Final = 5
 """The ticks, about a second each, after which one that does nothing is given up."""
@@ -65,20 +67,8 @@ class CoderProcess(Handler):
         self._loop = loop
         self._report = report
         self._on_end = on_end
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.setblocking(False)
-        is_added = False
-        try:
-            with theirs:
-                # First: one that could not be heard would be left without a parent.
-                loop.add(self._control.fileno(), self)
-                is_added = True
-                self.pid = _start(theirs.fileno(), sandbox, user)
-        except OSError:
-            if is_added:
-                loop.remove(self._control.fileno())
-            self._control.close()
-            raise
+        with open_control(loop, self) as (self._control, theirs):
+            self.pid = _start(theirs.fileno(), sandbox, user)
         self._started = loop.clock.now
         self._lines_left = _LINES_LIMIT
         self._is_asked = self._is_sent = False
@@ -241,6 +231,4 @@ def _fork(control: int, command: list[str], environment: dict[str, str], end_of_
 
 
 def _describe(status: int | None) -> str:
-    if status is None:
-        return "does not end although it was killed"
-    return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    return "does not end although it was killed" if status is None else describe_exit(status)

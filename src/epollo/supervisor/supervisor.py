@@ -26,6 +26,7 @@ from typing import Final
 
 from epollo.access_log.destination import open_destination
 from epollo.errors import explain
+from epollo.linux.processes import describe_exit
 from epollo.linux.systemd import (
     notify_ready,
     notify_reloading,
@@ -46,7 +47,7 @@ from epollo.supervisor.listening_sockets import (
 from epollo.supervisor.password_files import PasswordFiles
 from epollo.supervisor.upgrade import Upgrade
 from epollo.supervisor.watchdog import SILENT_SECONDS, Watchdog
-from epollo.supervisor.worker_process import WorkerProcess, describe_exit
+from epollo.supervisor.worker_process import WorkerProcess
 from epollo.worker.orders import DRAIN, REOPEN, STOP, STOP_AT_ONCE
 
 _RELUCTANCE_SECONDS: Final = 5.0

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from epollo.loop import EventLoop, Handler
+from epollo.loop.control import open_control
 from epollo.supervisor.listening_sockets import Asked, Listening
 from epollo.transports.listening import BoundPath, adopt
 
@@ -39,8 +40,7 @@ class Upgrade(Handler):
 
         self._loop = loop
         self._on_outcome = on_outcome
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        with open_control(loop, self) as (self._control, theirs):
             descriptors = [one.fileno() for one in listening.sockets]
             order = {
                 "control": theirs.fileno(),
@@ -48,20 +48,11 @@ class Upgrade(Handler):
                 "asked": listening.asked,
                 "path": listening.path,
             }
-            is_added = False
-            try:
-                loop.add(self._control.fileno(), self)
-                is_added = True
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "epollo", *sys.argv[1:]],
-                    pass_fds=(theirs.fileno(), *descriptors),
-                    env={**os.environ, _VARIABLE: json.dumps(order)},
-                )
-            except OSError:
-                if is_added:
-                    loop.remove(self._control.fileno())
-                self._control.close()
-                raise
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "epollo", *sys.argv[1:]],
+                pass_fds=(theirs.fileno(), *descriptors),
+                env={**os.environ, _VARIABLE: json.dumps(order)},
+            )
 
     def end(self, number: signal.Signals) -> None:
         """Have the new program end: it is not wanted any more."""
@@ -70,7 +61,7 @@ class Upgrade(Handler):
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Take in that the new program serves, or that it is gone."""
         try:
-            message = self._control.recv(64, socket.MSG_DONTWAIT)
+            message = self._control.recv(64)
         except BlockingIOError:
             return
         except OSError:

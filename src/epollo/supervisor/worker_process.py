@@ -23,6 +23,7 @@ from epollo.linux.inheritance import (
     select_environment,
 )
 from epollo.loop import EventLoop, Handler
+from epollo.loop.control import open_control
 from epollo.settings import Settings, dump_settings
 from epollo.transports.pairs import Secrets
 from epollo.worker.orders import (
@@ -104,14 +105,9 @@ class WorkerProcess(Handler):
         """What it told of itself, when it was ready."""
         self.mistake = ""
         """Why it could not start, if it knew."""
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._is_heard = True
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
-        with theirs, contextlib.ExitStack() as undo:
-            undo.callback(self._control.close)
-            # First: what it says when it runs already could not be heard.
-            self._loop.add(self._control.fileno(), self)
-            undo.callback(self._loop.remove, self._control.fileno())
+        with open_control(self._loop, self) as (self._control, theirs):
             order = {
                 "control": theirs.fileno(),
                 "sockets": [one.fileno() for one in sockets],
@@ -121,8 +117,6 @@ class WorkerProcess(Handler):
                 "has_coder": coders is not None,
             }
             self._process = _start_program(order, [theirs, *sockets])
-            undo.pop_all()
-        self._control.setblocking(False)
         self._exit: _Exit | None = None
         # Where there is no descriptor for it, SIGCHLD tells of the end (`look_for_exit`).
         with contextlib.suppress(OSError, AttributeError):
@@ -305,14 +299,3 @@ class _Exit(Handler):
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Collect the process."""
         self._worker.on_exit()
-
-
-def describe_exit(status: int) -> str:
-    """Return in words how a process ended; negative numbers are signals."""
-    if status >= 0:
-        return f"ended with status {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        # Those for real time have no names of their own.
-        return f"was ended by signal {-status}"
