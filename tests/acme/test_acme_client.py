@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 
 from acme.hostile_authority import Answer, HostileAuthority, answer, answer_json
-from epollo.acme import client as module
-from epollo.acme.client import AcmeError, Challenge
+from epollo.acme import client as client_module
+from epollo.acme import exchange
+from epollo.acme.client import Challenge
 from epollo.acme.credentials import make_key, make_request
+from epollo.acme.exchange import AcmeError
 
 JSON = "application/json"
 
 
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_EXCHANGE_SECONDS", 1.0)
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(exchange, "_EXCHANGE_SECONDS", 1.0)
+    monkeypatch.setattr(client_module, "_PATIENCE_SECONDS", 1.0)
 
 
 def repeat(piece: bytes, seconds: float = 0.0) -> Callable[[], Iterator[bytes]]:
@@ -143,7 +145,7 @@ def test_an_authority_that_never_comes_to_an_end_is_left(
 
 
 def test_content_without_end_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_EXCHANGE_SECONDS", 60.0)
+    monkeypatch.setattr(exchange, "_EXCHANGE_SECONDS", 60.0)
     found = send_head_then(repeat(b" " * 65536))
     assert "more than 1048576 bytes" in refuse(tmp_path, "/dir", found)
 

@@ -14,8 +14,9 @@ import pytest
 from acme.hostile_authority import HostileAuthority
 from certificates import Authority, make_certificate
 from epollo.acme import keeper as module
-from epollo.acme.client import AcmeError, Client, Cut
+from epollo.acme.client import Client
 from epollo.acme.credentials import identify, load_key, make_key
+from epollo.acme.exchange import AcmeError, Cut
 from epollo.acme.keeper import Keeper, Wish, make_wish
 from epollo.settings import Settings
 from epollo.transports.pairs import Pair

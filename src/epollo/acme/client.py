@@ -5,28 +5,19 @@ network does, is an `AcmeError` in one line.
 """
 
 import contextlib
-import http.client
-import json
 import re
-import socket
 import ssl
-import threading
 import time
-import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from epollo.acme.exchange import AcmeError, Cut, Exchanges, Reply
 from epollo.acme.messages import authorize, encode, sign
-from epollo.http.dates import parse_date
 
-_TIMEOUT_SECONDS: Final = 30.0
-_EXCHANGE_SECONDS: Final = 60.0
-"""A request and all of its answer, also where each octet comes in time."""
 _PATIENCE_SECONDS: Final = 600.0
 """An order, or the proof of a host, may take so long."""
-_REPLY_OCTETS_LIMIT: Final = 1024 * 1024
 _NONCE_ATTEMPTS: Final = 12
 _POLL_SECONDS: Final = 1.0
 _LONGEST_POLL_SECONDS: Final = 10.0
@@ -38,25 +29,7 @@ _NOT_REPLACED: Final = frozenset(
     for name in ("alreadyReplaced", "malformed", "unauthorized")
 )
 """What an authority may have against the certificate that an order replaces (RFC 9773 section 5)."""
-_SHOWN_CHARACTERS: Final = 300
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,512}")
-_DIGITS_LIMIT: Final = 9
-_LONGEST_RETRY_SECONDS: Final = 86_400.0
-
-
-class AcmeError(Exception):
-    """The authority did not do what it was asked for.
-
-    ``retry_seconds`` is when it wants to be asked again; 0 where it does not say. ``kind`` is the type of
-    its problem document; empty where there is none.
-    """
-
-    def __init__(self, text: str, retry_seconds: float = 0.0, kind: str = "") -> None:
-        # Some of it is the authority's, and nothing of that is a command to a terminal.
-        shown = " ".join(text.split())[:_SHOWN_CHARACTERS]
-        super().__init__("".join(one if one.isprintable() else "?" for one in shown))
-        self.retry_seconds = min(retry_seconds, _LONGEST_RETRY_SECONDS)
-        self.kind = kind
 
 
 @contextlib.contextmanager
@@ -68,14 +41,6 @@ def _understanding() -> Iterator[None]:
         raise AcmeError("the authority answered what is not as ACME has it (RFC 8555)") from None
 
 
-class Reply(NamedTuple):
-    """What the authority answered: JSON as a document, anything else as octets."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    document: Any
-
-
 class Challenge(NamedTuple):
     """How a host may be proven to be ours: ``kind`` is ``http-01`` or ``tls-alpn-01``."""
 
@@ -83,42 +48,6 @@ class Challenge(NamedTuple):
     name: str
     token: str
     authorization: str
-
-
-class Cut:
-    """What another thread ends exchanges by: that which is under way, and each that begins later."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._peer: socket.socket | None = None
-        self._is_made = False
-
-    def make(self) -> None:
-        """Let the client wait for nothing more."""
-        with self._lock:
-            self._is_made = True
-            if self._peer is not None:
-                end_exchange(self._peer)
-
-    @contextlib.contextmanager
-    def over(self, peer: socket.socket) -> Iterator[None]:
-        """Have a connection be the one that is ended, within the block."""
-        with self._lock:
-            self._peer = peer
-            if self._is_made:
-                end_exchange(peer)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._peer = None
-
-
-def end_exchange(peer: socket.socket) -> None:
-    """Have reading and writing fail, in the thread that is about it."""
-    with contextlib.suppress(OSError):
-        # That of ssl would forget the session while the other thread reads by it.
-        socket.socket.shutdown(peer, socket.SHUT_RDWR)
 
 
 class Client:
@@ -138,9 +67,8 @@ class Client:
     ) -> None:
         """Raise `AcmeError` where the authority cannot be reached."""
         self._key = key
-        self._context = context
+        self._exchanges = Exchanges(context, cut or Cut())
         self._wait = wait
-        self._cut = cut or Cut()
         self._account = ""
         self._nonce = ""
         self._directory: dict[str, Any] = self._fetch("GET", directory_url).document
@@ -259,8 +187,16 @@ class Client:
                 return document
             if document["status"] == "invalid":
                 raise AcmeError(_find_reason(document))
-            self._wait(min(_read_retry(reply) or _POLL_SECONDS, _LONGEST_POLL_SECONDS))
+            self._wait(min(reply.read_retry() or _POLL_SECONDS, _LONGEST_POLL_SECONDS))
         raise AcmeError(f"the authority did not finish: {wanted[0]} was not reached")
+
+    def _fetch(self, method: str, url: str, content: bytes | None = None) -> Reply:
+        """Make an exchange, and keep the nonce for the next request (RFC 8555 section 6.5)."""
+        reply = self._exchanges.fetch(method, url, content)
+        self._nonce = reply.headers["Replay-Nonce"] or self._nonce
+        if method == "GET" and reply.status >= 400:
+            raise AcmeError(f"{url} is answered with status {reply.status}")
+        return reply
 
     def _post(self, url: str, payload: Any) -> Reply:
         """Send a signed request; a nonce that was refused is tried again (RFC 8555 section 6.5)."""
@@ -276,95 +212,10 @@ class Client:
                 with _understanding():
                     raise AcmeError(
                         _describe(problem, reply.status),
-                        _read_retry(reply),
+                        reply.read_retry(),
                         str(problem.get("type", "")),
                     )
         raise AcmeError("the authority refused every nonce")
-
-    def _fetch(self, method: str, url: str, content: bytes | None = None) -> Reply:
-        try:
-            parts = urllib.parse.urlsplit(str(url))
-            port = parts.port or 443
-        except ValueError:
-            raise AcmeError(f"the authority names what is no URL: {url}") from None
-        if parts.scheme != "https" or not parts.hostname:
-            raise AcmeError(f"the authority is not reached by https: {url}")
-        headers = {"User-Agent": "epollo"}
-        if content is not None:
-            headers["Content-Type"] = "application/jose+json"
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = None
-        try:
-            connection = http.client.HTTPSConnection(parts.hostname, port, context=self._context)
-            with self._connect(parts.hostname, port) as connection.sock:
-                connection.request(method, target or "/", content, headers)
-                with connection.getresponse() as response:
-                    octets = response.read(_REPLY_OCTETS_LIMIT + 1)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or repr(error)
-            raise AcmeError(f"{parts.netloc} cannot be reached: {reason}") from None
-        finally:
-            if connection is not None:
-                connection.close()
-        if len(octets) > _REPLY_OCTETS_LIMIT:
-            raise AcmeError(f"{parts.netloc} sent more than {_REPLY_OCTETS_LIMIT} bytes")
-        self._nonce = response.headers["Replay-Nonce"] or self._nonce
-        kind = response.headers.get_content_type()
-        document: Any = octets
-        if kind in {"application/json", "application/problem+json"}:
-            try:
-                document = json.loads(octets)
-            except (ValueError, RecursionError):
-                raise AcmeError(f"{parts.netloc} sent what is no JSON") from None
-        if method == "GET" and response.status >= 400:
-            raise AcmeError(f"{parts.netloc} answered {response.status}")
-        return Reply(response.status, response.headers, document)
-
-    @contextlib.contextmanager
-    def _connect(self, host: str, port: int) -> Iterator[socket.socket]:
-        """Give a connection that has a time for all of it. Raises `TimeoutError` where that is over.
-
-        A timeout of a socket is one for each octet.
-        """
-        is_over = threading.Event()
-
-        def end() -> None:
-            is_over.set()
-            end_exchange(peer)
-
-        with (
-            socket.create_connection((host, port), _TIMEOUT_SECONDS) as plain,
-            self._context.wrap_socket(
-                plain, server_hostname=host, do_handshake_on_connect=False
-            ) as peer,
-            self._cut.over(peer),
-        ):
-            timer = threading.Timer(_EXCHANGE_SECONDS, end)
-            timer.daemon = True
-            timer.start()
-            try:
-                peer.do_handshake()
-                yield peer
-            except (OSError, http.client.HTTPException):
-                if not is_over.is_set():
-                    raise
-            finally:
-                timer.cancel()
-            if is_over.is_set():
-                raise TimeoutError(f"no whole answer in {_EXCHANGE_SECONDS:.0f} seconds")
-
-
-def _read_retry(reply: Reply) -> float:
-    """Return how many seconds the authority wants to be left alone; 0 where it does not say.
-
-    RFC 9110 section 10.2.3.
-    """
-    value = (reply.headers["Retry-After"] or "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:_DIGITS_LIMIT])
-    now = int(time.time())
-    instant = parse_date(value.encode("latin-1", "replace"), now)
-    return 0.0 if instant is None else max(0.0, float(instant - now))
 
 
 def _describe(problem: dict[str, Any], status: int) -> str:

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from epollo.acme.client import AcmeError, Challenge, Client, Cut
+from epollo.acme.client import Challenge, Client
 from epollo.acme.credentials import (
     choose_within,
     dump_key,
@@ -30,6 +30,7 @@ from epollo.acme.credentials import (
     make_proof,
     make_request,
 )
+from epollo.acme.exchange import AcmeError, Cut
 from epollo.errors import OperatorError, describe_fault
 from epollo.settings import Settings
 from epollo.transports.certificates import Certificates
