@@ -74,10 +74,11 @@ class Connection(Peer):
 
         A peer that wants one answer only is never registered.
         """
-        self.deadline = self._service.clock.now + self._service.timeouts.head
         received = arrival.received
         self.on_ready(READABLE if received or arrival.is_reported else 0, received)
-        if not self._events and self._state != CLOSED:
+        if self._state != CLOSED and not self._events:
+            if self.deadline == math.inf:
+                self.deadline = self._service.clock.now + self._service.timeouts.head
             self._watch(READABLE)
 
     def on_ready(self, events: int, received: bytes = b"") -> None:

@@ -8,7 +8,8 @@ set, which unix-domain sockets do not have. A turn of the loop for each of them 
 does an ``accept`` that finds nothing.
 Decision: one ``accept`` a turn while one at a time comes. Each turn in which as many wait as were
 accepted the turn before accepts twice as many. All of them are received from, then changes are looked
-for once, and then they are answered.
+for once, and then they are answered. A single one is received from where its octets are there for
+certain, and needs no look.
 Consequence: of 64 clients that bring a connection with each request, each takes 44 microseconds instead
 of 56, in one run of both.
 """
@@ -105,18 +106,23 @@ class Listener(Handler):
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Accept what waits, as many as are likely to, and have their first turns taken."""
         accepted = self._accept()
-        kind = self._kind
+        kind, service = self._kind, self._service
         if len(accepted) == 1:
-            self._begin(_arrive(Arrival, (*accepted[0], b"", self._is_reported, kind)))
+            octets = b""
+            if self._is_reported:
+                octets = _receive(accepted[0][0])
+                if not service.is_report_instant:
+                    service.look_for_changes()
+            self._begin(_arrive(Arrival, (*accepted[0], octets, self._is_reported, kind)))
         elif accepted:
             received = [_receive(peer) for peer, _, _ in accepted]
-            self._service.look_for_changes()
+            service.look_for_changes()
             for (peer, descriptor, address), octets in zip(accepted, received, strict=True):
                 try:
                     self._begin(_arrive(Arrival, (peer, descriptor, address, octets, False, kind)))
                 except Exception as fault:
                     # The others are served all the same.
-                    self._service.loop.end_fault(self, fault)
+                    service.loop.end_fault(self, fault)
 
     def on_deadline(self) -> None:
         """Accept again after a pause."""
@@ -133,7 +139,7 @@ class Listener(Handler):
 
     def _accept(self) -> list[tuple[_socket.socket, int, str]]:
         """Return what was accepted: sockets, their descriptors, and addresses where these are wanted."""
-        wanted = min(self._burst, BURST)
+        wanted = self._burst
         accepted: list[tuple[int, object]] = []
         is_drained = False
         try:
@@ -147,16 +153,20 @@ class Listener(Handler):
             if not accepted and error.errno in _EXHAUSTED and not self._make_room():
                 self._pause(error)
             # Else the peer went away while it waited (ECONNABORTED and others, accept(2)).
-        self._burst = 2 * wanted if len(accepted) == wanted else max(1, len(accepted))
-        if not accepted:
-            return []
+        if len(accepted) == wanted:
+            self._burst = min(2 * wanted, BURST)
+        else:
+            self._burst = len(accepted) or 1
+            if not accepted:
+                return []
         self._is_exhausted = False
         unsent_octets_limit = bound_unsent_octets(len(self._service.peers))
         if unsent_octets_limit != self._unsent_octets_limit:
             self._bound_unsent(unsent_octets_limit)
         arrivals = []
+        descriptor_limit = self._service.loop.traits.descriptor_limit
         for descriptor, name in accepted:
-            if descriptor >= self._service.loop.traits.descriptor_limit:
+            if descriptor >= descriptor_limit:
                 self._refuse(descriptor)
                 continue
             peer = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)

@@ -147,13 +147,16 @@ class Recall:
         It was looked at whether that may be given now. Where there is none, and the octets are one whole
         head, valid or not, return what it was stripped to.
         """
+        # Octets that are known with or without a cookie are one whole head.
+        asking = reader.blank(octets) or octets
+        answer = self.at_hand.young.get(asking)
+        if answer is None:
+            answer = self.at_hand.get(asking, _AT_HAND_OCTETS + len(asking))
+        if answer is not None and self.is_true(answer):
+            return answer, b""
         end = octets.find(_HEAD_END)
         if end < 0 or end != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
             return None, b""
-        asking = reader.blank(octets) or octets
-        answer = self.at_hand.get(asking, _AT_HAND_OCTETS + len(asking))
-        if answer is not None and self.is_true(answer):
-            return answer, b""
         split = None
         if _RANGE in octets and reader.is_bounded(octets) and (split := split_range(asking)):
             # A head that is known is valid, and so is a line with a range that it can have.

@@ -118,7 +118,7 @@ class HeadReader:
     ``relevant_fields`` are those that an answer may depend on, as the site's policy says.
     """
 
-    __slots__ = ("_irrelevant", "_shapes", "limits", "relevant_fields")
+    __slots__ = ("_heeds_cookie", "_irrelevant", "_shapes", "limits", "relevant_fields")
 
     def __init__(self, limits: Limits, relevant_fields: frozenset[bytes]) -> None:
         self.limits = limits
@@ -141,15 +141,17 @@ class HeadReader:
         is_other = names != self.relevant_fields
         if is_other:
             self.relevant_fields = names
+            self._heeds_cookie = COOKIE in names
             self._irrelevant = compile_irrelevant(relevant).split
         return is_other
 
     def blank(self, octets: bytes) -> bytes:
-        """Return one whole head with its cookie blank, where no answer depends on that; else nothing.
+        """Return a head with its cookie blank, where no answer depends on that; else nothing.
 
-        Octets with the same outcome ask for the same, once one of them was found to be a valid head.
+        Octets with the same outcome ask for the same, once one of them was found to be a valid head and
+        nothing else: what is taken out of them ends no line.
         """
-        if COOKIE in self.relevant_fields or len(octets) > self.limits.head_octets:
+        if self._heeds_cookie or len(octets) > self.limits.head_octets:
             return b""
         return blank_cookie(octets)
 

@@ -20,6 +20,7 @@ from epollo.http.relevance import MARK_OCTETS, MARKS
 COOKIE: Final = b"cookie"
 # As browsers write it.
 _COOKIE_LINE: Final = b"\r\nCookie: "
+_COOKIE_LINE_OCTETS: Final = len(_COOKIE_LINE)
 _COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=\r\n)")
 
 
@@ -42,14 +43,15 @@ def compile_irrelevant(relevant: Collection[bytes]) -> re.Pattern[bytes]:
 
 
 def blank_cookie(head: bytes) -> bytes:
-    """Return one whole head without the value of its first Cookie line, which is valid; else nothing.
+    """Return a head without the value of its first Cookie line, which is valid; else nothing.
 
     The line stays, so that heads with the same rest have as many lines. Cookies differ between clients,
     and where one counts visits, between requests.
     """
-    begin = head.find(_COOKIE_LINE) + len(_COOKIE_LINE)
-    if begin < len(_COOKIE_LINE):
+    begin = head.find(_COOKIE_LINE)
+    if begin < 0:
         return b""
+    begin += _COOKIE_LINE_OCTETS
     found = _COOKIE_END.match(head, begin)
     return b"" if found is None else head[:begin] + head[found.end() :]
 
