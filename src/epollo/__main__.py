@@ -42,7 +42,7 @@ def main() -> None:
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     """End here and now, until there is a loop that a signal can wait for.
 
-    Not by KeyboardInterrupt: from within a string that is executed, as dataclasses have some, the
+    Not by KeyboardInterrupt: from within a string that is executed, as named tuples have some, the
     interpreter takes it for unhandled though it is caught, and ends by the signal.
     """
     sys.exit(0)

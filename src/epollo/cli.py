@@ -3,7 +3,6 @@
 import errno
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -144,8 +143,7 @@ def _sign_locally(settings: Settings) -> Settings:
 
     names = list_local_names(settings.host, find_reachable_address())
     local = ensure_certificate(find_state_folder(), names)
-    return replace(
-        settings,
+    return settings.replace(
         tls_certificates=(*settings.tls_certificates, str(local.certificate)),
         tls_keys=(*settings.tls_keys, str(local.key)),
     )

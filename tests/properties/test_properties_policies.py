@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -187,7 +186,7 @@ class Side:
         wakeup = Wakeup(loop)
         stack.callback(wakeup.close)
         auth = str(ground.root.parent / policy.auth) if policy.auth else ""
-        (site_settings,) = sites = select_sites(replace(policy, root=ground.root, auth=auth))
+        (site_settings,) = sites = select_sites(policy.replace(root=ground.root, auth=auth))
         access = Access(sites, loop, wakeup.call, self.reports.append, None)
         stack.callback(access.close)
         catalogue = open_catalogue(

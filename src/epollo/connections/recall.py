@@ -22,7 +22,6 @@ the way to an answer that is in use is a single look-up. A cookie that has no sa
 from array import array
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from epollo.budget import Budget
@@ -202,7 +201,7 @@ class Recall:
         if split is None or self.find(split[0]) is not None:
             return
         fields = {name: value for name, value in request.fields.items() if name != b"range"}
-        whole = replace(request, fields=fields)
+        whole = request.replace_fields(fields)
         response = respond(whole)
         if isinstance(response, Later):
             return

@@ -6,7 +6,6 @@ field section is a plain dictionary.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from epollo.http.target import Target
@@ -171,8 +170,7 @@ class AllOf(Basis):
             part.hold(answer)
 
 
-@dataclass(slots=True)
-class Request:
+class Request:  # noqa: PLW1641 - it can be changed
     """A request whose head was received and found to be valid.
 
     ``fields`` has a name once, in lower case. ``scheme`` is that of the connection, ``scope`` tells in
@@ -180,12 +178,44 @@ class Request:
     verified.
     """
 
-    method: bytes
-    target: Target
-    fields: Mapping[bytes, bytes]
-    scheme: bytes = b"http"
-    scope: bytes = b"http"
-    is_authenticated: bool = False
+    __slots__ = ("fields", "is_authenticated", "method", "scheme", "scope", "target")
+
+    def __init__(
+        self,
+        method: bytes,
+        target: Target,
+        fields: Mapping[bytes, bytes],
+        scheme: bytes = b"http",
+        scope: bytes = b"http",
+        *,
+        is_authenticated: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.scheme = scheme
+        self.scope = scope
+        self.is_authenticated = is_authenticated
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Request) and self._list_parts() == other._list_parts()
+
+    def __repr__(self) -> str:
+        return f"Request{self._list_parts()!r}"
+
+    def _list_parts(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def replace_fields(self, fields: Mapping[bytes, bytes]) -> "Request":
+        """Return the same request with other fields."""
+        return Request(
+            self.method,
+            self.target,
+            fields,
+            self.scheme,
+            self.scope,
+            is_authenticated=self.is_authenticated,
+        )
 
 
 ANY_SCOPE: Final = b"*"

@@ -7,12 +7,12 @@ one subject: `SiteSettings`, `ListenerSettings`, `ServerSettings`. A test compar
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from epollo.settings.listener import ListenerSettings
 from epollo.settings.option import Option
+from epollo.settings.record import Record
 from epollo.settings.server import ServerSettings
 from epollo.settings.site import SiteSettings
 
@@ -28,7 +28,6 @@ __all__ = (
 )
 
 
-@dataclass(frozen=True)
 class Settings(SiteSettings, ListenerSettings, ServerSettings):
     """What an operator can decide.
 
@@ -40,13 +39,9 @@ class Settings(SiteSettings, ListenerSettings, ServerSettings):
     """The tables ``[[site]]`` of the settings file: ``hosts``, ``default``, settings by their names."""
 
 
-def list_options(kind: type = Settings) -> dict[str, tuple[Option, Any]]:
+def list_options(kind: type[Record] = Settings) -> dict[str, tuple[Option, Any]]:
     """Return every option of a class of settings and its default, by the name of its setting."""
-    return {
-        one.name: (one.metadata["option"], one.default)
-        for one in fields(kind)
-        if "option" in one.metadata
-    }
+    return kind.options
 
 
 def select_sites(settings: Settings) -> tuple[SiteSettings, ...]:
@@ -79,7 +74,7 @@ def select_clients(settings: Settings) -> tuple[tuple[tuple[str, str], ...], tup
 
 def dump_settings(settings: Settings) -> str:
     """Return settings as text for another process."""
-    return json.dumps(asdict(settings), default=os.fspath)
+    return json.dumps(vars(settings), default=os.fspath)
 
 
 def load_settings(text: str) -> Settings:

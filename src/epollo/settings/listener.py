@@ -1,18 +1,16 @@
 """What an operator decides of listeners: addresses, TLS, proxies in front."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from epollo.quantities import DAY_SECONDS
 from epollo.settings.option import option
+from epollo.settings.record import Record
 
 _of_tls: Final = partial(option, group="TLS")
 
 
-# There are none but as a part of `Settings`: to make these methods too takes a millisecond.
-@dataclass(frozen=True, init=False, repr=False, eq=False)
-class ListenerSettings:
+class ListenerSettings(Record):
     """Where clients connect, and what is spoken there before HTTP."""
 
     host: str = option(

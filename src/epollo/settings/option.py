@@ -1,9 +1,8 @@
 """What is known of an option besides its type: flags, manual, group, bounds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from epollo.quantities import format_octets, format_seconds
 
@@ -25,8 +24,7 @@ GROUPS: Final = (
 CACHE_CONTROL_WORDS: Final = ("auto", "none")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """How a setting is shown to the operator.
 
     ``flags`` are what may be typed, the first of them the name; ``group`` is one of `GROUPS`; ``unit``
@@ -45,9 +43,16 @@ class Option:
     zero: str = ""
 
 
+class Default(NamedTuple):
+    """What stands for a setting in its class: its default, and how it is typed."""
+
+    value: Any
+    option: Option
+
+
 def option(default: Any, *flags: str, manual: str, group: str, **more: Any) -> Any:
-    """Return a field of a class of settings that can be typed; ``more`` is of `Option`."""
-    return field(default=default, metadata={"option": Option(flags, manual, group, **more)})
+    """Return a field of a `Record` that can be typed; ``more`` is of `Option`."""
+    return Default(default, Option(flags, manual, group, **more))
 
 
 def describe_choices(choices: Sequence[str]) -> str:

@@ -1,11 +1,11 @@
 """What an operator decides of the processes that serve: their rights, logs, memory and limits."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from epollo.quantities import DAY_SECONDS, MEBIBYTE
 from epollo.settings.option import option
+from epollo.settings.record import Record
 
 POLLER_NAMES: Final = ("auto", "busy", "select", "poll", "epoll")
 
@@ -13,9 +13,7 @@ _timeout: Final = partial(option, group="Timeouts", maximum=DAY_SECONDS, unit="s
 _limit: Final = partial(option, group="Limits")
 
 
-# There are none but as a part of `Settings`: to make these methods too takes a millisecond.
-@dataclass(frozen=True, init=False, repr=False, eq=False)
-class ServerSettings:
+class ServerSettings(Record):
     """How the server works, whatever it serves."""
 
     poller: str = option(

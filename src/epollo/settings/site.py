@@ -3,15 +3,14 @@
 A settings file says these for each ``[[site]]``; all other settings are the same for all sites.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from epollo.quantities import MEBIBYTE
 from epollo.settings.option import option
+from epollo.settings.record import Record
 
 
-@dataclass(frozen=True)
-class SiteSettings:
+class SiteSettings(Record):
     """The settings of one site."""
 
     root: Path = option(

@@ -3,7 +3,6 @@
 import contextlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -36,7 +35,6 @@ class Asked(NamedTuple):
         return (self.port, self.tls_port) if self.tls_port else (self.port,)
 
 
-@dataclass(eq=False)
 class Listening:
     """Sockets, and what was asked for when they were opened; None where we did not open them.
 
@@ -44,10 +42,13 @@ class Listening:
     ``may_remove_path`` is false before this one has taken over, and after another one has.
     """
 
-    sockets: list[socket.socket]
-    asked: Asked | None
-    path: BoundPath | None = None
-    may_remove_path: bool = True
+    def __init__(
+        self, sockets: list[socket.socket], asked: Asked | None, path: BoundPath | None = None
+    ) -> None:
+        self.sockets = sockets
+        self.asked = asked
+        self.path = path
+        self.may_remove_path = True
 
     def close(self, kept: "Listening | None" = None) -> None:
         """Close the sockets that are not among those to be kept, and remove the path of ours."""

@@ -92,8 +92,8 @@ def take_over() -> tuple[Listening | None, Callable[[], None]]:
         adopt(order["sockets"]),
         None if order["asked"] is None else Asked(*order["asked"]),
         None if order["path"] is None else BoundPath(*order["path"]),
-        may_remove_path=False,
     )
+    listening.may_remove_path = False
 
     def tell() -> None:
         listening.may_remove_path = True
