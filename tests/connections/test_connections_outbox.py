@@ -148,6 +148,20 @@ def test_one_step_of_a_file_at_a_time(pair: Pair, file: OpenedFile) -> None:
     assert file.closed_times == 1
 
 
+def test_a_file_that_is_settled_when_octets_of_it_are_read_already(
+    pair: Pair, file: OpenedFile
+) -> None:
+    file.is_settled = False
+    outbox = Outbox(PLAIN)
+    outbox.put(FileSegment(file, 0, FILE_OCTETS))
+    with contextlib.suppress(BlockingIOError):
+        while outbox.octets:
+            outbox.send(pair[0], SECOND)
+    assert outbox.octets
+    file.is_settled = True
+    assert send_all(outbox, pair) == FILE
+
+
 def test_parts_of_one_file(pair: Pair, file: OpenedFile) -> None:
     content = os.pread(file.descriptor, FILE_OCTETS, 0)
     outbox = Outbox(PLAIN)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from epollo.connections.steps import STEP_OCTETS_MINIMUM, Steps
+from epollo.connections.steps import LONE_OCTETS, STEP_OCTETS_MINIMUM, Steps
 from epollo.protocols.answer import STEP_OCTETS
 
 BATCHES = 20
@@ -16,9 +16,19 @@ def take_batches(steps: Steps, downloads: int, others: int, first: float = 0.0) 
     ]
 
 
-def test_a_download_alone_takes_whole_steps() -> None:
-    assert take_batches(Steps(), 1, 0) == [STEP_OCTETS] * BATCHES
-    assert take_batches(Steps(), 1, 63) == [STEP_OCTETS] * BATCHES
+def test_a_download_alone_takes_long_steps() -> None:
+    assert take_batches(Steps(), 1, 0) == [LONE_OCTETS] * BATCHES
+
+
+def test_a_download_beside_others_takes_whole_steps() -> None:
+    # In the first batch it is not known to have others beside it.
+    assert take_batches(Steps(), 1, 63)[1:] == [STEP_OCTETS] * (BATCHES - 1)
+
+
+def test_a_download_takes_no_long_step_as_soon_as_others_were_there() -> None:
+    steps = Steps()
+    take_batches(steps, 1, 1)
+    assert take_batches(steps, 1, 0, first=BATCHES / 1000) == [STEP_OCTETS] * BATCHES
 
 
 @pytest.mark.parametrize("downloads", [2, 16])
@@ -33,13 +43,15 @@ def test_a_step_never_costs_more_than_it_sends() -> None:
     assert octets[-1] == 1000 * STEP_OCTETS_MINIMUM
 
 
-def test_downloads_without_others_take_whole_steps() -> None:
-    assert take_batches(Steps(), 64, 0)[-1] == 64 * STEP_OCTETS
-    assert take_batches(Steps(), 640, 0)[-1] == 64 * STEP_OCTETS // 640 * 640
+@pytest.mark.parametrize("downloads", [1, 2, 3, 4, 64, 640])
+def test_downloads_without_others_take_whole_steps(downloads: int) -> None:
+    octets = take_batches(Steps(), downloads, 0)[-1]
+    together = max(LONE_OCTETS, min(64, downloads) * STEP_OCTETS)
+    assert together - downloads < octets <= together
 
 
-def test_others_are_remembered_for_a_second() -> None:
+def test_others_are_remembered_for_a_moment() -> None:
     steps = Steps()
     take_batches(steps, 16, 1)
-    assert take_batches(steps, 16, 0, first=0.5)[-1] == STEP_OCTETS
-    assert take_batches(steps, 16, 0, first=2.0)[-1] == 16 * STEP_OCTETS
+    assert take_batches(steps, 16, 0, first=0.2)[-1] == STEP_OCTETS
+    assert take_batches(steps, 16, 0, first=0.5)[-1] == 16 * STEP_OCTETS

@@ -52,11 +52,13 @@ class _FilePart:
 class Outbox:
     """Segments in the order of their answers; ``octets`` of them are still to be sent."""
 
-    __slots__ = ("_segments", "_sends_files", "octets", "unlogged")
+    __slots__ = ("_next", "_segments", "_sends_files", "octets", "unlogged")
 
     def __init__(self, kind: Kind) -> None:
         self._sends_files = kind.sends_files
         self._segments: deque[memoryview | _FilePart] = deque()
+        # The part that is first, where the next step of it is sent without another look at the rest.
+        self._next: _FilePart | None = None
         self.octets = 0
         self.unlogged: tuple[Sequence[Exchange], float] = ((), 0.0)
         """What is to be noted when it has been sent, and when its requests were received."""
@@ -70,8 +72,12 @@ class Outbox:
                 self._segments.append(memory[begin + offset : begin + length])
                 self.octets += length - offset
                 return
-            self._segments.append(_FilePart(file, begin + offset, length - offset))
-            self.octets += length - offset
+            length -= offset
+            part = _FilePart(file, begin + offset, length)
+            if not self._segments and self._sends_files and length > _COPIED_OCTETS:
+                self._next = part
+            self._segments.append(part)
+            self.octets += length
         elif offset < len(segment):
             view = memoryview(segment)[offset:]
             self._segments.append(view)
@@ -87,13 +93,66 @@ class Outbox:
         """Send octets until the peer takes no more, and one step of a file at the most.
 
         A step is a stretch of one part, of ``step_octets`` at the most, or several short parts with the
-        octets between them.
+        octets between them. A file is looked at before the last step, so that no answer looks whole that
+        is not; before another one as often as the file asks for it, so that one which cannot become whole
+        ends early.
+
         ``second`` is now, whole seconds since 1970. Of a file that has to be read, no more is read than
         may wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` where the
         peer takes nothing now, `VersionEndedError` where a file is not what it was, and `OSError` where
         the peer is gone.
         """
-        limit = bound_unsent_octets(connections)
+        part = self._next
+        if part is None or not part.file.is_settled:
+            self._next = None
+            limit = bound_unsent_octets(connections)
+            part = self._send_before_step(transport, second, limit, step_octets)
+            if part is None:
+                return
+            self._next = part
+        file = part.file
+        left_octets = length = part.length
+        if length > step_octets:
+            length = step_octets
+            is_due = file.checked_second != second
+        else:
+            is_due = True
+        if is_due and not file.is_sealed and not file.may_send_on(second):
+            raise VersionEndedError
+        try:
+            sent = os.sendfile(transport.fileno(), file.descriptor, part.offset, length)
+        except OSError as error:
+            if error.errno not in NO_SENDFILE:
+                raise
+            self._next, self._sends_files = None, False
+            self.send(transport, second, connections, step_octets)
+            return
+        if not sent:
+            raise VersionEndedError
+        self.octets -= sent
+        if sent == left_octets:
+            self._end_part(part)
+        else:
+            part.offset += sent
+            part.length = left_octets - sent
+
+    def close(self) -> None:
+        """Give up what was not sent."""
+        for segment in self._segments:
+            if isinstance(segment, _FilePart):
+                segment.file.close()
+        self._segments.clear()
+        self._next = None
+        self.octets = 0
+
+    def _send_before_step(
+        self, transport: Transport, second: int, limit: int, step_octets: int
+    ) -> _FilePart | None:
+        """Send octets, and a step of a file that has to be read, until the peer takes no more.
+
+        Return the part of a file that comes next, if a step of that may be sent now. ``limit`` is how
+        many octets may wait in the kernel, 0 for no bound. Raises what `send` does.
+        """
         read_octets = 0 if limit or self._sends_files else min(step_octets, _PROTECTED_OCTETS)
         limit = limit or _READ_OCTETS
         while self._segments:
@@ -101,9 +160,7 @@ class Outbox:
             first = self._segments[0]
             if isinstance(first, _FilePart):
                 if self._sends_files and (first.file.is_settled or first.file.settle()):
-                    if self._send_step(transport, first, second, step_octets):
-                        return
-                    self._sends_files = False
+                    return first
                 self._read_file(first, second, limit)
                 read_octets -= limit
                 is_file = read_octets <= 0
@@ -114,47 +171,8 @@ class Outbox:
             is_whole = sent == sum(map(len, views))
             self._drop(sent)
             if is_file or not is_whole:
-                return
-
-    def close(self) -> None:
-        """Give up what was not sent."""
-        for segment in self._segments:
-            if isinstance(segment, _FilePart):
-                segment.file.close()
-        self._segments.clear()
-        self.octets = 0
-
-    def _send_step(
-        self, transport: Transport, part: _FilePart, second: int, step_octets: int
-    ) -> bool:
-        """Send one step of a part of a file that is settled; return whether the system can do that.
-
-        The file is looked at before the last step, so that no answer looks whole that is not; before
-        another one as often as the file asks for it, so that one which cannot become whole ends early.
-        """
-        file = part.file
-        length = min(part.length, step_octets)
-        is_last = length == part.length
-        if (
-            (is_last or file.checked_second != second)
-            and not file.is_sealed
-            and not file.may_send_on(second)
-        ):
-            raise VersionEndedError
-        try:
-            sent = os.sendfile(transport.fileno(), file.descriptor, part.offset, length)
-        except OSError as error:
-            if error.errno in NO_SENDFILE:
-                return False
-            raise
-        if not sent:
-            raise VersionEndedError
-        self.octets -= sent
-        part.offset += sent
-        part.length -= sent
-        if not part.length:
-            self._end_part(part)
-        return True
+                return None
+        return None
 
     def _read_short_parts(self, second: int, octets_limit: int) -> bool:
         """Put the octets of short parts of files, among what is sent next, in their places.
@@ -227,6 +245,7 @@ class Outbox:
     def _end_part(self, part: _FilePart) -> None:
         """Take out the part that is first, of which nothing is left."""
         self._segments.popleft()
+        self._next = None
         self._close_unless_needed(part.file)
 
     def _close_unless_needed(self, file: File) -> None:
