@@ -1,21 +1,22 @@
 """The command, also as ``python -m epollo``: a signal ends it without a word, early and late."""
 
-import contextlib
 import gc
+import os
 import signal
 import sys
 from types import FrameType
-from typing import Final
 
-_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+# typing and contextlib are loaded later: until the first line of main, Ctrl-C ends with a traceback.
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_SWALLOWED_SECONDS = 0.5
 
 
 def main() -> None:
     """Run the command."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _leave)
+    defaults = (signal.default_int_handler, signal.SIG_DFL)
+    ours = [one for one in _ENDING if signal.getsignal(one) in defaults]
+    for number in ours:
+        signal.signal(number, _vanish)
     # Nothing that is loaded is garbage: a collector that looks for some is a tenth of the start.
     gc.disable()
     try:
@@ -27,24 +28,42 @@ def main() -> None:
         sys.exit(1)
     gc.freeze()
     gc.enable()
+    for number in ours:
+        signal.signal(number, _leave)
 
     try:
         run()
     finally:
         # All has ended but the interpreter, which gives every handler back before it does. Blocked before
         # they are ignored: of a signal that has come and was not handled when that is said, it complains.
-        with contextlib.suppress(SystemExit):
-            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-        for number in _ENDING:
+        ending = (*_ENDING, signal.SIGALRM)
+        try:  # noqa: SIM105 (contextlib is not loaded here)
+            signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+        except SystemExit:
+            pass
+        for number in ending:
             signal.signal(number, signal.SIG_IGN)
+
+
+def _vanish(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """End while nothing but imports was done, so that there is nothing to undo.
+
+    Not by an exception: one that is raised in a callback of a weak reference, as imports have some, is
+    printed and dropped, and one in a class's ``__set_name__`` becomes another.
+    """
+    os._exit(0)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     """End here and now, until there is a loop that a signal can wait for.
 
     Not by KeyboardInterrupt: from within a string that is executed, as named tuples have some, the
-    interpreter takes it for unhandled though it is caught, and ends by the signal.
+    interpreter takes it for unhandled though it is caught, and ends by the signal. If what is raised is
+    dropped, it is raised again.
     """
+    sys.unraisablehook = lambda _: None
+    signal.signal(signal.SIGALRM, _leave)
+    signal.setitimer(signal.ITIMER_REAL, _SWALLOWED_SECONDS)
     sys.exit(0)
 
 

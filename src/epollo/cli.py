@@ -243,6 +243,9 @@ def main() -> None:
         report(f"cannot start: {error.strerror}" if is_exhausted else describe_fault(error))
         sys.exit(2 if is_exhausted else 1)
     except Exception as fault:
+        if isinstance(fault.__cause__, SystemExit):
+            # A signal came while a class was being made, and Python gave its exception another name.
+            sys.exit(0)
         report(describe_fault(fault))
         sys.exit(1)
     finally:

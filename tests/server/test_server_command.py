@@ -559,6 +559,43 @@ def test_a_signal_while_it_is_being_imported_is_silent(
     assert finish(process, number) == (0, b"")
 
 
+_DROPPED_BY_A_CALLBACK = """
+class Lock: pass
+lock = Lock()
+reference = weakref.ref(lock, lambda _: os.kill(os.getpid(), NUMBER))
+del lock
+"""
+_RENAMED_BY_A_CLASS = """
+class Named:
+    def __set_name__(self, owner, name): os.kill(os.getpid(), NUMBER)
+class Owner: named = Named()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["click", "epollo.worker.process"])
+@pytest.mark.parametrize("moment", [_DROPPED_BY_A_CALLBACK, _RENAMED_BY_A_CLASS])
+def test_a_signal_is_silent_where_python_drops_or_renames_what_its_handler_raises(
+    start: Start, site: Path, tmp_path: Path, module: str, moment: str, number: int
+) -> None:
+    """The moment is put before the first line of a module, which is imported early, or last."""
+    hook = f"""
+import importlib.machinery, os, weakref
+original = importlib.machinery.SourceFileLoader.exec_module
+def exec_module(loader, module):
+    if module.__name__ == {module!r}:
+        exec({moment.replace("NUMBER", str(int(number)))!r}, globals())
+    original(loader, module)
+importlib.machinery.SourceFileLoader.exec_module = exec_module
+"""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "sitecustomize.py").write_text(hook)
+    path = os.pathsep.join([str(tmp_path / "modules"), os.environ.get("PYTHONPATH", "")])
+    process = start("site", "--port", "0", env={**os.environ, "PYTHONPATH": path})
+    _, errors = process.communicate(timeout=15)
+    assert (process.returncode, errors) == (0, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("words", [(), ("--workers", "1")])
 def test_signals_until_the_very_end_do_not_change_the_status(
