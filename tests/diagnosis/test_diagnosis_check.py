@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import os
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -421,4 +422,12 @@ def test_a_link_past_a_password_is_found(
     assert [line.split(":")[0] for line in found] == ["around", "far", "file", "public/folder"]
     assert "leads to /private/secret.txt without a password" in found[1]
     assert check(root, auth=str(file), auth_paths="/") == []
+    assert check(root) == []
+
+
+def test_what_is_no_regular_file_is_not_read(root: Path) -> None:
+    """A reader of a pipe without a writer waits for ever."""
+    for name in ("page.html", "style.css", "about", "about.html.gz"):
+        os.mkfifo(root / name)
+    (root / "nowhere.html").symlink_to("nothing")
     assert check(root) == []

@@ -240,7 +240,11 @@ class _Check:
 
 
 def _list_files(root: bytes) -> list[Names]:
-    """Return the names of all files below the root that are no dotfiles; links are not followed."""
+    """Return the names of all files below the root that are no dotfiles.
+
+    Links to folders are not followed. What is no regular file (a pipe would have its reader wait) is
+    not served, and so is not there.
+    """
     found = []
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
@@ -248,7 +252,11 @@ def _list_files(root: bytes) -> list[Names]:
         )
         below = os.path.relpath(folder, root)
         parts = () if below == b"." else tuple(below.split(b"/"))
-        found += [(*parts, name) for name in sorted(names) if not name.startswith(b".")]
+        found += [
+            (*parts, name)
+            for name in sorted(names)
+            if not name.startswith(b".") and os.path.isfile(os.path.join(folder, name))
+        ]
     return [names for names in found if names not in {(one,) for one in RULE_FILES}]
 
 
