@@ -125,3 +125,8 @@ def test_a_mark_of_the_byte_order_is_no_mistake(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_bytes(b"\xef\xbb\xbfport = 1\r\n\r\n")
     assert read_settings_file(path).values == {"port": 1}
+
+
+def test_a_file_without_end_is_one_line() -> None:
+    with pytest.raises(OperatorError, match="/dev/zero is no settings file: it is over 16 MiB"):
+        read_settings_file(Path("/dev/zero"))

@@ -12,6 +12,7 @@ from epollo.settings import SiteSettings, list_options
 from epollo.settings.option import Option, describe_choices
 from epollo.site.hosts import parse_pattern
 
+_LIMIT_OCTETS: Final = 16 * 1024 * 1024
 _SITE: Final = "site"
 _OF_SITE: Final = ("hosts", "default")
 """What a table of a site has besides settings."""
@@ -147,9 +148,12 @@ def _read_sites(path: Path, text: str, tables: object) -> tuple[dict[str, Any], 
 
 def _read_text(path: Path) -> str:
     try:
-        octets = path.read_bytes()
+        with path.open("rb") as file:
+            octets = file.read(_LIMIT_OCTETS + 1)
     except OSError as error:
         raise OperatorError(f"cannot read {path}: {error.strerror}") from None
+    if len(octets) > _LIMIT_OCTETS:
+        raise OperatorError(f"{path} is no settings file: it is over 16 MiB")
     try:
         # tomllib.loads wants the line ends of a text, and no mark of its byte order.
         return octets.decode("utf-8-sig").replace("\r\n", "\n")

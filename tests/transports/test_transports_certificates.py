@@ -121,6 +121,11 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "long").write_bytes(b"x" * (1024 * 1024 + 1))
     with pytest.raises(OperatorError, match="long is no certificate and no key: it is over 1 MiB"):
         read_pairs([str(tmp_path / "long")], [str(tmp_path / "long")])
+    # A pipe without a writer is not waited for.
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/zero"):
+        with pytest.raises(OperatorError, match=f"cannot read {path}: it is no regular file"):
+            read_pairs([path], [path])
 
 
 def test_a_key_is_in_no_description() -> None:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -255,7 +256,7 @@ def _list_files(root: bytes) -> list[Names]:
         found += [
             (*parts, name)
             for name in sorted(names)
-            if not name.startswith(b".") and os.path.isfile(os.path.join(folder, name))
+            if not name.startswith(b".") and Path(os.fsdecode(os.path.join(folder, name))).is_file()
         ]
     return [names for names in found if names not in {(one,) for one in RULE_FILES}]
 

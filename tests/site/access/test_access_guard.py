@@ -1,6 +1,7 @@
 """A protected site, in process: what is asked for, verified, remembered and recalled."""
 
 import base64
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -215,6 +216,13 @@ def test_a_file_that_cannot_be_read_lets_none_in_until_it_can(protected: Protect
         assert protected.ask("ann:open").status == 401
     (line,) = protected.harness.reports
     assert line.startswith(f"cannot read the password file {protected.path}: No such file")
+    # A pipe without a writer is not waited for, and does not pass for a file without users.
+    os.mkfifo(protected.path)
+    assert protected.ask("ann:open").status == 401
+    assert (
+        f"cannot read the password file {protected.path}: it is no regular file"
+        in protected.harness.reports[-1]
+    )
     kept.rename(protected.path)
     assert protected.ask("ann:open").status == 200
 

@@ -12,6 +12,7 @@ Price: an inotify descriptor besides that of the site.
 import contextlib
 import math
 import os
+import stat
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -36,15 +37,17 @@ def read_password_file(path: str) -> bytes:
     Raises `OperatorError` where it cannot be read, or is no file, or too long.
     """
     try:
-        # A FIFO would have this wait for a writer.
+        # A FIFO would have this wait for a writer, and be empty when it is read again.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OperatorError(f"cannot read the password file {path}: it is no regular file")
             octets = file.read(FILE_OCTETS_LIMIT + 1)
     except OSError as error:
         raise OperatorError(f"cannot read the password file {path}: {error.strerror}") from None
-    if len(octets or b"") > FILE_OCTETS_LIMIT:
+    if len(octets) > FILE_OCTETS_LIMIT:
         raise OperatorError(f"the password file {path} is longer than {FILE_OCTETS_LIMIT:,} bytes")
-    return octets or b""
+    return octets
 
 
 def describe_mistakes(path: str, octets: bytes, find_mistake: Callable[[bytes], str]) -> list[str]:
