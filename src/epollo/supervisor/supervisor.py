@@ -45,13 +45,12 @@ from epollo.supervisor.listening_sockets import (
     count_workers,
 )
 from epollo.supervisor.password_files import PasswordFiles
+from epollo.supervisor.reluctance import Reluctance
 from epollo.supervisor.upgrade import Upgrade
 from epollo.supervisor.watchdog import SILENT_SECONDS, Watchdog
 from epollo.supervisor.worker_process import WorkerProcess
 from epollo.worker.orders import DRAIN, REOPEN, STOP, STOP_AT_ONCE
 
-_RELUCTANCE_SECONDS: Final = 5.0
-"""So long after workers could not start for a root that was replaced, no others are started for it."""
 _STARTING_SECONDS: Final = 60
 _MUTE_SECONDS: Final = 20
 """A worker that was silent is killed, unless it answers within this time."""
@@ -102,7 +101,7 @@ class Supervisor:
         self._is_replaced = False
         self._has_terminal = os.isatty(0)
         self._exit_status = 0
-        self._patient_from = -math.inf
+        self._reluctance = Reluctance()
         self._kill_at = math.inf
 
     def run(self) -> int:
@@ -174,7 +173,7 @@ class Supervisor:
     def on_root_replaced(self, worker: WorkerProcess) -> None:
         """Start workers that may read the new root; the sandbox of the old ones cannot be widened."""
         is_wanted = worker in self._serving.workers and self._coming is None
-        if is_wanted and time.monotonic() >= self._patient_from:
+        if is_wanted and not self._reluctance.has(self._serving.settings):
             self._report("the root was replaced; new workers take over")
             self._begin(self._serving.settings, self._serving.listening)
 
@@ -239,7 +238,7 @@ class Supervisor:
             self._is_ending = True
             return
         self._exit_status = 0
-        self._patient_from = time.monotonic() + _RELUCTANCE_SECONDS
+        self._reluctance.note(coming.settings)
         self._report(f"nothing was changed: {reason}")
         self._end_reload()
 

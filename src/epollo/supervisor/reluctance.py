@@ -1,0 +1,47 @@
+"""How long roots for which no worker could start are left as they are.
+
+Facts: a worker asks for others at each look, once a second, while a root that was replaced is out of its
+reach; and they cannot start as long as the user of `--user` may not read it.
+Decision: for the same folders, with the same rights, others are started every few seconds only. Where
+any of these is another one since, as after a folder that was there for a moment, at once.
+"""
+
+import math
+import os
+import time
+from typing import Final
+
+from epollo.settings import Settings, select_sites
+
+_SECONDS: Final = 5.0
+_State = tuple[int, int, int, int, int] | None
+"""Device, number, kind with rights, and owners of what stands at a path."""
+
+
+class Reluctance:
+    """What stood at the roots when workers could not start there."""
+
+    def __init__(self) -> None:
+        self._roots: list[_State] = []
+        self._until = -math.inf
+
+    def note(self, settings: Settings) -> None:
+        """Remember the roots of these settings, for which no worker could start just now."""
+        self._roots = _find_roots(settings)
+        self._until = time.monotonic() + _SECONDS
+
+    def has(self, settings: Settings) -> bool:
+        """Return whether workers would be started too soon for the roots of these settings."""
+        return time.monotonic() < self._until and _find_roots(settings) == self._roots
+
+
+def _find_roots(settings: Settings) -> list[_State]:
+    return [_find_state(os.fspath(site.root)) for site in select_sites(settings)]
+
+
+def _find_state(path: str) -> _State:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_gid
