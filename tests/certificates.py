@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import ipaddress
 import ssl
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
@@ -156,6 +157,12 @@ class Authority:
 def _make_key(kind: str) -> Key:
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
+    return _make_rsa_key()
+
+
+@cache
+def _make_rsa_key() -> rsa.RSAPrivateKey:
+    """Return the same key each time: to make one takes as long as to make a hundred of the other kind."""
     return rsa.generate_private_key(65537, 2048)
 
 

@@ -70,9 +70,15 @@ def deal(long: Sequence[T], short: Sequence[T], parts: int) -> list[T]:
     return dealt
 
 
+def pytest_collection() -> None:
+    """Look for no garbage among the thousands of tests that are found, a quarter of what that takes."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Spare every full collection of garbage a walk through the thousands of tests that were found."""
     gc.freeze()
+    gc.enable()
 
 
 class Server:

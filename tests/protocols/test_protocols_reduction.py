@@ -107,7 +107,12 @@ def test_one_pass_leaves_what_line_by_line_is_left(
 
 @pytest.mark.parametrize(
     "relevant",
-    [FRAMING_FIELDS, FRAMING_FIELDS | CONDITIONAL_FIELDS, {b"a", b"ab", b"abc"}, {b"if", b"if-x"}],
+    [
+        FRAMING_FIELDS,
+        FRAMING_FIELDS | CONDITIONAL_FIELDS,
+        frozenset((b"a", b"ab", b"abc")),
+        frozenset((b"if", b"if-x")),
+    ],
 )
 def test_names_are_told_apart_in_either_case(relevant: frozenset[bytes]) -> None:
     irrelevant = compile_irrelevant(relevant)
@@ -119,7 +124,7 @@ def test_names_are_told_apart_in_either_case(relevant: frozenset[bytes]) -> None
 
 
 def test_a_value_without_the_mark_of_its_name_has_no_say() -> None:
-    irrelevant = compile_irrelevant({b"accept", b"accept-encoding"})
+    irrelevant = compile_irrelevant(frozenset((b"accept", b"accept-encoding")))
     for line in (
         b"Accept: application/json",
         b"ACCEPT:J",
@@ -152,7 +157,7 @@ def test_a_field_may_count_whatever_its_value() -> None:
 
 
 def test_lines_in_a_row_are_taken_out_together() -> None:
-    irrelevant = compile_irrelevant({b"host"})
+    irrelevant = compile_irrelevant(frozenset((b"host",)))
     octets = b"GET / HTTP/1.1\r\nA: 1\r\nB:\r\nHost: a\r\nC: \t\xff\r\n\r\n"
     assert irrelevant.findall(octets) == [b"\r\nA: 1\r\nB:", b"\r\nC: \t\xff"]
 

@@ -205,16 +205,27 @@ def imitate_systemd(unit: str) -> tuple[No, ...]:
     return tuple(refused)
 
 
-@cache
 def _expand(name: str) -> frozenset[str]:
     """Return the calls of a group, or the one of this name."""
     if not name.startswith("@"):
         return frozenset((name,))
-    result = subprocess.run(
-        ["systemd-analyze", "--no-pager", "syscall-filter", name],
+    return frozenset(call for one in _read_groups()[name] for call in _expand(one))
+
+
+@cache
+def _read_groups() -> dict[str, list[str]]:
+    """Return what systemd says is in each of its groups: calls and groups."""
+    text = subprocess.run(
+        ["systemd-analyze", "--no-pager", "syscall-filter"],
         capture_output=True,
         text=True,
         check=True,
-    )
-    lines = (line.strip() for line in result.stdout.splitlines()[1:])
-    return frozenset(call for line in lines if line and line[0] != "#" for call in _expand(line))
+    ).stdout
+    groups: dict[str, list[str]] = {}
+    members: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("@"):
+            members = groups[line] = []
+        elif line.startswith("    ") and not line.startswith("    #"):
+            members.append(line.strip())
+    return groups

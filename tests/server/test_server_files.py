@@ -10,6 +10,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,14 @@ def compose(word: bytes, octets: int = LARGE_OCTETS) -> bytes:
     )
 
 
-OLD = compose(b"old")
-NEW = compose(b"new")
+@cache
+def old_content() -> bytes:
+    return compose(b"old")
+
+
+@cache
+def new_content() -> bytes:
+    return compose(b"new")
 
 
 @pytest.fixture(scope="module", params=["busy", "epoll"])
@@ -56,7 +63,7 @@ def large(server: Server) -> Iterator[Path]:
     """The large file with the old content, made anew for each test."""
     path = server.root / "large.bin"
     path.unlink(missing_ok=True)
-    path.write_bytes(OLD)
+    path.write_bytes(old_content())
     server.get("/page.html")
     descriptors = server.settled_descriptors()
     yield path
@@ -100,7 +107,7 @@ class Download:
 
 
 def test_whole_when_nothing_changes(server: Server, large: Path) -> None:
-    assert Download(server).finish() == OLD
+    assert Download(server).finish() == old_content()
 
 
 @pytest.mark.parametrize("octets", [0, MEBIBYTE, LARGE_OCTETS - 1])
@@ -109,29 +116,30 @@ def test_truncated(server: Server, large: Path, octets: int) -> None:
 
     So what was truncated may still arrive as zeros, but only in an answer that is cut.
     """
+    old = old_content()
     download = Download(server)
     os.truncate(large, octets)
     received = download.finish()
     assert len(received) < LARGE_OCTETS
-    assert received[:octets] == OLD[: min(octets, len(received))]
+    assert received[:octets] == old[: min(octets, len(received))]
     for offset in range(octets, len(received), 256):
-        assert received[offset] in {0, OLD[offset]}
+        assert received[offset] in {0, old[offset]}
 
 
 def test_made_anew_under_its_name(server: Server, large: Path) -> None:
     download = Download(server)
-    large.write_bytes(NEW)
+    large.write_bytes(new_content())
     received = download.finish()
     assert len(received) < LARGE_OCTETS
-    assert server.get("/large.bin") == NEW
+    assert server.get("/large.bin") == new_content()
 
 
 def test_written_over_in_place(server: Server, large: Path) -> None:
     download = Download(server)
     with large.open("r+b") as file:
-        file.write(NEW)
+        file.write(new_content())
     assert len(download.finish()) < LARGE_OCTETS
-    assert server.get("/large.bin") == NEW
+    assert server.get("/large.bin") == new_content()
 
 
 def test_grown(server: Server, large: Path) -> None:
@@ -139,19 +147,19 @@ def test_grown(server: Server, large: Path) -> None:
     download = Download(server)
     with large.open("ab") as file:
         file.write(b"more")
-    assert download.finish() == OLD
-    assert server.get("/large.bin") == OLD + b"more"
+    assert download.finish() == old_content()
+    assert server.get("/large.bin") == old_content() + b"more"
 
 
 def test_replaced(server: Server, large: Path) -> None:
     """A client that has begun with the old content gets all of it; the next one gets the new."""
     download = Download(server)
-    other = NEW[:-MEBIBYTE]
+    other = new_content()[:-MEBIBYTE]
     incoming = large.with_name("incoming")
     incoming.write_bytes(other)
     incoming.rename(large)
     next_download = Download(server)
-    assert download.finish() == OLD
+    assert download.finish() == old_content()
     assert next_download.finish() == other
     assert download.head != next_download.head
 
@@ -160,14 +168,14 @@ def test_deleted(server: Server, large: Path) -> None:
     download = Download(server)
     large.unlink()
     assert server.exchange(b"GET /large.bin HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 404 ")
-    assert download.finish() == OLD
+    assert download.finish() == old_content()
 
 
 def test_renamed_and_touched(server: Server, large: Path) -> None:
     download = Download(server)
     large.chmod(0o600)
     large.rename(large.with_name("moved.bin"))
-    assert download.finish() == OLD
+    assert download.finish() == old_content()
 
 
 def test_a_range(server: Server, large: Path) -> None:
@@ -178,7 +186,7 @@ def test_a_range(server: Server, large: Path) -> None:
         )
         head, begin = receive_head(peer)
         assert head.startswith(b"HTTP/1.1 206 ")
-        assert receive_content(peer, head, begin) == OLD[first : last + 1]
+        assert receive_content(peer, head, begin) == old_content()[first : last + 1]
 
 
 def test_head_says_the_length_and_sends_nothing(server: Server, large: Path) -> None:
@@ -195,7 +203,7 @@ def test_downloads_that_share_a_connection(server: Server, large: Path) -> None:
             b"GET /large.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         )
         octets = receive_all(peer)
-    for content in (OLD, PAGE, OLD):
+    for content in (old_content(), PAGE, old_content()):
         head, _, octets = octets.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
         assert content_length(head) == len(content)
@@ -224,11 +232,11 @@ def test_rewritten_in_place_with_its_old_time_after_another_change(
     change(large)
     download.stall(server)
     with large.open("r+b") as file:
-        file.write(NEW)
+        file.write(new_content())
     os.utime(large, ns=(date_ns, date_ns))
     large.with_name("moved.bin").unlink(missing_ok=True)
     assert len(download.finish()) < LARGE_OCTETS
-    assert server.get("/large.bin") == NEW
+    assert server.get("/large.bin") == new_content()
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=["chmod", "touch", "open", "rename", "link"])
@@ -239,7 +247,7 @@ def test_a_change_that_is_no_write_cuts_nothing(
     change(large)
     server.get("/page.html")
     large.with_name("moved.bin").unlink(missing_ok=True)
-    assert download.finish() == OLD
+    assert download.finish() == old_content()
 
 
 def test_written_through_another_name(server: Server, large: Path) -> None:
@@ -248,10 +256,10 @@ def test_written_through_another_name(server: Server, large: Path) -> None:
     download.stall(server)
     other.hardlink_to(large)
     with other.open("r+b") as file:
-        file.write(NEW)
+        file.write(new_content())
     other.unlink()
     assert len(download.finish()) < LARGE_OCTETS
-    assert server.get("/large.bin") == NEW
+    assert server.get("/large.bin") == new_content()
 
 
 def tag_of(head: bytes) -> bytes:
@@ -287,7 +295,7 @@ def test_a_log_that_grows_all_the_time_is_sent_to_the_promised_length(
             download = Download(server)
             content = download.finish()
             assert len(content) == content_length(download.head) > LARGE_OCTETS
-            assert content.startswith(OLD)
+            assert content.startswith(old_content())
             assert set(content[LARGE_OCTETS:]) <= set(b"a line of a log\n")
         first, last = 10 * MEBIBYTE - 7, 30 * MEBIBYTE
         with server.connect(PATIENCE_SECONDS) as peer:
@@ -296,7 +304,7 @@ def test_a_log_that_grows_all_the_time_is_sent_to_the_promised_length(
             )
             head, begin = receive_head(peer)
             assert head.startswith(b"HTTP/1.1 206 ")
-            assert receive_content(peer, head, begin) == OLD[first : last + 1]
+            assert receive_content(peer, head, begin) == old_content()[first : last + 1]
 
 
 def test_a_log_that_is_written_over_while_it_grows_is_cut(server: Server, large: Path) -> None:
@@ -306,7 +314,7 @@ def test_a_log_that_is_written_over_while_it_grows_is_cut(server: Server, large:
             file.write(b"a line of a log\n")
         server.get("/page.html")
     with large.open("r+b") as file:
-        file.write(NEW)
+        file.write(new_content())
     assert len(download.finish()) < LARGE_OCTETS
 
 

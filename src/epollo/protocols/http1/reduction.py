@@ -11,7 +11,7 @@ time.
 """
 
 import re
-from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from epollo.http.grammar import TCHAR, VALUE_OCTETS
@@ -24,7 +24,8 @@ _COOKIE_LINE_OCTETS: Final = len(_COOKIE_LINE)
 _COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=\r\n)")
 
 
-def compile_irrelevant(relevant: Collection[bytes]) -> re.Pattern[bytes]:
+@lru_cache(maxsize=8)  # Rules change more often than the fields that they look at.
+def compile_irrelevant(relevant: frozenset[bytes]) -> re.Pattern[bytes]:
     r"""Return what matches valid field lines whose names are not among ``relevant``, in lower case.
 
     Lines without a mark that their name has in `MARKS` are matched, too, unless the name is there with
