@@ -193,6 +193,21 @@ def test_a_file_is_looked_at_once_a_second_and_before_its_end(pair: Pair, file: 
     assert file.looks == before + 1
 
 
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_a_file_that_is_read_is_looked_at_behind_each_part_unless_it_is_settled(
+    pair: Pair, file: OpenedFile, is_settled: bool
+) -> None:
+    file.is_settled = is_settled
+    outbox = Outbox(PLAIN._replace(sends_files=False))
+    outbox.put(FileSegment(file, 0, FILE_OCTETS))
+    assert send_all(outbox, pair) == FILE
+    if is_settled:
+        # For the second, and behind the last part.
+        assert file.looks == 2
+    else:
+        assert file.looks > FILE_OCTETS // (128 * 1024)
+
+
 @pytest.mark.parametrize("unchanged_looks", [0, 1])
 def test_a_file_that_changes(pair: Pair, file: OpenedFile, unchanged_looks: int) -> None:
     file.unchanged_looks = unchanged_looks

@@ -178,6 +178,7 @@ def test_a_head_shares_a_record_with_content_and_pieces_go_out_alone() -> None:
 class TalkativeSession:
     """A session whose library has something to say whatever comes, as to renegotiations of TLS 1.2."""
 
+    is_direct = False
     is_ended = False
 
     def __init__(self) -> None:
@@ -381,6 +382,124 @@ def test_an_alert_reaches_its_own_peer_alone() -> None:
     bad.incoming.write(narrow.sent)
     with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
         bad.object.read(1)
+
+
+def connect_sockets(unsent: bytes = b"") -> tuple[Client, socket.socket, TlsTransport]:
+    """Return a client, its socket, and a transport whose socket does not wait."""
+    client, session = Client(), Session(CONTEXT)
+    client.shake_hands(session)
+    theirs, ours = socket.socketpair()
+    theirs.setblocking(False)
+    transport = TlsTransport(ours, session, unsent and session.protect(unsent), Buffers())
+    transport.setblocking(False)
+    return client, theirs, transport
+
+
+def receive_all(client: Client, theirs: socket.socket) -> bytes:
+    """Return the plain octets that have come."""
+    with contextlib.suppress(BlockingIOError):
+        while octets := theirs.recv(1 << 20):
+            client.incoming.write(octets)
+    return client.read()
+
+
+needs_library = pytest.mark.skipif(
+    _find_control() is None, reason="this Python does not let its OpenSSL be called"
+)
+
+
+@needs_library
+@pytest.mark.parametrize("unsent", [b"", b"before"])
+@pytest.mark.parametrize("after", [b"", b"y", b"z" * 3 * PIECE_OCTETS])
+def test_large_parts_are_sent_by_the_library_in_their_place(unsent: bytes, after: bytes) -> None:
+    client, theirs, transport = connect_sockets(unsent)
+    large = os.urandom(5 * PIECE_OCTETS + 1)
+    received = b""
+    for content in (b"first", large, b"a", large, after):
+        view = memoryview(content)
+        while view:
+            try:
+                view = view[transport.send(view) :]
+            except BlockingIOError:
+                assert transport._session.is_direct or len(content) != len(large)
+                received += receive_all(client, theirs)
+    received += receive_all(client, theirs)
+    assert received == unsent + b"first" + large + b"a" + large + after
+    client.object.write(b"request")
+    theirs.send(client.outgoing.read())
+    assert transport.recv(1000) == b"request"
+    transport.close()
+    assert theirs.recv(1000)
+    theirs.close()
+
+
+@needs_library
+def test_octets_that_the_library_has_begun_with_are_those_that_count() -> None:
+    client, theirs, transport = connect_sockets()
+    large = b"x" * (16 * PIECE_OCTETS)
+    with pytest.raises(BlockingIOError):
+        transport.send(large)
+    received = b""
+    while True:
+        received += receive_all(client, theirs)
+        try:
+            # With more behind them, as several buffers.
+            assert transport.sendmsg([memoryview(large), b"more"]) == len(large)
+            break
+        except BlockingIOError:
+            continue
+    assert received + receive_all(client, theirs) == large
+    transport.close()
+    theirs.close()
+
+
+@needs_library
+def test_a_request_behind_a_large_part_finds_the_buffer_in_its_place() -> None:
+    """So that what the library says to it by itself ends nothing where the socket is full."""
+    client, theirs, transport = connect_sockets()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            transport.send(b"x" * PIECE_OCTETS)
+    modes = [transport._session.is_direct]
+    received = receive_all(client, theirs)
+    with contextlib.suppress(BlockingIOError):
+        transport.send(b"x" * PIECE_OCTETS)
+    client.object.write(b"request")
+    theirs.send(client.outgoing.read())
+    assert transport.recv(1000) == b"request"
+    modes.append(transport._session.is_direct)
+    assert modes == [True, False]
+    received += receive_all(client, theirs)
+    assert set(received) == {ord("x")}
+    transport.close()
+    theirs.close()
+
+
+@needs_library
+def test_closing_in_the_middle_of_a_large_part_is_truncation_for_the_client() -> None:
+    client, theirs, transport = connect_sockets()
+    with pytest.raises(BlockingIOError):
+        transport.send(b"x" * (16 * PIECE_OCTETS))
+    transport.close()
+    received = receive_all(client, theirs)
+    assert set(received) == {ord("x")}
+    assert len(received) < 16 * PIECE_OCTETS
+    client.incoming.write_eof()
+    with pytest.raises(ssl.SSLError):
+        client.object.read(1)
+    theirs.close()
+
+
+@needs_library
+def test_a_peer_that_is_gone_in_the_middle_of_a_large_part_is_a_fault() -> None:
+    _, theirs, transport = connect_sockets()
+    with pytest.raises(BlockingIOError):
+        transport.send(b"x" * (16 * PIECE_OCTETS))
+    theirs.close()
+    with pytest.raises(OSError, match=r".") as caught:
+        transport.send(b"x" * (16 * PIECE_OCTETS))
+    assert not isinstance(caught.value, BlockingIOError)
+    transport.close()
 
 
 def count_resident_octets() -> int:

@@ -6,6 +6,7 @@ in memory; most answers never see one.
 
 import errno
 import os
+from _socket import MSG_DONTWAIT
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
@@ -154,21 +155,26 @@ class Outbox:
         many octets may wait in the kernel, 0 for no bound. Raises what `send` does.
         """
         read_octets = 0 if limit or self._sends_files else min(step_octets, _PROTECTED_OCTETS)
-        limit = limit or _READ_OCTETS
+        limit = min(limit or _READ_OCTETS, _READ_OCTETS)
         while self._segments:
             is_file = len(self._segments) > 1 and self._read_short_parts(second, limit)
             first = self._segments[0]
             if isinstance(first, _FilePart):
                 if self._sends_files and (first.file.is_settled or first.file.settle()):
                     return first
-                self._read_file(first, second, limit)
                 read_octets -= limit
-                is_file = read_octets <= 0
+                if not self._send_read(transport, first, second, limit) or read_octets <= 0:
+                    return None
+                continue
             views = self._first_views()
             # Without MSG_MORE: a head that waits for the pages of its file makes the kernel copy them,
             # and costs 47 microseconds instead of 29 for 100 KiB.
-            sent = transport.sendmsg(views)
-            is_whole = sent == sum(map(len, views))
+            if len(views) == 1:
+                sent = transport.send(views[0], MSG_DONTWAIT)
+                is_whole = sent == len(views[0])
+            else:
+                sent = transport.sendmsg(views)
+                is_whole = sent == sum(map(len, views))
             self._drop(sent)
             if is_file or not is_whole:
                 return None
@@ -225,22 +231,34 @@ class Outbox:
             sent -= len(first)
             self._segments.popleft()
 
-    def _read_file(self, part: _FilePart, second: int, octets_limit: int) -> None:
-        """Put a step of a file that a process may be writing to before the rest of it, as octets.
+    def _send_read(
+        self, transport: Transport, part: _FilePart, second: int, octets_limit: int
+    ) -> bool:
+        """Read some of a part of a file and send it; return whether the peer took all of it.
 
-        With ``sendfile`` the network holds the pages of the file itself, and what is written to them
-        before they are acknowledged goes out in the place of what was there.
+        With ``sendfile`` the network holds the pages of the file itself, and what a process writes to
+        them before they are acknowledged goes out in the place of what was there. So the file is looked
+        at each time, unless it is settled (`send`).
         """
-        octets = os.pread(
-            part.file.descriptor, min(part.length, octets_limit, _READ_OCTETS), part.offset
-        )
-        if not octets or not part.file.may_send_on(second):
+        file = part.file
+        is_last = part.length <= octets_limit
+        octets = os.pread(file.descriptor, min(part.length, octets_limit), part.offset)
+        length = len(octets)
+        is_due = is_last or file.checked_second != second or not (file.is_settled or file.settle())
+        if not octets or (is_due and not file.may_send_on(second)):
             raise VersionEndedError
-        part.offset += len(octets)
-        part.length -= len(octets)
+        part.offset += length
+        part.length -= length
         if not part.length:
             self._end_part(part)
-        self._segments.appendleft(memoryview(octets))
+        sent = 0
+        try:
+            sent = transport.send(octets, MSG_DONTWAIT)
+        finally:
+            self.octets -= sent
+            if sent < length:
+                self._segments.appendleft(memoryview(octets)[sent:])
+        return sent == length
 
     def _end_part(self, part: _FilePart) -> None:
         """Take out the part that is first, of which nothing is left."""

@@ -88,6 +88,39 @@ def set_buffers(engine: Any, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -
     return True
 
 
+def set_socket(engine: Any, descriptor: int) -> bool:
+    """Have a session, ``SSLObject._sslobj``, send to a socket by itself; return whether it does.
+
+    What is in the buffer that it has for what is to be sent is lost, unless other sessions use that one.
+    The socket is not to wait: a write that it does not take raises `ssl.SSLWantWriteError`.
+    """
+    call = _find_set_socket()
+    return call is not None and call(_find_pointer(engine, 1), descriptor) == 1
+
+
+def set_outgoing(engine: Any, outgoing: ssl.MemoryBIO) -> None:
+    """Have a session put into a buffer again what it was to send by itself (`set_socket`).
+
+    Raises `MemoryError` where that cannot be done.
+    """
+    calls = _find_buffer_calls()
+    pointer = _find_pointer(outgoing)
+    if calls is None or not calls[0](pointer):
+        raise MemoryError
+    calls[2](_find_pointer(engine, 1), pointer)
+
+
+@cache
+def _find_set_socket() -> Any:
+    """Return SSL_set_wfd(3), where there is a way back from it as well."""
+    call = _find_function("SSL_set_wfd")
+    if call is None or _find_buffer_calls() is None:
+        return None
+    call.restype = ctypes.c_int
+    call.argtypes = (ctypes.c_void_p, ctypes.c_int)
+    return call
+
+
 @cache
 def _find_buffer_calls() -> tuple[Any, Any, Any] | None:
     share = _find_function("BIO_up_ref")

@@ -25,7 +25,15 @@ TLS: Final = Kind(b"https", sends_files=False, scope=b"https")
 class TlsTransport:
     """A socket and its session; ``unsent`` is protected already and comes before all else."""
 
-    __slots__ = ("_accepted", "_has_said_end", "_session", "_socket", "_unsent")
+    __slots__ = (
+        "_accepted",
+        "_descriptor",
+        "_has_said_end",
+        "_rest",
+        "_session",
+        "_socket",
+        "_unsent",
+    )
 
     def __init__(
         self,
@@ -41,6 +49,10 @@ class TlsTransport:
         self._unsent: tuple[Buffer, ...] = (unsent,) if unsent else ()
         # How many of the plain octets to come are part of what is unsent.
         self._accepted = 0
+        # Plain octets that the library has begun to send by itself.
+        self._rest: Buffer | None = None
+        # Where it can do that: -1 for a socket that may wait.
+        self._descriptor = -1
         self._has_said_end = False
 
     def recv(self, limit: int, flags: int = 0, /) -> bytes:
@@ -56,6 +68,8 @@ class TlsTransport:
         session = self._session
         if not octets or session.is_ended:
             return b""
+        if session.is_direct and self._rest is None:
+            session.end_direct()
         try:
             plain = session.receive(octets)
         except ssl.SSLError:
@@ -78,8 +92,11 @@ class TlsTransport:
         """Take plain octets; return how many the socket has as records."""
         octets = len(data)
         if self._accepted or octets > RECORD_OCTETS:
-            return self.sendmsg((data,), (), flags)
-        protected = self._session.protect(data)
+            return self._send_long(data, flags)
+        session = self._session
+        if session.is_direct:
+            session.end_direct()
+        protected = session.protect(data)
         if self._unsent:
             protected = b"".join((*self._unsent, protected))
             self._unsent = ()
@@ -109,6 +126,8 @@ class TlsTransport:
             self._flush()
             sent, self._accepted = self._accepted, 0
             return sent
+        if self._session.is_direct:
+            self._session.end_direct()
         sent = held = 0
         parts: list[Buffer] = []
         try:
@@ -136,6 +155,7 @@ class TlsTransport:
     def setblocking(self, flag: bool, /) -> None:
         """Let calls return at once instead of waiting, with False."""
         self._socket.setblocking(flag)
+        self._descriptor = -1 if flag else self._socket.fileno()
 
     def fileno(self) -> int:
         """Return the descriptor that a poller watches."""
@@ -151,9 +171,32 @@ class TlsTransport:
         if self._has_said_end:
             return
         self._has_said_end = True
+        if self._session.is_direct and self._rest is None:
+            self._session.end_direct()
         self._session.say_end()
         with contextlib.suppress(BlockingIOError):
             self._flush(self._session.take())
+
+    def _send_long(self, data: Buffer, flags: int) -> int:
+        """Take octets of several records; otherwise like `send`.
+
+        The library sends large parts by itself, so that they are copied neither to a buffer nor from it.
+        """
+        octets = len(data)
+        if (
+            self._accepted
+            or octets < PIECE_OCTETS
+            or self._descriptor < 0
+            or not self._session.begin_direct(self._descriptor)
+        ):
+            return self.sendmsg((data,), (), flags)
+        self._flush()
+        try:
+            self._session.write(data)
+        except BlockingIOError:
+            self._accepted, self._rest = octets, data
+            raise
+        return octets
 
     def _send_piece(self, parts: Iterable[Buffer], plain_octets: int) -> None:
         """Protect parts and send them; note their octets where not all of it is taken."""
@@ -167,6 +210,9 @@ class TlsTransport:
 
     def _flush(self, *parts: Buffer) -> None:
         """Send what is unsent, and parts behind it. Raises `BlockingIOError` where some is left."""
+        if self._rest is not None:
+            self._session.write(self._rest)
+            self._rest = None
         unsent = (*self._unsent, *parts)
         self._unsent = unsent
         if not unsent:
