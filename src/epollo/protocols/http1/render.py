@@ -26,6 +26,20 @@ _END_KEPT: Final = b"Connection: keep-alive\r\n\r\n"
 _END_CLOSED: Final = b"Connection: close\r\n\r\n"
 
 
+class _Prefixes(dict[int, bytes]):
+    """What begins each answer of a status in one second, by the status."""
+
+    __slots__ = ("date",)
+
+    def __init__(self, date: bytes) -> None:
+        super().__init__()
+        self.date = date
+
+    def __missing__(self, status: int) -> bytes:
+        self[status] = prefix = _PREFIX % (status, REASONS[status], self.date)
+        return prefix
+
+
 class Frames(dict[Answer, bytes]):
     """Answers as they are sent in one second: head and short content, joined.
 
@@ -34,31 +48,26 @@ class Frames(dict[Answer, bytes]):
     where it is joined, so that one which is kept here costs nothing more.
     """
 
-    __slots__ = ("_date", "_prefixes", "_room_octets")
+    __slots__ = ("_prefixes", "_room_octets")
 
     def __init__(self, date: bytes) -> None:
         super().__init__()
-        self._date = date
-        self._prefixes: dict[int, bytes] = {}
+        self._prefixes = _Prefixes(date)
         self._room_octets = _KEPT_OCTETS
 
     def begin(self, date: bytes) -> None:
         """Begin another second, which Date shows as this value."""
         self.clear()
-        self._prefixes.clear()
-        self._date = date
+        self._prefixes = _Prefixes(date)
         self._room_octets = _KEPT_OCTETS
 
     def __missing__(self, answer: Answer) -> bytes:
         answer.uses += 1
-        status = answer.status
-        prefix = self._prefixes.get(status)
-        if prefix is None:
-            prefix = self._prefixes[status] = _PREFIX % (status, REASONS[status], self._date)
-        octets = b"".join((prefix, answer.fields, answer.end, answer.content))
-        taken_octets = _ENTRY_OCTETS + len(octets)
-        if taken_octets <= self._room_octets and answer.basis is not ENDED:
-            self._room_octets -= taken_octets
+        octets = b"".join(
+            (self._prefixes[answer.status], answer.fields, answer.end, answer.content)
+        )
+        if len(octets) <= self._room_octets and answer.basis is not ENDED:
+            self._room_octets -= _ENTRY_OCTETS + len(octets)
             self[answer] = octets
         return octets
 
