@@ -8,8 +8,8 @@ from epollo.site.open_files import OpenFile
 from epollo.site.representation import Edition
 from epollo.site.resource import Resource
 
-# Conditions of dates: they are read, and compared, by the time of the request (RFC 9110 section 5.6.7).
 _DATED: Final = frozenset((b"if-modified-since", b"if-unmodified-since", b"if-range"))
+"""Fields whose value may be a date."""
 
 
 class Unchanged(Basis):
@@ -31,17 +31,25 @@ def select_basis(
 ) -> Basis | None:
     """Return what an answer that was made of an edition in this second rests on; None for nothing.
 
-    Some depend on the time besides: Last-Modified within the second of a change, and conditions of
-    dates, which an entity tag takes the place of (RFC 9110 section 13.2.2).
+    Some depend on the time besides: Last-Modified within the second of a change, and conditions with a
+    date whose century the time tells.
     """
     if not resource.is_current:
         return None
-    is_dated = not _DATED.isdisjoint(fields) and (
-        b"if-none-match" not in fields or b"if-range" in fields or b"if-unmodified-since" in fields
-    )
-    if is_dated or (edition.last_modified_seconds or 0) >= second:
+    if (edition.last_modified_seconds or 0) >= second or (
+        not _DATED.isdisjoint(fields)
+        and any(_has_short_year(fields[name]) for name in _DATED.intersection(fields))
+    ):
         return AllOf(resource, OneSecond(second))
     return resource
+
+
+def _has_short_year(value: bytes) -> bool:
+    """Return whether a condition may have a year of two digits (rfc850-date, RFC 9110 section 5.6.7).
+
+    Of the three forms of a date it alone has hyphens; and entity tags may have them.
+    """
+    return b"-" in value and b'"' not in value
 
 
 def limit_basis(basis: Basis | None, until: Basis | None) -> Basis | None:
