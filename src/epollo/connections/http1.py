@@ -113,7 +113,9 @@ class Http1Connection(Connection):
         if answer is not None:
             self._state = before
             self._begin_idle()
-            self._give((self._service.frames[answer], *answer.rest), ((octets, answer),))
+            if not answer.persists:
+                self._state = FINISHING
+            self._send(self._service.frames[answer], answer.rest, ((octets, answer),))
         elif self._waiting is not None:
             self._state = WAITING
             self._await_result()
@@ -326,7 +328,8 @@ class Http1Connection(Connection):
             # all answers that are kept.
             render = partial(protocol.render, may_persist=may_persist)
             recall.keep_whole(reduced, request, service.respond, render)
-        if recall is None or not protocol.is_whole or not recall.keep(reduced, answer):
+        is_of_use = protocol.is_whole and answer.basis.is_in_demand
+        if recall is None or not is_of_use or not recall.keep(reduced, answer):
             # What an answer rests on is not to be kept by one that is given once.
             answer.basis = ENDED
         return answer

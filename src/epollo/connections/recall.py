@@ -7,7 +7,7 @@ stands. The basis is looked at at the hit, which costs a comparison where it was
 second already. Nothing in an answer tells the time (`protocols.answer`), so no clock ends it, nor does
 a change of anything else. Bounded in octets, by S3-FIFO (Yang and others, "FIFO queues are all you need
 for cache eviction", SOSP 2023): what is new stands in a short queue and is dropped at its end, unless it
-was asked for again meanwhile.
+was asked for again meanwhile. The first answer with a file is not even kept (`Basis.is_in_demand`).
 Consequence: what may be given again, and for how long, is decided here and nowhere else. Names that a
 scanner tries, and queries of which each is another, pass through the short queue and drive out nothing
 that is in use.
@@ -151,7 +151,11 @@ class Recall:
         answer = self.at_hand.young.get(asking)
         if answer is None:
             answer = self.at_hand.get(asking, _AT_HAND_OCTETS + len(asking))
-        if answer is not None and self.is_true(answer):
+        second = self._clock.second
+        trusted_second = _NO_SECOND if second == self._doubted_second else second
+        if answer is not None and (
+            answer.basis.checked_second == trusted_second or self.is_true(answer)
+        ):
             return answer, b""
         end = octets.find(_HEAD_END)
         if end < 0 or end != len(octets) - len(_HEAD_END) or octets.startswith(b"\r\n"):
@@ -165,7 +169,9 @@ class Recall:
         left = reader.strip(octets)
         # What is left is known only where it is a valid head, and then the octets are one (`strip`).
         answer = self.known.get(left)
-        if answer is not None and self.is_true(answer):
+        if answer is not None and (
+            answer.basis.checked_second == trusted_second or self.is_true(answer)
+        ):
             self._note(asking, answer)
             return answer, b""
         if split is not None and (answer := self._find_part(left, split[0])) is not None:

@@ -79,6 +79,11 @@ class Basis:
     In this second it stands without another look.
     """
 
+    @property
+    def is_in_demand(self) -> bool:
+        """Whether an answer that rests on this is worth keeping, for it was asked for before."""
+        return True
+
     def stands(self, second: int) -> bool:
         """Return in this second whether this still stands; once it has not, it never does again."""
         raise NotImplementedError
@@ -254,7 +259,10 @@ class Response:
         self.status = status
         self.fields = fields
         self.content = content
-        self.length = sum(map(count_octets, content))
+        length = 0
+        for segment in content:
+            length += len(segment) if isinstance(segment, bytes) else segment.length
+        self.length = length
         self.basis = basis
         self.rendered: bytes | None = None
         """A place for the protocol to keep its rendering of the fields."""

@@ -17,8 +17,10 @@ _FOLDERS_LOOKED_AT: Final = 8
 
 def find_absence(absences: Cache[Names, Resource], names: Names) -> Resource | None:
     """Return what is known to have no content at a path of names, or to be missing on the way there."""
+    if not absences.octets:
+        return None
     found = absences.get(names)
-    if found is None and len(absences):
+    if found is None:
         for end in range(1, min(len(names), _FOLDERS_LOOKED_AT + 1)):
             folder = absences.get(names[:end])
             if folder is not None and folder.kind is Kind.MISSING:

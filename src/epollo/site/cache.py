@@ -76,8 +76,11 @@ class Cache(Generic[Name, Cached]):
         # Those of an ordered dictionary are looked up one by one, which takes twenty times as long.
         return [*dict.values(self._short), *dict.values(self._main)]
 
-    def put(self, name: Name, entry: Cached) -> None:
-        """Add an entry under a name that has none, and evict what no longer fits."""
+    def put(self, name: Name, entry: Cached) -> Cached | None:
+        """Add an entry under a name, and evict what no longer fits; return the former one of the name."""
+        former = self._short.get(name) or self._main.get(name)
+        if former is not None:
+            self.remove(name)
         ghost = hash(name)
         if ghost in self._ghosts:
             del self._ghosts[ghost]
@@ -86,6 +89,7 @@ class Cache(Generic[Name, Cached]):
             self._short[name] = entry
             self._short_octets += entry.octets
         self._count(entry.octets)
+        return former
 
     def grow(self, name: Name, entry: Cached, octets: int) -> None:
         """Count more octets for an entry that is cached."""

@@ -23,6 +23,8 @@ from epollo.site.representation import Edition
 
 AUTO, NONE = CACHE_CONTROL_WORDS
 
+_NO_CACHE_FIELDS: Final = (NO_CACHE_FIELD,)
+_IMMUTABLE_FIELDS: Final = ((NO_CACHE_FIELD[0], IMMUTABLE),)
 _SEEN_NAMES_LIMIT: Final = 16_384
 _CHANGED_NAMES_LIMIT: Final = 1024
 
@@ -60,7 +62,7 @@ class CachePolicy:
         value = select_cache_control(names, edition.media_type.value)
         if value == IMMUTABLE and not self._is_verified(names, edition):
             value = NO_CACHE
-        return (_line(value),)
+        return _NO_CACHE_FIELDS if value == NO_CACHE else _IMMUTABLE_FIELDS
 
     def _is_verified(self, names: tuple[bytes, ...], edition: Edition) -> bool:
         """Return whether no other content was seen under a name than that of this version."""

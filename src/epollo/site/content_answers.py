@@ -112,7 +112,9 @@ class ContentAnswers:
             coding, until = self._negotiator.negotiate(
                 fields[b"accept-encoding"], resource, edition
             )
-        basis = limit_basis(select_basis(fields, resource, edition, self._clock.second), until)
+        basis = select_basis(fields, resource, edition, self._clock.second)
+        if until is not PERMANENT:
+            basis = limit_basis(basis, until)
         representation = edition.representations[coding]
         return _Selected(treatment, policy, resource, edition, coding, representation, basis)
 
@@ -180,10 +182,10 @@ class ContentAnswers:
             return Response(200, self._describe(selected))
         if representation.content is None:
             return self._respond_from_file(selected)
+        content = (representation.content,)
         answers = representation.find_answers(selected.treatment.fields)
         if answers.ok is not None:
             return answers.ok if answers.ok.basis is basis else answers.ok.on(basis)
-        content = (representation.content,)
         response = Response(200, self._describe(selected), content, basis=basis)
         if (selected.edition.last_modified_seconds or 0) < self._clock.second:
             answers.ok = response

@@ -128,8 +128,10 @@ class Policy:
 
         The outcome depends on nothing else.
         """
-        fields = self._select_fields(names, host)
-        found = self._find_redirect(names, query, host)
+        fields, found = self._plain_fields, None
+        if not self._is_plain:
+            fields = self._select_fields(names, host)
+            found = self._find_redirect(names, query, host)
         is_forced = found is not None and found[0].is_forced
         candidates = () if is_forced else list_candidates(names, self._paths)
         is_app = self._paths.is_app and not is_hidden(names, self._paths.reach)
@@ -138,7 +140,7 @@ class Policy:
             candidates,
             (*names, b"") if candidates and names[-1] else None,
             fields,
-            None if is_forced else select_page(names, self._paths),
+            None if is_forced or names[-1] else select_page(names, self._paths),
             None if found is None else found[1],
             vary_on(fields, NAVIGATION_FIELDS) if is_app else None,
         )

@@ -183,13 +183,18 @@ class Edition:
         """The media type of what is in the file, by the coding that a rule says; None where it is not."""
         self.file: SharedFile | None = None
         """The open file, once it was sent, where its content is not kept."""
-        self.representations: dict[bytes, Representation] = {}
-        self.lengths: dict[bytes, int] = {}
         self.promise = promise
         self._earlier_tag: EntityTag | None = None
+        self.representations: dict[bytes, Representation]
+        self.lengths: dict[bytes, int]
         if content is not None:
-            self.add_coding(IDENTITY, content)
-        elif promise is not None:
+            octets = len(content)
+            kept = content if octets < KEPT_FILE_OCTETS else keep(content)
+            self.representations = {IDENTITY: Representation(kept, octets, tag_content(content))}
+            self.lengths = {IDENTITY: octets}
+            return
+        self.representations, self.lengths = {}, {}
+        if promise is not None:
             self.add(IDENTITY, Representation(None, promise.octets, promise.provisional_tag))
             if promise.content_tag is not None:
                 self.tag_anew(promise.content_tag)

@@ -45,12 +45,7 @@ class Resources:
 
     def put(self, resource: Resource) -> Resource | None:
         """Keep a resource; return the former one of these names, which was not given back yet."""
-        cache = self._cache_of(resource)
-        former = cache.get(resource.names)
-        if former is not None:
-            cache.remove(resource.names)
-        cache.put(resource.names, resource)
-        return former
+        return self._cache_of(resource).put(resource.names, resource)
 
     def remove(self, resource: Resource) -> None:
         """Keep a resource no more, unless another has its names by now."""

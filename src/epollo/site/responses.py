@@ -157,7 +157,11 @@ def _validate(
 ) -> tuple[FieldLine, ...]:
     """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
     fields = treatment.fields
-    entity_tag = (b"ETag", select_entity_tag(representation, fields).format())
+    tag = representation.entity_tag
+    if fields.mark or tag.is_weak:
+        entity_tag = (b"ETag", select_entity_tag(representation, fields).format())
+    else:
+        entity_tag = (b"ETag", tag.opaque)
     cache = edition.cache_fields or () if fields.cache is None else fields.cache
     if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
         return (entity_tag, *fields.negotiated, *cache)

@@ -80,7 +80,7 @@ def render_answer(
     ``minor_version`` is the client's; ``persists`` is whether the connection stays open.
     """
     content, length = response.content, response.length
-    if not has_content(request.method, response.status):
+    if content and not has_content(request.method, response.status):
         for segment in content:
             if not isinstance(segment, bytes):
                 segment.file.close()

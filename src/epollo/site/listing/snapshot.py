@@ -46,6 +46,11 @@ class Made(Resource):
 
     __slots__ = ()
 
+    @property
+    def is_in_demand(self) -> bool:
+        """Whether answers are worth keeping: to make the content took long."""
+        return True
+
 
 class ListingPage(Made):
     """A page of a listing, kept under a name in its folder that no file can have.
