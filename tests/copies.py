@@ -196,6 +196,7 @@ def _open_stream(number: int, errors: str) -> io.TextIOWrapper:
 if __name__ == "__main__":
     import epollo.access_log.choice
     import epollo.cli
+    import epollo.command_line
     import epollo.site.mounts
     import epollo.worker.process  # noqa: F401 - loaded for the copies
     from epollo.__main__ import main

@@ -13,8 +13,7 @@ import click
 import pytest
 
 import epollo
-from epollo.cli import _COMMAND
-from epollo.command_line import summarize
+from epollo.command_line import COMMAND, summarize
 from epollo.settings import list_options
 from epollo.settings.option import GROUPS
 
@@ -54,7 +53,7 @@ def test_imports_point_one_way(tmp_path: Path) -> None:
 def test_every_setting_is_on_the_command_line_with_its_default() -> None:
     parameters = {
         parameter.name: parameter
-        for parameter in _COMMAND.params
+        for parameter in COMMAND.params
         if isinstance(parameter, click.Option)
     }
     for name, (option, default) in list_options().items():
@@ -69,7 +68,7 @@ def test_every_setting_is_on_the_command_line_with_its_default() -> None:
 
 def test_every_option_has_a_group_and_the_help_shows_each_group_once() -> None:
     assert {option.group for option, _ in list_options().values()} == set(GROUPS)
-    with click.Context(_COMMAND, info_name="epollo") as context:
+    with click.Context(COMMAND, info_name="epollo") as context:
         lines = context.get_help().splitlines()
     for group in (*GROUPS, "Other"):
         assert lines.count(f"{group}:") == 1

@@ -6,7 +6,8 @@ from typing import Any
 import click
 import pytest
 
-from epollo.arguments import NearOptions, Quantity, find_near
+from epollo.arguments import NearOptions, Quantity
+from epollo.values import find_near
 
 SIZE = Quantity(0, 2**20, "octets")
 DURATION = Quantity(1, 3600, "seconds")

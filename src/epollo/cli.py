@@ -1,95 +1,44 @@
 """The command: argv to settings; errors to one line and status 2."""
 
 import errno
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-import click
-from click.core import ParameterSource
-
-from epollo import __version__
 from epollo.checks import check_settings
-from epollo.command_line import (
-    FILE_NAME,
-    FOLDER_NAME,
-    GroupedCommand,
-    make_parameter,
-    resolve_positional,
-    show_manual,
-)
-from epollo.errors import OperatorError, describe_fault
+from epollo.errors import OperatorError, UsageError, describe_fault
+from epollo.given import Given, read_plain, resolve_positional
 from epollo.settings import Settings, list_options
 from epollo.start import start
 from epollo.terminal import (
     close_streams,
     find_reachable_address,
     open_streams,
-    print_text,
     report,
 )
 from epollo.transports.state_folder import find_state_folder
 
+_COMPLETION: Final = "_EPOLLO_COMPLETE"
+"""Set by a shell that asks for the end of a word."""
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
 
-def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    if is_asked:
-        print_text(f"epollo {__version__}\n")
-        context.exit()
-
-
-def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> None:
-    """Let a file say what the options are where they are not typed."""
-    if path is None:
-        return
-    if not path:
-        raise OperatorError("--config: the name of the file is empty")
-    from epollo.settings_file import read_settings_file  # noqa: PLC0415
-
-    file = context.obj = read_settings_file(Path(path))
-    parameters = {parameter.name: parameter for parameter in context.command.params}
-    for name, value in file.values.items():
-        parameter = parameters[name]
-        try:
-            for one in value if isinstance(value, list) else [value]:
-                parameter.type.convert(one, parameter, context)
-        except click.BadParameter as mistake:
-            raise OperatorError(f"{file.find_place(name)}: {mistake.message}") from None
-    context.default_map = file.values
-    for number, site in enumerate(file.sites):
-        for name in site.keys() & parameters.keys():
-            parameter, value = parameters[name], site[name]
-            try:
-                site[name] = (
-                    [parameter.type.convert(one, parameter, context) for one in value]
-                    if isinstance(value, list)
-                    else parameter.type.convert(value, parameter, context)
-                )
-            except click.BadParameter as mistake:
-                place = file.find_site_place(number, name)
-                raise OperatorError(f"{place}: {mistake.message}") from None
-
-
-def _run(words: tuple[str, ...], **given: Any) -> None:
-    start(_make_settings(words, given), _read_again)
-
-
-def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
-    wanted = dict(given)
-    resolve_positional(wanted, words)
-    context = click.get_current_context()
-    if context.obj is not None and context.obj.sites:
-        source = context.get_parameter_source("root")
-        if wanted["root"] != Path(given["root"]) or source is not ParameterSource.DEFAULT:
-            is_in_file = source is ParameterSource.DEFAULT_MAP and not words
-            place = context.obj.find_place("root") if is_in_file else context.obj.path
+def _make_settings(given: Given) -> Settings:
+    """Return the settings that are meant. Raises `OperatorError`, which names where a mistake stands."""
+    file = given.file
+    wanted = resolve_positional(given)
+    is_root_replaced = wanted["root"] != Path(given.values["root"])
+    if file is not None and file.sites:
+        if is_root_replaced or "root" in given.typed or given.is_in_file("root"):
+            is_in_file = given.is_in_file("root") and not given.words
+            place = file.find_place("root") if is_in_file else file.path
             raise OperatorError(
                 f"{place}: each [[site]] has a folder of its own; no other can be given"
             )
-        wanted["sites"] = context.obj.sites
-    _refuse_two_places(context, wanted, wanted["port"] != given["port"])
+        wanted["sites"] = file.sites
+    _refuse_two_places(given, wanted)
     settings = Settings(**wanted)
     try:
         if settings.tls_self_signed:
@@ -97,35 +46,31 @@ def _make_settings(words: tuple[str, ...], given: dict[str, Any]) -> Settings:
         check_settings(settings)
     except OperatorError as mistake:
         name = mistake.setting
-        if mistake.site is not None and name in settings.sites[mistake.site]:
-            place = context.obj.find_site_place(mistake.site, name)
-            raise OperatorError(f"{place}: {mistake}", name) from None
-        is_typed = context.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP
-        is_replaced = name == "root" and wanted["root"] != Path(given["root"])
-        if is_typed or is_replaced or context.obj is None:
+        if file is None:
             raise OperatorError(_name_option(str(mistake), name), name) from None
-        raise OperatorError(f"{context.obj.find_place(name)}: {mistake}", name) from None
+        if mistake.site is not None and name in settings.sites[mistake.site]:
+            place = file.find_site_place(mistake.site, name)
+            raise OperatorError(f"{place}: {mistake}", name) from None
+        if not given.is_in_file(name) or (name == "root" and is_root_replaced):
+            raise OperatorError(_name_option(str(mistake), name), name) from None
+        raise OperatorError(f"{file.find_place(name)}: {mistake}", name) from None
     return settings
 
 
-def _refuse_two_places(
-    context: click.Context, settings: dict[str, Any], has_port_word: bool
-) -> None:
+def _refuse_two_places(given: Given, wanted: dict[str, Any]) -> None:
     """Refuse a path and an address to listen at: the address would be left out.
 
     A path that is typed overrides an address of the settings file.
     """
-    if not settings["unix"]:
+    if not wanted["unix"]:
         return
     # Port 0 names none.
-    named = ("port", "host") if settings["port"] else ("host",)
-    source = context.get_parameter_source("unix")
+    named = ("port", "host") if wanted["port"] else ("host",)
     for name in named:
-        of_name = context.get_parameter_source(name)
-        is_typed = of_name is ParameterSource.COMMANDLINE or (name == "port" and has_port_word)
-        is_in_file = of_name is source is ParameterSource.DEFAULT_MAP
-        if is_typed or is_in_file:
-            place = "" if is_typed else f"{context.obj.find_place(name)}: "
+        is_typed = name in given.typed or wanted[name] != given.values[name]
+        if is_typed or (given.is_in_file(name) and given.is_in_file("unix")):
+            file = given.file
+            place = "" if is_typed or file is None else f"{file.find_place(name)}: "
             raise OperatorError(
                 f"{place}--unix listens at a path; --{name} is of no use with it", name
             )
@@ -151,62 +96,21 @@ def _sign_locally(settings: Settings) -> Settings:
 
 def _read_again() -> Settings:
     """Return the settings that the same command line means now."""
-    try:
-        with _COMMAND.make_context("epollo", sys.argv[1:]) as context:
-            given = dict(context.params)
-            return _make_settings(given.pop("words"), given)
-    except click.ClickException as mistake:
-        raise OperatorError(mistake.format_message()) from None
+    given = _read_arguments()
+    assert given is not None  # noqa: S101 - it has started a server
+    return _make_settings(given)
 
 
-_COMMAND = GroupedCommand(
-    "epollo",
-    callback=_run,
-    params=[
-        click.Argument(["words"], nargs=-1, type=FOLDER_NAME, metavar="[PATH] [PORT]"),
-        *(make_parameter(name, *option) for name, option in list_options().items()),
-        click.Option(
-            ["--config"],
-            type=FILE_NAME,
-            is_eager=True,
-            expose_value=False,
-            callback=_read_file,
-            metavar="FILE",
-            help=("Read options from a TOML file; the command line overrides it."),
-        ),
-        click.Option(
-            ["--manual"],
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=show_manual,
-            help="Show this message with the whole manual of each option.",
-        ),
-        click.Option(
-            ["--version", "-V"],
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=_show_version,
-            help="Print the version and exit.",
-        ),
-    ],
-    help=(
-        "Serve the folder PATH; without PATH, the current folder. PORT is the same as --port.\n\n"
-        "\b\nExamples:\n"
-        "  epollo                                   serve this folder at http://127.0.0.1:7890/\n"
-        "  epollo /srv/site 8000                    another folder, another port\n"
-        "  epollo /srv/site --host 0.0.0.0          let the whole network connect\n"
-        "  epollo /srv/site --workers auto          one process per processor\n"
-        "  epollo why /about -d /srv/site           say what makes an answer, without a server\n"
-        "  epollo check /srv/site                   find mistakes in rules and links\n"
-        "  epollo lab --quick                       measure the pollers (epollo lab --help)\n\n"
-        "A size is a number of bytes or has a unit (64k, 256M, 1GiB); a duration is a number of seconds "
-        "or has a unit (500ms, 10s, 5m, 1h).\n\n"
-        "The options of python -m http.server work too: epollo 8000 -d FOLDER -b ADDRESS."
-    ),
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90},
-)
+def _read_arguments() -> Given | None:
+    """Return what this process was given; None where it asked for a text, which was printed."""
+    argv = sys.argv[1:]
+    given = None if _COMPLETION in os.environ else read_plain(argv)
+    if given is not None:
+        return given
+    # See `epollo.given`.
+    from epollo.command_line import read_command_line  # noqa: PLC0415
+
+    return read_command_line(argv)
 
 
 def main() -> None:
@@ -226,16 +130,18 @@ def main() -> None:
             # As for the lab.
             from epollo.diagnosis.command import run  # noqa: PLC0415
 
-            run(sys.argv[1], sys.argv[2:], _COMMAND, _make_settings)
+            run(sys.argv[1], sys.argv[2:], _make_settings)
             return
-        _COMMAND.main(standalone_mode=False, prog_name="epollo")
-    except click.ClickException as mistake:
-        report(f"{mistake.format_message()} ({_find_hint()})")
+        given = _read_arguments()
+        if given is not None:
+            start(_make_settings(given), _read_again)
+    except UsageError as mistake:
+        report(f"{mistake} ({_find_hint()})")
         sys.exit(2)
     except OperatorError as mistake:
         report(f"{mistake} ({_find_hint()})" if _find_hidden_command() else str(mistake))
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         sys.exit(0)
     except OSError as error:
         # Out of descriptors, or of memory, the system lets us read no module more.

@@ -1,23 +1,26 @@
 """The command line as click knows it: settings as options, and a help with a section for each group."""
 
-import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
+from epollo import __version__
 from epollo.arguments import CacheControl, NearOptions, Quantity
-from epollo.errors import OperatorError
+from epollo.errors import OperatorError, UsageError
+from epollo.given import Given
 from epollo.settings import list_options
 from epollo.settings.option import GROUPS, Option, describe_choices, describe_default
 from epollo.terminal import print_text
+from epollo.values import select_unit
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-_MEANT: Final = frozenset(("help", "manual", "version"))
 _ENDS: Final = (". ", ", for example", "; ", ": ")
 
 
@@ -113,8 +116,7 @@ def make_parameter(name: str, option: Option, default: Any) -> click.Option:
             help=option.manual,
         )
     elif isinstance(default, int | float):
-        unit = option.unit.partition("/")[0]
-        kind = Quantity(option.minimum, option.maximum, "" if unit == "number" else unit)
+        kind = Quantity(option.minimum, option.maximum, select_unit(option))
     elif option.unit in {"folder", "file", "path"}:
         kind = FOLDER_NAME if option.unit == "folder" else FILE_NAME
     elif isinstance(default, tuple):
@@ -128,53 +130,6 @@ def make_parameter(name: str, option: Option, default: Any) -> click.Option:
         metavar=option.unit.replace("octets", "bytes").upper() or None,
         help=option.manual,
     )
-
-
-def resolve_positional(settings: dict[str, Any], words: tuple[str, ...]) -> None:
-    """Take what stands without a flag: a folder, or a port as ``python -m http.server`` has it.
-
-    Raises `OperatorError` where there are two, with a flag or without, that are not the same.
-    """
-    folders, ports = _list_typed("root", settings), _list_typed("port", settings)
-    for word in words:
-        if word.isascii() and word.isdigit() and not _is_folder(word):
-            if len(word.lstrip("0")) > 5 or int(word) > 65535:
-                raise OperatorError(f"{word} is neither a folder nor a port (0 to 65535)")
-            ports.append(word)
-        else:
-            folders.append(word)
-    if len(set(folders)) > 1:
-        raise OperatorError(f"only one folder can be served, not {' and '.join(folders)}")
-    if len(set(ports)) > 1:
-        raise OperatorError(f"only one port can be given, not {' and '.join(ports)}")
-    if ports:
-        settings["port"] = int(ports[0])
-    if folders:
-        settings["root"] = folders[0]
-        _refuse_option(folders[0])
-    if not os.fspath(settings["root"]):
-        raise OperatorError("the name of the folder is empty")
-    settings["root"] = Path(settings["root"])
-
-
-def _refuse_option(word: str) -> None:
-    """Refuse the name of an option that was typed as a command, unless a folder has it: ``help``."""
-    if word in _MEANT and not _is_folder(word):
-        raise OperatorError(f"there is no folder {word}; is --{word} meant?", "root")
-
-
-def _list_typed(name: str, settings: dict[str, Any]) -> list[str]:
-    """Return the value that was typed with the flag of a setting, if any."""
-    source = click.get_current_context().get_parameter_source(name)
-    return [str(settings[name])] if source is ParameterSource.COMMANDLINE else []
-
-
-def _is_folder(word: str) -> bool:
-    try:
-        return Path(word).is_dir()
-    except OSError:
-        # Longer than a name may be.
-        return False
 
 
 def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -> Any:
@@ -193,9 +148,112 @@ def _show_help(context: click.Context, _: click.Parameter, is_asked: bool) -> No
         context.exit()
 
 
-def show_manual(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+def _show_manual(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     """Print the help with the whole manual of each option."""
     if is_asked:
         assert isinstance(context.command, GroupedCommand)  # noqa: S101 - it has this option
         context.command.is_whole = True
         _show_help(context, _, is_asked)
+
+
+def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        print_text(f"epollo {__version__}\n")
+        context.exit()
+
+
+def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> None:
+    """Let a file say what the options are where they are not typed."""
+    if path is None:
+        return
+    if not path:
+        raise OperatorError("--config: the name of the file is empty")
+    # Most have none.
+    from epollo.settings_file import read_settings_file  # noqa: PLC0415
+
+    context.obj = read_settings_file(Path(path))
+    context.default_map = context.obj.values
+
+
+def collect(words: tuple[str, ...], values: dict[str, Any]) -> Given:
+    """Return what the command line gives that is being read."""
+    context = click.get_current_context()
+    typed = (
+        name for name in values if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    )
+    return Given(words, values, frozenset(typed), context.obj)
+
+
+def _collect(words: tuple[str, ...], **values: Any) -> Given:
+    return collect(words, values)
+
+
+def read_command_line(argv: Sequence[str]) -> Given | None:
+    """Return what a command line gives; None where it asked for a text, which was printed.
+
+    Raises `UsageError`, and `OperatorError` for the settings file.
+    """
+    with refused_as_usage():
+        given = COMMAND.main([*argv], standalone_mode=False, prog_name="epollo")
+    return given if isinstance(given, Given) else None
+
+
+@contextmanager
+def refused_as_usage() -> Iterator[None]:
+    """Have what the command line library refuses be a `UsageError`."""
+    try:
+        yield
+    except click.ClickException as mistake:
+        raise UsageError(mistake.format_message()) from None
+    except click.Abort:
+        sys.exit(0)
+
+
+COMMAND = GroupedCommand(
+    "epollo",
+    callback=_collect,
+    params=[
+        click.Argument(["words"], nargs=-1, type=FOLDER_NAME, metavar="[PATH] [PORT]"),
+        *(make_parameter(name, *option) for name, option in list_options().items()),
+        click.Option(
+            ["--config"],
+            type=FILE_NAME,
+            is_eager=True,
+            expose_value=False,
+            callback=_read_file,
+            metavar="FILE",
+            help=("Read options from a TOML file; the command line overrides it."),
+        ),
+        click.Option(
+            ["--manual"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_manual,
+            help="Show this message with the whole manual of each option.",
+        ),
+        click.Option(
+            ["--version", "-V"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Print the version and exit.",
+        ),
+    ],
+    help=(
+        "Serve the folder PATH; without PATH, the current folder. PORT is the same as --port.\n\n"
+        "\b\nExamples:\n"
+        "  epollo                                   serve this folder at http://127.0.0.1:7890/\n"
+        "  epollo /srv/site 8000                    another folder, another port\n"
+        "  epollo /srv/site --host 0.0.0.0          let the whole network connect\n"
+        "  epollo /srv/site --workers auto          one process per processor\n"
+        "  epollo why /about -d /srv/site           say what makes an answer, without a server\n"
+        "  epollo check /srv/site                   find mistakes in rules and links\n"
+        "  epollo lab --quick                       measure the pollers (epollo lab --help)\n\n"
+        "A size is a number of bytes or has a unit (64k, 256M, 1GiB); a duration is a number of seconds "
+        "or has a unit (500ms, 10s, 5m, 1h).\n\n"
+        "The options of python -m http.server work too: epollo 8000 -d FOLDER -b ADDRESS."
+    ),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90},
+)

@@ -22,6 +22,10 @@ class OperatorError(EpolloError):
         self.site = site
 
 
+class UsageError(OperatorError):
+    """The command line cannot be read; ``--help`` tells how it is written."""
+
+
 class DescriptorLimitError(EpolloError):
     """The poller cannot watch this descriptor: its number is past what the mechanism can name."""
 

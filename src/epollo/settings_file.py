@@ -3,14 +3,15 @@
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from epollo.arguments import find_near
 from epollo.errors import OperatorError
 from epollo.settings import SiteSettings, list_options
 from epollo.settings.option import Option, describe_choices
 from epollo.site.hosts import parse_pattern
+from epollo.values import find_near, parse_value
 
 _LIMIT_OCTETS: Final = 16 * 1024 * 1024
 _SITE: Final = "site"
@@ -20,7 +21,7 @@ _SITE_HEADER: Final = re.compile(r"\s*\[\[\s*(?:site|\"site\"|'site')\s*\]\]")
 
 
 class SettingsFile(NamedTuple):
-    """What a file says: settings by their names in `Settings`, as they stand there."""
+    """What a file says: settings by their names in `Settings`; several of one are a list."""
 
     path: Path
     text: str
@@ -41,9 +42,8 @@ class SettingsFile(NamedTuple):
 def read_settings_file(path: Path) -> SettingsFile:
     """Return the settings that a TOML file holds.
 
-    Its keys are the options' long names, without the dashes in front. Types are checked here, ranges
-    and choices where the command line's are. Raises `OperatorError`, which names the file, the line and
-    the key.
+    Its keys are the options' long names, without the dashes in front. Raises `OperatorError`, which
+    names the file, the line and the key.
     """
     text = _read_text(path)
     table = _parse(path, text)
@@ -52,7 +52,25 @@ def read_settings_file(path: Path) -> SettingsFile:
     read = _read_table(
         table, known, lambda key: _find_place(path, text, key, is_shown=False), [_SITE]
     )
-    return SettingsFile(path, text, dict(read), _read_sites(path, text, sites))
+    file = SettingsFile(path, text, dict(read), _read_sites(path, text, sites))
+    for name, value in file.values.items():
+        file.values[name] = _convert(name, value, partial(file.find_place, name))
+    for number, site in enumerate(file.sites):
+        for name in site.keys() - set(_OF_SITE):
+            find_place = partial(file.find_site_place, number, name)
+            site[name] = _convert(name, site[name], find_place)
+    return file
+
+
+def _convert(name: str, value: Any, find_place: Callable[[], str]) -> Any:
+    """Return the value of a setting that stands in the file, within its bounds and choices."""
+    option, default = list_options()[name]
+    try:
+        if isinstance(value, list):
+            return [parse_value(option, default, one) for one in value]
+        return value if isinstance(default, bool) else parse_value(option, default, value)
+    except ValueError as mistake:
+        raise OperatorError(f"{find_place()}: {mistake}") from None
 
 
 def _list_known(options: dict[str, tuple[Option, Any]]) -> dict[str, tuple[str, Option, Any]]:

@@ -549,7 +549,7 @@ def test_a_signal_while_it_is_being_imported_is_silent(
 ) -> None:
     """A module that all else waits for says that it is there, and stays there until a signal comes."""
     (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "click.py").write_text(
+    (tmp_path / "modules" / "socket.py").write_text(
         "import signal\nprint('importing', flush=True)\nsignal.pause()\n"
     )
     path = os.pathsep.join([str(tmp_path / "modules"), os.environ.get("PYTHONPATH", "")])

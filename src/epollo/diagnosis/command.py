@@ -10,15 +10,17 @@ from typing import Any, Final, TypeAlias
 
 import click
 
+from epollo.command_line import COMMAND, GroupedCommand, collect, refused_as_usage
 from epollo.diagnosis.check import check_sites
 from epollo.diagnosis.subject import Subject
 from epollo.diagnosis.why import explain, format_json, format_text, parse_question
 from epollo.errors import OperatorError
+from epollo.given import Given
 from epollo.settings import Settings
 from epollo.terminal import print_text
 
-MakeSettings: TypeAlias = Callable[[tuple[str, ...], dict[str, Any]], Settings]
-"""Makes settings of what stands without a flag and of the values of the options."""
+MakeSettings: TypeAlias = Callable[[Given], Settings]
+"""Makes settings of what is given."""
 
 _OPTIONS_OF_WHY: Final = (
     click.Option(
@@ -45,37 +47,35 @@ _HELP: Final = {
 }
 
 
-def run(name: str, argv: Sequence[str], server: click.Command, make_settings: MakeSettings) -> None:
-    """Run one of the two commands; ``server`` is the command whose options it has.
-
-    Raises `OperatorError` and what the command line library raises; ends the process otherwise.
-    """
+def run(name: str, argv: Sequence[str], make_settings: MakeSettings) -> None:
+    """Run one of the two commands. Raises `OperatorError`; ends the process otherwise."""
 
     def run_why(
         words: tuple[str, ...], as_json: bool, lines: tuple[str, ...], **given: Any
     ) -> None:
         if not words:
             raise OperatorError("which path or URL? For example: epollo why /about -d SITE")
-        _explain(make_settings(words[1:], given), words[0], lines, as_json=as_json)
+        _explain(make_settings(collect(words[1:], given)), words[0], lines, as_json=as_json)
 
     def run_check(words: tuple[str, ...], **given: Any) -> None:
-        _check(make_settings(words, given))
+        _check(make_settings(collect(words, given)))
 
     is_why = name == "why"
-    command = type(server)(
+    command = GroupedCommand(
         f"epollo {name}",
         callback=run_why if is_why else run_check,
         params=[
             click.Argument(
                 ["words"], nargs=-1, metavar="PATH-OR-URL [SITE]" if is_why else "[SITE]"
             ),
-            *(one for one in server.params if isinstance(one, click.Option)),
+            *(one for one in COMMAND.params if isinstance(one, click.Option)),
             *(_OPTIONS_OF_WHY if is_why else ()),
         ],
         help=_HELP[name],
-        context_settings=server.context_settings,
+        context_settings=COMMAND.context_settings,
     )
-    command.main(list(argv), standalone_mode=False, prog_name=f"epollo {name}")
+    with refused_as_usage():
+        command.main(list(argv), standalone_mode=False, prog_name=f"epollo {name}")
 
 
 def _explain(settings: Settings, text: str, lines: tuple[str, ...], *, as_json: bool) -> None:
