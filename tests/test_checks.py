@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from epollo import checks
 from epollo.checks import check_settings
 from epollo.errors import OperatorError
 from epollo.settings import Settings
@@ -152,3 +153,11 @@ def test_what_needs_a_certificate_says_which_options_give_one(
 ) -> None:
     with pytest.raises(OperatorError, match=reason):
         check_settings(Settings(root=site, **settings))  # type: ignore[arg-type]
+
+
+def test_what_is_not_looked_at_where_it_has_its_default_is_right(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path)
+    for check, _ in checks._SITE_CHECKS:
+        check(settings)
+    for check_all, _ in checks._SERVER_CHECKS:
+        check_all(settings)

@@ -17,7 +17,8 @@ def main() -> None:
     ours = [one for one in _ENDING if signal.getsignal(one) in defaults]
     for number in ours:
         signal.signal(number, _vanish)
-    # Nothing that is loaded is garbage: a collector that looks for some is a tenth of the start.
+    # Nothing that is loaded is garbage: a collector that looks for some is a tenth of the start. What
+    # serves enables it.
     gc.disable()
     try:
         # What serves is imported here, for that takes a good part of a second.
@@ -26,8 +27,6 @@ def main() -> None:
         # A library that there is no room to map is one that cannot be imported.
         sys.stderr.write(f"epollo: cannot start: {error or 'there is too little memory'}\n")
         sys.exit(1)
-    gc.freeze()
-    gc.enable()
     for number in ours:
         signal.signal(number, _leave)
 

@@ -3,7 +3,8 @@
 If the folder is mistyped, the operator is told so, even if the port is taken too. The order is that of
 `_SITE_CHECKS` and `_SERVER_CHECKS`: what is served, then for which peers, as which user, under which
 restriction, with which log.
-A check only looks: it gives up no right and leaves nothing open.
+A check only looks: it gives up no right and leaves nothing open. Of settings that have their defaults
+nothing is wrong, so that nothing is loaded to look at them: each check loads what it needs.
 """
 
 import os
@@ -11,42 +12,39 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from epollo.access_log.destination import check_destination
-from epollo.connections.networks import parse_networks
 from epollo.errors import OperatorError
-from epollo.http.cross_origin import parse_origins
-from epollo.linux.confinement import require_landlock
-from epollo.linux.privileges import require_root, resolve_identity
 from epollo.patterns import compile_late
 from epollo.settings import Settings, SiteSettings, list_options, select_sites
 from epollo.settings.listener import ListenerSettings
-from epollo.site.access.realm import parse_prefixes
 from epollo.site.folder import open_root
-from epollo.site.hosts import split_hosts
-from epollo.site.media_types import parse_media_types
-from epollo.site.reach import parse_reach
-from epollo.site.resolve import is_hidden
-from epollo.transports.pairs import read_client_authorities, read_pairs
 
 Kind = TypeVar("Kind", bound=SiteSettings)
-Checks = tuple[tuple[str, Callable[[Kind], None]], ...]
-"""Checks in their order, each with the setting that it is about."""
+Checks = tuple[tuple[Callable[[Kind], None], tuple[str, ...]], ...]
+"""Checks in their order, each with the settings that it is about; a mistake is of the first."""
 
 
 def check_settings(settings: Settings) -> None:
     """Raise `OperatorError` for the first mistake; it names the setting."""
     for number, site in enumerate(select_sites(settings)):
-        _check(site, _SITE_CHECKS, number if settings.sites else None)
-    _check(settings, _SERVER_CHECKS)
+        of_site = number if settings.sites else None
+        _check(_check_root, site, "root", of_site)
+        for check, names in _SITE_CHECKS:
+            if any(getattr(site, name) != site.defaults[name] for name in names):
+                _check(check, site, names[0], of_site)
+    for check_all, names in _SERVER_CHECKS:
+        # Tables of sites may say of each what is a default here.
+        if settings.sites or any(getattr(settings, one) != settings.defaults[one] for one in names):
+            _check(check_all, settings, names[0])
 
 
-def _check(settings: Kind, checks: Checks[Kind], site: int | None = None) -> None:
-    for name, check in checks:
-        try:
-            check(settings)
-        except OperatorError as mistake:
-            number = mistake.site if site is None else site
-            raise OperatorError(str(mistake), mistake.setting or name, number) from None
+def _check(
+    check: Callable[[Kind], None], settings: Kind, name: str, site: int | None = None
+) -> None:
+    try:
+        check(settings)
+    except OperatorError as mistake:
+        number = mistake.site if site is None else site
+        raise OperatorError(str(mistake), mistake.setting or name, number) from None
 
 
 def _check_root(settings: SiteSettings) -> None:
@@ -55,14 +53,20 @@ def _check_root(settings: SiteSettings) -> None:
 
 
 def _check_follow_links(settings: SiteSettings) -> None:
+    from epollo.site.reach import parse_reach  # noqa: PLC0415
+
     parse_reach("", settings.follow_links)
 
 
 def _check_allow_hidden(settings: SiteSettings) -> None:
+    from epollo.site.reach import parse_reach  # noqa: PLC0415
+
     parse_reach(settings.allow_hidden, "")
 
 
 def _check_allowed_hosts(settings: Settings) -> None:
+    from epollo.site.hosts import split_hosts  # noqa: PLC0415
+
     try:
         split_hosts(settings.allowed_hosts)
     except ValueError as mistake:
@@ -70,6 +74,8 @@ def _check_allowed_hosts(settings: Settings) -> None:
 
 
 def _check_proxies(settings: Settings) -> None:
+    from epollo.connections.networks import parse_networks  # noqa: PLC0415
+
     parse_networks(settings.proxies)
     if settings.has_proxy_protocol or settings.forwarded != "off":
         return
@@ -79,6 +85,9 @@ def _check_proxies(settings: Settings) -> None:
 
 def is_within_reach(settings: SiteSettings, name: str) -> bool:
     """Return whether a file would be served by a site."""
+    from epollo.site.reach import parse_reach  # noqa: PLC0415
+    from epollo.site.resolve import is_hidden  # noqa: PLC0415
+
     reach = parse_reach(settings.allow_hidden, settings.follow_links)
     path = Path(os.path.realpath(name))
     for folder in (os.fspath(settings.root), *map(os.fsdecode, reach.folders)):
@@ -131,16 +140,22 @@ def _check_secret(
 
 
 def _check_media_types(settings: SiteSettings) -> None:
+    from epollo.site.media_types import parse_media_types  # noqa: PLC0415
+
     parse_media_types(settings.media_types, settings.default_type, settings.charset)
 
 
 def _check_auth_paths(settings: SiteSettings) -> None:
+    from epollo.site.access.realm import parse_prefixes  # noqa: PLC0415
+
     prefixes = parse_prefixes(settings.auth_paths)
     if prefixes != ((),) and not settings.auth:
         raise OperatorError("--auth-paths protects nothing without --auth, the file of passwords")
 
 
 def _check_cors(settings: SiteSettings) -> None:
+    from epollo.http.cross_origin import parse_origins  # noqa: PLC0415
+
     try:
         parse_origins(settings.cors or "any")
     except ValueError as mistake:
@@ -148,6 +163,8 @@ def _check_cors(settings: SiteSettings) -> None:
 
 
 def _check_user(settings: Settings) -> None:
+    from epollo.linux.privileges import require_root, resolve_identity  # noqa: PLC0415
+
     if settings.user:
         require_root(resolve_identity(settings.user))
 
@@ -160,10 +177,14 @@ def _check_sandbox(settings: Settings) -> None:
             "--auth with --sandbox on takes --workers 1 or more: a process in the sandbox cannot read "
             "the password file again"
         )
+    from epollo.linux.confinement import require_landlock  # noqa: PLC0415
+
     require_landlock()
 
 
 def _check_access_log(settings: Settings) -> None:
+    from epollo.access_log.destination import check_destination  # noqa: PLC0415
+
     if settings.access_log:
         check_destination(settings.access_log)
     elif settings.access_log_format != list_options()["access_log_format"][1]:
@@ -200,6 +221,7 @@ def _check_certificates(settings: Settings) -> None:
     if certificates:
         # Here alone: a server without TLS needs nothing of the library.
         from epollo.transports.certificates import Certificates  # noqa: PLC0415
+        from epollo.transports.pairs import read_pairs  # noqa: PLC0415
 
         Certificates(read_pairs(certificates, keys))
 
@@ -236,6 +258,7 @@ def _check_clients_of(site: SiteSettings, *, has_tls: bool) -> None:
         )
     # Here alone: a server without TLS needs nothing of the library.
     from epollo.transports.client_certificates import check_authorities  # noqa: PLC0415
+    from epollo.transports.pairs import read_client_authorities  # noqa: PLC0415
 
     clients = read_client_authorities(site.tls_client_ca, site.tls_client_auth)
     assert clients is not None  # noqa: S101 - there is a path
@@ -290,26 +313,28 @@ def _find_domain_mistake(name: str) -> str:
 
 # No name ends so, and an address of IPv4 does (RFC 1123 section 2.1).
 _DIGITS_LAST: Final = compile_late(r"(?:\A|\.)[0-9]+\Z")
-_ACME_ALONE: Final = frozenset(("domains", "acme_directory", "acme_ca", "acme_profile"))
+_ACME_ALONE: Final = ("domains", "acme_directory", "acme_ca", "acme_profile")
 _DOMAIN: Final = compile_late(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
 _SITE_CHECKS: Final[Checks[SiteSettings]] = (
-    ("root", _check_root),
-    ("media_types", _check_media_types),
-    ("auth_paths", _check_auth_paths),
-    ("cors", _check_cors),
-    ("follow_links", _check_follow_links),
-    ("allow_hidden", _check_allow_hidden),
-    ("auth", _check_auth),
+    (_check_media_types, ("media_types", "default_type", "charset")),
+    (_check_auth_paths, ("auth_paths",)),
+    (_check_cors, ("cors",)),
+    (_check_follow_links, ("follow_links",)),
+    (_check_allow_hidden, ("allow_hidden",)),
+    (_check_auth, ("auth",)),
 )
 _SERVER_CHECKS: Final[Checks[Settings]] = (
-    ("auth", _check_secrets),
-    ("allowed_hosts", _check_allowed_hosts),
-    ("proxies", _check_proxies),
-    ("user", _check_user),
-    ("sandbox", _check_sandbox),
-    ("access_log", _check_access_log),
-    ("tls_certificates", _check_certificates),
-    ("tls_client_ca", _check_client_authorities),
+    (_check_secrets, ("auth", "tls_keys")),
+    (_check_allowed_hosts, ("allowed_hosts",)),
+    (_check_proxies, ("proxies",)),
+    (_check_user, ("user",)),
+    (_check_sandbox, ("sandbox",)),
+    (_check_access_log, ("access_log", "access_log_format")),
+    (
+        _check_certificates,
+        ("tls_certificates", "tls_keys", "acme", "tls_port", "hsts_seconds", *_ACME_ALONE),
+    ),
+    (_check_client_authorities, ("tls_client_ca", "tls_client_auth")),
 )

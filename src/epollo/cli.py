@@ -1,6 +1,7 @@
 """The command: argv to settings; errors to one line and status 2."""
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -117,6 +118,7 @@ def main() -> None:
     """Run the command; an operator's mistake is one line on stderr and exit status 2."""
     open_streams()
     if sys.argv[1:2] == ["lab"] and not Path("lab").is_dir():
+        gc.enable()
         # Here alone: a server needs nothing of the lab.
         from epollo.lab.command import main as run_lab  # noqa: PLC0415
 
@@ -127,6 +129,7 @@ def main() -> None:
         return
     try:
         if sys.argv[1:2] in (["why"], ["check"]) and not Path(sys.argv[1]).is_dir():
+            gc.enable()
             # As for the lab.
             from epollo.diagnosis.command import run  # noqa: PLC0415
 

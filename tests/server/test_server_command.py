@@ -573,7 +573,7 @@ class Owner: named = Named()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("module", ["click", "epollo.worker.process"])
+@pytest.mark.parametrize("module", ["epollo.cli", "epollo.worker.process"])
 @pytest.mark.parametrize("moment", [_DROPPED_BY_A_CALLBACK, _RENAMED_BY_A_CLASS])
 def test_a_signal_is_silent_where_python_drops_or_renames_what_its_handler_raises(
     start: Start, site: Path, tmp_path: Path, module: str, moment: str, number: int

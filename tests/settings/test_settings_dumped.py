@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from epollo.settings import Settings, dump_settings, load_settings
+from epollo.settings import Settings
+from epollo.settings.dumped import dump_settings, load_settings
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ import pytest
 from epollo.settings import (
     Settings,
     SiteSettings,
-    dump_settings,
-    load_settings,
     select_sites,
 )
+from epollo.settings.dumped import dump_settings, load_settings
 
 SETTINGS = Settings(
     root=Path("/srv/site"),

@@ -4,8 +4,6 @@ The command line, its ``--help`` and ``docs/reference.md`` are made from these t
 one subject: `SiteSettings`, `ListenerSettings`, `ServerSettings`. A test compares them.
 """
 
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,8 @@ from epollo.settings.site import SiteSettings
 __all__ = (
     "Settings",
     "SiteSettings",
-    "dump_settings",
     "list_options",
-    "load_settings",
+    "restore",
     "select_clients",
     "select_hosts",
     "select_sites",
@@ -48,7 +45,7 @@ def select_sites(settings: Settings) -> tuple[SiteSettings, ...]:
     """Return the settings of each site."""
     given = {name: getattr(settings, name) for name in list_options(SiteSettings)}
     return tuple(
-        SiteSettings(**given | {name: value for name, value in _restore(site) if name in given})
+        SiteSettings(**given | {name: value for name, value in restore(site) if name in given})
         for site in settings.sites or ({},)
     )
 
@@ -72,18 +69,7 @@ def select_clients(settings: Settings) -> tuple[tuple[tuple[str, str], ...], tup
     return ways, tuple(map(ways.index, of_sites))
 
 
-def dump_settings(settings: Settings) -> str:
-    """Return settings as text for another process."""
-    return json.dumps(vars(settings), default=os.fspath)
-
-
-def load_settings(text: str) -> Settings:
-    """Return the settings that `dump_settings` wrote."""
-    values = json.loads(text)
-    return Settings(**dict(_restore(values)))
-
-
-def _restore(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def restore(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield settings as their types have them: TOML and JSON have neither tuples nor paths."""
     for name, value in values.items():
         yield (

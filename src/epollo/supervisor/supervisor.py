@@ -16,6 +16,7 @@ coming, going or both. What can be said of one of them alone is in `generation`,
 `upgrade`.
 """
 
+import gc
 import math
 import os
 import signal
@@ -116,6 +117,9 @@ class Supervisor:
         ):
             self._wakeup.on_signal(number, call)
         self._begin(self._serving.settings, self._first_listening)
+        # What a start has made stays.
+        gc.freeze()
+        gc.enable()
         try:
             while not self._is_ending or self._retiring or self._upgrade is not None:
                 self.loop.run_batch(self._seconds_to_next())

@@ -24,7 +24,8 @@ from epollo.linux.inheritance import (
 )
 from epollo.loop import EventLoop, Handler
 from epollo.loop.control import open_control
-from epollo.settings import Settings, dump_settings
+from epollo.settings import Settings
+from epollo.settings.dumped import dump_settings
 from epollo.transports.pairs import Secrets
 from epollo.worker.orders import (
     ARE_YOU_THERE,

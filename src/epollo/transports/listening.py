@@ -1,7 +1,6 @@
 """Listening sockets: opened here, or handed over by the process that held them before."""
 
 import contextlib
-import ipaddress
 import os
 import socket
 import stat
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from epollo.errors import OperatorError
-from epollo.transports.bind_errors import explain_address, explain_path
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn (listen(2))."""
@@ -25,8 +23,13 @@ def open_listening_socket(host: str, port: int) -> socket.socket:
     ``::`` listens for IPv4 as well. Raises `OperatorError` where the address cannot be had.
     """
     with _explained(host, port):
+        # Text is read by tables of international names, which an address does without.
+        is_address = host.isascii() and (host[:1].isdigit() or ":" in host)
         family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.encode() if is_address else host,
+            port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
         )[0]
         return _listen(_bind(family, address, is_shared=False))
 
@@ -93,6 +96,9 @@ def _explained(host: str, port: int) -> Any:
     try:
         yield
     except (OSError, UnicodeError) as error:
+        # Most listen at once.
+        from epollo.transports.bind_errors import explain_address  # noqa: PLC0415
+
         reason = explain_address(error, host, port)
         raise OperatorError(f"cannot listen on {host} port {port}: {reason}") from None
 
@@ -114,6 +120,8 @@ def open_unix_socket(path: Path) -> socket.socket:
         one.listen(BACKLOG)
     except OSError as error:
         one.close()
+        from epollo.transports.bind_errors import explain_path  # noqa: PLC0415 - as above
+
         raise OperatorError(f"cannot listen on {path}: {explain_path(error, path)}") from None
     return one
 
@@ -234,6 +242,9 @@ def describe_address(listening: socket.socket) -> tuple[str, int] | str:
 
 def is_local(address: tuple[str, int] | str) -> bool:
     """Return whether only this machine reaches what listens at an address of `describe_address`."""
-    return (
-        isinstance(address, str) or ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
-    )
+    if isinstance(address, str):
+        return True
+    # Asked where there are passwords alone.
+    from ipaddress import ip_address  # noqa: PLC0415
+
+    return ip_address(address[0].partition("%")[0]).is_loopback

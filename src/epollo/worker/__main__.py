@@ -3,7 +3,8 @@
 import gc
 import sys
 
-# Nothing that is loaded is garbage: a collector that looks for some is a tenth of the start.
+# Nothing that is loaded is garbage: a collector that looks for some is a tenth of the start. The worker
+# enables it when it serves.
 gc.disable()
 
 try:
@@ -13,6 +14,4 @@ except (ImportError, MemoryError, OSError) as error:
     sys.stderr.write(f"epollo: a worker cannot start: {error or 'there is too little memory'}\n")
     sys.exit(2)
 
-gc.freeze()
-gc.enable()
 main()

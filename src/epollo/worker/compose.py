@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 
 from epollo.budget import Budget
 from epollo.connections.contract import AccessLog, Capacity, Responder, Timeouts
-from epollo.connections.forwarding import Forwarding
-from epollo.connections.networks import Networks
 from epollo.connections.service import Service
 from epollo.http.caching import NO_CACHE_FIELD
-from epollo.linux.confinement import confine
 from epollo.loop import EventLoop
 from epollo.protocols.http1 import HeadReader, Limits
 from epollo.settings import Settings, SiteSettings, select_clients, select_sites
@@ -30,6 +27,7 @@ from epollo.transports import format_scope
 
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
+    from epollo.worker.proxies import TrustedProxies
     from epollo.worker.secure import Secure
 
 
@@ -132,14 +130,14 @@ def make_service(
     relevant_fields: frozenset[bytes],
     budget: Budget,
     needs_addresses: bool,
-    proxies: Networks,
+    proxies: "TrustedProxies | None",
     look_for_changes: Callable[[], None],
     connections_limit: int,
 ) -> Service:
     """Return what all connections share.
 
     ``relevant_fields`` are those that an answer may depend on (`Policy`). ``needs_addresses`` is whether
-    the site waits on behalf of the address of a client. ``proxies`` are those that are trusted.
+    the site waits on behalf of the address of a client. ``proxies`` are those in front, if any.
     ``connections_limit`` is how many suit the descriptors of this process, for settings without one.
     """
     limits = Limits(
@@ -148,7 +146,6 @@ def make_service(
         settings.fields_limit,
         settings.content_octets_limit,
     )
-    clients = None if settings.forwarded == "off" else Forwarding(settings.forwarded, proxies)
     return Service(
         loop,
         respond,
@@ -166,7 +163,7 @@ def make_service(
         budget=budget,
         secure_lines=_format_hsts(settings.hsts_seconds),
         needs_addresses=needs_addresses,
-        clients=clients,
+        clients=None if proxies is None else proxies.forwarding,
         capacity=Capacity(
             settings.connections_limit or connections_limit,
             settings.connections_per_address_limit,
@@ -192,6 +189,11 @@ def select_sandbox(settings: Settings, *, is_replaceable: bool) -> str:
 
 def confine_to(settings: Settings, sandbox: str) -> str:
     """Give up rights that serving does not need; return, for a person, what is in force."""
+    if sandbox == "off" and not settings.user:
+        return "off"
+    # A process that keeps its rights needs nothing of it.
+    from epollo.linux.confinement import confine  # noqa: PLC0415
+
     with contextlib.ExitStack() as stack:
         roots = []
         for path in _list_roots(settings):
@@ -203,6 +205,15 @@ def confine_to(settings: Settings, sandbox: str) -> str:
             stack.callback(os.close, root)
             roots.append(root)
         return confine(roots, sandbox, settings.user or None)
+
+
+def filter_calls_of(sandbox: str) -> str:
+    """Give up system calls that serving does not take; return, for a person, what is in force."""
+    if sandbox == "off":
+        return ""
+    from epollo.linux.confinement import filter_calls  # noqa: PLC0415 - as above
+
+    return filter_calls(sandbox)
 
 
 def _list_roots(settings: Settings) -> list[bytes]:

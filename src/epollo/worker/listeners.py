@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 from epollo.connections import http1_stage, refusing
 from epollo.connections.door import Door, Stage
 from epollo.connections.listener import Listener
-from epollo.connections.networks import Networks
-from epollo.connections.preamble import Proxies
 from epollo.connections.service import Service
 from epollo.errors import DescriptorLimitError, ExhaustedError
 from epollo.loop.timers import Timer
@@ -18,8 +16,9 @@ from epollo.transports.listening import BACKLOG, is_listening
 from epollo.worker.tls_ports import speaks_tls
 
 if TYPE_CHECKING:
-    # A server without TLS needs nothing of the library.
+    # Loaded where the settings ask for them.
     from epollo.connections.handshakes import Handshakes
+    from epollo.worker.proxies import TrustedProxies
 
 _RETRY_SECONDS: Final = 1.0
 
@@ -27,7 +26,7 @@ _RETRY_SECONDS: Final = 1.0
 class Listeners:
     """The listening sockets of a worker.
 
-    ``proxies`` are those that are trusted, if any is in front. ``make_handshakes`` makes the stage of TLS
+    ``proxies`` are those in front, if any. ``make_handshakes`` makes the stage of TLS
     before another stage; None where TLS is not spoken.
     """
 
@@ -35,16 +34,15 @@ class Listeners:
         self,
         settings: Settings,
         service: Service,
-        proxies: Networks,
+        proxies: "TrustedProxies | None",
         make_handshakes: "Callable[[Stage], Handshakes] | None",
     ) -> None:
         self._settings = settings
         self._service = service
-        trusted = proxies if settings.has_proxy_protocol else None
-        self._plain = _Stages(service, trusted)
+        self._plain = _Stages(service, proxies)
         self._secure = self._plain
         if make_handshakes is not None:
-            self._secure = _Stages(service, trusted, make_handshakes)
+            self._secure = _Stages(service, proxies, make_handshakes)
         self._listeners: list[Listener] = []
         self._covering: list[Listener] = []
         self._to_cover: list[socket.socket] = []
@@ -105,7 +103,7 @@ class _Stages:
     def __init__(
         self,
         service: Service,
-        proxies: Networks | None,
+        proxies: "TrustedProxies | None",
         make_handshakes: "Callable[[Stage], Handshakes] | None" = None,
     ) -> None:
         self._service = service
@@ -115,12 +113,9 @@ class _Stages:
             stage = make_handshakes(serve)
             serve, turn_away = stage.begin, stage.turn_away
         self._door = Door(service, serve, turn_away)
-        self._begin: Stage = self._door.admit
-        self._needs_addresses = proxies is not None
-        if proxies is not None:
-            # The proxy alone knows it, and says it once.
-            service.keeps_addresses = True
-            self._begin = Proxies(service, proxies, self._door.admit).begin
+        preamble = None if proxies is None else proxies.make_stage(service, self._door.admit)
+        self._begin: Stage = preamble or self._door.admit
+        self._needs_addresses = preamble is not None
 
     def listen(self, listening: socket.socket) -> Listener:
         """Accept from a socket from now on."""

@@ -9,9 +9,6 @@ from epollo.budget import Budget
 from epollo.coder.client import SharedCompressor
 from epollo.connections.contract import AccessLog
 from epollo.connections.door import claim_descriptors
-from epollo.connections.networks import Networks, parse_networks
-from epollo.linux.confinement import filter_calls
-from epollo.linux.libc import forbid_dumps
 from epollo.loop import CallInLoop, EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings, select_sites
@@ -21,7 +18,13 @@ from epollo.transports.pairs import Secrets
 from epollo.worker.access import Access
 from epollo.worker.changes import Changes
 from epollo.worker.coding import open_compressor
-from epollo.worker.compose import confine_to, make_service, select_responder, select_sandbox
+from epollo.worker.compose import (
+    confine_to,
+    filter_calls_of,
+    make_service,
+    select_responder,
+    select_sandbox,
+)
 from epollo.worker.drain import Drain
 from epollo.worker.listeners import Listeners
 from epollo.worker.orders import ROOT_REPLACED, Orders
@@ -32,6 +35,7 @@ from epollo.worker.tls_ports import is_secure
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
     from epollo.connections.service import Service
+    from epollo.worker.proxies import TrustedProxies
     from epollo.worker.secure import Secure
 
 # Requests leave nothing behind that only a collection could find. One of twice as many new objects took
@@ -65,10 +69,9 @@ class Worker:
         place: int = 0,
     ) -> None:
         """Raise `OperatorError` where the settings ask for what cannot be had."""
-        # In any case: what is wrong there is to be known before it is needed.
-        proxies = parse_networks(settings.proxies)
         connections_limit = claim_descriptors()
         # A module cannot be read in the sandbox.
+        proxies = _load_proxies(settings)
         open_secure = _load_secure() if is_secure(settings) else None
         self._settings = settings
         self._supervisor = supervisor
@@ -107,7 +110,7 @@ class Worker:
         self._listeners = Listeners(settings, self._service, proxies, make_handshakes)
         self._listeners.listen(listening)
         # Last: from here on nothing is opened for writing, bound, connected or listened on.
-        in_force.append(filter_calls(sandbox))
+        in_force.append(filter_calls_of(sandbox))
         self.sandbox = "; ".join(filter(None, in_force))
 
     def _open_sites(self, sandbox: str, *, is_first: bool) -> None:
@@ -132,7 +135,7 @@ class Worker:
         )
 
     def _open_service(
-        self, log: AccessLog | None, proxies: Networks, connections_limit: int
+        self, log: AccessLog | None, proxies: "TrustedProxies | None", connections_limit: int
     ) -> None:
         """Have what connections share, and the log."""
         self._service = make_service(
@@ -159,6 +162,9 @@ class Worker:
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGHUP; then finish what is under way, within the grace."""
         gc.set_threshold(_COLLECTION_THRESHOLD, _NO_COLLECTION_OF_ALL)
+        # What a start has made stays.
+        gc.freeze()
+        gc.enable()
         try:
             self._loop.run()
             self._listeners.close()
@@ -242,7 +248,17 @@ class Worker:
 
 def _load_secure() -> "Callable[[Settings, Service, Secrets, CallInLoop], Secure]":
     """Load what speaks TLS, whose secrets are never to stand in a file; others do without the library."""
+    from epollo.linux.libc import forbid_dumps  # noqa: PLC0415
     from epollo.worker.secure import open_secure  # noqa: PLC0415
 
     forbid_dumps()
     return open_secure
+
+
+def _load_proxies(settings: Settings) -> "TrustedProxies | None":
+    """Load what a server has that is behind a proxy; None for any other."""
+    if not settings.has_proxy_protocol and settings.forwarded == "off":
+        return None
+    from epollo.worker.proxies import TrustedProxies  # noqa: PLC0415
+
+    return TrustedProxies(settings)

@@ -10,7 +10,7 @@ import sys
 
 from epollo.access_log.choice import open_log
 from epollo.errors import OperatorError, describe_fault, explain
-from epollo.settings import load_settings
+from epollo.settings.dumped import load_settings
 from epollo.site.mounts import open_mounts
 from epollo.terminal import close_streams, make_streams_nonblocking, open_streams, report
 from epollo.transports.listening import adopt
