@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from epollo.http.status import format_plain_page
 from epollo.protocols.tls import (
     Alert,
     ClientHello,
@@ -208,9 +209,12 @@ def test_an_alert_is_one_that_openssl_understands() -> None:
 @pytest.mark.parametrize(
     ("octets", "link"),
     [
-        (b"GET /a/b?c HTTP/1.1\r\nHost: a.test:8443\r\n\r\n", b"https://a.test:8443/"),
+        (b"GET /a/b?c HTTP/1.1\r\nHost: a.test:8443\r\n\r\n", b"https://a.test:8443/a/b?c"),
+        (b"GET /a?b=c&d=%20'e HTTP/1.1\r\nHost: a\r\n\r\n", b"https://a/a?b=c&d=%20%27e"),
+        (b"GET http://b.test/a HTTP/1.1\r\nHost: a.test\r\n\r\n", b"https://a.test/"),
+        (b'GET /"\xc3\xa9# HTTP/1.1\r\nHost: a.test\r\n\r\n', b"https://a.test/%22%C3%A9%23"),
         (b"GET /a/b HTTP/1.1\r\nhost:a.test\r\n\r\n", b"https://a.test/a/b"),
-        (b"GET /<script> HTTP/1.1\r\nHost: a.test\r\n\r\n", b"https://a.test/"),
+        (b"GET /<script> HTTP/1.1\r\nHost: a.test\r\n\r\n", b"https://a.test/%3Cscript%3E"),
         (b'GET / HTTP/1.1\r\nHost: a"><b\r\n\r\n', b""),
         (b"GET / HTTP/1.1\r\nHost: a&lt;b\r\n\r\n", b""),
         (b"GET / HTTP/1.0\r\n\r\n", b""),
@@ -222,3 +226,7 @@ def test_an_alert_is_one_that_openssl_understands() -> None:
 )
 def test_plain_http_is_led_to_https(octets: bytes, link: bytes | None) -> None:
     assert find_link(octets) == link
+
+
+def test_a_query_is_text_in_the_page() -> None:
+    assert format_plain_page(400, b"https://a/?b=c&lt;d").count(b"https://a/?b=c&amp;lt;d") == 2

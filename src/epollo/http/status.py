@@ -53,10 +53,11 @@ _LINK: Final = b'<p><a href="%b">%b</a>\n'
 def format_plain_page(status: int, link: bytes = b"") -> bytes:
     """Return a small page that shows this status in a browser, with a link to another place.
 
-    The link has no octet that means something in HTML.
+    Of the octets that mean something in HTML, the link may have ``&`` alone.
     """
     reason = REASONS[status]
     page = _PAGE % (status, reason, status, reason)
+    link = link.replace(b"&", b"&amp;")
     return page + _LINK % (link, link) if link else page
 
 
