@@ -17,6 +17,38 @@ def test_sound_settings_pass_and_leave_nothing_open(site: Path, tmp_path: Path) 
     before = len(os.listdir("/proc/self/fd"))
     check_settings(settings)
     assert len(os.listdir("/proc/self/fd")) == before
+    # The server may be another user, which could not write to a file that is made here.
+    assert not (tmp_path / "log").exists()
+    (tmp_path / "link").symlink_to("log")
+    check_settings(Settings(root=site, access_log=str(tmp_path / "link")))
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none/log", "No such file or directory"), ("file/log", "Not a directory")],
+)
+def test_a_log_needs_a_folder(site: Path, tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(name)
+    for path in (tmp_path / name, tmp_path / "link"):
+        with pytest.raises(OperatorError, match=f"cannot write the access log {path}: {reason}"):
+            check_settings(Settings(root=site, access_log=str(path)))
+
+
+def test_a_log_needs_a_folder_that_may_be_written_to(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    settings = Settings(root=site, access_log=str(path))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OperatorError, match=f"access log {path}: Permission denied"):
+        check_settings(settings)
+    fields = [*os.statvfs(tmp_path)]
+    fields[8] |= os.ST_RDONLY
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+    with pytest.raises(OperatorError, match=f"access log {path}: Read-only file system"):
+        check_settings(settings)
 
 
 @pytest.fixture

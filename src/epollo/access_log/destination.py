@@ -34,6 +34,8 @@ _PARTING_SECONDS: Final = 1.0
 
 # Not every user of the machine may read what clients requested.
 _MODE: Final = 0o640
+# Without O_NONBLOCK a named pipe without a reader would stop the start (fifo(7)).
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
 _LINE_END: Final = b"\n"
 
 
@@ -184,9 +186,7 @@ def open_destination(name: str) -> int:
     try:
         if name == STDOUT:
             return open_nonblocking(sys.stdout.fileno())
-        # Without O_NONBLOCK a named pipe without a reader would stop the start (fifo(7)).
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-        return open_log_file(name, flags, _MODE)
+        return open_log_file(name, _FLAGS | os.O_CREAT, _MODE)
     except OSError as error:
         is_unread = error.errno == errno.ENXIO
         reason = "it is a pipe that no program reads" if is_unread else error.strerror
@@ -194,16 +194,36 @@ def open_destination(name: str) -> int:
 
 
 def check_destination(name: str) -> None:
-    """Raise `OperatorError` where there can be no log of this name; nothing stays open.
+    """Raise `OperatorError` where there can be no log of this name; nothing is made, nothing stays open.
 
     The reader of a named pipe takes a writer that comes and goes for the last one (fifo(7)): of a pipe
-    only the permission is looked at.
+    only the permission is looked at, and so of the folder of a log that is not there yet.
     """
-    if name != STDOUT and Path(name).is_fifo():
+    if name == STDOUT:
+        return
+    if Path(name).is_fifo():
         if not os.access(name, os.W_OK):
             raise _make_refusal(name, os.strerror(errno.EACCES))
         return
-    os.close(open_destination(name))
+    try:
+        os.close(open_log_file(name, _FLAGS, _MODE))
+    except FileNotFoundError:
+        _check_folder(name)
+    except OSError as error:
+        raise _make_refusal(name, error.strerror) from None
+
+
+def _check_folder(name: str) -> None:
+    """Raise `OperatorError` where no file of this name can be made."""
+    folder = Path(os.path.realpath(name)).parent
+    try:
+        is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    except OSError as error:
+        raise _make_refusal(name, error.strerror) from None
+    if is_read_only:
+        raise _make_refusal(name, os.strerror(errno.EROFS))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _make_refusal(name, os.strerror(errno.EACCES))
 
 
 def _make_refusal(name: str, reason: str | None) -> OperatorError:
