@@ -192,6 +192,34 @@ def test_what_is_looked_at_anew_stays_ended(
         pass
 
 
+def test_a_mount_elsewhere_ends_nothing(ground: Ground, recall: Recall) -> None:
+    (ground.root / "_redirects").write_text("/old/* /new/:splat")
+    ground.get("/folder/1.txt")
+    answers = [*ask_all(ground), ground.ask("/old/1"), ground.ask("/nothing")]
+    assert all(stands(answer.basis, recall) for answer in answers)
+    ground.catalogue.look_anew()
+    assert all(stands(answer.basis, recall) for answer in answers)
+
+
+def test_what_is_mounted_over_a_rule_file_is_in_force_at_once(
+    ground: Ground, releases: Path, recall: Recall
+) -> None:
+    """The event of the change is not read, as there is none of a mount."""
+    rules = releases / "a" / "_redirects"
+    rules.write_text("/old /one")
+    answer = ground.ask("/old")
+    basis = ground.ask("/folder/1.txt").basis
+    assert stands(answer.basis, recall)
+    assert basis is not None
+    page = Kept(basis)
+    rules.rename(releases / "former")
+    rules.write_text("/old /two")
+    ground.catalogue.look_anew()
+    assert not stands(answer.basis, recall)
+    assert page.is_released
+    assert ground.ask("/old", drain=False).fields["location"] == "/two"
+
+
 def test_descriptors_are_given_back(ground: Ground, releases: Path, later: Later) -> None:
     ask_all(ground)
     switch(ground, releases)

@@ -79,7 +79,9 @@ class Catalogue:
         self.resources = Resources(budget, self._end)
         self._has_ended_all = False
         self.on_rules_doubted: Callable[[], None] = lambda: None
-        """Called when a rule file may be another: at an event, and when all is to be looked at anew."""
+        """Called when a rule file has ended: there may be another."""
+        self.on_look_anew: Callable[[], None] = lambda: None
+        """Called when all, rule files too, is to be compared with the file system before it is used."""
         self.watch = open_watch(self._root.descriptor, self._on_end, report, events)
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
@@ -178,7 +180,7 @@ class Catalogue:
         self._folders.look_anew()
         for resource in self.resources.list_all():
             resource.checked_second = 0
-        self.on_rules_doubted()
+        self.on_look_anew()
 
     def open_file(self, resource: Resource) -> OpenFile | None:
         """Open the file of a resource whose content is not kept; None where it has ended."""
