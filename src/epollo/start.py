@@ -38,19 +38,25 @@ def start(settings: Settings, read_again: Callable[[], Settings]) -> None:
     """
     make_streams_nonblocking()
     inherited, tell_predecessor = take_over()
-    inherited = inherited or _take_passed_sockets()
+    inherited = inherited or _take_passed_sockets(settings)
     if settings.workers != "0":
         _supervise(settings, read_again, inherited, tell_predecessor)
         return
     _serve(settings, inherited or open_listening(settings), tell_predecessor)
 
 
-def _take_passed_sockets() -> Listening | None:
+def _take_passed_sockets(settings: Settings) -> Listening | None:
     """Return what a service manager opened for us to listen on."""
     sockets = adopt(take_passed_descriptors())
     for one in sockets:
         if not is_listening(one):
             raise OperatorError(f"descriptor {one.fileno()} was passed, but does not listen")
+    port = settings.tls_port
+    if sockets and port and not any(speaks_tls(settings, one) for one in sockets):
+        # All others would lead there.
+        raise OperatorError(
+            f"no socket of port {port} was passed, on which --tls-port speaks https: pass one"
+        )
     return Listening(sockets, None) if sockets else None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from certificates import make_certificate
 from conftest import Serve, receive_content, receive_head
 from linux.confined import ABI
 from server.workers import (
@@ -171,6 +172,34 @@ def test_what_does_not_listen_is_refused(site: Path, words: tuple[str, ...]) -> 
         )
     assert result.returncode == 2
     assert result.stderr == b"epollo: descriptor 3 was passed, but does not listen\n"
+
+
+@pytest.mark.parametrize("words", WORKERS)
+@pytest.mark.parametrize("has_path", [False, True])
+def test_a_port_of_tls_that_was_not_passed_is_missed(
+    site: Path, tmp_path: Path, words: tuple[str, ...], has_path: bool
+) -> None:
+    """Each socket would lead to a port that no client can connect to."""
+    made = make_certificate("localhost")
+    (tmp_path / "cert").write_bytes(made.certificate)
+    (tmp_path / "key").write_bytes(made.key)
+    command = [sys.executable, "-c", _PASS]
+    tls = [f"--tls-cert={tmp_path}/cert", f"--tls-key={tmp_path}/key", "--tls-port=112"]
+    with socket.socket(socket.AF_UNIX) if has_path else socket.socket() as listening:
+        # The second octet of the name is ord("p"), 112.
+        listening.bind("\0p" if has_path else ("127.0.0.1", 0))
+        listening.listen()
+        result = subprocess.run(
+            [*command, str(listening.fileno()), "0", str(site), *words, *tls],
+            pass_fds=[listening.fileno()],
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
+    assert result.returncode == 2
+    assert result.stderr == (
+        b"epollo: no socket of port 112 was passed, on which --tls-port speaks https: pass one\n"
+    )
 
 
 def test_a_service_manager_is_told_what_happens(

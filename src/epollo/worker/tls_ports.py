@@ -14,4 +14,7 @@ def speaks_tls(settings: Settings, listening: socket.socket) -> bool:
     """Return whether TLS is spoken on a listening socket."""
     if not is_secure(settings):
         return False
-    return not settings.tls_port or listening.getsockname()[1] == settings.tls_port
+    if not settings.tls_port:
+        return True
+    # A path that a service manager opened has no port.
+    return listening.family != socket.AF_UNIX and listening.getsockname()[1] == settings.tls_port
