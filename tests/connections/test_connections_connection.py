@@ -21,7 +21,9 @@ from properties.answers import read_answers
 
 BIG_GET = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n"
 FILE_GET = b"GET /file HTTP/1.1\r\nHost: a\r\n\r\n"
+PART_GET = b"GET /part HTTP/1.1\r\nHost: a\r\n\r\n"
 BIG_OCTETS = 3_000_000
+PART_OCTETS = 100_000
 FILE_OCTETS = 2_000_000
 FILE = os.urandom(FILE_OCTETS)
 TIMEOUTS = Timeouts(head=10, idle=75, send=30, linger=2)
@@ -57,6 +59,13 @@ class OpenedFile:
             self.descriptor = -1
 
 
+class SharedFile(OpenedFile):
+    """One that several answers share."""
+
+    def close(self) -> None:
+        pass
+
+
 class SmallSite:
     """A responder with an answer of each kind; it counts what it was asked."""
 
@@ -75,6 +84,12 @@ class SmallSite:
             self.files.append(OpenedFile(self.path))
             segment = FileSegment(self.files[-1], 0, FILE_OCTETS)
             return Response(200, ((b"Content-Length", b"%d" % FILE_OCTETS),), (segment,))
+        if request.target.path == b"/part":
+            self.path.write_bytes(FILE)
+            self.files.append(SharedFile(self.path))
+            segment = FileSegment(self.files[-1], 0, PART_OCTETS)
+            fields = ((b"Content-Length", b"%d" % PART_OCTETS),)
+            return Response(200, fields, (segment,), basis=PERMANENT)
         content = b"x" * BIG_OCTETS if request.target.path == b"/big" else b"small"
         length = b"%d" % len(content)
         return Response(200, ((b"Content-Length", length),), (content,), basis=PERMANENT)
@@ -124,6 +139,29 @@ def fill(harness: InProcess, peer: Peer) -> None:
     """Turn the loop while the peer takes nothing, until nothing moves any more."""
     for _ in range(50):
         harness.loop.run_batch(0)
+
+
+@pytest.fixture
+def part_log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def parts(small_site: SmallSite, clock: HandClock, part_log: Log) -> Iterator[InProcess]:
+    """Knows a file of middle size by the octets of `PART_GET` as they came."""
+    with InProcess(small_site, clock=clock, timeouts=TIMEOUTS, log=part_log) as harness:
+        peer = harness.connect()
+        for _ in range(3):
+            peer.send(PART_GET)
+            harness.settle(peer)
+        recall = harness.service.recalls[b"http"]
+        assert recall is not None
+        assert PART_GET in recall.at_hand.young
+        part_log.contents.clear()
+        yield harness
+        assert len(small_site.asked) == 1
+        assert not harness.reports
+    os.close(small_site.files[0].descriptor)
 
 
 # Answers.
@@ -188,6 +226,72 @@ def test_recall_asks_the_site_once_and_shows_another_date_in_each_second(
         peer.send(GET)
         harness.settle(peer)
         assert len(small_site.asked) == 2
+
+
+def test_a_recalled_part_of_a_file_that_a_peer_takes_slowly(
+    parts: InProcess, part_log: Log
+) -> None:
+    peer = parts.connect(buffer_octets=4096)
+    for number in range(4):
+        peer.send(PART_GET)
+        parts.loop.run_batch(0)
+        assert len(part_log.contents) == number
+        parts.settle(peer)
+    answers = read_answers(bytes(peer.received))
+    assert [answer.content for answer in answers] == [FILE[:PART_OCTETS]] * 4
+    assert part_log.contents == [PART_OCTETS] * 4
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EAGAIN])
+def test_a_recalled_part_of_a_file_that_cannot_be_lent_now(
+    parts: InProcess, part_log: Log, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    sendfile = os.sendfile
+    refused: list[int] = []
+
+    def refuse(out: int, file: int, offset: int, length: int) -> int:
+        if error == errno.EAGAIN and len(refused) == 2:
+            return sendfile(out, file, offset, length)
+        refused.append(length)
+        raise OSError(error, "refused")
+
+    peer = parts.connect()
+    monkeypatch.setattr(os, "sendfile", refuse)
+    peer.send(PART_GET)
+    fill(parts, peer)
+    parts.settle(peer)
+    assert refused == [PART_OCTETS] * 2
+    (answer,) = read_answers(bytes(peer.received))
+    assert answer.content == FILE[:PART_OCTETS]
+    assert part_log.contents == [PART_OCTETS]
+
+
+def test_a_recalled_part_of_a_file_whose_peer_is_lost(
+    parts: InProcess, part_log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: int) -> int:
+        raise OSError(errno.EPIPE, "gone")
+
+    peer = parts.connect()
+    monkeypatch.setattr(os, "sendfile", fail)
+    peer.send(PART_GET)
+    parts.settle(peer)
+    assert peer.is_closed
+    assert peer.is_let_go()
+    assert part_log.contents == [0]
+
+
+def test_a_recalled_part_of_a_file_that_is_being_written_to(
+    parts: InProcess, small_site: SmallSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read, for what is lent may change on its way."""
+    monkeypatch.setattr(os, "sendfile", lambda *_: pytest.fail("lent"))
+    small_site.files[0].is_settled = False
+    peer = parts.connect()
+    peer.send(PART_GET)
+    parts.settle(peer)
+    (answer,) = read_answers(bytes(peer.received))
+    assert answer.content == FILE[:PART_OCTETS]
 
 
 def test_a_recalled_file_that_cannot_be_looked_at_is_opened_anew(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from epollo.connections.steps import LONE_OCTETS, STEP_OCTETS_MINIMUM, Steps
-from epollo.protocols.answer import STEP_OCTETS
+from epollo.connections.steps import LONE_OCTETS, Steps
+from epollo.protocols.answer import STEP_OCTETS, STEP_OCTETS_MINIMUM
 
 BATCHES = 20
 

@@ -46,6 +46,8 @@ ERRORS: dict[str, tuple[int, ...]] = {
 OPERATIONS = {"epoll_ctl": 1, "fcntl": 1030}
 """EPOLL_CTL_ADD, F_DUPFD_CLOEXEC: others can not fail so."""
 LARGE = bytes(range(256)) * 8_448
+LENT = LARGE * 4
+"""More than a step of a lone download."""
 """More than is sent in a step of 2 MiB: what is called for it is called again and again."""
 TEXT = b"again and again " * 2_000
 KEPT = LARGE[:300_000]
@@ -158,6 +160,7 @@ def root(tmp_path: Path) -> Path:
     (root / "index.html").write_bytes(b"index")
     (root / "text.txt").write_bytes(TEXT)
     (root / "large.bin").write_bytes(LARGE)
+    (root / "lent.bin").write_bytes(LENT)
     (root / "kept.bin").write_bytes(KEPT)
     return root
 
@@ -288,22 +291,22 @@ def test_each_call_of_an_answer_fails(root: Path, action: Callable[[Injected, in
 @pytest.mark.long
 def test_each_step_of_a_file_that_is_lent_fails(root: Path) -> None:
     """Where the system cannot lend it, it is read; another failure cuts the answer, or is waited out."""
-    changed = (root / "large.bin").stat().st_ctime
+    changed = (root / "lent.bin").stat().st_ctime
     with injected(root) as server:
         # Until then each step is read, for a process may be writing to it.
         while time.time() - changed <= SETTLED_SECONDS:
             rest(0.2)
-        settle(server, "/large.bin", LARGE)
+        settle(server, "/lent.bin", LENT)
         for error in (errno.EINVAL, errno.ENOSYS, errno.EAGAIN, errno.EIO, errno.ENOMEM):
             number, hits = 0, 1
             while hits:
                 number += 1
                 server.injector.arm(Fault("sendfile", error, number))
-                head, content = server.ask("/large.bin")
+                head, content = server.ask("/lent.bin")
                 hits = server.injector.disarm()
                 is_cut = error in {errno.EIO, errno.ENOMEM} and hits
-                assert content == LARGE or (is_cut and LARGE.startswith(content)), (number, head)
-                assert is_whole(head, content) == (content == LARGE)
+                assert content == LENT or (is_cut and LENT.startswith(content)), (number, head)
+                assert is_whole(head, content) == (content == LENT)
             assert number >= 3
             check_lines(server.stderr)
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from epollo.connections.outbox import NO_SENDFILE
 from epollo.connections.service import Service
-from epollo.connections.steps import STEP_OCTETS_MINIMUM
 from epollo.http.message import FileSegment
+from epollo.protocols.answer import STEP_OCTETS_MINIMUM
 from epollo.transports import Kind, Transport
 
 _COPIED_OCTETS: Final = 16 * 1024

@@ -9,6 +9,7 @@ an outbox, the connection watches for writability alone.
 
 import contextlib
 import math
+import os
 from _socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR
 from collections.abc import Sequence
 from typing import Final
@@ -30,9 +31,9 @@ from epollo.connections.state import (
     RECEIVING,
     WAITING,
 )
-from epollo.http.message import Segment, close_files, count_octets
+from epollo.http.message import FileSegment, Segment, close_files, count_octets
 from epollo.loop import READABLE, WRITABLE
-from epollo.protocols.answer import Exchange, count_content
+from epollo.protocols.answer import Exchange
 
 _NOTHING: Final = -1
 """What a connection is watched for that is registered for the end of it alone."""
@@ -165,6 +166,31 @@ class Connection(Peer):
             self._note(exchanges, self._service.clock.now)
         if self._state >= BEHIND:
             self._go_on(is_long=False)
+
+    def _send_part(self, octets: bytes, part: FileSegment, exchanges: Sequence[Exchange]) -> None:
+        """Send octets and a part of a file, at most a step, and do what comes next, as `_send` does."""
+        file, offset, length = part
+        # sendfile(2) knows no MSG_DONTWAIT, and a socket is a blocking one until it is watched.
+        if not (self._events and self.kind.sends_files and file.is_settled):
+            self._send(octets, (part,), exchanges)
+            return
+        sent = sent_of_part = 0
+        try:
+            sent = self._transport.send(octets, MSG_DONTWAIT)
+            if sent == len(octets):
+                sent_of_part = os.sendfile(self.descriptor, file.descriptor, offset, length)
+        except OSError:
+            # The outbox meets it again, and reads what cannot be lent, or gives up.
+            pass
+        if sent_of_part == length:
+            if self._service.log is not None:
+                self._note(exchanges, self._service.clock.now)
+            if self._state >= BEHIND:
+                self._go_on(is_long=True)
+            return
+        outbox = self._begin_outbox(octets, sent, exchanges)
+        outbox.put(part, sent_of_part)
+        self._await_room(outbox)
 
     def _send(self, octets: bytes, rest: Sequence[Segment], exchanges: Sequence[Exchange]) -> None:
         """Send octets and the segments behind them, and do what comes next.
@@ -345,15 +371,8 @@ class Connection(Peer):
 
     def _note(self, exchanges: Sequence[Exchange], begun: float, unsent_octets: int = 0) -> None:
         """Tell the log of answers; the last octets of them were not sent."""
-        log = self._service.log
-        if log is not None:
-            contents, subject = count_content(exchanges, unsent_octets), self.kind.subject
-            address = self.address
-            clients = self._service.clients if log.names_peers else None
-            for (head, answer), content_octets in zip(exchanges, contents, strict=True):
-                if clients is not None:
-                    address = clients.find_client(self.address or "", head) or None
-                log.note(address, head, answer, content_octets, begun, subject=subject)
+        if self._service.log is not None:
+            self._service.note(exchanges, begun, self.address, self.kind.subject, unsent_octets)
 
     def _set_deadline(self, seconds: float) -> None:
         """Set a deadline that may be closer than the one before."""

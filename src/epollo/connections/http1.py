@@ -88,10 +88,12 @@ class Http1Connection(Connection):
             self.deadline = service.idle_deadline
         else:
             self._begin_idle()
-        if answer.rest:
+        if not answer.rest:
+            self._send_octets(service.frames[answer], ((octets, answer),))
+        elif answer.part is None:
             self._send(service.frames[answer], answer.rest, ((octets, answer),))
         else:
-            self._send_octets(service.frames[answer], ((octets, answer),))
+            self._send_part(service.frames[answer], answer.part, ((octets, answer),))
 
     def _continue(self, events: int) -> None:
         """Send what is owed, answer what is here, see whether a peer that waits for a result is gone."""

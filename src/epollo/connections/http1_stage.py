@@ -28,7 +28,11 @@ def serve(service: Service, arrival: Arrival) -> None:
             if sent_octets == len(octets):
                 arrival.transport.close()
                 if service.log is not None:
-                    _note(service, arrival, answer)
+                    address = arrival.address if service.keeps_addresses else None
+                    exchanges = ((arrival.received, answer),)
+                    service.note(
+                        exchanges, service.clock.now, address or None, arrival.kind.subject
+                    )
                 return
     connection = Http1Connection(service, arrival)
     try:
@@ -51,14 +55,3 @@ def _find_last(service: Service, arrival: Arrival) -> Answer | None:
         return None
     is_trusted = answer.basis.checked_second == service.trusted_second
     return answer if is_trusted or recall.is_true(answer) else None
-
-
-def _note(service: Service, arrival: Arrival, answer: Answer) -> None:
-    """Tell the log of an answer that was sent whole."""
-    log, clients = service.log, service.clients
-    assert log is not None  # noqa: S101 - for the type checker
-    address = arrival.address if service.keeps_addresses else ""
-    if clients is not None and log.names_peers:
-        address = clients.find_client(address, arrival.received)
-    now, subject = service.clock.now, arrival.kind.subject
-    log.note(address or None, arrival.received, answer, answer.length, now, subject=subject)

@@ -9,6 +9,7 @@ from epollo.connections.recall import Recall
 from epollo.connections.steps import Steps
 from epollo.connections.throttled_report import ThrottledReport
 from epollo.loop import EventLoop
+from epollo.protocols.answer import Exchange, count_content
 from epollo.protocols.http1 import Frames, HeadReader
 
 
@@ -131,6 +132,30 @@ class Service:
         for recall in self.recalls.values():
             if recall is not None:
                 recall.doubt()
+
+    def note(
+        self,
+        exchanges: Sequence[Exchange],
+        begun: float,
+        address: str | None,
+        subject: str,
+        unsent_octets: int = 0,
+    ) -> None:
+        """Tell the log, if there is one, of answers whose last octets were not sent.
+
+        ``address`` is that of the peer, as far as it is kept, and ``subject`` whose certificate it has
+        shown. ``begun`` is when the requests were received (monotonic, seconds).
+        """
+        log = self.log
+        if log is None:
+            return
+        clients = self.clients if log.names_peers else None
+        peer = address
+        contents = count_content(exchanges, unsent_octets)
+        for (head, answer), content_octets in zip(exchanges, contents, strict=True):
+            if clients is not None:
+                peer = clients.find_client(address or "", head) or None
+            log.note(peer, head, answer, content_octets, begun, subject=subject)
 
     def note_change(self) -> None:
         """Note, in the middle of anything, a change that no report may have told of.

@@ -13,10 +13,8 @@ after a moment without any waits for whole steps.
 
 from typing import Final
 
-from epollo.protocols.answer import STEP_OCTETS
+from epollo.protocols.answer import STEP_OCTETS, STEP_OCTETS_MINIMUM
 
-STEP_OCTETS_MINIMUM: Final = 128 * 1024
-"""A smaller step costs more than it sends."""
 LONE_OCTETS: Final = 4 * STEP_OCTETS
 """What a download may send that is alone: twice what a socket has room for, as its peer takes some."""
 _TOGETHER_OCTETS: Final = 64 * STEP_OCTETS

@@ -8,12 +8,14 @@ of the representation, never a copy.
 from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
-from epollo.http.message import ENDED, Basis, File, Later, Request, Segment
+from epollo.http.message import ENDED, Basis, File, FileSegment, Later, Request, Segment
 
 JOINED_OCTETS: Final = 16 * 1024
 """Content up to this length is joined with its head when it is sent; longer content is not copied."""
 STEP_OCTETS: Final = 2 * 1024 * 1024
 """At most so much of a file is sent in one turn, so that a large download holds up no other peer."""
+STEP_OCTETS_MINIMUM: Final = 128 * 1024
+"""A smaller step costs more than it sends, so that this much is never divided."""
 
 
 class Waiting(NamedTuple):
@@ -45,6 +47,7 @@ class Answer:
         "kept_octets",
         "length",
         "method",
+        "part",
         "part_pattern",
         "persists",
         "rest",
@@ -74,6 +77,8 @@ class Answer:
         self.rest: tuple[Segment, ...] = content
         self.file: File | None = None
         """A file that the content is read from, and that may change before the answer is given again."""
+        self.part: FileSegment | None = None
+        """All of ``rest``, where that is one part of a file, not to be copied and not to be divided."""
         self.persists = persists
         self.method = method
         self.target = target
@@ -96,10 +101,16 @@ class Answer:
             self._take(content)
 
     def _take(self, content: tuple[Segment, ...]) -> None:
-        if self.length <= JOINED_OCTETS and all(isinstance(one, bytes) for one in content):
-            self.content = b"".join(content)  # type: ignore[arg-type]
-            self.rest = ()
-        for segment in self.rest:
+        if self.length <= JOINED_OCTETS:
+            if all(isinstance(one, bytes) for one in content):
+                self.content = b"".join(content)  # type: ignore[arg-type]
+                self.rest = ()
+                return
+        elif self.length <= STEP_OCTETS_MINIMUM and len(content) == 1:
+            segment = content[0]
+            if not isinstance(segment, bytes):
+                self.part = segment
+        for segment in content:
             if not isinstance(segment, bytes) and not segment.file.is_sealed:
                 self.file = segment.file
 
@@ -114,7 +125,7 @@ class Answer:
         self.basis = ENDED
         self.content = b""
         self.rest = ()
-        self.file = None
+        self.file = self.part = None
 
 
 Exchange: TypeAlias = tuple[bytes, Answer]
