@@ -78,6 +78,25 @@ class Held:
         with contextlib.suppress(ssl.SSLWantReadError):
             self.client.do_handshake()
 
+    def send(self, plain: bytes) -> None:
+        """Have the client send, and the loop turn."""
+        self.client.write(plain)
+        self.near.sendall(self.outgoing.read())
+        self.inside.loop.run_batch(0)
+
+    def receive(self) -> bytes:
+        """Return what the client has got."""
+        self.incoming.write(self.near.recv(65536))
+        return self.client.read(65536)
+
+    def shake_hands(self) -> None:
+        """Complete the handshake, of which a flight is held."""
+        self.flights.end()
+        self.incoming.write(self.near.recv(65536))
+        self.step()
+        self.near.sendall(self.outgoing.read())
+        self.inside.loop.run_batch(0)
+
     def close(self) -> None:
         self.near.close()
         for arrival in self.arrivals:
@@ -113,9 +132,11 @@ def test_what_comes_meanwhile_waits_and_does_not_keep_the_loop_awake(held: Held)
     held.incoming.write(held.near.recv(65536))
     held.step()
     held.near.sendall(held.outgoing.read().removeprefix(b"\x14\x03\x03\0\x01\x01"))
-    for _ in range(3):
-        held.inside.loop.run_batch(0)
-    assert len(held.arrivals) == 1
+    assert held.is_at_rest()
+    assert not held.arrivals
+    held.send(b"request")
+    (arrival,) = held.arrivals
+    assert arrival.received == b"request"
     assert not held.inside.service.peers
 
 
@@ -127,6 +148,81 @@ def test_a_client_that_leaves_meanwhile_is_let_go_of_afterwards(held: Held) -> N
     assert held.far.fileno() < 0
     assert not held.arrivals
     assert not held.inside.service.peers
+
+
+def test_a_connection_is_made_with_the_first_octets_of_a_request(held: Held) -> None:
+    held.shake_hands()
+    (handshake,) = held.inside.service.peers
+    assert handshake.is_idle
+    # Tickets go out with the answer (RFC 8446 section 4.6.1).
+    held.near.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        held.near.recv(1)
+    held.send(b"request")
+    assert not held.inside.service.peers
+    (arrival,) = held.arrivals
+    assert (arrival.received, arrival.is_reported) == (b"request", False)
+    arrival.transport.send(b"answer")
+    assert held.receive() == b"answer"
+    assert held.client.session is not None
+    assert held.client.session.has_ticket
+
+
+def test_a_client_that_says_nothing_behind_its_handshake_gives_way_and_is_told(held: Held) -> None:
+    held.shake_hands()
+    (handshake,) = held.inside.service.peers
+    assert handshake.deadline > held.inside.service.clock.now
+    held.client.write(b"request")
+    held.near.sendall(held.outgoing.read())
+    # Its turn comes later in this batch.
+    assert not handshake.try_give_way()
+    held.inside.loop.run_batch(0)
+    assert held.arrivals
+
+
+@pytest.mark.parametrize("end", ["give_way", "on_drain", "on_deadline"])
+def test_a_handshake_that_is_complete_ends_with_close_notify(held: Held, end: str) -> None:
+    held.shake_hands()
+    (handshake,) = held.inside.service.peers
+    getattr(handshake, end)()
+    assert held.receive() == b""
+    assert held.near.recv(1) == b""
+    assert not held.inside.service.peers
+    assert held.flights.handshakes == -1
+
+
+def test_a_handshake_under_way_does_not_give_way(held: Held) -> None:
+    (handshake,) = held.inside.service.peers
+    assert not handshake.try_give_way()
+    held.shake_hands()
+    assert handshake.try_give_way()
+
+
+def test_handshakes_alone_that_take_long_together_are_put_off_to_a_later_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with InProcess(refuse) as inside, contextlib.ExitStack() as stack:
+        flights = CountedFlights()
+        stage = Handshakes(inside.service, [CERTIFICATES], flights, lambda _: None)
+        near, far = socket.socketpair()
+        stack.callback(near.close)
+        near.setblocking(False)
+        context = ssl.create_default_context(cadata=MADE.certificate.decode())
+        outgoing = ssl.MemoryBIO()
+        client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="a.test")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        near.sendall(outgoing.read())
+        with monkeypatch.context() as patched:
+            patched.setattr(type(inside.loop), "is_late", True)
+            stage.begin(Arrival(far, far.fileno()))
+        with pytest.raises(BlockingIOError):
+            near.recv(1)
+        inside.loop.run_batch(0)
+        assert near.recv(1)
+        assert flights.asked == 0
+        for handshake in list(inside.service.peers):
+            handshake.close()
 
 
 class CountedFlights(Flights):
@@ -187,6 +283,7 @@ def test_a_certificate_of_a_client_is_verified_in_the_thread_too(tmp_path: Path)
         assert len(held.flights.held) == 1
         assert held.is_at_rest()
         held.flights.end()
+        held.send(b"request")
         (arrival,) = held.arrivals
         assert arrival.kind.subject == "CN=alice"
         assert not held.inside.service.peers

@@ -17,7 +17,9 @@ from epollo.protocols.tls import (
     find_link,
     format_alert,
     parse_client_hello,
+    parse_whole,
 )
+from epollo.protocols.tls.client_hello import _recall_server_name
 
 
 def make_hello(name: str | None, *protocols: str, version: ssl.TLSVersion | None = None) -> bytes:
@@ -186,6 +188,40 @@ def test_a_hello_that_was_tampered_with_is_judged_the_same_at_every_split(
     decided = [verdict for verdict in verdicts if verdict is not None]
     assert all(verdict == whole for verdict in decided)
     assert verdicts == [None] * (len(verdicts) - len(decided)) + decided
+
+
+@given(st.lists(st.tuples(st.integers(0, len(HELLO) - 1), st.integers(0, 255)), max_size=2))
+def test_one_whole_record_is_read_as_its_octets_one_by_one(changes: list[tuple[int, int]]) -> None:
+    octets = bytearray(HELLO)
+    for position, value in changes:
+        octets[position] = value
+    try:
+        whole = parse_whole(bytes(octets))
+    except MalformedHelloError:
+        with pytest.raises(MalformedHelloError):
+            read_one_by_one(bytes(octets))
+    else:
+        assert whole is None or read_one_by_one(bytes(octets)) == whole
+
+
+def read_one_by_one(octets: bytes) -> ClientHello | None:
+    reader = HelloReader()
+    found = None
+    for position in range(len(octets)):
+        found = reader.receive(octets[position : position + 1])
+        if found is not None:
+            break
+    return found
+
+
+def test_lists_that_are_remembered_are_bounded() -> None:
+    for number in range(2000):
+        name = b"%d.test" % number + b"x" * (number % 300)
+        content = b"\0" + len(name).to_bytes(2, "big") + name
+        content = len(content).to_bytes(2, "big") + content
+        hello = make_message(make_extensions((0, content)))
+        assert parse_client_hello(hello) == ClientHello(name, ())
+    assert _recall_server_name.cache_info().currsize <= 256
 
 
 @given(st.binary(max_size=200))

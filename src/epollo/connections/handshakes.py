@@ -2,11 +2,13 @@
 
 Facts: the first flight of a server (key exchange, signature) takes some 300 microseconds and lets go of
 the interpreter; done by the loop, 200 handshakes a second make the slowest tenth of plain requests wait
-three times as long. The flights after it take little. A hand-over to a thread and back takes up to 15 %
-of a handshake.
+three times as long. The flights after it take little. A thread costs something, too (`flights`).
 Decision: the ClientHello is read by the loop (`epollo.protocols.tls`), which refuses what cannot be
 served; the first flight is made by a thread, unless no connection is there that could wait for it; the
-rest by the loop.
+rest by the loop. A connection is made with the first octets of a request: until then its handshake waits
+for them, and holds back its tickets, which go out with the answer.
+Consequence: a client that wants one answer is registered with the poller once, and is sent two segments
+where four were needed.
 
 A handshake has the time of a request's head for all of it, and counts as a connection from its begin, so
 that those which are silent or slow are bounded in number as well, and by address.
@@ -15,7 +17,7 @@ that those which are silent or slow are bounded in number as well, and by addres
 import contextlib
 import math
 import ssl
-from _socket import MSG_DONTWAIT
+from _socket import MSG_DONTWAIT, MSG_PEEK
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -23,16 +25,16 @@ from epollo.connections.addresses import ask_address
 from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.flights import Flights
+from epollo.connections.handshake_refusals import format_refusal, refuse_at_once
 from epollo.connections.service import Service
 from epollo.loop import READABLE
-from epollo.protocols.http1 import refuse, render_refusal
 from epollo.protocols.tls import (
     Alert,
     ClientHello,
     HelloReader,
     MalformedHelloError,
-    find_link,
     format_alert,
+    parse_whole,
 )
 from epollo.transports import format_scope
 from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificates
@@ -41,6 +43,8 @@ from epollo.transports.tls import TLS, TlsTransport
 
 _PROOF: Final = PROOF_PROTOCOL.decode()
 _HANDSHAKE_RECORD: Final = b"\x16"
+# What calling the class does besides costs as much as the rest of a stage.
+_arrive: Final = tuple.__new__
 
 
 class Handshakes:
@@ -69,6 +73,11 @@ class Handshakes:
         self.proofs: Mapping[bytes, ssl.SSLContext] = {}
         """By name, what answers an authority that asks whether a host is ours."""
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no connection is there that could wait for a flight, but handshakes at the most."""
+        return len(self.service.peers) == self.flights.handshakes
+
     def find_context(self, hello: ClientHello, way: int) -> ssl.SSLContext | Alert:
         """Return what a session begins with, or why there is none."""
         if PROOF_PROTOCOL in hello.protocols:
@@ -90,24 +99,17 @@ class Handshakes:
         refuse_at_once(arrival, format_alert(Alert.INTERNAL_ERROR))
 
 
-def refuse_at_once(arrival: Arrival, octets: bytes) -> None:
-    """Send last octets, without waiting for anything, and close."""
-    # A socket that is closed with octets unread resets the connection (RFC 9112 section 9.6).
-    with contextlib.suppress(OSError):
-        arrival.transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
-    with contextlib.suppress(OSError):
-        arrival.transport.send(octets, MSG_DONTWAIT)
-    arrival.transport.close()
-
-
 class Handshake(Peer):
-    """The handler of an accepted socket until its handshake is complete."""
+    """The handler of an accepted socket until its handshake is complete, and its first request here."""
 
     __slots__ = (
         "_arrival",
+        "_hello",
+        "_is_complete",
         "_is_in_flight",
         "_is_open",
         "_is_registered",
+        "_may_prove",
         "_octets",
         "_reader",
         "_session",
@@ -121,13 +123,20 @@ class Handshake(Peer):
         self._arrival = arrival
         # What came of the ClientHello; empty once there is a session.
         self._octets = b""
-        self._reader = HelloReader()
+        # Of one that comes in parts.
+        self._reader: HelloReader | None = None
         self._session: Session | None = None
         # Which of several ways there are to verify it.
         self._way = 0
         self._is_open = True
         self._is_registered = False
         self._is_in_flight = False
+        # What is to be answered in a later batch.
+        self._hello: ClientHello | None = None
+        # Whether it is an authority that asks whether a host is ours.
+        self._may_prove = False
+        # Whether nothing is missing but the first request.
+        self._is_complete = False
         self.deadline: float = math.inf
         stage.service.peers[self] = None
         stage.flights.handshakes += 1
@@ -135,7 +144,6 @@ class Handshake(Peer):
     def on_accepted(self) -> None:
         """Take what is here; watch for the rest."""
         self.deadline = self._stage.service.clock.now + self._stage.service.timeouts.head
-        self._arrival.transport.setblocking(False)
         if self._arrival.received:
             self._read_hello(self._arrival.received)
         else:
@@ -145,8 +153,15 @@ class Handshake(Peer):
         elif self._is_open and not self._is_registered:
             self._watch()
 
-    def on_ready(self, events: int) -> None:  # noqa: ARG002
+    def on_ready(self, events: int) -> None:
         """Take what the client sent."""
+        hello = self._hello
+        if hello is not None:
+            # It asked for a turn, and will have it: a report of the poller brings it no earlier.
+            if not events or not self._stage.service.loop.is_late:
+                self._hello = None
+                self._begin_session(hello)
+            return
         if self._is_in_flight:
             # A client that keeps to the protocol waits now. Another one, or the end of it, would be
             # reported again and again.
@@ -161,10 +176,31 @@ class Handshake(Peer):
             octets = b""
         if not octets:
             self.close()
+        elif self._is_complete:
+            service = self._stage.service
+            if events != READABLE or not service.is_report_instant:
+                service.look_for_changes()
+            self._pass_on(octets)
         elif self._session is None:
             self._read_hello(octets)
         else:
             self._go_on(self._session, octets)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return self._is_complete
+
+    def try_give_way(self) -> bool:
+        """Close, so that there is room for another; return whether nothing was under way."""
+        if not self._is_complete:
+            return False
+        with contextlib.suppress(OSError):
+            # A request may be here already, and its turn come later in this batch.
+            if self._arrival.transport.recv(1, MSG_DONTWAIT | MSG_PEEK):
+                return False
+        self.close()
+        return True
 
     def find_address(self) -> str:
         """Return the address that this peer came from; empty where it has none."""
@@ -202,10 +238,13 @@ class Handshake(Peer):
         if not self._is_open:
             return False
         self._is_open = False
-        self._unwatch()
+        stage = self._stage
+        if self._is_registered:
+            self._is_registered = False
+            stage.service.loop.remove(self._arrival.descriptor)
         self.deadline = math.inf
-        self._stage.service.peers.pop(self, None)
-        self._stage.flights.handshakes -= 1
+        stage.service.peers.pop(self, None)
+        stage.flights.handshakes -= 1
         return True
 
     def _refuse(self, octets: bytes) -> None:
@@ -215,33 +254,52 @@ class Handshake(Peer):
             refuse_at_once(self._arrival, octets)
 
     def _read_hello(self, octets: bytes) -> None:
-        """Begin a session by a ClientHello that is whole; refuse what cannot become one."""
+        """Take some of a ClientHello; begin a session when it is whole."""
         self._octets += octets
+        reader = self._reader
         try:
-            hello = self._reader.receive(octets)
+            hello = parse_whole(octets) if reader is None else None
+            if hello is None:
+                if reader is None:
+                    reader = self._reader = HelloReader()
+                hello = reader.receive(octets)
         except MalformedHelloError as error:
             self._refuse_hello(error.alert)
             return
         if hello is None:
             return
-        way = self._way = self._stage.find_way(hello.server_name)
-        context = self._stage.find_context(hello, way)
+        stage = self._stage
+        if stage.service.loop.is_late and stage.is_alone:
+            # Other handshakes wait for one that takes long together.
+            self._hello = hello
+            stage.service.loop.call_again(self)
+        else:
+            self._begin_session(hello)
+
+    def _begin_session(self, hello: ClientHello) -> None:
+        """Make the first flight of a session; refuse a client that cannot have one."""
+        stage = self._stage
+        way = self._way = stage.find_way(hello.server_name)
+        context = stage.find_context(hello, way)
         if isinstance(context, Alert):
             self._refuse(format_alert(context))
             return
-        verifies_client = self._stage.certificates[way].verifies_clients
-        self._session = Session(context, verifies_client=verifies_client)
         octets, self._octets = self._octets, b""
-        self._make_flight(self._session, octets)
+        self._may_prove = PROOF_PROTOCOL in hello.protocols
+        verifies_client = stage.certificates[way].verifies_clients
+        is_alone = stage.is_alone
+        # What a thread may work on has buffers of its own.
+        buffers = stage.flights.buffers if is_alone and not verifies_client else None
+        session = self._session = Session(context, verifies_client=verifies_client, buffers=buffers)
+        if is_alone:
+            self._shake_hands(session, octets)
+        else:
+            self._make_flight(session, octets)
 
     def _make_flight(self, session: Session, octets: bytes) -> None:
-        """Continue a session where that takes long."""
+        """Continue a session in the thread of flights."""
         self._is_in_flight = True
-        service, flights = self._stage.service, self._stage.flights
-        # Connections wait for the loop, and so do other handshakes for one that takes long together.
-        is_alone = len(service.peers) == flights.handshakes and not service.loop.is_late
-        make = flights.make_at_once if is_alone else flights.make
-        make(session, octets, self._on_flight)
+        self._stage.flights.make(session, octets, self._on_flight)
 
     def _refuse_hello(self, alert: Alert) -> None:
         """Refuse what is no ClientHello: plain HTTP by an answer that leads to https."""
@@ -252,13 +310,7 @@ class Handshake(Peer):
             service.look_for_changes()
             plain(self._arrival._replace(received=self._octets, is_reported=False))
             return
-        link = find_link(self._octets)
-        if link is None:
-            self._refuse(format_alert(alert))
-            return
-        answer = render_refusal(refuse(400, self._octets), link=link)
-        head = self._stage.service.frames[answer]
-        self._refuse(b"".join((head, *(one for one in answer.rest if isinstance(one, bytes)))))
+        self._refuse(format_refusal(self._stage.service, self._octets, alert))
 
     def _on_flight(self, is_right: bool, octets: bytes) -> None:
         """Send a flight, and wait for what the client says to it, or hand the connection on."""
@@ -269,7 +321,7 @@ class Handshake(Peer):
         if not is_right:
             self._refuse(octets)
         elif session.is_complete:
-            self._hand_on(session, octets)
+            self._complete(session, octets)
         elif not self._send(octets):
             self.close()
         elif not self._is_registered:
@@ -277,10 +329,15 @@ class Handshake(Peer):
 
     def _go_on(self, session: Session, octets: bytes) -> None:
         """Take the client's last flight."""
-        if session.verifies_client:
-            # A chain of certificates may take as long to verify as the first flight takes.
+        stage = self._stage
+        # A chain of certificates may take as long to verify as the first flight takes.
+        if session.verifies_client and (not stage.is_alone or stage.service.loop.is_late):
             self._make_flight(session, octets)
-            return
+        else:
+            self._shake_hands(session, octets)
+
+    def _shake_hands(self, session: Session, octets: bytes) -> None:
+        """Continue a session now."""
         try:
             is_complete = session.shake_hands(octets)
         except ssl.SSLError:
@@ -288,43 +345,52 @@ class Handshake(Peer):
             return
         owed = session.take()
         if is_complete:
-            self._hand_on(session, owed)
+            self._complete(session, owed)
         elif owed and not self._send(owed):
             self.close()
 
-    def _hand_on(self, session: Session, owed: bytes) -> None:
-        """Let the next stage continue over a session; ``owed`` is what the client has not got of it."""
-        try:
-            plain = session.receive(b"")
-        except ssl.SSLError:
-            self._refuse(owed + session.take())
-            return
-        owed += session.take()
-        if session.protocol == _PROOF:
+    def _complete(self, session: Session, owed: bytes) -> None:
+        """Continue over a session; ``owed`` is what the client has not got of it."""
+        plain = b""
+        if session.has_received:
+            try:
+                plain = session.receive(b"")
+            except ssl.SSLError:
+                self._refuse(owed + session.take())
+                return
+            owed += session.take()
+        if self._may_prove and session.protocol == _PROOF:
             # RFC 8737 section 3: nothing is said over such a session.
             self._refuse(owed)
             return
-        # Behind a request tickets go out with its answer; a client of TLS 1.2 waits for what is owed.
-        if owed and not plain:
+        # Tickets go out with the first answer.
+        if owed and not plain and not session.owes_tickets_alone:
             if not self._send(owed):
                 self.close()
                 return
             owed = b""
-        self._let_go()
-        buffers = self._stage.flights.buffers
-        transport = TlsTransport(self._arrival.transport, session, owed, buffers)
-        subject = session.find_subject() if session.verifies_client else ""
-        kind = self._stage.kinds[self._way]
-        if subject:
-            kind = kind._replace(subject=subject)
-        service = self._stage.service
+        stage = self._stage
+        kind = stage.kinds[self._way]
+        if session.verifies_client:
+            kind = kind._replace(subject=session.find_subject())
+        transport, descriptor, address, *_ = self._arrival
+        transport = TlsTransport(transport, session, owed, stage.flights.buffers)
+        self._arrival = _arrive(Arrival, (transport, descriptor, address, b"", False, kind))
+        self._is_complete = True
+        self._session = self._reader = None
         if plain:
-            service.look_for_changes()
-        self._stage.then(
-            self._arrival._replace(
-                transport=transport, received=plain, is_reported=False, kind=kind
-            )
-        )
+            stage.service.look_for_changes()
+            self._pass_on(plain)
+            return
+        self.deadline = stage.service.clock.now + stage.service.timeouts.head
+        if not self._is_registered:
+            self._watch()
+
+    def _pass_on(self, octets: bytes) -> None:
+        """Let the next stage continue with the first octets of a request."""
+        self._let_go()
+        transport, descriptor, address, _, _, kind = self._arrival
+        self._stage.then(_arrive(Arrival, (transport, descriptor, address, octets, False, kind)))
 
     def _send(self, octets: bytes) -> bool:
         """Send a flight; return whether the peer took it: an empty send buffer takes more than one."""

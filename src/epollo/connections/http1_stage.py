@@ -10,6 +10,7 @@ from epollo.connections.door import Arrival
 from epollo.connections.http1 import Http1Connection
 from epollo.connections.service import Service
 from epollo.protocols.answer import Answer
+from epollo.transports import LAST
 
 
 def serve(service: Service, arrival: Arrival) -> None:
@@ -20,7 +21,7 @@ def serve(service: Service, arrival: Arrival) -> None:
     if answer is not None:
         octets = service.frames[answer]
         try:
-            sent_octets = arrival.transport.send(octets, MSG_DONTWAIT)
+            sent_octets = arrival.transport.send(octets, MSG_DONTWAIT | LAST)
         except OSError:
             # The connection will see for itself.
             answer = None

@@ -1,5 +1,5 @@
 """How bytes reach a peer and come from it: plain sockets today; a transport is what looks like one."""
 
-from epollo.transports.contract import PLAIN, Kind, Transport, format_scope
+from epollo.transports.contract import LAST, PLAIN, Kind, Transport, format_scope
 
-__all__ = ["PLAIN", "Kind", "Transport", "format_scope"]
+__all__ = ["LAST", "PLAIN", "Kind", "Transport", "format_scope"]

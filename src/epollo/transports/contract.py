@@ -5,10 +5,17 @@ What differs between transports and is known beforehand is data of the listener 
 at a call.
 """
 
+from _socket import MSG_MORE
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 Buffer: TypeAlias = bytes | memoryview
+
+LAST: Final = MSG_MORE
+"""A flag of `send`: nothing follows these octets but the end (`close`), so that it may go out with them.
+
+Until then a socket may hold them back (MSG_MORE, tcp(7)).
+"""
 
 
 class Transport(Protocol):

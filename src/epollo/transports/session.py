@@ -18,9 +18,9 @@ Decision: OpenSSL.
 
 Buffers. Fact: a buffer in memory keeps what it ever held at once (BIO_s_mem(3)), 81 KiB after an answer
 of 100 KiB, for as long as there is its connection.
-Decision: from the end of the handshake on, all sessions of a loop use the same two buffers, and each
-call leaves them empty. Price: four more calls of the library for each connection; where these cannot be
-made, each session keeps its own.
+Decision: all sessions of a loop use the same two buffers, and each call leaves them empty; one whose
+handshake a thread makes does so from its end on. Price: then four more calls of the library; where these
+cannot be made, such a session keeps its own.
 
 Large files. Fact: by way of a buffer, content is copied twice more than by the library's own sends, and
 the copies push each other out of the cache: 10 MiB took 1.11 to 1.19 times what nginx takes, and takes
@@ -68,14 +68,22 @@ class Session:
         "verifies_client",
     )
 
-    def __init__(self, context: ssl.SSLContext, *, verifies_client: bool = False) -> None:
-        self._incoming = ssl.MemoryBIO()
-        self.outgoing = ssl.MemoryBIO()
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        verifies_client: bool = False,
+        buffers: Buffers | None = None,
+    ) -> None:
+        """Without ``buffers``, which sessions of one thread share, a session has its own."""
+        self._incoming = ssl.MemoryBIO() if buffers is None else buffers.incoming
+        self.outgoing = ssl.MemoryBIO() if buffers is None else buffers.outgoing
         """What `take` returns; nothing while it is not ``pending``."""
-        # What `ssl.SSLObject` does besides is to call it: two frames less for each request.
-        self._engine: Any = context.wrap_bio(
+        # What `ssl.SSLObject` does besides is to call it: two frames less for each request, and four for
+        # each connection.
+        self._engine: Any = context._wrap_bio(  # type: ignore[attr-defined]
             self._incoming, self.outgoing, server_side=True
-        )._sslobj  # type: ignore[attr-defined]
+        )
         self.verifies_client = verifies_client
         """Whether the client is asked for a certificate, which takes long to verify."""
         self.is_complete = False
@@ -96,11 +104,16 @@ class Session:
             self.is_complete = True
         except ssl.SSLWantReadError:
             pass
+        except BaseException:
+            _drop(self._incoming)
+            raise
         return self.is_complete
 
     def share(self, buffers: Buffers) -> None:
         """Use buffers that other sessions of this thread use too, once nothing is in the own ones."""
-        if set_buffers(self._engine, buffers.incoming, buffers.outgoing):
+        if self._incoming is not buffers.incoming and set_buffers(
+            self._engine, buffers.incoming, buffers.outgoing
+        ):
             self._incoming, self.outgoing = buffers.incoming, buffers.outgoing
 
     def begin_direct(self, descriptor: int) -> bool:
@@ -163,7 +176,7 @@ class Session:
         except BaseException:
             _drop(self.outgoing)
             raise
-        return self._read()
+        return self.take()
 
     def say_end(self) -> None:
         """Say that no more follows (close_notify)."""
@@ -175,15 +188,25 @@ class Session:
 
     def take(self) -> bytes:
         """Return what is to be sent to the peer: protected content, handshake, tickets, alerts."""
-        return self._read() if self.outgoing.pending else b""
-
-    def _read(self) -> bytes:
         try:
             return self.outgoing.read()
         except MemoryError:
             # Another session that uses the buffer would send it to its own peer.
             _drop(self.outgoing)
             raise
+
+    @property
+    def has_received(self) -> bool:
+        """Whether octets are here that were received behind those of the handshake."""
+        return self._incoming.pending > 0
+
+    @property
+    def owes_tickets_alone(self) -> bool:
+        """Whether all that is to be sent when the handshake is complete are tickets.
+
+        So it is in TLS 1.3 (RFC 8446 section 4.6.1); a client of TLS 1.2 waits for what there is.
+        """
+        return self._engine.version() == "TLSv1.3"  # type: ignore[no-any-return]
 
     @property
     def protocol(self) -> str | None:

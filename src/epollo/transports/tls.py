@@ -13,7 +13,7 @@ from _socket import MSG_DONTWAIT, MSG_PEEK
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from epollo.transports.contract import Buffer, Kind, Transport
+from epollo.transports.contract import LAST, Buffer, Kind, Transport
 from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Buffers, Session
 
 _OWED_OCTETS_LIMIT: Final = 128 * 1024
@@ -27,8 +27,8 @@ class TlsTransport:
 
     __slots__ = (
         "_accepted",
-        "_descriptor",
         "_has_said_end",
+        "_may_be_direct",
         "_rest",
         "_session",
         "_socket",
@@ -51,8 +51,7 @@ class TlsTransport:
         self._accepted = 0
         # Plain octets that the library has begun to send by itself.
         self._rest: Buffer | None = None
-        # Where it can do that: -1 for a socket that may wait.
-        self._descriptor = -1
+        self._may_be_direct = False
         self._has_said_end = False
 
     def recv(self, limit: int, flags: int = 0, /) -> bytes:
@@ -62,7 +61,7 @@ class TlsTransport:
         whether any octets are here is told. Raises `BlockingIOError` where no record is complete, and
         `ConnectionAbortedError` where the peer has the library say more than it takes.
         """
-        octets = self._socket.recv(limit, flags)
+        octets = self._socket.recv(limit, flags | MSG_DONTWAIT)
         if flags & MSG_PEEK or self._has_said_end:
             return octets
         session = self._session
@@ -97,6 +96,10 @@ class TlsTransport:
         if session.is_direct:
             session.end_direct()
         protected = session.protect(data)
+        if flags & LAST and not self._has_said_end:
+            self._has_said_end = True
+            session.say_end()
+            protected += session.take()
         if self._unsent:
             protected = b"".join((*self._unsent, protected))
             self._unsent = ()
@@ -153,9 +156,8 @@ class TlsTransport:
         self._socket.shutdown(how)
 
     def setblocking(self, flag: bool, /) -> None:
-        """Let calls return at once instead of waiting, with False."""
-        self._socket.setblocking(flag)
-        self._descriptor = -1 if flag else self._socket.fileno()
+        """Note whether the socket is one that does not wait; no call waits, whatever is set."""
+        self._may_be_direct = not flag
 
     def fileno(self) -> int:
         """Return the descriptor that a poller watches."""
@@ -183,12 +185,7 @@ class TlsTransport:
         The library sends large parts by itself, so that they are copied neither to a buffer nor from it.
         """
         octets = len(data)
-        if (
-            self._accepted
-            or octets < PIECE_OCTETS
-            or self._descriptor < 0
-            or not self._session.begin_direct(self._descriptor)
-        ):
+        if self._accepted or octets < PIECE_OCTETS or not self._begin_direct():
             return self.sendmsg((data,), (), flags)
         self._flush()
         try:
@@ -197,6 +194,15 @@ class TlsTransport:
             self._accepted, self._rest = octets, data
             raise
         return octets
+
+    def _begin_direct(self) -> bool:
+        """Have the library send to the socket; return whether it can."""
+        session = self._session
+        if self._may_be_direct and not session.is_direct:
+            # Its calls have no MSG_DONTWAIT.
+            self._socket.setblocking(False)
+            session.begin_direct(self._socket.fileno())
+        return session.is_direct
 
     def _send_piece(self, parts: Iterable[Buffer], plain_octets: int) -> None:
         """Protect parts and send them; note their octets where not all of it is taken."""

@@ -6,6 +6,7 @@ from epollo.protocols.tls.client_hello import (
     HelloReader,
     MalformedHelloError,
     parse_client_hello,
+    parse_whole,
 )
 from epollo.protocols.tls.plain_http import find_link
 
@@ -17,4 +18,5 @@ __all__ = [
     "find_link",
     "format_alert",
     "parse_client_hello",
+    "parse_whole",
 ]
