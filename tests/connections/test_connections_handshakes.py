@@ -1,6 +1,7 @@
 """A handshake while its first flight is under way in the thread, which a test ends when it wants."""
 
 import contextlib
+import gc
 import socket
 import ssl
 import threading
@@ -189,6 +190,29 @@ def test_a_handshake_that_is_complete_ends_with_close_notify(held: Held, end: st
     assert held.near.recv(1) == b""
     assert not held.inside.service.peers
     assert held.flights.handshakes == -1
+
+
+@pytest.mark.parametrize(
+    "end", ["while it is under way", "when it is complete", "behind a request"]
+)
+def test_of_a_handshake_that_is_over_no_session_stays_in_memory(held: Held, end: str) -> None:
+    """The loop knows its handler until the second of the deadline is over."""
+    (handshake,) = held.inside.service.peers
+    if end == "while it is under way":
+        held.flights.held.clear()
+    else:
+        held.shake_hands()
+    if end == "behind a request":
+        held.send(b"request")
+        held.arrivals[0].transport.close()
+    else:
+        handshake.close()
+    assert count_sessions() == 0
+
+
+def count_sessions() -> int:
+    gc.collect()
+    return sum(isinstance(one, Session) and hasattr(one, "outgoing") for one in gc.get_objects())
 
 
 def test_a_handshake_under_way_does_not_give_way(held: Held) -> None:

@@ -133,7 +133,6 @@ class Handshake(Peer):
         self._is_in_flight = False
         # What is to be answered in a later batch.
         self._hello: ClientHello | None = None
-        # Whether it is an authority that asks whether a host is ours.
         self._may_prove = False
         # Whether nothing is missing but the first request.
         self._is_complete = False
@@ -157,7 +156,6 @@ class Handshake(Peer):
         """Take what the client sent."""
         hello = self._hello
         if hello is not None:
-            # It asked for a turn, and will have it: a report of the poller brings it no earlier.
             if not events or not self._stage.service.loop.is_late:
                 self._hello = None
                 self._begin_session(hello)
@@ -245,6 +243,8 @@ class Handshake(Peer):
         self.deadline = math.inf
         stage.service.peers.pop(self, None)
         stage.flights.handshakes -= 1
+        # This stays in memory until the second of its deadline is over; a session takes 30 KiB.
+        self._session = self._reader = None
         return True
 
     def _refuse(self, octets: bytes) -> None:
@@ -373,11 +373,11 @@ class Handshake(Peer):
         kind = stage.kinds[self._way]
         if session.verifies_client:
             kind = kind._replace(subject=session.find_subject())
-        transport, descriptor, address, *_ = self._arrival
-        transport = TlsTransport(transport, session, owed, stage.flights.buffers)
+        plain_transport, descriptor, address, *_ = self._arrival
+        transport = TlsTransport(plain_transport, session, owed, stage.flights.buffers)
         self._arrival = _arrive(Arrival, (transport, descriptor, address, b"", False, kind))
         self._is_complete = True
-        self._session = self._reader = None
+        self._session = None
         if plain:
             stage.service.look_for_changes()
             self._pass_on(plain)

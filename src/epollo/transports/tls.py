@@ -18,6 +18,8 @@ from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Buffers, Sess
 
 _OWED_OCTETS_LIMIT: Final = 128 * 1024
 """More of a piece, and of what the library says by itself, waits for no peer."""
+_ENDED: Final = Session.__new__(Session)
+"""In the place of the session of a transport that is closed."""
 TLS: Final = Kind(b"https", sends_files=False, scope=b"https")
 """A socket whose content is protected by TLS."""
 
@@ -168,6 +170,11 @@ class TlsTransport:
         with contextlib.suppress(OSError):
             self._say_end()
         self._socket.close()
+        # What is closed stays in memory until the second of its deadline is over (`loop.timers`); a
+        # session takes 30 KiB.
+        self._session = _ENDED
+        self._unsent = ()
+        self._rest = None
 
     def _say_end(self) -> None:
         if self._has_said_end:
