@@ -121,6 +121,35 @@ def test_what_is_no_url(text: str) -> None:
         parse_question(text, ())
 
 
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("", "http://localhost/"),
+        ("about", "http://localhost/about"),
+        ("//about", "http://localhost/about"),
+        ("/go?u=http://a.example/b", "http://localhost/go?u=http://a.example/b"),
+        ("/a?b?c=d e#f?g", "http://localhost/a?b?c=d%20e"),
+        ("HTTPS://a.example?b", "https://a.example/?b"),
+        ("http://a.example:80//b", "http://a.example:80//b"),
+        (os.fsdecode(b"/\xff\n\xc3\xa9"), "http://localhost/%FF%0A%C3%A9"),
+    ],
+)
+def test_what_is_typed_is_a_url(root: Path, text: str, url: str) -> None:
+    assert why(root, text)["url"] == url
+
+
+@pytest.mark.parametrize(
+    "line", ["a", ": a", "a b: c", "a: b\nc: d", "a: \0", "\xe9: a", "\udcff: a"]
+)
+def test_what_is_no_header(line: str) -> None:
+    with pytest.raises(OperatorError, match="is no header: one is 'Name: value'"):
+        parse_question("/", (line,))
+
+
+def test_a_header_may_have_any_octets() -> None:
+    assert parse_question("/", ("X-A:\udcff \xe9 ",)).fields[b"X-A"] == b"\xff \xc3\xa9"
+
+
 def test_it_is_what_a_server_sends(serve: Serve, root: Path) -> None:
     server = serve(root, "--quiet")
     with server.connect() as peer:

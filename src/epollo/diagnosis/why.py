@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from epollo.diagnosis.subject import Asked, Question, Subject
 from epollo.errors import OperatorError
 from epollo.http.caching import IMMUTABLE, NO_CACHE, NO_STORE_FIELD
-from epollo.http.fields import is_host
+from epollo.http.fields import is_host, is_token
+from epollo.http.grammar import FIELD_VALUE
 from epollo.http.message import select_host
 from epollo.http.status import REASONS
 from epollo.http.target import decode_path, encode_path
@@ -24,6 +26,14 @@ BROWSER: Final = {
     b"Sec-Fetch-Mode": b"navigate",
 }
 """The fields of a browser in which a person goes to a URL."""
+
+# As a person types it: octets that a URL cannot have are encoded, and what is no scheme is a path.
+_URL: Final = re.compile(
+    rb"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/?#]*))?"
+    rb"(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?",
+    re.DOTALL,
+)
+_SAFE: Final = "/%!$&'()*+,;=:@-._~?"
 
 _KINDS: Final = {
     Kind.FILE: "a file",
@@ -64,34 +74,37 @@ def parse_question(text: str, lines: tuple[str, ...]) -> Question:
 
     Raises `OperatorError`.
     """
-    try:
-        parts = urlsplit(text if "://" in text else "//localhost/" + text.lstrip("/"))
-    except ValueError:
-        # Of an address in brackets.
-        raise OperatorError(f"{text} is neither a path nor a URL of http or https") from None
-    host = os.fsencode(parts.netloc)
-    if parts.scheme not in {"", "http", "https"} or not is_host(host) or not host:
+    parts = _URL.fullmatch(os.fsencode(text))
+    assert parts is not None  # noqa: S101 - any text is at least a path
+    scheme, host = (parts["scheme"] or b"http").lower(), parts["host"]
+    if host is None:
+        host = b"localhost"
+    if scheme not in {b"http", b"https"} or not is_host(host) or not host:
         raise OperatorError(f"{text} is neither a path nor a URL of http or https")
-    path = quote(parts.path or "/", safe="/%!$&'()*+,;=:@-._~")
-    query = "?" + quote(parts.query, safe="/%!$&'()*+,;=:@-._~?") if parts.query else ""
+    target = b"/" + parts["path"].lstrip(b"/") if parts["host"] is None else parts["path"] or b"/"
+    if parts["query"]:
+        target += b"?" + parts["query"]
     fields = dict(BROWSER)
     for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip():
-            raise OperatorError(f"{line!r} is no header: one is 'Name: value'")
-        if name.strip().lower() == "host":
-            host = _parse_host(value.strip())
+        name, value = _parse_field(line)
+        if name.lower() == b"host":
+            host = _parse_host(value)
             continue
-        known = next((key for key in fields if key.lower() == name.strip().lower().encode()), None)
-        fields[known or name.strip().encode()] = value.strip().encode("utf-8", "surrogateescape")
-    scheme = b"https" if parts.scheme == "https" else b"http"
-    return Question((path + query).encode(), host, scheme, fields)
+        known = next((key for key in fields if key.lower() == name.lower()), None)
+        fields[known or name] = value
+    return Question(quote(target, safe=_SAFE).encode(), host, scheme, fields)
 
 
-def _parse_host(value: str) -> bytes:
-    host = os.fsencode(value)
+def _parse_field(line: str) -> tuple[bytes, bytes]:
+    name, colon, value = (part.strip() for part in os.fsencode(line).partition(b":"))
+    if not colon or not is_token(name) or not FIELD_VALUE.fullmatch(value):
+        raise OperatorError(f"{line!r} is no header: one is 'Name: value'")
+    return name, value
+
+
+def _parse_host(host: bytes) -> bytes:
     if not host or not is_host(host):
-        raise OperatorError(f"{value!r} is no host")
+        raise OperatorError(f"{os.fsdecode(host)!r} is no host")
     return host
 
 
