@@ -133,7 +133,7 @@ def make_parameter(name: str, option: Option, default: Any) -> click.Option:
 
 
 def _refuse_empty(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Refuse an empty text that was given: an empty variable of a shell script, rather than a wish."""
+    """Refuse an empty text that was given: most often a variable of a shell script is empty."""
     source = context.get_parameter_source(option.name or "")
     if (value == "" or (isinstance(value, tuple) and "" in value)) and (
         source is not ParameterSource.DEFAULT

@@ -17,7 +17,7 @@ from epollo.loop import EventLoop, Handler
 
 _WAITING_OCTETS: Final = 64 * 1024
 _PARTING_SECONDS: Final = 1.0
-"""So long a slow reader is waited for in the end."""
+"""A slow reader is waited for at most this long at the end."""
 
 
 class Output(Handler):

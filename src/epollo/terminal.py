@@ -17,9 +17,9 @@ from epollo.output import Output
 from epollo.protocols.answer import Answer
 
 _SHOWN_OCTETS: Final = 200
-"""So much of a target is shown; it may have thousands."""
+"""At most this many characters of a target are shown; it may have thousands."""
 _PARTING_SECONDS: Final = 1.0
-"""So long a slow reader is waited for in the end."""
+"""A slow reader is waited for at most this long at the end."""
 
 
 class TerminalLog:

@@ -1,6 +1,6 @@
 """Where the lines of an access log go: a file, or a pipe, or what else stdout is.
 
-Facts: a pipe whose reader is slow is full, a disk may be, and both may be well again a moment later.
+Facts: a pipe whose reader is slow is full, a disk may be, and both may take more a moment later.
 Several processes may write to the same one: what is written to a file that was opened with O_APPEND
 stays together (write(2)), and so do up to PIPE_BUF octets to a pipe (pipe(7)).
 Decision: lines that a pipe does not take now wait, up to `_WAITING_OCTETS`; what exceeds that, and
@@ -30,7 +30,7 @@ STDOUT: Final = "-"
 
 _WAITING_OCTETS: Final = 1024 * 1024
 _PARTING_SECONDS: Final = 1.0
-"""So long a slow reader is waited for in the end."""
+"""A slow reader is waited for at most this long at the end."""
 
 # Not every user of the machine may read what clients requested.
 _MODE: Final = 0o640

@@ -22,7 +22,7 @@ from epollo.http.dates import MONTH_NAMES
 from epollo.patterns import compile_late
 
 _SHOWN_OCTETS: Final = 8 * 1024
-"""So much of a request line, or of a field, is shown; by default no request line is longer."""
+"""A request line or a field is shown up to this length; by default no request line is longer."""
 
 _ABSENT: Final = b"-"
 

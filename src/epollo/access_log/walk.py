@@ -25,7 +25,7 @@ class UntrustedError(OSError):
 
 
 def open_log_file(name: str, flags: int, mode: int) -> int:
-    """Return a descriptor like `os.open`; raise `UntrustedError` where another user led us astray."""
+    """Return a descriptor like `os.open`; raise `UntrustedError` where another user chose the path."""
     if os.geteuid() != 0:
         return os.open(name, flags, mode)
     folder = os.open("/" if name.startswith("/") else ".", os.O_PATH | os.O_CLOEXEC)

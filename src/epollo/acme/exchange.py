@@ -48,7 +48,7 @@ class Reply(NamedTuple):
     document: Any
 
     def read_retry(self) -> float:
-        """Return how many seconds the authority wants to be left alone; 0 where it does not say.
+        """Return after how many seconds the authority wants the next request; 0 where it does not say.
 
         RFC 9110 section 10.2.3.
         """

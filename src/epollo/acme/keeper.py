@@ -54,14 +54,14 @@ _TLS_FIRST: Final = ("tls-alpn-01", "http-01")
 _FIRST_DELAY_SECONDS: Final = 60.0
 _LONGEST_DELAY_SECONDS: Final = 86_400.0
 _HASTY_SECONDS: Final = 3600.0
-"""What is to be renewed so soon after it was obtained waits as after a failure."""
+"""A certificate that is to be renewed this soon after it was obtained waits as after a failure."""
 _LOCK_SECONDS: Final = 1.0
 _LOCK_TOLD_SECONDS: Final = 1800.0
 """Another server has its certificate, or a refusal, by then."""
 _PARTING_SECONDS: Final = 2.0
 """A name that is being resolved is not waited for any longer."""
 _ASK_EVERY_SECONDS: Final = 6 * 3600.0
-"""So often the authority is asked when it wants a renewal (RFC 9773 section 4.3.2)."""
+"""The authority is asked this often when it wants a renewal (RFC 9773 section 4.3.2)."""
 _SPREAD_SECONDS: Final = 1.0
 """All workers have a proof after this, at the latest."""
 

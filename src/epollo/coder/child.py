@@ -1,6 +1,7 @@
 """A coder as its parent sees it: a process, the socket that both hold, and whether it does anything.
 
-Fact: a coder that is stopped, or that reads a file of a dead disk, dies of nothing, and no socket tells.
+Fact: a coder that is stopped, or that reads a file of a dead disk, does not end, and no socket tells
+that it hangs.
 Decision: a client that waits says so. Then the coder is asked for a sign of life, and is given up if it
 does nothing for some seconds, or for very long the same.
 Consequence: an idle coder is never asked, and one that only waits for a processor is not given up: it has
@@ -94,7 +95,7 @@ class CoderProcess(Handler):
         return ours.detach()
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Tell the operator what it says, or take in that it is gone."""
+        """Tell the operator what it says, or handle that it has ended."""
         try:
             message = self._control.recv(_LINE_OCTETS)
         except BlockingIOError:
@@ -182,7 +183,7 @@ class CoderProcess(Handler):
 def _start(control: int, sandbox: str, user: str) -> int:
     """Start a coder; return its process number. Raises `OSError`.
 
-    Not by subprocess: a server that has no children loads that for this alone, in the midst of serving.
+    Not by subprocess: a server that has no children loads that for this alone, while it serves.
     """
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         # As the program left it that started this one. The kernel would keep no status (wait(2)), and

@@ -29,7 +29,7 @@ from epollo.site.pieces import HeldContent
 from epollo.site.sealed import Coded, SealedOctets
 
 _TRIES_LIMIT: Final = 2
-"""So often something is asked for if the coder dies of it, or of something else meanwhile."""
+"""A request is made at most this often if the coder ends before it answers."""
 
 
 class SharedCompressor(Compressor):

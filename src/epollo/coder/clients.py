@@ -61,10 +61,10 @@ class Owner(Protocol):
     loop: EventLoop
 
     def on_client_gone(self, client: "Client") -> None:
-        """Be told that a client has closed its socket, or does not keep to the rules."""
+        """Note that a client has closed its socket, or breaks the rules of messages."""
 
     def on_client_waiting(self, client: "Client") -> None:
-        """Be told that a client that waited for nothing has asked for something."""
+        """Note that a client that waited for nothing has asked for something."""
 
 
 class Client(Handler):

@@ -35,7 +35,7 @@ class Job:
         raise NotImplementedError
 
     def take(self, answer: Answer, coded: Coded | None) -> None:
-        """Take in what became of one coding."""
+        """Note the outcome of one coding."""
         raise NotImplementedError
 
     def do_alone(self, compressor: Compressor) -> None:
@@ -91,7 +91,7 @@ class KeptJob(Job):
         return _is_within(self._wanted[answer.place], coded)
 
     def take(self, answer: Answer, coded: Coded | None) -> None:
-        """Take in a coding, and hand on all of them with the last."""
+        """Note a coding, and hand on all of them with the last."""
         name = CODINGS[answer.place].name
         if coded is not None:
             self._made[name] = coded

@@ -22,7 +22,7 @@ from epollo.site.sealed import Coded, adopt_sealed
 
 _SEVERAL: Final = 16
 _PATIENCE_SECONDS: Final = 1.0
-"""After so long without an answer the coder is looked at."""
+"""If no answer comes for this long, the coder is asked whether it lives."""
 
 
 class CoderLink(Handler):

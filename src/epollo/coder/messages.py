@@ -109,7 +109,7 @@ def parse_request(message: bytes, *, has_descriptor: bool) -> Request:
         raise MessageError("no request")
     if any(limits) == (grade == Grade.SHARE) or (grade == Grade.SHARE and not has_descriptor):
         raise MessageError("nothing that can be done")
-    # The dearest effort is for what is not large.
+    # The highest effort is for what is not large.
     if octets >= LARGE_OCTETS and grade not in {Grade.LARGE, Grade.SHARE}:
         raise MessageError("too much work")
     return Request(number, Grade(grade), octets, tuple(limits), None if has_descriptor else content)

@@ -1,6 +1,6 @@
 """The coder: a process that makes codings for those that hold the other end of a socket.
 
-Facts: the libraries let go of the interpreter while they code, but a thread has to hold it between two
+Facts: the libraries release the interpreter while they code, but a thread has to hold it between two
 calls, and a thread of low priority holds it for as long as other programs have the processor: the loop
 that waits for it has answered a page in 800 milliseconds where it takes two. And four workers make
 everything four times.
@@ -75,7 +75,7 @@ class Coder(Handler):
         self._table = Table() if table is None else table
         self._shared = Table(SHARED_OCTETS_LIMIT, SHARED_DESCRIPTORS_LIMIT)
         self._turns = Turns()
-        # The processor time of what was done in the midst of something else.
+        # The processor time of what was done within something else.
         self._inner_seconds = 0.0
         self.is_over = False
         loop.add(control.fileno(), self)
@@ -91,7 +91,7 @@ class Coder(Handler):
                 self.loop.run_batch(0.0)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Take in another client, or that the parent is gone."""
+        """Accept another client, or handle that the parent has ended."""
         try:
             message, descriptors, _, _ = socket.recv_fds(
                 self._control, 64, 1, socket.MSG_CMSG_CLOEXEC

@@ -53,7 +53,7 @@ class CoderSupply:
             self._give()
 
     def look(self) -> None:
-        """See whether the coder lives: a client has waited for it."""
+        """Ask the coder for a sign of life: a client has waited for it."""
         if self._coder is not None:
             self._coder.ask()
 
@@ -66,7 +66,7 @@ class CoderSupply:
             coder.end()
 
     def _give(self) -> None:
-        """Give all that wait what they wait for."""
+        """Give each client that waits a socket."""
         self._is_resting = False
         while self._waiting and not self._is_closed:
             number = next(iter(self._waiting))
@@ -79,7 +79,7 @@ class CoderSupply:
                 )
                 descriptor = coder.connect(number)
             except (BrokenPipeError, ConnectionResetError):
-                # It has died, and will be heard to have.
+                # It has ended, and its socket will report that.
                 return
             except OSError as error:
                 if self._coder is not None and error.errno == errno.EAGAIN:
@@ -93,7 +93,7 @@ class CoderSupply:
             self._waiting.pop(number)(descriptor)
 
     def _on_end(self, lifetime_seconds: float, how: str) -> None:
-        """Take in that the coder has ended by itself."""
+        """Handle that the coder has ended by itself."""
         self._coder = None
         if self._is_closed:
             return

@@ -42,7 +42,7 @@ class Turns:
             self._spent.popitem(last=False)
 
     def note_begin(self, client: Client) -> None:
-        """Take in that a client that waited for nothing waits from now on."""
+        """Note that a client that waited for nothing waits from now on."""
         waiting = [
             one.spent_seconds for one in self._clients if one is not client and one.under_way
         ]

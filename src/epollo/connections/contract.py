@@ -38,7 +38,7 @@ class AccessLog(Protocol):
         *,
         subject: str = "",
     ) -> None:
-        """Note an answer that was handed to the kernel, with so much of its content.
+        """Note an answer that was handed to the kernel, with ``content_octets`` of its content.
 
         ``head`` is the request's, as it came; what came of it where it is none. ``begun`` is the
         instant (monotonic, seconds) at which it was received. ``subject`` is whose certificate the
@@ -67,7 +67,7 @@ class Timeouts(NamedTuple):
     linger: float = 2.0
     """To stop sending after the last answer."""
     octets_per_second: float = 0.0
-    """So much of what it is owed a peer has to take, averaged over `pace.WINDOW_SECONDS`."""
+    """At least this much of its answers a peer has to take, averaged over `pace.WINDOW_SECONDS`."""
 
 
 class Capacity(NamedTuple):

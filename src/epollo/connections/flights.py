@@ -1,6 +1,6 @@
 """The thread of the flights of handshakes that take long.
 
-Facts: a hand-over to a thread and back takes up to 15 % of a handshake. The library lets go of the
+Facts: a hand-over to a thread and back takes up to 15 % of a handshake. The library releases the
 interpreter, so that the loop serves others meanwhile (`handshakes`).
 """
 

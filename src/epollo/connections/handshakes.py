@@ -1,6 +1,6 @@
 """The stage of TLS: a handshake, and then the connection continues over the session.
 
-Facts: the first flight of a server (key exchange, signature) takes some 300 microseconds and lets go of
+Facts: the first flight of a server (key exchange, signature) takes some 300 microseconds and releases
 the interpreter; done by the loop, 200 handshakes a second make the slowest tenth of plain requests wait
 three times as long. The flights after it take little. A thread costs something, too (`flights`).
 Decision: the ClientHello is read by the loop (`epollo.protocols.tls`), which refuses what cannot be

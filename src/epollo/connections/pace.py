@@ -6,7 +6,8 @@ SIOCOUTQ (tcp(7)): the octets that it has not.
 Decision: the pace is looked at when a deadline comes, not when something is sent: every
 `WINDOW_SECONDS`, and when the peer may have taken nothing for too long. What was owed at one look and
 is neither owed nor unconfirmed at the next, the peer has taken.
-Consequence: a download costs nothing for this, and a trickle cannot put its end off.
+Consequence: a download costs nothing for this, and a peer that takes a few octets now and then cannot
+put its end off.
 Price: a look is a system call; a peer that stops is noticed up to a window late.
 """
 

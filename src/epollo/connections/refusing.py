@@ -49,6 +49,6 @@ def send_last(service: Service, transport: Transport, answer: Answer) -> None:
 
 def respond_to_fault(fault: Exception) -> Response:
     """Return the answer where the site has failed."""
-    # Memory may be there again in a moment, a bug is there to stay.
+    # Memory may be free again in a moment; a bug does not go away.
     status, fields = (503, RETRY_FIELDS) if isinstance(fault, MemoryError) else (500, ())
     return respond_plainly(status, (NO_CACHE_FIELD, *fields))

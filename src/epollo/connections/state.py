@@ -1,4 +1,4 @@
-"""What a connection is about to do."""
+"""The states of a connection."""
 
 from enum import IntEnum
 

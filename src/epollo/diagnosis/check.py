@@ -56,7 +56,7 @@ class _Check:
         self._statuses: dict[tuple[bytes, bool], int] = {}
         # By path, the version that a query names, and where it does first.
         self._versions: dict[bytes, tuple[bytes, str]] = {}
-        # What was said to be kept for ever by mistake: once is enough.
+        # A name that is kept forever by mistake is reported once.
         self._unversioned: set[bytes] = set()
         self._by_case = {
             encode_path(_path_of(names)).lower(): _path_of(names) for names in self._files

@@ -5,7 +5,7 @@ file. That a name changes with its content can only be seen over time.
 Decision: only what is certain is said. A hash in a page (Subresource Integrity) is one of the file or
 not. A digest in a name is judged by those of its siblings: where nearly all in a folder carry a digest of
 their content, so should the last, if it is of a kind that no tool rewrites afterwards. And what a page
-has fetched by a name that says nothing of the content cannot be kept for ever.
+has fetched by a name that says nothing of the content cannot be kept forever.
 """
 
 import base64

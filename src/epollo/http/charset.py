@@ -27,7 +27,7 @@ _LABELS: Final = frozenset(
     )
 )
 _LABEL: Final = rb"[\"']?[\t\n\f\r ]*([^\"'\t\n\f\r />;?]+)"
-# Of a head in lower case: to search for a name in any case is twenty times dearer than to search for it.
+# Of a head in lower case: to search for a name in any case takes twenty times as long.
 _COMMENT: Final = compile_late(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _META: Final = compile_late(rb"<meta(?=[\t\n\f\r /])([^>]*)")
 _META_CONTENT: Final = compile_late(rb"content[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"[^\"]*\"|'[^']*')")

@@ -16,7 +16,7 @@ from epollo.patterns import compile_late
 _DAY_NAMES: Final = tuple(b"Mon Tue Wed Thu Fri Sat Sun".split())
 _LONG_DAY_NAMES: Final = tuple(b"Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
 MONTH_NAMES: Final = tuple(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
-"""In their order: names that the locale has no say in, as it has in strftime(3)."""
+"""In their order: names that do not depend on the locale, as those of strftime(3) do."""
 _MONTHS: Final = {name: number for number, name in enumerate(MONTH_NAMES, 1)}
 _WEEKDAYS: Final = {
     name: number for names in (_DAY_NAMES, _LONG_DAY_NAMES) for number, name in enumerate(names)

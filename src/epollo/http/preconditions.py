@@ -4,7 +4,7 @@ They are for a request whose answer would be 2xx without them, and whose target 
 representation (RFC 9110 section 13.2.1); the caller sees to both.
 
 Decision: a date in If-Modified-Since has to be that of the file (RFC 9110 section 13.1.3 grants this).
-With "not later than", a file that is rolled back would be 304 for ever.
+With "not later than", a file that is rolled back would be 304 without end.
 
 Two cases that the RFC leaves open: a field value that is no list of entity tags names no tag. So an
 invalid If-Match fails (a client that wants to be safe is not overruled), an invalid If-None-Match

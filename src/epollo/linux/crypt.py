@@ -1,6 +1,6 @@
 """crypt(3): passwords compared with hashes in the formats of crypt(5), by the system's library.
 
-Fact: the C library, or libxcrypt beside it, knows bcrypt, SHA-crypt and yescrypt, lets go of the
+Fact: the C library, or libxcrypt beside it, knows bcrypt, SHA-crypt and yescrypt, releases the
 interpreter while it hashes, and is there on nearly every system. Python has no binding of it since 3.13.
 Decision: it is called directly. Nothing has to be installed for a password file.
 Price: which formats are known depends on the system. A format that is not known is told apart from a

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 _ALL: Final = (1 << 64) - 1
 _INT: Final = (1 << 32) - 1
-"""The kernel looks at so much of an ``int``; what stands in the register above it counts for nothing."""
+"""The kernel looks at these bits of an ``int``; those above it in the register count for nothing."""
 
 
 class Condition(NamedTuple):

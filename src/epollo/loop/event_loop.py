@@ -12,7 +12,8 @@ A fault of one handler never ends the loop: it is reported here, once, and the h
 
 What can wait waits: a handler that stopped in the middle of its work (`call_again`), or found that the
 batch has lasted for long (`is_late`), has another turn in a later batch, and of these turns a batch has
-as many as fit in `_POSTPONED_SECONDS`. So what is answered by a look-up is not held up by what is dear.
+as many as fit in `_POSTPONED_SECONDS`. So what is expensive holds up no answer that is a
+look-up.
 """
 
 import math
@@ -27,7 +28,7 @@ from epollo.loop.timers import Timer, Timers
 from epollo.pollers.contract import READABLE, OpenPoller, Traits
 
 # poll(2) and epoll_wait(2) count milliseconds in an int, which holds 24 days of them. A day is as good as
-# for ever: a process that is woken without need sleeps again.
+# no end: a process that is woken without need sleeps again.
 _LONGEST_SLEEP_SECONDS: Final = 86_400.0
 _LATE_SECONDS: Final = 0.005
 _POSTPONED_SECONDS: Final = 0.005
@@ -131,7 +132,7 @@ class EventLoop:
         return [*self._handlers.values(), *self._added.values()]
 
     def note_deadline(self, handler: Handler, instant: float) -> None:
-        """Take in that the deadline of a handler has moved closer.
+        """Note that the deadline of a handler has moved closer.
 
         A deadline that moves away needs no call, and a handler needs no descriptor.
         """
@@ -159,7 +160,7 @@ class EventLoop:
 
     @property
     def is_late(self) -> bool:
-        """Whether this batch has lasted so long that what is dear should wait for another one."""
+        """Whether this batch has lasted so long that what is expensive should wait for another one."""
         return self.clock.count_batch_seconds() > _LATE_SECONDS
 
     def stop(self) -> None:

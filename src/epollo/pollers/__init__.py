@@ -44,7 +44,7 @@ POLLERS: Final[dict[str, Mechanism]] = {
     "busy": Mechanism(busy.BusyPoller, busy.TRAITS),
     "select": Mechanism(select_.SelectPoller, select_.TRAITS),
 }
-"""The pollers that this system has, from the dearest to the best."""
+"""The pollers that this system has, from the most expensive to the best."""
 
 if hasattr(system, "poll"):
     from epollo.pollers import poll

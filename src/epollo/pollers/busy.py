@@ -1,7 +1,7 @@
 """The polling server's poller: every registered descriptor is always called ready.
 
 It asks the kernel nothing and never sleeps. With it the server tries each of its sockets in turn,
-for ever, and each ``recv`` that finds nothing says so. One turn costs a system call per connection,
+without end, and each ``recv`` that finds nothing says so. One turn costs a system call per connection,
 whether or not a client sent anything: this is what event notification saves.
 """
 

@@ -43,7 +43,7 @@ class Poller(Protocol):
     def poll(self, timeout_seconds: float | None = None, /) -> list[tuple[int, int]]:
         """Return the ready descriptors; wait for the first one for at most the timeout.
 
-        ``None`` waits for ever, 0 does not wait.
+        ``None`` waits without end, 0 does not wait.
         """
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from epollo.http.message import ENDED, Basis, File, FileSegment, Later, Request,
 JOINED_OCTETS: Final = 16 * 1024
 """Content up to this length is joined with its head when it is sent; longer content is not copied."""
 STEP_OCTETS: Final = 2 * 1024 * 1024
-"""At most so much of a file is sent in one turn, so that a large download holds up no other peer."""
+"""At most this much of a file is sent in one turn, so that a large download holds up no other peer."""
 STEP_OCTETS_MINIMUM: Final = 128 * 1024
 """A smaller step costs more than it sends, so that this much is never divided."""
 

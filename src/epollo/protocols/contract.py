@@ -35,7 +35,7 @@ class Machine(Protocol[Query]):
         """Whether nothing of a request is here, nor of the last one's content is missing."""
 
     def receive(self, octets: bytes, /) -> None:
-        """Take in what the peer sent."""
+        """Receive what the peer sent."""
 
     def next(self) -> Query | Refusal | None:
         """Return the next query or refusal; None where more octets are needed."""

@@ -1,7 +1,7 @@
 """What each answer says in Cache-Control, by the name of its file and by what this server has seen.
 
 Facts: without the field a browser may show a page for a tenth of its age without asking (RFC 9111
-section 4.2.2), and a redirect for ever.
+section 4.2.2), and a redirect forever.
 Decision: a client asks each time, and the entity tag makes the answer a 304. Only a name that carries a
 fingerprint of its content (`fingerprints`) says that it need not be asked for again, and only until
 this server has seen another content under it.

@@ -41,7 +41,7 @@ from epollo.site.tagging import Tagging
 from epollo.site.watch import Dependent, open_watch, watch_other_names
 
 RELEASED_AT_ONCE_LIMIT: Final = 4096
-"""Up to this number of resources let go of their answers at once: that takes some ten milliseconds."""
+"""Up to this number of resources release their answers at once: that takes some ten milliseconds."""
 RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 """The length up to which a rule file is read."""
 
@@ -138,7 +138,7 @@ class Catalogue:
     def end_answers(self) -> None:
         """Let none of the answers made so far be given again, whatever they rest on.
 
-        Of many resources each lets go of its own when it is looked at: have that done (`on_doubt`).
+        Of many resources each releases its own when it is looked at: have that done (`on_doubt`).
         """
         if self._has_ended_all:
             return
@@ -359,7 +359,7 @@ class Catalogue:
             self._give_back(dependent, is_written=is_written)
 
     def _give_back(self, resource: Resource, *, is_written: bool = False) -> None:
-        """Take out what has ended from where it is kept, and let go of it."""
+        """Take out what has ended from where it is kept, and release it."""
         self.resources.remove(resource)
         self._end(resource, is_written=is_written)
 

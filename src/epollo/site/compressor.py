@@ -1,6 +1,6 @@
 """Compression in the background: once per version of a file, never while a client waits.
 
-One thread of the lowest priority makes the codings; the libraries let go of the interpreter while
+One thread of the lowest priority makes the codings; the libraries release the interpreter while
 they work. Every coding of content that is kept is first made quickly; to make one as small as it can be
 takes thirty times as long, and is asked for by itself. A file that is too large to be kept is coded once,
 and gives way between two pieces to content that waits for its quick codings. What comes out is handed to
@@ -150,7 +150,7 @@ class Compressor:
             except MemoryError:
                 self._tell_once(TOO_LITTLE_MEMORY)
             except Exception as fault:
-                # The next task may be well.
+                # The next task may succeed.
                 self._tell_once(describe_fault(fault))
 
     def _do_next(self) -> None:

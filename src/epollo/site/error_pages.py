@@ -1,7 +1,7 @@
 """The pages of a site's errors: the nearest one up the tree, in the coding that the client prefers.
 
 Facts: an error is no version of a file. A client that keeps one, or takes its validators for those of
-the page, is told nonsense later.
+the page, gets wrong content later.
 Decision: an error has no validators, is asked for again each time, and inherits no field that is about
 the file at its path. Its page is any file ``404.html`` on the way to the path, also ``403.html`` and
 ``410.html``.

@@ -39,7 +39,7 @@ class Listener(Protocol):
     """What is told of events."""
 
     def note(self, number: int, mask: int, name: bytes) -> None:
-        """Take in an event of a folder, by the number that it was given."""
+        """Act on an event of a folder, by the number that it was given."""
 
     def doubt(self, number: int, *, is_last: bool) -> None:
         """Trust nothing in a folder that is not watched now; with ``is_last``, it has no number more."""
@@ -48,7 +48,7 @@ class Listener(Protocol):
         """Trust nothing to be current: events were lost."""
 
     def note_end(self) -> None:
-        """Take in that the changes which were there have been read."""
+        """Note that the changes which were there have been read."""
 
 
 class Events(Handler):

@@ -60,7 +60,7 @@ class Sidecar:
         self.file: SharedFile | None = None
 
     def note_write(self) -> None:
-        """Take in that the name of the file was told to be written to."""
+        """Note an event by which the name of the file was written to."""
         if self.file is not None:
             self.file.promise.note_write()
 

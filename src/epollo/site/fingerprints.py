@@ -1,7 +1,7 @@
 """Names that carry a fingerprint of their content, as build tools write them.
 
 Facts: a build tool puts a hash of the content into the name of a file, so that another content has
-another name, and a browser may keep the file for ever. These are the forms, by the tools' defaults:
+another name, and a browser may keep the file forever. These are the forms, by the tools' defaults:
 
     .[0-9a-f]{8,20}.               webpack (8, 16, 20), Parcel, Vite 2 and 3, Rspack (8), Django (12)
     .[0-9a-f]{32|64|96|128}.       Hugo (MD5 to SHA-512), webpack's file-loader (32)

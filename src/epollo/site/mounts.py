@@ -3,7 +3,8 @@
 The kernel marks /proc/self/mountinfo when anything is mounted or unmounted, until the next look
 (proc_pid_mountinfo(5)), and has it readable at all times, which is of no use in a loop. So it stands in
 an epoll of its own that asks for the mark alone, and that is readable when the mark has come. The look
-of the loop at that epoll takes the mark away: to be called at all is the news.
+of the loop at that epoll takes the mark away: so a call of the handler says that something was mounted
+or unmounted.
 """
 
 import os

@@ -120,7 +120,7 @@ class Promise:
         )
 
     def note_write(self) -> None:
-        """Take in that a name of the file was told to be written to, where the file is not watched."""
+        """Note an event by which a name of the file was written to, where the file is not watched."""
         if not self.notice.is_watched:
             self.notice.is_written = True
 

@@ -1,7 +1,7 @@
 """How far a walk reaches beyond the root and its plain names, as the operator decided.
 
 Facts: a dotfile is a secret more often than not, and a link that leads out of the root is more often a
-mistake than a wish. But Zarr keeps ``.zgroup`` beside its data, and a site may link to a store of large
+mistake than intended. But Zarr keeps ``.zgroup`` beside its data, and a site may link to a store of large
 files elsewhere.
 Decision: each is named. A name that begins with a dot is shown if it matches a pattern of
 ``--allow-hidden``; a link may lead into a folder of ``--follow-links``, and stays within it from there.

@@ -20,7 +20,7 @@ _ABSENCES_SHARE: Final = 16
 class Resources:
     """Resources within a budget, of which files give way to all else.
 
-    ``end`` lets go of one that was evicted. Rule files are never evicted.
+    ``end`` releases one that was evicted. Rule files are never evicted.
     """
 
     def __init__(self, budget: Budget, end: Callable[[Resource], None]) -> None:

@@ -21,7 +21,7 @@ from epollo.site.watch import UNWATCHED, Dependent, Interest, Watch
 
 
 def do_nothing(reason: str, is_news: bool) -> None:
-    """Serve the former folder on, without a word."""
+    """Keep serving the former folder, and report nothing."""
 
 
 class RootName:

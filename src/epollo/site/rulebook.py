@@ -38,7 +38,7 @@ from epollo.site.rules.rule import HeaderRule, Mistake, Parsed, RedirectRule, Ru
 _REPORTED_LIMIT: Final = 20
 """The most mistakes of one file that the operator is told at once."""
 _AT_ONCE_SECONDS: Final = 0.004
-"""For so long rules are read before the next request waits for them."""
+"""Rules that take longer to read are read in slices."""
 
 Responder: TypeAlias = Callable[[Request], Response | Later]
 
@@ -200,7 +200,7 @@ class Rulebook:
         except StopIteration as stop:
             is_changed = stop.value
         except BaseException:
-            # The former rules stay, and no request waits for ever.
+            # The former rules stay, and no request waits without end.
             self._conclude(is_changed=False)
             raise
         else:

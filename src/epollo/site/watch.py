@@ -84,7 +84,7 @@ class Notice:
         return self.edges[0].folder != UNWATCHED
 
     def note(self, mask: int) -> None:
-        """Take in an event (inotify(7))."""
+        """Act on an event (inotify(7))."""
         self.checked_second = 0
         if mask & flags.IGNORED:
             self.edges = (Edge(UNWATCHED, b""),)
@@ -96,7 +96,7 @@ class Notice:
             self.is_touched = True
 
     def doubt(self) -> None:
-        """Take in that the file is written to, and that no event will tell of it any more."""
+        """Note that the file is written to, and that no event will tell of it any more."""
         self.note(flags.IGNORED)
         self.is_written = self._is_in_doubt = True
 
@@ -275,7 +275,7 @@ class Watch(Handler):
                     self._on_end(dependent)
 
     def note_end(self) -> None:
-        """Take in that the changes which were there have been read."""
+        """Note that the changes which were there have been read."""
         if self.on_read is not None:
             self.on_read()
 

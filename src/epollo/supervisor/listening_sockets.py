@@ -22,7 +22,7 @@ from epollo.transports.listening import (
 
 
 class Asked(NamedTuple):
-    """Where settings ask to listen. Port 0 is the same wish each time, whatever port it was given."""
+    """Where settings ask to listen. Port 0 is the same request each time, whatever port it was given."""
 
     host: str
     port: int

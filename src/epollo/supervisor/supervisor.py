@@ -89,7 +89,7 @@ class Supervisor:
         self._watchdog = Watchdog(self.loop, report, self._list_ready, self._on_silent)
         self.on_passwords_wanted = PasswordFiles(report).answer
         self._serving = Generation(settings, present)
-        """Without workers until the first generation serves; then what was inherited is let go of."""
+        """Without workers until the first generation serves; then what was inherited is closed."""
         self._coming: Generation | None = None
         self._retiring: set[WorkerProcess] = set()
         self._delays = Delays()
@@ -146,7 +146,7 @@ class Supervisor:
             self._serving.cover()
 
     def on_worker_here(self, worker: WorkerProcess) -> None:
-        """Take in that a worker does not hang."""
+        """Note that a worker does not hang."""
         self._watchdog.note_alive(worker)
 
     def on_worker_leaving(self, worker: WorkerProcess) -> None:
@@ -335,7 +335,7 @@ class Supervisor:
             worker.look_for_exit()
 
     def _on_hangup(self) -> None:
-        """Take in new settings; but stop where the hang-up is that of our terminal."""
+        """Reload the settings; but stop if the hang-up is that of our terminal."""
         if self._has_terminal and not os.isatty(0):
             self._on_stop()
         elif self._coming is not None or self._upgrade is not None:

@@ -59,7 +59,7 @@ class Upgrade(Handler):
         self._process.send_signal(number)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Take in that the new program serves, or that it is gone."""
+        """Handle that the new program serves, or that it has ended."""
         try:
             message = self._control.recv(64)
         except BlockingIOError:

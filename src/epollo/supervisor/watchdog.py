@@ -86,7 +86,7 @@ class Watchdog(Handler, Generic[W]):
         self._kill_ticks.pop(worker, None)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Ask the workers: a client waits, which most often one is about to accept."""
+        """Ask the workers: a client waits, which a worker most often accepts in a moment."""
         if not self._is_watching:
             return
         self._unwatch()

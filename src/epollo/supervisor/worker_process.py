@@ -64,22 +64,22 @@ class Parent(Protocol):
         """Tell the operator, in one line."""
 
     def on_worker_ready(self, worker: "WorkerProcess") -> None:
-        """Be told that a worker serves."""
+        """Note that a worker serves."""
 
     def on_worker_here(self, worker: "WorkerProcess") -> None:
-        """Be told that a worker has answered."""
+        """Note that a worker has answered."""
 
     def on_worker_leaving(self, worker: "WorkerProcess") -> None:
-        """Be told that another process told a worker to end."""
+        """Note that another process told a worker to end."""
 
     def on_passwords_wanted(self, worker: "WorkerProcess", number: int) -> None:
-        """Tell a worker what the password file of one of its sites holds."""
+        """Answer a worker that asks what the password file of one of its sites holds."""
 
     def on_root_replaced(self, worker: "WorkerProcess") -> None:
-        """Be told that another root stands where the root was, which a worker may not read."""
+        """Note that the root was replaced by a folder that a worker may not read."""
 
     def on_worker_exit(self, worker: "WorkerProcess", status: int) -> None:
-        """Be told that a worker has ended."""
+        """Note that a worker has ended."""
 
 
 class WorkerProcess(Handler):
@@ -124,7 +124,7 @@ class WorkerProcess(Handler):
             self._watch_exit(os.pidfd_open(self._process.pid))
 
     def _watch_exit(self, descriptor: int) -> None:
-        """Be told of the end by a pidfd; raises `OSError` where it cannot be watched."""
+        """Watch for the end by a pidfd; raises `OSError` where it cannot be watched."""
         told = _Exit(self, descriptor)
         try:
             self._loop.add(descriptor, told)
@@ -186,11 +186,11 @@ class WorkerProcess(Handler):
         self._process.kill()
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Take in what the worker says."""
+        """Read what the worker says."""
         self._hear()
 
     def _hear(self) -> bool:
-        """Take in a message, or that none will come; return whether there was either."""
+        """Read a message, or that none will come; return whether there was either."""
         try:
             message = self._control.recv(_MESSAGE_OCTETS)
         except BlockingIOError:
@@ -209,7 +209,7 @@ class WorkerProcess(Handler):
         self._is_heard = False
 
     def _take(self, message: bytes) -> None:
-        """Take in a message; one that no worker sends is from code that has broken into it."""
+        """Act on a message; one that no worker sends is from code that has broken into it."""
         if message.startswith(READY) and not self.is_ready:
             self.ready_since = time.monotonic()
             self.description = message[len(READY) :].decode(errors="backslashreplace")

@@ -1,7 +1,7 @@
 """One TLS session without a socket: protected octets in, plain octets out, and the reverse.
 
 The library is OpenSSL by `ssl.SSLObject` over memory. Beside ``SSLSocket`` this leaves flags, partial
-sends and the file descriptor to `TlsTransport`, and it lets a thread do the dear part of a handshake.
+sends and the file descriptor to `TlsTransport`, and a thread may do the expensive part of a handshake.
 
 Kernel TLS. Facts: OpenSSL turns it on for a socket of its own only. To set the keys by ourselves (TLS_TX)
 takes secrets that Python tells to a file alone, the number of the record at which the kernel continues,
@@ -38,7 +38,7 @@ from epollo.transports.client_certificates import format_subject
 RECORD_OCTETS: Final = 16 * 1024
 """The most plain octets of one record (RFC 8446 section 5.1)."""
 PIECE_OCTETS: Final = 4 * RECORD_OCTETS
-"""So much is sent at once, and waits for a peer that takes nothing."""
+"""At most this much is sent at once, and waits for a peer that takes nothing."""
 _DROPPED_OCTETS: Final = 4096
 
 

@@ -8,7 +8,7 @@ from epollo.connections.service import Service
 from epollo.loop import EventLoop
 
 _SILENT_SECONDS: Final = 1.0
-"""So long the end may take before the operator is told what it waits for."""
+"""If the end takes longer, the operator is told what it waits for."""
 
 
 class Drain:

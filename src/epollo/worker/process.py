@@ -1,4 +1,4 @@
-"""One process that serves: joins a loop, sites and the listening sockets, and lets go of them again."""
+"""One process that serves: opens a loop, sites and listeners, serves, and closes them again."""
 
 import gc
 import socket

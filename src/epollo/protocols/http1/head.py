@@ -11,7 +11,7 @@ Two rules make the outcome the same however the octets are split:
 - What concerns the whole head (Host, length, codings) is judged after its last line.
 
 Facts: llhttp, the field's own parser, takes 4.5 microseconds for a browser's twelve fields when each
-is handed to a dictionary; but most of them have no say in the answer of a static server, and the lines
+is handed to a dictionary; but most of them do not decide the answer of a static server, and the lines
 of those that have one are nearly all the same from one request to the next, unlike the target.
 Decision: a head is *reduced* before it is read. Valid lines of fields that no answer depends on are taken
 out in one pass (`reduction`). What is left is recalled but for its target if it was read before, and only
@@ -161,7 +161,7 @@ class HeadReader:
         return len(octets) <= limits.head_octets and octets.count(b"\n") <= limits.fields + 2
 
     def strip(self, octets: bytes) -> bytes:
-        """Return octets without the field lines that are valid and have no say.
+        """Return octets without the field lines that are valid and on which no answer depends.
 
         Where what is left is a head that was reduced before, the octets are one whole head, and valid:
         they differ from it by valid lines alone. Nothing is left of octets that are too many, or have
@@ -173,7 +173,7 @@ class HeadReader:
         return octets if len(left) == 1 else b"".join(left)
 
     def reduce(self, octets: bytes) -> bytes | Refusal:
-        """Judge the lines of a complete head; return it without those that have no say.
+        """Judge the lines of a complete head; return it without those on which no answer depends.
 
         A head is lines that each end in CRLF, and then an empty one.
         """

@@ -74,7 +74,7 @@ class Http1:
         self._noted: tuple[bytes, bytes, frozenset[bytes]] | None = None
         self._requests_left = requests_limit or -1
         self.is_ended_here = False
-        """Whether the last answer ended the connection without the peer's wish: it may send more."""
+        """Whether the last answer ended the connection unasked: the peer may send more."""
 
     @property
     def is_between(self) -> bool:
@@ -90,7 +90,7 @@ class Http1:
         return not self._inbox
 
     def receive(self, octets: bytes) -> None:
-        """Take in what the peer sent."""
+        """Receive what the peer sent."""
         self._inbox = self._inbox + octets if self._inbox else octets
 
     def next(self) -> Query | Refusal | None:

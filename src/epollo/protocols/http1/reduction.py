@@ -1,11 +1,11 @@
 r"""What of a head no answer depends on, as one expression.
 
-Facts: of a browser's twelve fields two or three have a say in the answer of a static server, and the
+Facts: of a browser's twelve fields two or three decide the answer of a static server, and the
 others differ from client to client, from page to page. To judge them line by line takes as long as all
 else that is done for an answer that is recalled.
 Decision: the names that count are compiled into an expression that matches valid lines of all other
 fields, several in a row. To take its matches out of a head is one pass, whatever was seen before.
-Consequence: nothing has to be remembered of lines that have no say.
+Consequence: nothing has to be remembered of lines that decide nothing.
 Price: a name takes two octets' worth of alternatives for each letter, since ``re.IGNORECASE`` triples the
 time.
 """
@@ -58,7 +58,7 @@ def blank_cookie(head: bytes) -> bytes:
 
 
 def _format_tail(name: bytes) -> bytes:
-    """Return an expression for what follows a name in a line that has a say."""
+    """Return an expression for what follows a name in a line that decides an answer."""
     marks = MARKS.get(name)
     if marks is None:
         return b":"

@@ -33,7 +33,7 @@ _UNKNOWN: Final = "the library of this system does not know it; make the hash an
 
 
 class Attempt:
-    """One request's wish to have its password compared; ``wait_seconds`` is why it was not."""
+    """The comparison that one request waits for; ``wait_seconds`` is why it was not made."""
 
     __slots__ = ("hashed", "is_user", "key", "password", "wait_seconds")
 

@@ -103,7 +103,7 @@ class Builds(Handler):
             self._call_again(self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
-        """Take the next build on for one slice, and let go of what is discarded."""
+        """Take the next build on for one slice, and release what is discarded."""
         del self._discarded[-_DISCARDED_AT_ONCE:]
         if self._queue:
             self._take_next_on()

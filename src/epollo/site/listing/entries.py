@@ -98,7 +98,7 @@ _KEYS: Final[dict[Sort, Callable[[Entry], Any]]] = {
 
 
 def _drain(part: list[tuple[Any, Entry]]) -> Iterator[tuple[Any, Entry]]:
-    """Yield what is in a list and let go of it: all keys given back at once would take a while."""
+    """Yield what is in a list and take it out: to release all keys at once would take a while."""
     part.reverse()
     while part:
         yield part.pop()

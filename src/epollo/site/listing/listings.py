@@ -59,7 +59,7 @@ Reading: TypeAlias = Generator[None, None, Snapshot | Kind]
 class Listings:
     """The listings below one root.
 
-    ``kept`` is where the catalogue keeps its resources; ``end`` lets go of one that has ended.
+    ``kept`` is where the catalogue keeps its resources; ``end`` releases one that has ended.
     """
 
     def __init__(

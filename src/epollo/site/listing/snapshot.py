@@ -100,7 +100,7 @@ class Snapshot(Resource):
     ) -> None:
         """Begin with an empty folder; ``names`` are those that it is kept by.
 
-        ``discard`` lets go of its entries, little by little where they are many.
+        ``discard`` releases its entries, in slices where they are many.
         """
         super().__init__(names, Kind.FOLDER, (), second, confirm)
         self.folder_names = folder_names

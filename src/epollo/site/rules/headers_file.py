@@ -151,7 +151,7 @@ class _Block:
         self.is_empty = True
 
     def add(self, line: bytes) -> Mistake | None:
-        """Take in a line; return what is wrong with it."""
+        """Read a line; return what is wrong with it."""
         self.is_empty = False
         said = _parse_line(line)
         if isinstance(said, Mistake):
