@@ -40,6 +40,14 @@ class Made(NamedTuple):
         """Return the context of a client that trusts this certificate alone."""
         return ssl.create_default_context(cadata=self.certificate.decode())
 
+    def trust_as(self, made: "Made | None", folder: Path) -> ssl.SSLContext:
+        """Return the same for a client that may have a certificate itself, written to a folder."""
+        client = self.trust()
+        if made is not None:
+            options = made.write(folder, "client")
+            client.load_cert_chain(options[1], options[3])
+        return client
+
 
 def make_hello(context: ssl.SSLContext) -> bytes:
     """Return the first octets of a client that asks for localhost, and means it."""
@@ -48,6 +56,25 @@ def make_hello(context: ssl.SSLContext) -> bytes:
     with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
     return outgoing.read()
+
+
+def shake_hands(
+    client: ssl.SSLContext,
+    server: ssl.SSLContext,
+    name: str = "a.test",
+    session: ssl.SSLSession | None = None,
+) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+    """Return the two ends of a session in memory, as far as their handshake came without an error."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        client.wrap_bio(to_client, to_server, server_hostname=name, session=session),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for _ in range(4):
+        for end in ends:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    return ends
 
 
 def make_certificate(

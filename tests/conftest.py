@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -193,16 +194,21 @@ class Server:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        try:
-            return self.process.wait(STOP_SECONDS)
-        finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
+        return stop_process(self.process, number)
+
+
+def stop_process(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+    """Send a server a signal, and return its exit status; kill it where it does not end."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        return process.wait(STOP_SECONDS)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def await_coding(server: Server, target: str, *codings: str, timeout_seconds: float = 300) -> None:

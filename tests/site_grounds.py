@@ -111,6 +111,14 @@ def _read_segment(segment: bytes | FileSegment) -> bytes:
     return os.pread(segment.file.descriptor, segment.length, segment.offset)
 
 
+def write_names(root: Path, *names: str) -> None:
+    """Write files of which the content is their name."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+
+
 class Ground:
     """A root and the site on it, in this process."""
 
@@ -152,6 +160,11 @@ class Ground:
             policies = FixedPolicy(policy, self.clock)
         self.policies = policies
         self.site = Site(self.catalogue, self.clock, compressor, policies, listing=listing)
+
+    def follow(self, target: str, fields: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """Return the status, and where the answer leads or else its content."""
+        answer = self.ask(target, fields)
+        return answer.status, answer.fields.get("location", answer.content.decode())
 
     def ask(
         self,

@@ -5,14 +5,13 @@ import random
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import brotli
 import httpx
 import pytest
 
-from chromium import Chromium, find_chromium
+from chromium import Chromium
 from conftest import Serve, await_coding
 from epollo.site.zstd import CompressionParameter, ZstdCompressor
 
@@ -56,15 +55,6 @@ def make_module(octets: int) -> bytes:
     exports = section(7, b"\x01\x01f\x00\x00")
     code = section(10, b"\x01\x04\x00\x41\x2a\x0b")
     return b"\0asm\1\0\0\0" + types + functions + exports + code + custom
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    if find_chromium() is None:
-        pytest.skip("Chromium is not installed (Debian: apt install chromium)")
-    browser = Chromium(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 def write_page(site: Path, body: str) -> None:

@@ -5,13 +5,12 @@ import shutil
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from chromium import Chromium, find_chromium
+from chromium import Chromium
 from conftest import Serve, Server
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "example"
@@ -131,15 +130,6 @@ def test_urllib(server: Server) -> None:
             received = hashlib.sha256(answer.read()).digest()
             assert answer.headers["Content-Length"] == str(path.stat().st_size)
         assert received == hashlib.sha256(path.read_bytes()).digest(), path
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    if find_chromium() is None:
-        pytest.skip("Chromium is not installed (Debian: apt install chromium)")
-    browser = Chromium(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(EXAMPLE).as_posix())

@@ -5,12 +5,11 @@ import re
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from chromium import Chromium, find_chromium
+from chromium import Chromium
 from conftest import Serve, Server
 
 NAMES = (
@@ -156,15 +155,6 @@ def test_json_is_asked_for_by_a_field(server: Server) -> None:
             assert [one["name"] for one in json.load(answer)["entries"]] == ["deep", "x:y;z.txt"]
         with urllib.request.urlopen(f"{server.url}/sub/") as answer:
             assert answer.read().startswith(b"<!doctype html>")
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    if find_chromium() is None:
-        pytest.skip("chromium is not here")
-    browser = Chromium(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 TYPE = """

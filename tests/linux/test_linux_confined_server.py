@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import STOP_SECONDS, content_length, receive_content, receive_head
+from conftest import content_length, receive_content, receive_head, stop_process
 from linux.confined import ABI
 
 pytestmark = pytest.mark.skipif(ABI == 0, reason="this kernel has no Landlock")
@@ -89,15 +89,7 @@ class ConfinedServer:
         return set(re.findall(r"^AUDIT (.*)$", self.stderr, re.MULTILINE))
 
     def stop(self) -> int:
-        self.process.terminate()
-        try:
-            return self.process.wait(STOP_SECONDS)
-        finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
+        return stop_process(self.process)
 
 
 @pytest.fixture

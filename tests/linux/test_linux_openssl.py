@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from certificates import make_certificate
+from certificates import make_certificate, shake_hands
 from epollo.linux.openssl import (
     _find_control,
     set_buffers,
@@ -24,21 +24,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def shake_hands(
+def connect(
     server: ssl.SSLContext,
     client: ssl.SSLContext,
     session: ssl.SSLSession | None = None,
 ) -> ssl.SSLObject:
     """Return the client's end after a handshake and one octet, behind which the tickets come."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    theirs = client.wrap_bio(to_client, to_server, server_hostname="a.test", session=session)
-    ours = server.wrap_bio(to_server, to_client, server_side=True)
-    for _ in range(4):
-        for end in (theirs, ours):
-            try:
-                end.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
+    theirs, ours = shake_hands(client, server, session=session)
     ours.write(b"x")
     assert theirs.read(1) == b"x"
     return theirs
@@ -53,9 +45,9 @@ def test_contexts_with_one_key_know_each_others_tickets(version: ssl.TLSVersion)
     assert set_ticket_key(first, key)
     assert set_ticket_key(second, key)
     assert set_ticket_key(third, other)
-    session = shake_hands(first, client).session
-    assert not shake_hands(third, client, session).session_reused
-    assert shake_hands(second, client, session).session_reused
+    session = connect(first, client).session
+    assert not connect(third, client, session).session_reused
+    assert connect(second, client, session).session_reused
 
 
 def test_a_key_of_another_length_is_refused() -> None:
@@ -69,10 +61,10 @@ def test_groups_are_those_that_are_recommended() -> None:
         client = ssl.create_default_context(cadata=MADE.certificate.decode())
         client.set_ecdh_curve(group)
         if is_taken:
-            shake_hands(server, client)
+            connect(server, client)
         else:
             with pytest.raises(ssl.SSLError):
-                shake_hands(server, client)
+                connect(server, client)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +82,7 @@ def test_the_suite_is_ours_unless_a_client_has_no_hardware_for_aes(
     assert set_suites(server)
     client = ssl.create_default_context(cadata=MADE.certificate.decode())
     assert set_suites(client, offered.encode())
-    assert chosen in (shake_hands(server, client).cipher() or "")[0]
+    assert chosen in (connect(server, client).cipher() or "")[0]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +96,7 @@ def test_the_suite_of_the_former_version_is_ours_too(offered: str, chosen: str) 
     client = ssl.create_default_context(cadata=MADE.certificate.decode())
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     client.set_ciphers(offered)
-    assert chosen in (shake_hands(make_context(PAIR), client).cipher() or "")[0]
+    assert chosen in (connect(make_context(PAIR), client).cipher() or "")[0]
 
 
 def test_a_session_uses_the_buffers_that_it_is_given() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND, STOP_SECONDS, content_length, receive_all, rest
+from conftest import COMMAND, content_length, receive_all, rest, stop_process
 from server.injecting import Fault, Injector, NoInjectorError
 from server.refusing import read_numbers
 from server.workers import PATIENCE_SECONDS, await_true, children
@@ -111,14 +111,9 @@ class Injected:
         return head + end, content
 
     def stop(self) -> int:
-        self.process.terminate()
         try:
-            return self.process.wait(STOP_SECONDS)
+            return stop_process(self.process)
         finally:
-            self.process.kill()
-            self.process.wait()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
             self.injector.close()
 
 

@@ -22,12 +22,12 @@ import pytest
 
 from conftest import (
     COMMAND,
-    STOP_SECONDS,
     Serve,
     Server,
     receive_all,
     receive_head,
     require_descriptors,
+    stop_process,
 )
 
 P99_SECONDS = 0.05
@@ -133,12 +133,9 @@ class Stalled:
             termios.tcflow(self._writing, termios.TCOON)
 
     def stop(self) -> int:
-        self.process.terminate()
         try:
-            return self.process.wait(STOP_SECONDS)
+            return stop_process(self.process)
         finally:
-            self.process.kill()
-            self.process.wait()
             os.close(self._reading)
             os.close(self._writing)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509.oid import NameOID
 
-from certificates import Authority, Made, make_certificate
+from certificates import Authority, make_certificate
 from conftest import Serve, Server, receive_content, receive_head
 from server.workers import await_true, refusal
 
@@ -33,14 +33,6 @@ def write_options(folder: Path, *authorities: bytes) -> list[str]:
     options = [*SITE.write(folder), "--tls-client-ca", str(folder / "ca.pem")]
     (folder / "ca.pem").write_bytes(b"".join(authorities) or AUTHORITY.certificate)
     return options
-
-
-def make_client(folder: Path, made: Made | None) -> ssl.SSLContext:
-    client = ssl.create_default_context(cadata=SITE.certificate.decode())
-    if made is not None:
-        options = made.write(folder, "client")
-        client.load_cert_chain(options[1], options[3])
-    return client
 
 
 def ask(
@@ -76,7 +68,7 @@ def test_the_log_tells_whose_it_was(
     options = write_options(tmp_path / "c")
     more = ["--workers", workers, "--access-log", str(log), "--tls-client-auth", "optional"]
     server = serve(folder, *options, *more)
-    clients = [make_client(tmp_path / "c", made) for made in (ALICE, BOB, None)]
+    clients = [SITE.trust_as(made, tmp_path / "c") for made in (ALICE, BOB, None)]
     for persists in ("keep-alive", "close"):
         for client in clients * 2:
             ask(server, client, persists)
@@ -95,7 +87,7 @@ def test_the_log_in_json(serve: Serve, folder: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     options = write_options(tmp_path / "c")
     server = serve(folder, *options, "--access-log", str(log), "--access-log-format", "json")
-    ask(server, make_client(tmp_path / "c", ALICE))
+    ask(server, SITE.trust_as(ALICE, tmp_path / "c"))
     assert await_true(lambda: log.read_text().endswith("\n"))
     assert json.loads(log.read_text())["subject"] == "CN=alice,O=Two Words"
 
@@ -105,8 +97,8 @@ def test_authorities_are_swapped(serve: Serve, folder: Path, tmp_path: Path, wor
     """A client that was revoked is refused at the next handshake, with a ticket of before as well."""
     options = write_options(tmp_path / "c")
     server = serve(folder, *options, "--workers", workers)
-    alice, bob = (make_client(tmp_path / "c", made) for made in (ALICE, BOB))
-    assert not is_served(server, make_client(tmp_path / "c", None))
+    alice, bob = (SITE.trust_as(made, tmp_path / "c") for made in (ALICE, BOB))
+    assert not is_served(server, SITE.trust_as(None, tmp_path / "c"))
     assert is_served(server, bob)
     with alice.wrap_socket(server.connect(), server_hostname="localhost") as peer:
         peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509.oid import NameOID
 
-from certificates import Authority, Made, make_certificate
+from certificates import Authority, make_certificate
 from conftest import COMMAND, Server, managed_servers, receive_content, receive_head
 
 STAFF, PARTNERS = Authority(), Authority()
@@ -70,14 +70,6 @@ def server(
         yield serve(Path("0"), "--config", str(settings))
 
 
-def make_client(folder: Path, made: Made | None) -> ssl.SSLContext:
-    client = ssl.create_default_context(cadata=SITE.certificate.decode())
-    if made is not None:
-        options = made.write(folder, "client")
-        client.load_cert_chain(options[1], options[3])
-    return client
-
-
 def ask(peer: ssl.SSLSocket, host: str) -> tuple[int, bytes]:
     """Return status and content of the index of a host, by a connection that persists."""
     peer.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
@@ -97,7 +89,7 @@ def test_a_name_leads_to_its_site_and_to_no_other(server: Server, tmp_path: Path
     alike = {"public.test", "open.test"}
     for _ in range(2):
         for name, made in whose.items():
-            with connect(server, make_client(tmp_path, made), name) as peer:
+            with connect(server, SITE.trust_as(made, tmp_path), name) as peer:
                 for host in NAMES * 3:
                     status, content = ask(peer, host)
                     if host == name or {host, name} <= alike:
@@ -119,7 +111,7 @@ def test_a_client_without_a_certificate_is_refused_where_one_is_required(
         (ALICE, "partners.test", False),
         (ALICE, "public.test", True),
     ):
-        client = make_client(tmp_path, made)
+        client = SITE.trust_as(made, tmp_path)
         client.maximum_version = version
         try:
             with connect(server, client, name) as peer:
@@ -136,7 +128,7 @@ def test_a_ticket_of_one_site_is_worth_nothing_at_another(
     server: Server, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
     """A session that is resumed shows no certificate: it has the one of its first handshake."""
-    client = make_client(tmp_path, None)
+    client = SITE.trust_as(None, tmp_path)
     client.maximum_version = version
     with connect(server, client, "public.test") as peer:
         ask(peer, "public.test")
@@ -158,7 +150,7 @@ def test_a_ticket_of_one_site_is_worth_nothing_at_another(
 def test_a_name_of_no_site_is_that_of_the_default(
     server: Server, tmp_path: Path, name: str | None
 ) -> None:
-    client = make_client(tmp_path, None)
+    client = SITE.trust_as(None, tmp_path)
     client.check_hostname = False
     with client.wrap_socket(server.connect(), server_hostname=name) as peer:
         assert ask(peer, "other.test") == (200, b"<title>public.test</title>\n")
@@ -214,7 +206,7 @@ def test_a_change_of_authorities_is_in_use_at_the_next_handshake(tmp_path: Path)
     settings = write_settings(tmp_path)
     with managed_servers(tmp_path) as serve:
         server = serve(Path("0"), "--config", str(settings))
-        eve = make_client(tmp_path, EVE)
+        eve = SITE.trust_as(EVE, tmp_path)
         (tmp_path / "staff.pem").write_bytes(PARTNERS.certificate)
         end = time.monotonic() + 30
         while True:

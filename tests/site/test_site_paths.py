@@ -6,25 +6,17 @@ from pathlib import Path
 import pytest
 
 from epollo.site.candidates import Paths
-from site_grounds import Ground, PromptCompressor, is_true, replace
+from site_grounds import Ground, PromptCompressor, is_true, replace, write_names
 
 BROWSER = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html,application/xhtml+xml"}
 OLD_BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SCRIPT = {"Sec-Fetch-Mode": "no-cors", "Accept": "*/*"}
 
 
-def fill(root: Path, *names: str) -> None:
-    """Write files whose content is their name."""
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
-
-
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
-    fill(tmp_path, "index.html", "about.html", "both.html", "both/index.html", "v1.2.html")
-    fill(tmp_path, "folder/index.html", "folder/page.html", "file", "file.html")
+    write_names(tmp_path, "index.html", "about.html", "both.html", "both/index.html", "v1.2.html")
+    write_names(tmp_path, "folder/index.html", "folder/page.html", "file", "file.html")
     with Ground(tmp_path) as ground:
         yield ground
 
@@ -76,7 +68,7 @@ def test_what_means_no_page(ground: Ground, target: str) -> None:
 
 
 def test_pages_need_their_extension_where_the_operator_says_so(tmp_path: Path) -> None:
-    fill(tmp_path, "about.html", "both.html", "both/index.html")
+    write_names(tmp_path, "about.html", "both.html", "both/index.html")
     with Ground(tmp_path, paths=Paths(has_clean_urls=False)) as ground:
         assert ground.status("/about") == 404
         assert ground.status("/about/") == 404
@@ -93,7 +85,7 @@ def test_an_answer_rests_on_what_would_go_before_it(ground: Ground) -> None:
         ("/folder", "folder.html"),
         ("/nothing/", "nothing.html"),
     ):
-        fill(ground.root, name)
+        write_names(ground.root, name)
         assert ground.catalogue.watch is not None
         ground.catalogue.watch.on_ready(1)
         assert not is_true(answers[target].basis, ground)
@@ -103,7 +95,7 @@ def test_an_answer_rests_on_what_would_go_before_it(ground: Ground) -> None:
 
 
 def test_the_nearest_page_of_an_error_is_sent(ground: Ground) -> None:
-    fill(ground.root, "404.html", "folder/404.html", "folder/deep/other")
+    write_names(ground.root, "404.html", "folder/404.html", "folder/deep/other")
     for target, page in [
         ("/nothing", "404.html"),
         ("/folder/nothing", "folder/404.html"),
@@ -120,7 +112,7 @@ def test_the_nearest_page_of_an_error_is_sent(ground: Ground) -> None:
 
 
 def test_an_error_rests_on_its_page_and_on_nearer_ones(ground: Ground) -> None:
-    fill(ground.root, "404.html", "folder/deep/other")
+    write_names(ground.root, "404.html", "folder/deep/other")
     for name in ("404.html", "folder/404.html", "folder/deep/404.html"):
         answer = ground.ask("/folder/deep/nothing")
         ground.clock.turn()
@@ -137,7 +129,7 @@ def test_a_deep_path_asks_for_few_pages(ground: Ground) -> None:
     assert ground.status("/folder" + "/a" * 4000) == 404
     assert len(ground.catalogue.resources.absences) - before < 10
     deep = "a/" * 100
-    fill(ground.root, f"{deep}page", "a/404.html")
+    write_names(ground.root, f"{deep}page", "a/404.html")
     before = len(ground.catalogue.resources.absences)
     assert ground.ask(f"/{deep}nothing").content == b"a/404.html"
     assert len(ground.catalogue.resources.absences) - before < 20
@@ -160,7 +152,7 @@ def test_a_page_of_an_error_comes_in_a_coding_and_without_validators(tmp_path: P
 
 
 def test_pages_of_other_errors(ground: Ground) -> None:
-    fill(ground.root, "410.html", "folder/410.html", "secret")
+    write_names(ground.root, "410.html", "folder/410.html", "secret")
     (ground.root / "_redirects").write_text("/folder/* /nowhere 410\n/away /nowhere 410\n")
     assert (ground.ask("/folder/x").status, ground.ask("/folder/x").content) == (
         410,
@@ -181,7 +173,7 @@ def test_a_header_of_the_rules_is_there_once_in_an_error(tmp_path: Path) -> None
 
 def test_a_page_of_a_method_that_is_not_allowed(ground: Ground) -> None:
     assert ground.ask("/folder/page", method="POST").content.startswith(b"<!doctype html>")
-    fill(ground.root, "405.html", "folder/405.html")
+    write_names(ground.root, "405.html", "folder/405.html")
     (ground.root / "_headers").write_text("/folder/*\n  X-A: b\n")
     answer = ground.ask("/folder/page", method="POST")
     assert (answer.status, answer.content) == (405, b"folder/405.html")
@@ -194,7 +186,7 @@ def test_a_page_of_a_method_that_is_not_allowed(ground: Ground) -> None:
 
 
 def test_pages_of_what_a_file_cannot_give(ground: Ground) -> None:
-    fill(ground.root, "416.html", "412.html", "page.txt")
+    write_names(ground.root, "416.html", "412.html", "page.txt")
     answer = ground.ask("/page.txt", {"Range": "bytes=100-"})
     assert (answer.status, answer.content) == (416, b"416.html")
     assert answer.fields["content-range"] == "bytes */8"
@@ -205,7 +197,7 @@ def test_pages_of_what_a_file_cannot_give(ground: Ground) -> None:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Ground]:
-    fill(tmp_path, "index.html", "app.js", "404.html", ".env", "folder/page.html")
+    write_names(tmp_path, "index.html", "app.js", "404.html", ".env", "folder/page.html")
     with Ground(tmp_path, paths=Paths(is_app=True)) as ground:
         yield ground
 

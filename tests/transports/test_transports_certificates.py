@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Made, encrypt_key, make_certificate
+from certificates import Made, encrypt_key, make_certificate, shake_hands
 from epollo.errors import OperatorError
 from epollo.transports.certificate_files import _list_folders
 from epollo.transports.certificates import Certificates
@@ -60,18 +60,8 @@ def test_two_kinds_of_keys_stand_side_by_side() -> None:
         client.maximum_version = ssl.TLSVersion.TLSv1_2
         client.set_ciphers(suite)
         client.load_verify_locations(cadata=made.certificate.decode())
-        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-        ends = [
-            client.wrap_bio(to_client, to_server, server_hostname="a.test"),
-            context.wrap_bio(to_server, to_client, server_side=True),
-        ]
-        for _ in range(4):
-            for end in ends:
-                try:
-                    end.do_handshake()
-                except ssl.SSLWantReadError:
-                    continue
-        cipher = ends[0].cipher()
+        end, _ = shake_hands(client, context)
+        cipher = end.cipher()
         assert cipher is not None
         assert cipher[0] == suite
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from parsed_rules import parse_headers, parse_redirects
-from site_grounds import Ground
+from site_grounds import Ground, write_names
+
+HOST = {"Host": "site.example"}
 
 NETLIFY_REDIRECTS = """\
 # Redirects from what the browser requests to what we serve
@@ -67,21 +69,14 @@ https://myproject.pages.dev/*
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
-    for name in (
-        "index.html", "404.html", "en/404.html", "store-closed.html", "blog/index.html", "home.txt",
-        "secure/page", "static/image.jpg", "static/styles.css", "movies/alien", "picture.jpg",
-    ):  # fmt: skip
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(name)
+    write_names(
+        tmp_path,
+        *("index.html", "404.html", "en/404.html", "store-closed.html", "blog/index.html"),
+        *("home.txt", "secure/page", "static/image.jpg", "static/styles.css", "movies/alien"),
+        "picture.jpg",
+    )
     with Ground(tmp_path) as ground:
         yield ground
-
-
-def follow(ground: Ground, target: str, host: str = "site.example") -> tuple[int, str]:
-    """Return the status, and where the answer leads or else its content."""
-    answer = ground.ask(target, {"Host": host})
-    return answer.status, answer.fields.get("location", answer.content.decode())
 
 
 @pytest.mark.parametrize(
@@ -115,7 +110,7 @@ def follow(ground: Ground, target: str, host: str = "site.example") -> tuple[int
 )
 def test_redirects_of_netlify(ground: Ground, target: str, status: int, outcome: str) -> None:
     (ground.root / "_redirects").write_text(NETLIFY_REDIRECTS)
-    assert follow(ground, target) == (status, outcome)
+    assert ground.follow(target, HOST) == (status, outcome)
     assert not ground.reports
 
 
@@ -125,7 +120,7 @@ def test_redirects_of_a_domain_of_netlify(ground: Ground) -> None:
         expected = (301, f"https://www.yoursite.example/blog{target}")
         # The first line that matches counts, and /home has one before.
         expected = (301, "/") if target == "/home" else expected
-        assert follow(ground, target, "blog.yoursite.example") == expected
+        assert ground.follow(target, {"Host": "blog.yoursite.example"}) == expected
 
 
 @pytest.mark.parametrize(
@@ -147,7 +142,7 @@ def test_redirects_of_a_domain_of_netlify(ground: Ground) -> None:
 )
 def test_redirects_of_cloudflare(ground: Ground, target: str, status: int, outcome: str) -> None:
     (ground.root / "_redirects").write_text(CLOUDFLARE_REDIRECTS)
-    assert follow(ground, target) == (status, outcome)
+    assert ground.follow(target, HOST) == (status, outcome)
     assert not ground.reports
 
 
@@ -295,7 +290,7 @@ def test_what_both_programs_make_of_lines(
     ground: Ground, lines: str, target: str, status: int, outcome: str
 ) -> None:
     (ground.root / "_redirects").write_bytes(lines.encode())
-    assert follow(ground, target) == (status, outcome)
+    assert ground.follow(target, HOST) == (status, outcome)
     assert not ground.reports
 
 
@@ -304,10 +299,10 @@ def test_a_host_decides_by_the_order_of_lines(ground: Ground) -> None:
         "https://one.example/home https://first.example/ 302\n/home https://second.example/ 302\n"
         "https://:sub.pages.:tld/m /5/:sub/:tld 302\nhttps://next.:sub.pages.:tld/m /6/:sub 302\n"
     )
-    assert follow(ground, "/home", "two.example") == (302, "https://second.example/")
-    assert follow(ground, "/home", "one.example") == (302, "https://first.example/")
-    assert follow(ground, "/m", "my.pages.dev") == (302, "/5/my/dev")
-    assert follow(ground, "/m", "next.my.pages.dev") == (302, "/6/my")
+    assert ground.follow("/home", {"Host": "two.example"}) == (302, "https://second.example/")
+    assert ground.follow("/home", {"Host": "one.example"}) == (302, "https://first.example/")
+    assert ground.follow("/m", {"Host": "my.pages.dev"}) == (302, "/5/my/dev")
+    assert ground.follow("/m", {"Host": "next.my.pages.dev"}) == (302, "/6/my")
     assert not ground.reports
 
 
@@ -368,8 +363,8 @@ def test_neither_number_nor_length_of_rules_is_limited_as_there(ground: Ground) 
     (ground.root / "_redirects").write_text("\n".join([*redirects, f"/{long} /{long}/y"]))
     blocks = "".join(f"/b{n}\n  X-A: {n}\n" for n in range(150))
     (ground.root / "_headers").write_text(f"{blocks}/home.txt\n  X-Long: {long}\n")
-    assert follow(ground, "/s2099") == (301, "/t2099")
-    assert follow(ground, "/d149/a") == (301, "/e149/a")
-    assert follow(ground, f"/{long}") == (301, f"/{long}/y")
+    assert ground.follow("/s2099", HOST) == (301, "/t2099")
+    assert ground.follow("/d149/a", HOST) == (301, "/e149/a")
+    assert ground.follow(f"/{long}", HOST) == (301, f"/{long}/y")
     assert ground.ask("/home.txt").fields["x-long"] == long
     assert not ground.reports

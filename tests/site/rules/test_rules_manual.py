@@ -6,7 +6,7 @@ from pathlib import Path
 import brotli
 import pytest
 
-from site_grounds import Ground
+from site_grounds import Ground, write_names
 
 MANUAL = Path(__file__).parents[3] / "docs" / "rules.md"
 FILES = (
@@ -33,10 +33,7 @@ def list_rows() -> list[tuple[str, str, str]]:
     ("section", "target", "row"), list_rows(), ids=lambda text: text if len(text) < 60 else ""
 )
 def test_a_row_of_the_manual_is_true(tmp_path: Path, section: str, target: str, row: str) -> None:
-    for name in FILES:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(name)
+    write_names(tmp_path, *FILES)
     (tmp_path / "Build").mkdir()
     (tmp_path / "Build" / "game.wasm.br").write_bytes(brotli.compress(b"content"))
     (tmp_path / "Build" / "plain.gz").write_text("plain")
