@@ -22,11 +22,11 @@ from measure import process_tree
 from report import format_spread, format_table, workload_table
 from results import Ratio, Run, WorkloadResult, evaluate_ratio, judge
 from runs import (
-    RESULTS,
     describe_machine,
     find_wrk,
-    format_method,
     format_now,
+    format_page,
+    make_parser,
     run_until_stopped,
     say,
     write_findings,
@@ -294,12 +294,7 @@ def spread_table(spread: Spread) -> str:
 
 def format_findings(findings: Findings) -> str:
     """Return the whole report as Markdown."""
-    machine, settings = findings["machine"], findings["settings"]
-    method = format_method(findings["date"], machine, settings, "all in turn")
     parts = [
-        "# epollo beside itself",
-        method,
-        f"`{' '.join(findings['command'])}`",
         "## What workers and a log cost",
         ratios_table(findings["workload"]),
         "## 1 KiB, keep-alive",
@@ -317,17 +312,13 @@ def format_findings(findings: Findings) -> str:
             spread_table(findings["spread"]),
         ]
     parts += [format_table(["", "version"], [[*pair] for pair in findings["versions"].items()])]
-    return "\n\n".join(parts) + "\n"
+    return format_page("epollo beside itself", findings, "all in turn", *parts)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    each = "of every contestant, interleaved"
+    parser = make_parser(__doc__, rounds=5, each=each, seconds=3)
     add = parser.add_argument
-    add("--rounds", type=int, default=5, help="of every contestant, interleaved (default: 5)")
-    add("--seconds", type=int, default=3, help="of load in a round (default: 3)")
-    add("--out", type=Path, default=RESULTS, help="folder for the results")
     add("--python", default=sys.executable, help="interpreter for epollo")
     add(
         "--no-pin",

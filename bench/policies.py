@@ -11,18 +11,17 @@ import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from contest import Bench, Entry, open_bench
-from report import format_spread, format_table
-from results import Ratio, Run, WorkloadResult, cpu_figure, evaluate_ratio, judge
+from report import format_costs, format_table
+from results import Ratio, Run, WorkloadResult, judge
 from runs import (
-    RESULTS,
     describe_machine,
     find_wrk,
-    format_method,
     format_now,
+    format_page,
+    make_parser,
     run_until_stopped,
     say,
     write_findings,
@@ -142,43 +141,26 @@ def measure_row(bench: Bench, row: Row) -> WorkloadResult:
 
 def format_row(row: Row, workload: WorkloadResult) -> list[str]:
     """Return one line of the table."""
-    cells = [row.title, workload["title"]]
-    figure = evaluate_ratio(workload, row.ratio)
-    if figure is None:
-        wrong = [result["wrong"] for result in workload["servers"].values()]
-        return [*cells, "", "", f"not counted: {', '.join(filter(None, wrong))}", "", ""]
-    costs = [cpu_figure(workload["servers"][name]["rounds"]) for name in (WITH, WITHOUT)]
-    cells += map(format_spread, (*costs, figure))
-    return [*cells, f"{row.ratio.most:g}", judge(figure, row.ratio)]
+    costs, figure = format_costs(workload, row.ratio)
+    held = ["", ""] if figure is None else [f"{row.ratio.most:g}", judge(figure, row.ratio)]
+    return [row.title, workload["title"], *costs, *held]
 
 
 def format_findings(findings: Findings) -> str:
     """Return the whole report as Markdown."""
-    machine, settings = findings["machine"], findings["settings"]
-    method = format_method(findings["date"], machine, settings, "with and without in turn")
     rows = [
         format_row(ROWS[name], workload)
         for name, workload in zip(findings["rows"], findings["workloads"], strict=True)
     ]
     head = ["CPU µs per request", "workload", "with", "without", "ratio", "bar", "reached"]
-    parts = [
-        "# What rules, CORS, listings and passwords cost",
-        method,
-        f"`{' '.join(findings['command'])}`",
-        format_table(head, rows),
-    ]
-    return "\n\n".join(parts) + "\n"
+    title = "What rules, CORS, listings and passwords cost"
+    return format_page(title, findings, "with and without in turn", format_table(head, rows))
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    add = parser.add_argument
-    add("--rounds", type=int, default=5, help="with and without, in turn (default: 5)")
-    add("--seconds", type=int, default=1, help="of load in a round (default: 1)")
-    add("--rows", default=",".join(ROWS), help="which, with commas (default: %(default)s)")
-    add("--out", type=Path, default=RESULTS, help="folder for the results")
+    parser = make_parser(__doc__, rounds=5, each="with and without, in turn", seconds=1)
+    rows = ",".join(ROWS)
+    parser.add_argument("--rows", default=rows, help="which, with commas (default: %(default)s)")
     arguments = parser.parse_args()
     arguments.rows = arguments.rows.split(",")
     if unknown := [name for name in arguments.rows if name not in ROWS]:

@@ -4,9 +4,11 @@ from bars import evaluate_bars
 from results import (
     Comparison,
     Figure,
+    Ratio,
     ServerResult,
     WorkloadResult,
     cpu_figure,
+    evaluate_ratio,
     format_figure,
     octets_per_idle_connection,
     summarize,
@@ -26,6 +28,19 @@ def format_spread(figure: Figure) -> str:
         return format_figure(figure.median)
     least, most = format_figure(figure.least), format_figure(figure.most)
     return f"{format_figure(figure.median)} ({least} to {most})"
+
+
+def format_costs(workload: WorkloadResult, ratio: Ratio) -> tuple[list[str], Figure | None]:
+    """Return three cells, the CPU time of both servers and the ratio of these, and that ratio.
+
+    None where it does not count, and then the cells say why.
+    """
+    figure = evaluate_ratio(workload, ratio)
+    if figure is None:
+        wrong = [result["wrong"] for result in workload["servers"].values()]
+        return ["", "", f"not counted: {', '.join(filter(None, wrong))}"], None
+    costs = [cpu_figure(workload["servers"][name]["rounds"]) for name in ratio[:2]]
+    return list(map(format_spread, (*costs, figure))), figure
 
 
 def format_latency(values: list[float]) -> str:

@@ -1,5 +1,6 @@
 """What every benchmark does around its measuring: the machine, the processors, the folders, the end."""
 
+import argparse
 import datetime
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from results import Run
 from servers import Server, first_line
 
 HERE = Path(__file__).resolve().parent
@@ -135,6 +137,30 @@ def format_method(
         f"{load}{settings['rounds']} rounds of {settings['seconds']} s, {order} within each; "
         "medians, with the least and the most of the rounds. Ratios are taken within each round."
     )
+
+
+def format_page(title: str, run: Run, order: str, *parts: str, note: str = "") -> str:
+    """Return a report as Markdown: what was run, and its ``parts``; ``order`` is as above."""
+    method = format_method(run["date"], run["machine"], run["settings"], order)
+    head = [f"# {title}", f"{method} {note}".rstrip(), f"`{' '.join(run['command'])}`"]
+    return "\n\n".join([*head, *parts]) + "\n"
+
+
+def make_parser(
+    description: str | None, *, rounds: int, each: str, seconds: int
+) -> argparse.ArgumentParser:
+    """Return what reads the arguments that nearly all benchmarks have, with these defaults.
+
+    ``each`` says what a round is of.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("--rounds", type=int, default=rounds, help=f"{each} (default: {rounds})")
+    add("--seconds", type=int, default=seconds, help=f"of load in a round (default: {seconds})")
+    add("--out", type=Path, default=RESULTS, help="folder for the results")
+    return parser
 
 
 def write_findings(findings: object, folder: Path, files: Mapping[str, str]) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from contest import Bench, compare_servers, open_bench
-from report import format_spread, format_table
-from results import Ratio, Run, WorkloadResult, cpu_figure, evaluate_ratio
+from report import format_costs, format_table
+from results import Ratio, Run, WorkloadResult
 from runs import (
-    RESULTS,
     describe_machine,
     find_wrk,
-    format_method,
     format_now,
+    format_page,
+    make_parser,
     run_until_stopped,
     say,
     write_findings,
@@ -94,42 +94,29 @@ def measure_trick(bench: Bench, trick: Trick) -> WorkloadResult:
 
 
 def format_row(trick: Trick, workload: WorkloadResult) -> list[str]:
-    ratio = evaluate_ratio(workload, Ratio(WITH, WITHOUT))
-    row = [trick.title, workload["title"]]
-    if ratio is None:
-        wrong = [result["wrong"] for result in workload["servers"].values()]
-        return [*row, "", "", f"not counted: {', '.join(filter(None, wrong))}"]
-    costs = [cpu_figure(workload["servers"][name]["rounds"]) for name in (WITH, WITHOUT)]
-    return [*row, *map(format_spread, (*costs, ratio))]
+    costs, _ = format_costs(workload, Ratio(WITH, WITHOUT))
+    return [trick.title, workload["title"], *costs]
 
 
 def format_findings(findings: Findings) -> str:
     """Return the whole report as Markdown."""
-    machine, settings = findings["machine"], findings["settings"]
-    method = format_method(findings["date"], machine, settings, "with and without in turn")
     rows = [
         format_row(trick, workload)
         for trick, workload in zip(TRICKS, findings["workloads"], strict=True)
     ]
     head = ["CPU µs per request", "workload", "with", "without", "ratio"]
-    parts = [
-        "# The tricks for speed alone",
-        f"{method} Less than 1 is what the trick saves.",
-        f"`{' '.join(findings['command'])}`",
+    return format_page(
+        "The tricks for speed alone",
+        findings,
+        "with and without in turn",
         format_table(head, rows),
-    ]
-    return "\n\n".join(parts) + "\n"
+        note="Less than 1 is what the trick saves.",
+    )
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    add = parser.add_argument
-    add("--rounds", type=int, default=7, help="with and without each trick (default: 7)")
-    add("--seconds", type=int, default=2, help="of load in a round (default: 2)")
-    add("--out", type=Path, default=RESULTS, help="folder for the results")
-    return parser.parse_args()
+    each = "with and without each trick"
+    return make_parser(__doc__, rounds=7, each=each, seconds=2).parse_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
