@@ -2,7 +2,8 @@
 
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import FRAMING_FIELDS, HeadReader, Limits
-from epollo.protocols.http1.head import METHODS, Head
+from epollo.protocols.http1.framing import Head
+from epollo.protocols.http1.head import METHODS
 from epollo.site.policy import RELEVANT_FIELDS
 from properties.test_properties_differential import (
     read_with_epollo,

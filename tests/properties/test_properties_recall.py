@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from connections.in_process import InProcess, Peer
 from epollo.http.message import PERMANENT, Basis, OneSecond, Releasable, Request, Response
-from epollo.protocols.http1.head import FRAMING_FIELDS
+from epollo.protocols.http1.framing import FRAMING_FIELDS
 from epollo.transports.contract import PLAIN, Kind
 from loop.hand_clock import HandClock
 

@@ -6,13 +6,8 @@ from hypothesis import strategies as st
 
 from epollo.http.target import Target, TargetForm
 from epollo.protocols.contract import Refusal
-from epollo.protocols.http1.head import (
-    FRAMING_FIELDS,
-    METHODS,
-    Head,
-    HeadReader,
-    Limits,
-)
+from epollo.protocols.http1.framing import FRAMING_FIELDS, Head
+from epollo.protocols.http1.head import METHODS, HeadReader, Limits
 from epollo.site.policy import RELEVANT_FIELDS
 
 LINE = b"GET /a?b HTTP/1.1\r\n"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from epollo.http.preconditions import CONDITIONAL_FIELDS
 from epollo.http.relevance import MARK_OCTETS, MARKS, WHOLE_ACCEPT
 from epollo.protocols.contract import Refusal
-from epollo.protocols.http1.head import FRAMING_FIELDS, HeadReader, Limits
+from epollo.protocols.http1.framing import FRAMING_FIELDS
+from epollo.protocols.http1.head import HeadReader, Limits
 from epollo.protocols.http1.reduction import compile_irrelevant
 
 LIMITS = Limits(request_line_octets=60, head_octets=600, fields=9)

@@ -1,6 +1,7 @@
 """HTTP/1.1 and HTTP/1.0 (RFC 9112)."""
 
-from epollo.protocols.http1.head import FRAMING_FIELDS, HeadReader, Limits, refuse
+from epollo.protocols.http1.framing import FRAMING_FIELDS
+from epollo.protocols.http1.head import HeadReader, Limits, refuse
 from epollo.protocols.http1.part import cut_answer, split_range
 from epollo.protocols.http1.receive import Finished, Http1, Query
 from epollo.protocols.http1.render import Frames, render_answer, render_refusal

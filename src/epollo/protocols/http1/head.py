@@ -8,11 +8,11 @@ Two rules make the outcome the same however the octets are split:
 
 - The lines of a head are judged in their order, and the first fault decides. A line is judged when it
   is complete; an octet that no line may hold is a fault at once.
-- What concerns the whole head (Host, length, codings) is judged after its last line.
+- What concerns the whole head (Host, length, codings) is judged after its last line (`framing`).
 
 Facts: llhttp, the field's own parser, takes 4.5 microseconds for a browser's twelve fields when each
 is handed to a dictionary; but most of them do not decide the answer of a static server, and the lines
-of those that have one are nearly all the same from one request to the next, unlike the target.
+of those that do are nearly all the same from one request to the next, unlike the target.
 Decision: a head is *reduced* before it is read. Valid lines of fields that no answer depends on are taken
 out in one pass (`reduction`). What is left is recalled but for its target if it was read before, and only
 the target is parsed.
@@ -27,11 +27,11 @@ from typing import Final, NamedTuple
 
 from epollo.generations import Generations
 from epollo.http.fields import is_host, is_token, parse_content_length
-from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, VALUE_OCTETS, parse_list
+from epollo.http.grammar import OWS_OCTETS, TCHAR, VALUE_OCTETS
 from epollo.http.message import FieldLine, Request
-from epollo.http.target import Target, TargetForm, parse_origin_form, parse_target
-from epollo.patterns import compile_late
+from epollo.http.target import TargetForm, parse_origin_form, parse_target
 from epollo.protocols.contract import Refusal
+from epollo.protocols.http1.framing import FRAMING_FIELDS, Head, RequestLine, conclude
 from epollo.protocols.http1.reduction import COOKIE, blank_cookie, compile_irrelevant
 
 CRLF: Final = b"\r\n"
@@ -45,18 +45,6 @@ _REQUEST_LINE: Final = re.compile(
 # field-line  = field-name ":" OWS field-value OWS                   RFC 9112 section 5
 _FIELD_LINE: Final = re.compile(rb"(%b++):(%b)" % (TCHAR, VALUE_OCTETS))
 
-# transfer-coding    = token *( OWS ";" OWS transfer-parameter )      RFC 9112 section 7
-# transfer-parameter = token BWS "=" BWS ( token / quoted-string )
-_TRANSFER_CODING: Final = compile_late(
-    rb"%b++(?:%b;%b%b++%b=%b%b)*" % (TCHAR, OWS, OWS, TCHAR, OWS, OWS, PARAMETER_VALUE)
-)
-
-# A member of Connection among others                                RFC 9110 section 7.6.1
-_CLOSE: Final = re.compile(rb"(?:\A|,)%bclose%b(?:,|\Z)" % (OWS, OWS))
-_KEEP_ALIVE: Final = re.compile(rb"(?:\A|,)%bkeep-alive%b(?:,|\Z)" % (OWS, OWS))
-
-_TRANSFER_CODINGS_MAX: Final = 64
-
 # An octet that no line may hold: a control other than HTAB, and a CR that no LF follows. A CR at the
 # end may still be the first half of a CRLF.
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0a-\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)")
@@ -67,11 +55,6 @@ METHODS: Final = frozenset(
 """The methods that we know; any other is answered 501 (RFC 9110 section 9.1)."""
 
 _LONGEST_METHOD_OCTETS: Final = max(map(len, METHODS))
-
-FRAMING_FIELDS: Final = frozenset(
-    (b"connection", b"content-length", b"expect", b"host", b"transfer-encoding")
-)
-"""The fields that this protocol reads itself; all others are relevant only to what the site says."""
 
 # A request that asks by HEAD; empty lines before it are ignored (RFC 9112 section 2.2).
 _HEAD_BEGIN: Final = re.compile(rb"(?:\r\n)*HEAD ")
@@ -89,27 +72,6 @@ class Limits(NamedTuple):
     head_octets: int = 32 * 1024
     fields: int = 100
     content_octets: int = 64 * 1024
-
-
-class RequestLine(NamedTuple):
-    """The first line of a head; ``minor_version`` is the second number of HTTP/1."""
-
-    method: bytes
-    target: Target
-    minor_version: int
-
-
-class Head(NamedTuple):
-    """A valid head, and what it says about the message and the connection.
-
-    ``content_length`` is None for chunked content. ``expects_continue`` is RFC 9110 section 10.1.1.
-    """
-
-    request: Request
-    minor_version: int
-    persists: bool
-    content_length: int | None
-    expects_continue: bool
 
 
 class HeadReader:
@@ -232,7 +194,7 @@ class HeadReader:
             if name in _ONLY_ONCE:
                 return refuse(400, octets)
             fields[name] = b", ".join(several)
-        head = _conclude(request_line, fields)
+        head = conclude(request_line, fields)
         return refuse(head, octets) if isinstance(head, int) else head
 
     def judge_lines(
@@ -342,53 +304,3 @@ def _suits(form: TargetForm, method: bytes) -> bool:
     if form is TargetForm.ASTERISK:
         return method == b"OPTIONS"
     return method != b"CONNECT"
-
-
-def _conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
-    """Judge what concerns the whole head (RFC 9112 sections 3.2, 6 and 9.3).
-
-    Return the status to refuse it with where it has a fault.
-    """
-    if line.minor_version and b"host" not in fields:
-        return 400
-    content_length: int | None = 0
-    if b"transfer-encoding" in fields:
-        # A length besides, or the field in HTTP/1.0, is what smuggling looks like: RFC 9112
-        # section 6.1 lets us refuse it.
-        if b"content-length" in fields or not line.minor_version:
-            return 400
-        coding = fields[b"transfer-encoding"].lower()
-        if coding != b"chunked":
-            # Where the last coding is not chunked, no content can be told from what follows it.
-            is_framed = coding.rpartition(b",")[2].strip(OWS_OCTETS) == b"chunked"
-            codings = parse_list(coding, _TRANSFER_CODINGS_MAX + 1)
-            is_valid = len(codings) <= _TRANSFER_CODINGS_MAX and all(
-                map(_TRANSFER_CODING.fullmatch, codings)
-            )
-            return 501 if is_framed and is_valid else 400
-        content_length = None
-    elif b"content-length" in fields:
-        content_length = int(fields[b"content-length"])
-    expects_continue = False
-    if b"expect" in fields and line.minor_version:
-        members = set(parse_list(fields[b"expect"].lower()))
-        if members - {b"100-continue"}:
-            return 417
-        expects_continue = bool(members)
-    return Head(
-        Request(line.method, line.target, fields),
-        line.minor_version,
-        _persists(line.minor_version, fields.get(b"connection")),
-        content_length,
-        expects_continue,
-    )
-
-
-def _persists(minor_version: int, connection: bytes | None) -> bool:
-    """Return whether the connection may persist after this answer (RFC 9112 section 9.3)."""
-    if connection is None:
-        return minor_version > 0
-    options = connection.lower()
-    if _CLOSE.search(options) is not None:
-        return False
-    return minor_version > 0 or _KEEP_ALIVE.search(options) is not None

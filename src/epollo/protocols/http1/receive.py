@@ -13,7 +13,8 @@ from epollo.http.message import Request, Response, Segment
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress
-from epollo.protocols.http1.head import Head, HeadReader, refuse
+from epollo.protocols.http1.framing import Head
+from epollo.protocols.http1.head import HeadReader, refuse
 from epollo.protocols.http1.render import Frames, end_answer, render_answer, render_refusal
 
 _EMPTY_LINE: Final = b"\r\n"
