@@ -12,7 +12,7 @@ Decision: workers come in *generations* of the same settings. A new one takes ov
 serves, and until then nothing of the old one is touched.
 
 It is one class because every event, a signal as well as a worker's end, may come while a generation is
-coming, going or both. What can be said of one of them alone is in `generation`, `watchdog`, `delays` and
+coming, going or both. What can be said of one of them alone is in `generation`, `watchdog`, `backoff` and
 `upgrade`.
 """
 
@@ -37,7 +37,7 @@ from epollo.linux.systemd import (
 from epollo.loop import EventLoop, Wakeup
 from epollo.pollers import open_poller
 from epollo.settings import Settings
-from epollo.supervisor.delays import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Delays, Restarts
+from epollo.supervisor.backoff import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Backoff, Restarts
 from epollo.supervisor.generation import Generation
 from epollo.supervisor.listening_sockets import (
     NOWHERE,
@@ -46,7 +46,7 @@ from epollo.supervisor.listening_sockets import (
     count_workers,
 )
 from epollo.supervisor.password_files import PasswordFiles
-from epollo.supervisor.reluctance import Reluctance
+from epollo.supervisor.root_backoff import RootBackoff
 from epollo.supervisor.upgrade import Upgrade
 from epollo.supervisor.watchdog import SILENT_SECONDS, Watchdog
 from epollo.supervisor.worker_process import WorkerProcess
@@ -92,7 +92,7 @@ class Supervisor:
         """Without workers until the first generation serves; then what was inherited is closed."""
         self._coming: Generation | None = None
         self._retiring: set[WorkerProcess] = set()
-        self._delays = Delays()
+        self._backoff = Backoff()
         self._restarts = Restarts()
         self._upgrade: Upgrade | None = None
         self._is_started = False
@@ -102,7 +102,7 @@ class Supervisor:
         self._is_replaced = False
         self._has_terminal = os.isatty(0)
         self._exit_status = 0
-        self._reluctance = Reluctance()
+        self._root_backoff = RootBackoff()
         self._kill_at = math.inf
 
     def run(self) -> int:
@@ -172,12 +172,12 @@ class Supervisor:
         elif worker in self._serving.workers:
             self._serving.workers.remove(worker)
             reason = f": {worker.mistake}" if worker.mistake else ""
-            self._restart(worker, describe_exit(status) + reason, self._delays.find(worker))
+            self._restart(worker, describe_exit(status) + reason, self._backoff.find(worker))
 
     def on_root_replaced(self, worker: WorkerProcess) -> None:
         """Start workers that may read the new root; the sandbox of the old ones cannot be widened."""
         is_wanted = worker in self._serving.workers and self._coming is None
-        if is_wanted and not self._reluctance.has(self._serving.settings):
+        if is_wanted and not self._root_backoff.is_too_soon(self._serving.settings):
             self._report("the root was replaced; new workers take over")
             self._begin(self._serving.settings, self._serving.listening)
 
@@ -209,7 +209,7 @@ class Supervisor:
         former, self._serving, self._coming = self._serving, coming, None
         self._watchdog.watch(coming.listening.sockets)
         self._restarts.clear()
-        self._delays.clear()
+        self._backoff.clear()
         former.close()
         if coming.tls is not None:
             coming.tls.begin()
@@ -242,7 +242,7 @@ class Supervisor:
             self._is_ending = True
             return
         self._exit_status = 0
-        self._reluctance.note(coming.settings)
+        self._root_backoff.note_failure(coming.settings)
         self._report(f"nothing was changed: {reason}")
         self._end_reload()
 

@@ -1,4 +1,4 @@
-"""How long the next worker in a place waits: longer, the more often workers die there."""
+"""How long the next worker in a place waits: longer, the more often workers end early there."""
 
 import math
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 from epollo.supervisor.worker_process import WorkerProcess
 
 _SOUND_SECONDS: Final = 1.0
-"""A worker that served for less died of what may end the next one too."""
+"""A worker that served for less ended by what may end the next one too."""
 FIRST_DELAY_SECONDS: Final = 0.1
 LONGEST_DELAY_SECONDS: Final = 10.0
 
 
-class Delays:
+class Backoff:
     """The seconds to wait, by place; none where the last worker was sound."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 import math
 
-from epollo.supervisor.delays import Restarts
+from epollo.supervisor.backoff import Restarts
 
 
 def test_a_place_is_due_once_and_at_its_instant() -> None:

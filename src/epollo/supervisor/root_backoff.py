@@ -1,4 +1,4 @@
-"""How long roots for which no worker could start are left as they are.
+"""For how long no worker is started for roots for which none could start.
 
 Facts: a worker asks for others at each look, once a second, while a root that was replaced is out of its
 reach; and they cannot start as long as the user of `--user` may not read it.
@@ -18,19 +18,19 @@ _State = tuple[int, int, int, int, int] | None
 """Device, number, kind with rights, and owners of what stands at a path."""
 
 
-class Reluctance:
+class RootBackoff:
     """What stood at the roots when workers could not start there."""
 
     def __init__(self) -> None:
         self._roots: list[_State] = []
         self._until = -math.inf
 
-    def note(self, settings: Settings) -> None:
+    def note_failure(self, settings: Settings) -> None:
         """Remember the roots of these settings, for which no worker could start just now."""
         self._roots = _find_roots(settings)
         self._until = time.monotonic() + _SECONDS
 
-    def has(self, settings: Settings) -> bool:
+    def is_too_soon(self, settings: Settings) -> bool:
         """Return whether workers would be started too soon for the roots of these settings."""
         return time.monotonic() < self._until and _find_roots(settings) == self._roots
 

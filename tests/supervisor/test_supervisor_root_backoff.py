@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from epollo.settings import Settings
-from epollo.supervisor.reluctance import Reluctance
+from epollo.supervisor.root_backoff import RootBackoff
 
 
 @pytest.fixture
@@ -17,49 +17,49 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_same_folder_has_to_wait(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(root=root)
-    held = Reluctance()
-    assert not held.has(settings)
-    held.note(settings)
+    backoff = RootBackoff()
+    assert not backoff.is_too_soon(settings)
+    backoff.note_failure(settings)
     (root / "index.html").write_text("new")
-    assert held.has(settings)
+    assert backoff.is_too_soon(settings)
     now = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    assert not held.has(settings)
+    assert not backoff.is_too_soon(settings)
 
 
 def test_what_comes_after_a_folder_that_was_there_for_a_moment_has_not(root: Path) -> None:
     settings = Settings(root=root)
-    held = Reluctance()
+    backoff = RootBackoff()
     root.rmdir()
-    held.note(settings)
-    assert held.has(settings)
+    backoff.note_failure(settings)
+    assert backoff.is_too_soon(settings)
     root.touch()
-    assert not held.has(settings)
-    held.note(settings)
+    assert not backoff.is_too_soon(settings)
+    backoff.note_failure(settings)
     root.unlink()
     root.mkdir()
-    assert not held.has(settings)
-    held.note(settings)
+    assert not backoff.is_too_soon(settings)
+    backoff.note_failure(settings)
     root.rename(root.with_name("former"))
     root.mkdir()
-    assert not held.has(settings)
+    assert not backoff.is_too_soon(settings)
 
 
 def test_a_folder_that_may_be_read_at_last_has_not(root: Path) -> None:
     settings = Settings(root=root)
-    held = Reluctance()
+    backoff = RootBackoff()
     root.chmod(0o700)
-    held.note(settings)
+    backoff.note_failure(settings)
     root.chmod(0o755)
-    assert not held.has(settings)
+    assert not backoff.is_too_soon(settings)
 
 
 def test_the_root_of_any_site_counts(root: Path) -> None:
     other = root.with_name("other")
     other.mkdir()
     settings = Settings(sites=tuple({"root": str(one)} for one in (root, other)))
-    held = Reluctance()
-    held.note(settings)
-    assert held.has(settings)
+    backoff = RootBackoff()
+    backoff.note_failure(settings)
+    assert backoff.is_too_soon(settings)
     other.rmdir()
-    assert not held.has(settings)
+    assert not backoff.is_too_soon(settings)
