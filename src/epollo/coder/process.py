@@ -27,11 +27,11 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from epollo.coder.cache import SHARED_DESCRIPTORS_LIMIT, SHARED_OCTETS_LIMIT, CodingCache, Key
 from epollo.coder.clients import HELD_OCTETS_LIMIT, Client, EndedError, Work
 from epollo.coder.messages import Answer, Grade, Outcome
+from epollo.coder.scheduler import Scheduler
 from epollo.coder.sockets import ARE_YOU_THERE, CLIENT, CONTROL_DESCRIPTOR, HERE
-from epollo.coder.table import SHARED_DESCRIPTORS_LIMIT, SHARED_OCTETS_LIMIT, Key, Table
-from epollo.coder.turns import Turns
 from epollo.errors import OperatorError, describe_fault
 from epollo.http.validators import EntityTag
 from epollo.linux.confinement import confine, filter_calls
@@ -68,13 +68,15 @@ class _TooLongError(Exception):
 class Coder(Handler):
     """The handler of the socket to the parent, and what does the work."""
 
-    def __init__(self, loop: EventLoop, control: socket.socket, table: Table | None = None) -> None:
+    def __init__(
+        self, loop: EventLoop, control: socket.socket, cache: CodingCache | None = None
+    ) -> None:
         self.loop = loop
         self._control = control
         control.setblocking(False)
-        self._table = Table() if table is None else table
-        self._shared = Table(SHARED_OCTETS_LIMIT, SHARED_DESCRIPTORS_LIMIT)
-        self._turns = Turns()
+        self._cache = CodingCache() if cache is None else cache
+        self._shared = CodingCache(SHARED_OCTETS_LIMIT, SHARED_DESCRIPTORS_LIMIT)
+        self._scheduler = Scheduler()
         # The processor time of what was done within something else.
         self._inner_seconds = 0.0
         self.is_over = False
@@ -83,7 +85,7 @@ class Coder(Handler):
     def run(self) -> None:
         """Code until the parent has closed its end."""
         while not self.is_over:
-            work = self._turns.pick(Grade.BEST)
+            work = self._scheduler.pick(Grade.BEST)
             if work is None:
                 self.loop.run_batch()
             else:
@@ -103,7 +105,7 @@ class Coder(Handler):
         for descriptor in descriptors:
             # All told, so that nothing has to be asked of the system.
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
-            self._turns.add(Client(self, connection, int(message[len(CLIENT) :])))
+            self._scheduler.add(Client(self, connection, int(message[len(CLIENT) :])))
         if message == ARE_YOU_THERE:
             # The parent may be gone, which is heard of in its turn, or has much to read: it asks again.
             with contextlib.suppress(OSError):
@@ -118,11 +120,11 @@ class Coder(Handler):
 
     def on_client_gone(self, client: Client) -> None:
         """Serve the others."""
-        self._turns.remove(client)
+        self._scheduler.remove(client)
 
     def on_client_waiting(self, client: Client) -> None:
         """Begin to count what is done for it."""
-        self._turns.note_begin(client)
+        self._scheduler.note_begin(client)
 
     def _do(self, work: Work) -> None:
         """Do something for a client, and count the processor time of it."""
@@ -210,7 +212,7 @@ class Coder(Handler):
         coding, limit = CODINGS[place], work.request.limits[place]
         level = work.request.grade.level_of(coding)
         key = Key(digest, place, level)
-        known = self._table.find(key, limit)
+        known = self._cache.find(key, limit)
         if known is not None:
             return known
         hashed = hashlib.blake2b(digest_size=_DIGEST_OCTETS)
@@ -234,7 +236,7 @@ class Coder(Handler):
                 continue
         if hashed.digest() != digest:
             raise EndedError
-        self._table.keep(key, made)
+        self._cache.keep(key, made)
         return made
 
     def _read(self, work: Work) -> Iterator[bytes]:
@@ -246,7 +248,7 @@ class Coder(Handler):
     def _give_way(self, work: Work) -> None:
         grade = work.request.grade
         if grade > Grade.QUICK:
-            pick, less = self._turns.pick, Grade(grade - 1)
+            pick, less = self._scheduler.pick, Grade(grade - 1)
             self.loop.run_batch(0.0)
             while not self.is_over and (urgent := pick(less, work.client)) is not None:
                 self._do(urgent)

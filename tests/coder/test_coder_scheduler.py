@@ -7,38 +7,38 @@ import pytest
 
 from epollo.coder.clients import Client, Work
 from epollo.coder.messages import Grade
-from epollo.coder.turns import AHEAD_SECONDS, Turns
+from epollo.coder.scheduler import AHEAD_SECONDS, Scheduler
 
 
 class Wanting:
     """A client as far as its turns go: each piece of work is named, and takes a second."""
 
-    def __init__(self, turns: Turns, number: int, *works: tuple[Grade, str]) -> None:
+    def __init__(self, scheduler: Scheduler, number: int, *works: tuple[Grade, str]) -> None:
         self.number = number
         self.queues: tuple[deque[Work], ...] = tuple(deque() for _ in Grade)
         self.is_blocked = False
         self.under_way = 0
         self.spent_seconds = 0.0
-        self._turns = turns
-        turns.add(cast(Client, self))
+        self._scheduler = scheduler
+        scheduler.add(cast(Client, self))
         for grade, name in works:
             self.want(grade, name)
 
     def want(self, grade: Grade, name: str) -> None:
         if not self.under_way:
-            self._turns.note_begin(cast(Client, self))
+            self._scheduler.note_begin(cast(Client, self))
         self.under_way += 1
         self.queues[grade].append(cast(Work, (self, name)))
 
     def close(self) -> None:
-        self._turns.remove(cast(Client, self))
+        self._scheduler.remove(cast(Client, self))
 
 
 def take(
-    turns: Turns, least_urgent: Grade = Grade.BEST, interrupted: Wanting | None = None
+    scheduler: Scheduler, least_urgent: Grade = Grade.BEST, interrupted: Wanting | None = None
 ) -> str | None:
     """Do what is next; return its name."""
-    work = turns.pick(least_urgent, cast(Client, interrupted))
+    work = scheduler.pick(least_urgent, cast(Client, interrupted))
     if work is None:
         return None
     client, name = cast(tuple[Wanting, str], work)
@@ -48,30 +48,30 @@ def take(
 
 
 def test_the_most_urgent_goes_first_one_client_after_another() -> None:
-    turns = Turns()
-    Wanting(turns, 1, (Grade.BEST, "best of 1"), (Grade.QUICK, "1"), (Grade.QUICK, "1 again"))
-    Wanting(turns, 2, (Grade.LARGE, "large of 2"), (Grade.QUICK, "2"))
-    order = [take(turns) for _ in range(6)]
+    scheduler = Scheduler()
+    Wanting(scheduler, 1, (Grade.BEST, "best of 1"), (Grade.QUICK, "1"), (Grade.QUICK, "1 again"))
+    Wanting(scheduler, 2, (Grade.LARGE, "large of 2"), (Grade.QUICK, "2"))
+    order = [take(scheduler) for _ in range(6)]
     assert order == ["1", "2", "1 again", "large of 2", "best of 1", None]
 
 
 def test_one_that_does_not_take_its_answers_is_passed_over() -> None:
-    turns = Turns()
-    blocked = Wanting(turns, 1, (Grade.QUICK, "1"))
+    scheduler = Scheduler()
+    blocked = Wanting(scheduler, 1, (Grade.QUICK, "1"))
     blocked.is_blocked = True
-    Wanting(turns, 2, (Grade.BEST, "2"))
-    assert [take(turns), take(turns)] == ["2", None]
+    Wanting(scheduler, 2, (Grade.BEST, "2"))
+    assert [take(scheduler), take(scheduler)] == ["2", None]
 
 
 @pytest.mark.parametrize("grade", [Grade.LARGE, Grade.BEST])
 def test_one_that_always_wants_what_is_urgent_starves_no_other(grade: Grade) -> None:
-    turns = Turns()
-    greedy = Wanting(turns, 1)
-    Wanting(turns, 2, *[(grade, "other")] * 20)
+    scheduler = Scheduler()
+    greedy = Wanting(scheduler, 1)
+    Wanting(scheduler, 2, *[(grade, "other")] * 20)
     order = []
     for _ in range(40):
         greedy.want(Grade.QUICK, "greedy")
-        order.append(take(turns))
+        order.append(take(scheduler))
     first = order.index("other")
     assert first <= AHEAD_SECONDS + 1
     # From then on each has every second.
@@ -80,35 +80,35 @@ def test_one_that_always_wants_what_is_urgent_starves_no_other(grade: Grade) -> 
 
 
 def test_one_that_is_far_ahead_interrupts_no_other() -> None:
-    turns = Turns()
-    greedy = Wanting(turns, 1)
-    other = Wanting(turns, 2)
+    scheduler = Scheduler()
+    greedy = Wanting(scheduler, 1)
+    other = Wanting(scheduler, 2)
     count = 0
     greedy.want(Grade.QUICK, "greedy")
-    while take(turns, Grade.QUICK, other) == "greedy":
+    while take(scheduler, Grade.QUICK, other) == "greedy":
         greedy.want(Grade.QUICK, "greedy")
         count += 1
     assert 1 <= count <= AHEAD_SECONDS + 1
     # Where nothing of another client waits, it has all of the coder.
-    assert [take(turns), take(turns)] == ["greedy", None]
+    assert [take(scheduler), take(scheduler)] == ["greedy", None]
 
 
 def test_another_socket_makes_no_other_client() -> None:
-    turns = Turns()
-    greedy = Wanting(turns, 1)
+    scheduler = Scheduler()
+    greedy = Wanting(scheduler, 1)
     greedy.spent_seconds = 100.0
-    Wanting(turns, 2, (Grade.BEST, "other"))
-    again = Wanting(turns, 1, (Grade.QUICK, "greedy"))
+    Wanting(scheduler, 2, (Grade.BEST, "other"))
+    again = Wanting(scheduler, 1, (Grade.QUICK, "greedy"))
     assert again.spent_seconds == 100.0
-    assert take(turns) == "other"
-    assert take(turns) == "greedy"
+    assert take(scheduler) == "other"
+    assert take(scheduler) == "greedy"
 
 
 def test_one_that_was_idle_for_long_has_no_claim_to_all_that_it_did_not_use() -> None:
-    turns = Turns()
-    busy, idle = Wanting(turns, 1), Wanting(turns, 2)
+    scheduler = Scheduler()
+    busy, idle = Wanting(scheduler, 1), Wanting(scheduler, 2)
     busy.spent_seconds = 1000.0
     busy.want(Grade.QUICK, "busy")
     for _ in range(20):
         idle.want(Grade.BEST, "idle")
-    assert take(turns) == "busy"
+    assert take(scheduler) == "busy"

@@ -1,4 +1,4 @@
-"""Whose work a coder does next: the most urgent, each client in turn, and none far ahead of the others.
+"""The scheduler of a coder: urgent work first, each client in turn, none far ahead of the others.
 
 Fact: urgent work goes first, also between two pieces of other work. So a client that always asks for some
 would have all of the coder, and no other would ever get a coding that takes long.
@@ -19,7 +19,7 @@ AHEAD_SECONDS: Final = 3.0
 _REMEMBERED_LIMIT: Final = 1024
 
 
-class Turns:
+class Scheduler:
     """The clients of a coder, the next to be served first."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a coder has made, by the content that it was made of: bounded, the least used goes first."""
+"""What a coder has made, by the hash of the content: bounded, the least recently used goes first."""
 
 from collections import OrderedDict
 from typing import Final, NamedTuple
@@ -22,7 +22,7 @@ class Key(NamedTuple):
     level: int
 
 
-class Table:
+class CodingCache:
     """Codings that were made, and how long those were that nothing was kept of."""
 
     def __init__(
