@@ -16,13 +16,15 @@ from certificates import Authority, make_certificate
 from epollo.acme import keeper as module
 from epollo.acme.client import Client
 from epollo.acme.credentials import identify, load_key, make_key
-from epollo.acme.exchange import AcmeError, Cut
-from epollo.acme.keeper import Keeper, Wish, make_wish
+from epollo.acme.exchange import AcmeError, Cancellation
+from epollo.acme.keeper import AcmeSettings, Keeper, select_acme
 from epollo.settings import Settings
 from epollo.transports.pairs import Pair
 from server.workers import await_true
 
-WISH = Wish("a@example.org", ("a.test",), "https://localhost:1/dir", "", "", ("http-01",))
+SETTINGS = AcmeSettings(
+    "a@example.org", ("a.test",), "https://localhost:1/dir", "", "", ("http-01",)
+)
 
 
 def call_at_once(call: Callable[[], None]) -> None:
@@ -34,7 +36,7 @@ class HastyKeeper(Keeper):
 
     def __init__(self, folder: Path, outcomes: list[Pair | Exception]) -> None:
         self.lines: list[str] = []
-        super().__init__(WISH, folder, self.lines.append, call_at_once, lambda: None)
+        super().__init__(SETTINGS, folder, self.lines.append, call_at_once, lambda: None)
         self.outcomes = outcomes
         self.waits: list[float] = []
         self.due = 0.0
@@ -104,7 +106,7 @@ def write(folder: Path, pair: Pair) -> None:
         make_pair(begins_in_days=2),
     ],
 )
-def test_a_certificate_that_is_not_what_is_wished_for_is_not_used(
+def test_a_certificate_that_is_not_what_was_asked_for_is_not_used(
     tmp_path: Path, found: Pair
 ) -> None:
     """Of other names, over, or not begun by this clock, though it lies in the folder."""
@@ -118,7 +120,7 @@ def test_a_certificate_that_is_not_what_is_wished_for_is_not_used(
 
 @pytest.mark.parametrize(
     ("directory", "is_used"),
-    [(WISH.directory, True), ("https://localhost:1/staging", False), ("", False)],
+    [(SETTINGS.directory, True), ("https://localhost:1/staging", False), ("", False)],
 )
 def test_a_certificate_of_another_directory_is_not_used(
     tmp_path: Path, directory: str, is_used: bool
@@ -254,10 +256,10 @@ def test_what_is_under_way_is_broken_off_in_the_end(tmp_path: Path) -> None:
     """A thread in OpenSSL while the process ends would kill it."""
     with HostileAuthority(tmp_path, {"/dir": send_slowly}) as authority:
         lines: list[str] = []
-        wish = WISH._replace(
+        acme_settings = SETTINGS._replace(
             directory=f"{authority.url}/dir", ca_file=str(tmp_path / "authority.pem")
         )
-        keeper = Keeper(wish, tmp_path / "state", lines.append, call_at_once, lambda: None)
+        keeper = Keeper(acme_settings, tmp_path / "state", lines.append, call_at_once, lambda: None)
         keeper.begin()
         assert await_true(lambda: authority.asked == ["/dir"])
         keeper.close()
@@ -268,10 +270,12 @@ def test_what_is_under_way_is_broken_off_in_the_end(tmp_path: Path) -> None:
 
 def test_nothing_is_begun_after_the_end(tmp_path: Path) -> None:
     with HostileAuthority(tmp_path, {}) as authority:
-        cut = Cut()
-        cut.make()
+        cancellation = Cancellation()
+        cancellation.cancel()
         with pytest.raises(AcmeError):
-            Client(f"{authority.url}/dir", make_key(), authority.trust, lambda _: None, cut)
+            Client(
+                f"{authority.url}/dir", make_key(), authority.trust, lambda _: None, cancellation
+            )
         assert authority.asked == []
 
 
@@ -288,7 +292,7 @@ def test_a_renewal_names_the_former_certificate(
             replaced.append(options["replaced"])
             raise AcmeError("that is enough")
 
-    keeper = Keeper(WISH, tmp_path, lambda _: None, call_at_once, lambda: None)
+    keeper = Keeper(SETTINGS, tmp_path, lambda _: None, call_at_once, lambda: None)
     monkeypatch.setattr(keeper, "_open_client", NotingClient)
     issued = Authority().issue("a.test")
     former = Pair(issued.certificate, issued.key, "a.pem")
@@ -301,7 +305,7 @@ def test_a_renewal_names_the_former_certificate(
 
 def test_names_are_as_certificates_have_them() -> None:
     settings = Settings(acme="a@example.org", domains=("A.test", "b.test", "a.TEST"))
-    assert make_wish(settings).names == ("a.test", "b.test")
+    assert select_acme(settings).names == ("a.test", "b.test")
 
 
 def test_a_certificate_that_cannot_be_used_is_not_asked_for_again_soon(
@@ -317,7 +321,7 @@ def test_a_certificate_that_cannot_be_used_is_not_asked_for_again_soon(
         def obtain(self, *_: object, **options: str) -> bytes:  # noqa: ARG002
             return issued.certificate
 
-    keeper = Keeper(WISH, tmp_path, lambda _: None, call_at_once, lambda: None)
+    keeper = Keeper(SETTINGS, tmp_path, lambda _: None, call_at_once, lambda: None)
     monkeypatch.setattr(keeper, "_open_client", GoodClient)
     monkeypatch.setattr(module, "make_key", lambda: key)
     monkeypatch.setattr(module, "dump_key", lambda _: issued.key)

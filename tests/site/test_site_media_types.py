@@ -109,7 +109,7 @@ def test_an_operator_has_media_types_of_its_own() -> None:
         assert types.select(name) == expected, name
 
 
-def test_without_a_wish_the_types_are_ours() -> None:
+def test_without_settings_the_types_are_ours() -> None:
     types = parse_media_types((), "", "")
     for name in (b"a.html", b"a.ts", b"a.unknown", b"README", b"a.png"):
         assert types.select(name) == OURS.select(name)

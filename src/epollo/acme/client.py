@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from epollo.acme.exchange import AcmeError, Cut, Exchanges, Reply
+from epollo.acme.exchange import AcmeError, Cancellation, Exchanges, Reply
 from epollo.acme.messages import authorize, encode, sign
 
 _PATIENCE_SECONDS: Final = 600.0
@@ -53,8 +53,8 @@ class Challenge(NamedTuple):
 class Client:
     """One account at one authority.
 
-    ``wait`` waits some seconds, and raises where there is no time left. ``cut`` ends exchanges from
-    another thread.
+    ``wait`` waits some seconds, and raises where there is no time left. ``cancellation`` ends exchanges
+    from another thread.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Client:
         key: ec.EllipticCurvePrivateKey,
         context: ssl.SSLContext,
         wait: Callable[[float], None],
-        cut: Cut | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         """Raise `AcmeError` where the authority cannot be reached."""
         self._key = key
-        self._exchanges = Exchanges(context, cut or Cut())
+        self._exchanges = Exchanges(context, cancellation or Cancellation())
         self._wait = wait
         self._account = ""
         self._nonce = ""

@@ -60,18 +60,18 @@ class Reply(NamedTuple):
         return 0.0 if instant is None else max(0.0, float(instant - now))
 
 
-class Cut:
-    """What another thread ends exchanges by: that which is under way, and each that begins later."""
+class Cancellation:
+    """Ends exchanges from another thread: the one that is under way, and each that begins later."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._peer: socket.socket | None = None
-        self._is_made = False
+        self._is_cancelled = False
 
-    def make(self) -> None:
-        """Let the client wait for nothing more."""
+    def cancel(self) -> None:
+        """End the exchange that is under way, and let no other begin."""
         with self._lock:
-            self._is_made = True
+            self._is_cancelled = True
             if self._peer is not None:
                 end_exchange(self._peer)
 
@@ -80,7 +80,7 @@ class Cut:
         """Have a connection be the one that is ended, within the block."""
         with self._lock:
             self._peer = peer
-            if self._is_made:
+            if self._is_cancelled:
                 end_exchange(peer)
         try:
             yield
@@ -90,18 +90,18 @@ class Cut:
 
 
 def end_exchange(peer: socket.socket) -> None:
-    """Have reading and writing fail, in the thread that is about it."""
+    """Have reading and writing fail in the thread that waits for them."""
     with contextlib.suppress(OSError):
         # That of ssl would forget the session while the other thread reads by it.
         socket.socket.shutdown(peer, socket.SHUT_RDWR)
 
 
 class Exchanges:
-    """Makes exchanges that trust what ``context`` does, until ``cut`` is made."""
+    """Makes exchanges that trust what ``context`` does, until they are cancelled."""
 
-    def __init__(self, context: ssl.SSLContext, cut: Cut) -> None:
+    def __init__(self, context: ssl.SSLContext, cancellation: Cancellation) -> None:
         self._context = context
-        self._cut = cut
+        self._cancellation = cancellation
 
     def fetch(self, method: str, url: str, content: bytes | None = None) -> Reply:
         """Return what a request is answered with. Raises `AcmeError` where there is no answer."""
@@ -150,7 +150,7 @@ class Exchanges:
             self._context.wrap_socket(
                 plain, server_hostname=host, do_handshake_on_connect=False
             ) as peer,
-            self._cut.over(peer),
+            self._cancellation.over(peer),
         ):
             timer = threading.Timer(_EXCHANGE_SECONDS, end)
             timer.daemon = True

@@ -30,7 +30,7 @@ from epollo.acme.credentials import (
     make_proof,
     make_request,
 )
-from epollo.acme.exchange import AcmeError, Cut
+from epollo.acme.exchange import AcmeError, Cancellation
 from epollo.errors import OperatorError, describe_fault
 from epollo.settings import Settings
 from epollo.transports.certificates import Certificates
@@ -66,7 +66,7 @@ _SPREAD_SECONDS: Final = 1.0
 """All workers have a proof after this, at the latest."""
 
 
-class Wish(NamedTuple):
+class AcmeSettings(NamedTuple):
     """What is asked of an authority.
 
     ``ca_file`` has the certificates to trust for it; empty for the system's own.
@@ -80,9 +80,9 @@ class Wish(NamedTuple):
     kinds: tuple[str, ...]
 
 
-def make_wish(settings: Settings) -> Wish:
+def select_acme(settings: Settings) -> AcmeSettings:
     """Return what settings ask of an authority."""
-    return Wish(
+    return AcmeSettings(
         settings.acme,
         # As certificates have them; one that is given twice is one.
         tuple(dict.fromkeys(name.lower() for name in settings.domains)),
@@ -127,36 +127,36 @@ class Keeper:
 
     def __init__(
         self,
-        wish: Wish,
+        settings: AcmeSettings,
         folder: Path,
         report: Callable[[str], None],
         call_in_loop: Callable[[Callable[[], None]], None],
         change: Callable[[], None],
     ) -> None:
         """Raise `OperatorError` where the folder cannot be used."""
-        self._wish = wish
+        self._settings = settings
         self._report = report
         self._call_in_loop = call_in_loop
         self._change = change
-        host = wish.directory.partition("://")[2].partition("/")[0].replace(":", "_")
+        host = settings.directory.partition("://")[2].partition("/")[0].replace(":", "_")
         open_state_folder(folder)
         self._account_file = folder / f"acme-{host}.key"
-        self._certificate_file = folder / f"{wish.names[0]}.pem"
-        self._key_file = folder / f"{wish.names[0]}.key"
+        self._certificate_file = folder / f"{settings.names[0]}.pem"
+        self._key_file = folder / f"{settings.names[0]}.key"
         self._lock_file = folder / "acme.lock"
-        self._note = _NOTE + wish.directory.encode()
+        self._note = _NOTE + settings.directory.encode()
         self.pair = self._load()
         """The certificate that is in use; None while there is none."""
         self.proofs = NO_PROOFS
         self._condition = threading.Condition()
         self._is_stopped = False
-        self._cut = Cut()
+        self._cancellation = Cancellation()
         self._thread = threading.Thread(target=self._work, name="acme", daemon=True)
 
     def begin(self) -> None:
         """Obtain a certificate, now or when it is time."""
         if self.pair is None:
-            names = ", ".join(self._wish.names)
+            names = ", ".join(self._settings.names)
             self._report(
                 f"there is no certificate for {names} yet: until there is, the site is plain http"
             )
@@ -167,7 +167,7 @@ class Keeper:
         with self._condition:
             self._is_stopped = True
             self._condition.notify()
-        self._cut.make()
+        self._cancellation.cancel()
         # A thread that calls OpenSSL while the process ends, and OpenSSL with it, kills the process.
         if self._thread.ident is not None:
             self._thread.join(_PARTING_SECONDS)
@@ -192,8 +192,8 @@ class Keeper:
         return pair
 
     def _check(self, pair: Pair) -> None:
-        """Raise `OperatorError` or `AcmeError` where a certificate is not what is wished for."""
-        if set(Certificates([pair]).names) != set(self._wish.names):
+        """Raise `OperatorError` or `AcmeError` where a certificate is not what was asked for."""
+        if set(Certificates([pair]).names) != set(self._settings.names):
             raise AcmeError("the certificate that the authority sent has other names")
 
     def _work(self) -> None:
@@ -230,7 +230,7 @@ class Keeper:
     def _tell_failure(self, reason: str, seconds: float) -> None:
         if self._is_stopped:
             return
-        names = ", ".join(self._wish.names)
+        names = ", ".join(self._settings.names)
         line = f"no new certificate for {names}: {reason}; trying again in {seconds / 60:.0f} min"
         self._call_in_loop(partial(self._report, line))
 
@@ -293,17 +293,22 @@ class Keeper:
 
     def _obtain(self, former: Pair | None) -> Pair:
         """Obtain a certificate instead of the former one, write it, have it used, and return it."""
-        wish = self._wish
+        settings = self._settings
         client = self._open_client()
-        client.register(wish.email)
+        client.register(settings.email)
         key = make_key()
-        request = make_request(wish.names, key)
+        request = make_request(settings.names, key)
         replaced = ""
         if former is not None:
             with contextlib.suppress(ValueError):
                 replaced = identify(former.certificate)
         chain = client.obtain(
-            wish.names, request, wish.kinds, self._prove, profile=wish.profile, replaced=replaced
+            settings.names,
+            request,
+            settings.kinds,
+            self._prove,
+            profile=settings.profile,
+            replaced=replaced,
         )
         pair = Pair(chain, dump_key(key), os.fspath(self._certificate_file))
         try:
@@ -323,9 +328,13 @@ class Keeper:
         return pair
 
     def _open_client(self) -> Client:
-        context = ssl.create_default_context(cafile=self._wish.ca_file or None)
+        context = ssl.create_default_context(cafile=self._settings.ca_file or None)
         return Client(
-            self._wish.directory, self._load_account_key(), context, self._wait, self._cut
+            self._settings.directory,
+            self._load_account_key(),
+            context,
+            self._wait,
+            self._cancellation,
         )
 
     def _load_account_key(self) -> ec.EllipticCurvePrivateKey:
@@ -338,7 +347,7 @@ class Keeper:
         return key
 
     def _use(self, pair: Pair) -> None:
-        names = ", ".join(self._wish.names)
+        names = ", ".join(self._settings.names)
         self._report(f"a new certificate for {names} is in use")
         self.pair = pair
         self._change()

@@ -26,7 +26,7 @@ from epollo.site.files import Files
 from epollo.site.folders import Folder, Folders, look_in
 from epollo.site.kept_codings import KeptCodings
 from epollo.site.listing.listings import Listings
-from epollo.site.listing.snapshot import Made
+from epollo.site.listing.snapshot import GeneratedResource
 from epollo.site.media_types import OURS, MediaTypes
 from epollo.site.open_files import OpenFile, Promises
 from epollo.site.promise import Promise
@@ -218,7 +218,7 @@ class Catalogue:
         return select_end(resource, second)
 
     def _offer(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
-        if isinstance(resource, Made):
+        if isinstance(resource, GeneratedResource):
             self.listings.offer(resource, compressor)
         elif edition.identity.content is None:
             self._file_codings.offer(resource, edition, compressor)

@@ -30,7 +30,7 @@ from epollo.site.error_pages import ErrorPages, join_absences, rest_on
 from epollo.site.listing.answers import Found, ListingAnswers
 from epollo.site.listing.assets import Asset
 from epollo.site.listing.builds import Build
-from epollo.site.listing.snapshot import Made
+from epollo.site.listing.snapshot import GeneratedResource
 from epollo.site.navigation import is_navigation
 from epollo.site.negotiation import Negotiator
 from epollo.site.policy import Policy
@@ -260,7 +260,7 @@ class Site:
             return self._redirect(request, treatment, treatment.names, absences)
         if isinstance(outcome, Build):
             return Later(outcome.wait, partial(self.respond, request, outcome))
-        if isinstance(outcome, Made):
+        if isinstance(outcome, GeneratedResource):
             treatment = treatment._replace(fields=found.fields)
             response = rest_on(self._respond_with(request, treatment, outcome), absences)
             # What is no file of the site does not end with the rules of the site.

@@ -102,9 +102,9 @@ def _make_keeper(
     call_in_loop: CallInLoop,
     change: Callable[[], None],
 ) -> "Keeper":
-    from epollo.acme.keeper import Keeper, make_wish  # noqa: PLC0415 - see above
+    from epollo.acme.keeper import Keeper, select_acme  # noqa: PLC0415 - see above
 
-    return Keeper(make_wish(settings), find_state_folder(), report, call_in_loop, change)
+    return Keeper(select_acme(settings), find_state_folder(), report, call_in_loop, change)
 
 
 def _open_files(

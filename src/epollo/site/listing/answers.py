@@ -11,7 +11,7 @@ from epollo.site.candidates import INDEX
 from epollo.site.catalogue import Catalogue
 from epollo.site.listing.assets import find_asset
 from epollo.site.listing.builds import Build
-from epollo.site.listing.snapshot import Made
+from epollo.site.listing.snapshot import GeneratedResource
 from epollo.site.listing.view import parse_view
 from epollo.site.policy import Policy
 from epollo.site.resolve import Kind
@@ -38,7 +38,7 @@ class Found(NamedTuple):
     `Kind.MISSING` where nothing is listed there. Answers with it have the ``fields``.
     """
 
-    outcome: Made | Build | Kind
+    outcome: GeneratedResource | Build | Kind
     fields: PathFields
     rests_on: tuple[Resource, ...] = ()
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from epollo.http.caching import IMMUTABLE
 from epollo.http.content_coding import IDENTITY
 from epollo.site.blake2 import blake2b
-from epollo.site.listing.snapshot import NO_VERSION, Made
+from epollo.site.listing.snapshot import NO_VERSION, GeneratedResource
 from epollo.site.media_types import select_media_type
 from epollo.site.representation import Edition
 from epollo.site.resolve import Kind, Names
@@ -20,7 +20,7 @@ from epollo.site.resource import Resource
 _FOLDER: Final = b".epollo"
 
 
-class Asset(Made):
+class Asset(GeneratedResource):
     """A file of this program, for as long as it runs."""
 
     __slots__ = ()

@@ -36,7 +36,13 @@ from epollo.site.listing.entries import (
     search_in_steps,
 )
 from epollo.site.listing.page import make_page
-from epollo.site.listing.snapshot import NO_VERSION, ListingPage, Made, Reader, Snapshot
+from epollo.site.listing.snapshot import (
+    NO_VERSION,
+    GeneratedResource,
+    ListingPage,
+    Reader,
+    Snapshot,
+)
 from epollo.site.listing.view import ALL, Form, View, format_query
 from epollo.site.media_types import select_media_type
 from epollo.site.representation import Edition, keep_coded
@@ -145,7 +151,7 @@ class Listings:
         for snapshot in list(self._snapshots):
             self._end(snapshot)
 
-    def offer(self, page: Made, compressor: Compressor) -> None:
+    def offer(self, page: GeneratedResource, compressor: Compressor) -> None:
         """Have codings made of a page."""
         edition = page.edition
         if edition is not None:
@@ -159,7 +165,9 @@ class Listings:
                 )
             )
 
-    def _add_codings(self, page: Made, edition: Edition, made: Mapping[bytes, Coded]) -> None:
+    def _add_codings(
+        self, page: GeneratedResource, edition: Edition, made: Mapping[bytes, Coded]
+    ) -> None:
         if not page.is_current:
             return
         for coding, coded in made.items():

@@ -41,7 +41,7 @@ NO_VERSION: Final = Version(0, 0, 0, 0, 0)
 """The version of content that is no file's; no date is given of it."""
 
 
-class Made(Resource):
+class GeneratedResource(Resource):
     """Content that this program has made, as if it were a file."""
 
     __slots__ = ()
@@ -52,7 +52,7 @@ class Made(Resource):
         return True
 
 
-class ListingPage(Made):
+class ListingPage(GeneratedResource):
     """A page of a listing, kept under a name in its folder that no file can have.
 
     ``has_all`` is whether it shows all that there is to be shown.
