@@ -95,8 +95,8 @@ class ListenerSettings(Record):
         "--acme",
         unit="email",
         manual=(
-            "Obtain certificates for each --domain from Let's Encrypt, and renew them, as the user "
-            "with this address. Needs --workers and the extra: pip install 'epollo[tls]'."
+            "Obtain certificates for each --domain from Let's Encrypt, and renew them; the address is "
+            "that of the account there. Needs --workers and the extra: pip install 'epollo[tls]'."
         ),
     )
     domains: tuple[str, ...] = _of_tls(
