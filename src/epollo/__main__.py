@@ -1,4 +1,4 @@
-"""The command, also as ``python -m epollo``: a signal ends it without a word, early and late."""
+"""The command, also as ``python -m epollo``: a signal ends it silently, early and late."""
 
 import gc
 import os

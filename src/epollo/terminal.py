@@ -79,7 +79,7 @@ class _Outputs:
 
 
 def open_streams() -> None:
-    """See to it that stdin, stdout and stderr are there, and can show any name that a file has.
+    """Make sure that stdin, stdout and stderr are there, and can show any name that a file has.
 
     A shell may have closed them (``>&-``), and then the next descriptor that is opened, a peer's
     perhaps, would get what is printed.

@@ -98,7 +98,7 @@ class Releasable(Protocol):
     basis: Basis
 
     def release(self) -> None:
-        """Let go of the content."""
+        """Release the content."""
 
 
 class _Permanent(Basis):

@@ -21,7 +21,7 @@ _BEGINNINGS: Final = ("LC_", "PYTHON", "MALLOC_", "GLIBC_")
 
 
 def select_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that an interpreter needs to start; no other is a worker's business."""
+    """Return the variables that an interpreter needs to start; a worker needs no other."""
     return {
         name: value
         for name, value in environment.items()

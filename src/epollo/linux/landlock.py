@@ -104,7 +104,7 @@ def select_handled(abi: int) -> Handled:
 
 
 def describe_handled(abi: int) -> str:
-    """Return, for a person, what this version of the ABI refuses, and what of our wishes it cannot."""
+    """Return, for a person, what this version of the ABI refuses, and what of the rest it cannot."""
     handled = select_handled(abi)
     refused = "files: only reading below the root"
     if not handled.files & FileAccess.TRUNCATE:

@@ -56,7 +56,7 @@ def choose_write(descriptor: int) -> Write:
 
 
 def await_relays(seconds: float) -> None:
-    """Let threads pass on what was written before their descriptors were closed, for at most so long."""
+    """Let threads pass on what was written before their descriptors closed, for at most this long."""
     until = time.monotonic() + seconds
     while _relays:
         _relays.pop().join(max(0.0, until - time.monotonic()))

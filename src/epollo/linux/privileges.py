@@ -120,7 +120,7 @@ def _is_permanent(identity: Identity) -> bool:
 
 
 def drop_capabilities() -> None:
-    """Let go of all capabilities of this thread but the one to read the files of others.
+    """Drop all capabilities of this thread but the one to read the files of others.
 
     That one only where it is there: for root. It keeps a site readable that root could read. Raises
     `OSError`.

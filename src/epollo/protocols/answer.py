@@ -121,7 +121,7 @@ class Answer:
         self.head_octets += len(lines)
 
     def release(self) -> None:
-        """Let go of the content: what the answer rests on has ended, and it is not given again."""
+        """Release the content: what the answer rests on has ended, and it is not given again."""
         self.basis = ENDED
         self.content = b""
         self.rest = ()

@@ -380,7 +380,7 @@ class Catalogue:
             self.deferred_release.add((cast("dict[bytes, Resource]", folder.members),))
 
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
-        """Let go of a resource that has ended or was evicted."""
+        """Release a resource that has ended or was evicted."""
         resource.end()
         if is_written and resource.edition is not None and resource.edition.promise is not None:
             resource.edition.promise.note_write()

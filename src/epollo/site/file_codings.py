@@ -116,7 +116,7 @@ class FileCodings:
         )
 
     def forget(self, resource: Codable) -> None:
-        """Let go of the sidecar files of a resource that has ended."""
+        """Close the sidecar files of a resource that has ended."""
         if self._watch is not None:
             for sidecar in resource.sidecars.values():
                 self._watch.forget(sidecar)

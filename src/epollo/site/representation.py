@@ -133,7 +133,7 @@ class Representation:
         return answers
 
     def forget_answers(self) -> None:
-        """Let go of the answers that were made of this."""
+        """Release the answers that were made of this."""
         self._answers = None
 
     def read(self) -> bytes:
@@ -228,7 +228,7 @@ class Edition:
         return earlier
 
     def forget_responses(self) -> None:
-        """Let go of the responses that were made of this edition."""
+        """Release the responses that were made of this edition."""
         for representation in self.representations.values():
             representation.forget_answers()
 

@@ -149,7 +149,7 @@ class Resource(Basis):
         self.end_answers()
 
     def begin_era(self, era: int) -> None:
-        """Let go of the answers of an earlier era; those of this one that are kept already go as well."""
+        """Release the answers of an earlier era; those of this one that are kept already, too."""
         self.era = era
         self.end_answers()
 

@@ -188,7 +188,7 @@ class Rulebook:
         return respond
 
     def read_on(self, seconds: float) -> bool:
-        """Read rules for so long; return whether all are read."""
+        """Read rules for this long; return whether all are read."""
         steps = self._steps
         if steps is None:
             return True

@@ -52,7 +52,7 @@ class Sharing:
             try:
                 kept = FileSegment(KeptFile(other), 0, content.length)
             except OSError:
-                # As many are open as are allowed: the former stays.
+                # No more may be open: the former stays.
                 return
             edition.add(coding, Representation(kept, content.length, representation.entity_tag))
             # They refer to the former file.

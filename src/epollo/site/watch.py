@@ -30,7 +30,7 @@ ITS_NAMES: Final = b"//"
 """The name of an edge that ends where a name comes to its folder or leaves it."""
 
 _MASK: Final = CHANGES | flags.ONLYDIR
-# Above the root only names count: what is written to the files there is nobody's business here.
+# Above the root only names count: what is written to the files there does not matter here.
 _MASK_NAMES: Final = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.ONLYDIR
 _MASK_SELF: Final = flags.MOVE_SELF | flags.ONLYDIR
 # Of a file itself: whatever happens to it, through whichever of its names.
@@ -109,7 +109,7 @@ class OnEnd(Protocol):
     """What is called when a version has ended."""
 
     def __call__(self, dependent: Dependent | None, /, *, is_written: bool = False) -> None:
-        """Let go of what ended; with None, of everything: events were lost.
+        """Release what ended; with None, everything: events were lost.
 
         ``is_written`` is whether content was written to at the end of the edge.
         """

@@ -49,7 +49,7 @@ class Build:
         return self.snapshot is None or self.snapshot.is_current
 
     def take_on(self, seconds: float) -> bool:
-        """Continue for so long, and for one step in any case; return whether there is an outcome."""
+        """Continue for this long, and for one step in any case; return whether there is an outcome."""
         end = time.perf_counter() + seconds
         try:
             waits = next(self._making)
@@ -97,7 +97,7 @@ class Builds(Handler):
         self._call_again(self)
 
     def discard(self, values: Sequence[object]) -> None:
-        """Let go of many values little by little: a hundred thousand take some twenty milliseconds."""
+        """Release many values in slices: a hundred thousand take some twenty milliseconds."""
         if len(values) > _DISCARDED_AT_ONCE:
             self._discarded += values
             self._call_again(self)

@@ -27,7 +27,7 @@ class Reader(Protocol):
     """What has rules to read."""
 
     def read_on(self, seconds: float) -> bool:
-        """Continue for so long; return whether all is read."""
+        """Continue for this long; return whether all is read."""
 
 
 class Readings(Handler):
