@@ -163,13 +163,16 @@ class Catalogue:
             if not self._comparison.is_as_found(resource, since_second):
                 self._on_end(resource)
                 return False
-            if is_improvable(resource) and resource.edition is not None:
-                self._kept_codings.improve(resource, resource.edition)
-            if self.sharing is not None:
-                self.sharing.offer(resource)
-            # A file may have settled since it was opened, and is not opened again while it is recalled.
-            if resource.edition is not None and resource.edition.file is not None:
-                self._offer_for_tag(resource.edition.file)
+            edition = resource.edition
+            if edition is not None:
+                resource.seconds_used += 1
+                if resource.improvable and is_improvable(resource):
+                    self._kept_codings.improve(resource, edition)
+                if self.sharing is not None:
+                    self.sharing.offer(resource)
+                # It may have settled since it was opened, and is not opened again while it is recalled.
+                if edition.file is not None:
+                    self._offer_for_tag(edition.file)
         if resource.hits < HITS_LIMIT:
             resource.hits += 1
         return True

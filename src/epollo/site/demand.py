@@ -35,6 +35,5 @@ def select_end(resource: Resource, second: int) -> Basis | None:
 
 
 def is_improvable(resource: Resource) -> bool:
-    """Return whether its codings are to be made as small as can be; to be called once a second in use."""
-    resource.seconds_used += 1
+    """Return whether its codings are to be made as small as can be."""
     return bool(resource.improvable) and resource.seconds_used >= _IMPROVED_SECONDS
