@@ -118,7 +118,9 @@ class EventLoop:
     def remove(self, descriptor: int) -> None:
         """Forget the descriptor and the deadline of its handler; to be called before it is closed."""
         self._poller.unregister(descriptor)
-        handler = self._handlers.pop(descriptor, None) or self._added.pop(descriptor)
+        handler = self._handlers.pop(descriptor, None)
+        if handler is None:
+            handler = self._added.pop(descriptor)
         if handler.deadline != math.inf:
             # Handlers that have one declare it (`Handler.deadline`).
             handler.deadline = math.inf  # type: ignore[misc]
