@@ -6,9 +6,7 @@ three times as long. The flights after it take little. A thread costs something,
 Decision: the ClientHello is read by the loop (`epollo.protocols.tls`), which refuses what cannot be
 served; the first flight is made by a thread, unless no connection is there that could wait for it; the
 rest by the loop. A connection is made with the first octets of a request: until then its handshake waits
-for them, and holds back its tickets, which go out with the answer.
-Consequence: a client that wants one answer is registered with the poller once, and is sent two segments
-where four were needed.
+for them, so that a client which wants one answer is registered with the poller once.
 
 A handshake has the time of a request's head for all of it, and counts as a connection from its begin, so
 that those which are silent or slow are bounded in number as well, and by address.
@@ -363,8 +361,9 @@ class Handshake(Peer):
             # RFC 8737 section 3: nothing is said over such a session.
             self._refuse(owed)
             return
-        # Tickets go out with the first answer.
-        if owed and not plain and not session.owes_tickets_alone:
+        # Behind a request tickets go out with its answer. Without one they also confirm what the client
+        # sent: it may hold back its request until then, for 40 milliseconds (RFC 9293 section 3.7.4).
+        if owed and not plain:
             if not self._send(owed):
                 self.close()
                 return

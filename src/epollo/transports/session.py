@@ -201,14 +201,6 @@ class Session:
         return self._incoming.pending > 0
 
     @property
-    def owes_tickets_alone(self) -> bool:
-        """Whether all that is to be sent when the handshake is complete are tickets.
-
-        So it is in TLS 1.3 (RFC 8446 section 4.6.1); a client of TLS 1.2 waits for what there is.
-        """
-        return self._engine.version() == "TLSv1.3"  # type: ignore[no-any-return]
-
-    @property
     def protocol(self) -> str | None:
         """What is spoken, by the names of ALPN; None where the client did not say."""
         return self._engine.selected_alpn_protocol()  # type: ignore[no-any-return]
