@@ -10,9 +10,10 @@ Price: two readers, which a test holds to the same.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from epollo.errors import OperatorError
+from epollo.named_tuples import NamedTuple
 from epollo.settings import list_options
 from epollo.settings.option import Option
 from epollo.values import parse_value

@@ -5,9 +5,10 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from epollo.errors import OperatorError
+from epollo.named_tuples import NamedTuple
 from epollo.settings import SiteSettings, list_options
 from epollo.settings.option import Option, describe_choices
 from epollo.site.hosts import parse_pattern

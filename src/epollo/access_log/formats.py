@@ -16,9 +16,10 @@ import json
 import re
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.dates import MONTH_NAMES
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 
 _SHOWN_OCTETS: Final = 8 * 1024

@@ -12,9 +12,10 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from epollo.http.dates import parse_date
+from epollo.named_tuples import NamedTuple
 
 _TIMEOUT_SECONDS: Final = 30.0
 _EXCHANGE_SECONDS: Final = 60.0

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -32,6 +32,7 @@ from epollo.acme.credentials import (
 )
 from epollo.acme.exchange import AcmeError, Cancellation
 from epollo.errors import OperatorError, describe_fault
+from epollo.named_tuples import NamedTuple
 from epollo.settings import Settings
 from epollo.transports.certificates import Certificates
 from epollo.transports.pairs import Pair

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from epollo.http.message import Later, Request, Response
 from epollo.loop import EventLoop, Handler
+from epollo.named_tuples import NamedTuple
 from epollo.protocols.answer import Answer
 
 Responder: TypeAlias = Callable[[Request], Response | Later]

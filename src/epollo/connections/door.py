@@ -14,7 +14,7 @@ Price: the scan costs some 0.1 microseconds for each connection, so its rate is 
 import heapq
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from epollo.connections.addresses import ask_address
 from epollo.connections.contract import Peer
@@ -23,6 +23,7 @@ from epollo.connections.scan_throttle import ScanThrottle
 from epollo.connections.service import Service
 from epollo.connections.throttled_report import EVERY_SECONDS, ThrottledReport
 from epollo.linux.descriptors import raise_descriptor_limit
+from epollo.named_tuples import NamedTuple
 from epollo.transports import PLAIN, Kind, Transport
 
 RECEIVE_OCTETS: Final = 32 * 1024

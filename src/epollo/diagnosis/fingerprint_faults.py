@@ -14,8 +14,9 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
+from epollo.named_tuples import NamedTuple
 from epollo.site.resolve import Names
 
 _STRENGTHS: Final = ("sha256", "sha384", "sha512")

@@ -2,8 +2,10 @@
 
 import re
 from html.parser import HTMLParser
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urljoin
+
+from epollo.named_tuples import NamedTuple
 
 _OF_LINK: Final = {
     "a": ("href",),

@@ -6,11 +6,11 @@ which rules it has used; all else is the answer itself.
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from epollo.budget import Budget
 from epollo.http.message import ANY_SCOPE, PERMANENT, Basis, Later, Request, Response
 from epollo.loop import EventLoop, Wakeup
+from epollo.named_tuples import NamedTuple
 from epollo.pollers import open_poller
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1 import HeadReader, Limits

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 from epollo.diagnosis.subject import Asked, Question, Subject
@@ -14,6 +14,7 @@ from epollo.http.grammar import FIELD_VALUE
 from epollo.http.message import select_host
 from epollo.http.status import REASONS
 from epollo.http.target import decode_path, encode_path
+from epollo.named_tuples import NamedTuple
 from epollo.site.resolve import RULE_FILES, Kind, Names
 from epollo.site.resource import Resource
 from epollo.site.rulebook import Rulebook

@@ -6,9 +6,10 @@ field section is a plain dictionary.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from epollo.http.target import Target
+from epollo.named_tuples import NamedTuple
 
 
 class File(Protocol):

@@ -24,9 +24,10 @@ Rules of ``decode_path``:
 import re
 from collections.abc import Iterable
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.fields import is_host
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 
 # origin-form   = absolute-path [ "?" query ]                        RFC 9112 section 3.2.1

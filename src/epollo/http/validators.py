@@ -1,8 +1,9 @@
 """Entity tags and their two comparisons (RFC 9110 section 8.8.3)."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.grammar import OWS, OWS_OCTETS
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 
 # entity-tag = [ weak ] opaque-tag                                   RFC 9110 section 8.8.3

@@ -4,7 +4,9 @@ A decoder refuses a frame by its header alone: by the window that it declares, h
 is, or by a dictionary that the decoder does not have.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from epollo.named_tuples import NamedTuple
 
 WINDOW_OCTETS_LIMIT: Final = 8 * 1024 * 1024
 """A frame of the content coding must not declare a larger window (RFC 9659 section 3)."""

@@ -3,7 +3,9 @@
 import contextlib
 import time
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from epollo.named_tuples import NamedTuple
 
 _CLOCK_OF_PROCESS: Final = 2
 """CPUCLOCK_SCHED: of the clocks of a process, the one of the time that it ran (linux/posix-timers.h)."""

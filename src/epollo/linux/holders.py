@@ -8,7 +8,9 @@ import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from epollo.named_tuples import NamedTuple
 
 _LISTENING: Final = "0A"
 """TCP_LISTEN, of enum tcp_state in the kernel's include/net/tcp_states.h."""

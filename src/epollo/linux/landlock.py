@@ -16,9 +16,10 @@ import os
 import struct
 from collections.abc import Sequence
 from enum import IntFlag
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.linux.libc import call
+from epollo.named_tuples import NamedTuple
 
 # The same numbers on every architecture that CPython supports (the kernel's asm-generic/unistd.h).
 _SYS_LANDLOCK_CREATE_RULESET: Final = 444

@@ -4,10 +4,11 @@ import grp
 import os
 import pwd
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.errors import OperatorError
 from epollo.linux.libc import call
+from epollo.named_tuples import NamedTuple
 
 _CAPABILITY_VERSION_3: Final = 0x20080522
 _HEADER: Final = struct.Struct("=Ii")

@@ -17,7 +17,7 @@ import ctypes
 import errno
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.linux.libc import call
 from epollo.linux.system_calls import (
@@ -28,6 +28,7 @@ from epollo.linux.system_calls import (
     Permission,
     Row,
 )
+from epollo.named_tuples import NamedTuple
 
 _SET_MODE_FILTER: Final = 1
 _FLAG_TSYNC: Final = 1

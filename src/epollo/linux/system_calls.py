@@ -10,7 +10,9 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+from epollo.named_tuples import NamedTuple
 
 _ALL: Final = (1 << 64) - 1
 _INT: Final = (1 << 32) - 1

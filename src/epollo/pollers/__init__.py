@@ -2,9 +2,10 @@
 
 import select as system
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.named_tuples import NamedTuple
 from epollo.pollers import busy
 from epollo.pollers import select as select_
 from epollo.pollers.contract import (

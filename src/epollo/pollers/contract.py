@@ -19,7 +19,9 @@ The contract, held by one test suite over all of them:
 What holds of one mechanism and not of another is data beside it (`Traits`); no caller asks for a name.
 """
 
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+from epollo.named_tuples import NamedTuple
 
 # The values of poll(2) and epoll(7) are the same; written out for systems that lack one of them.
 READABLE: Final = 0x001

@@ -6,9 +6,10 @@ of the representation, never a copy.
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from epollo.http.message import ENDED, Basis, File, FileSegment, Later, Request, Segment
+from epollo.named_tuples import NamedTuple
 
 JOINED_OCTETS: Final = 16 * 1024
 """Content up to this length is joined with its head when it is sent; longer content is not copied."""

@@ -5,9 +5,10 @@ in it.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from epollo.http.message import Request, Response, Segment
+from epollo.named_tuples import NamedTuple
 from epollo.protocols.answer import Answer
 
 

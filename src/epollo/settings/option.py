@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from epollo.named_tuples import NamedTuple
 from epollo.quantities import format_octets, format_seconds
 
 GROUPS: Final = (

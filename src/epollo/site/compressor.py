@@ -11,12 +11,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from epollo.errors import describe_fault
 from epollo.http.message import FileSegment, Segment
 from epollo.linux.threads import lower_priority, start_thread
 from epollo.loop import CallInLoop
+from epollo.named_tuples import NamedTuple
 from epollo.site.codings import (
     CODED_OCTETS_LIMIT,
     CODINGS,

@@ -6,7 +6,7 @@ What stands at the path was found before (`respond`).
 """
 
 import os
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.content_coding import IDENTITY
 from epollo.http.message import PERMANENT, Basis, FieldLine, FileSegment, Request, Response
@@ -24,6 +24,7 @@ from epollo.http.ranges import (
     select_partial_fields,
 )
 from epollo.loop import Clock
+from epollo.named_tuples import NamedTuple
 from epollo.site.basis import limit_basis, select_basis, select_file_basis
 from epollo.site.catalogue import Catalogue
 from epollo.site.encoded_files import HEAD_OCTETS, select_encoded

@@ -4,10 +4,11 @@ The name says what a file should be. What it is decides of its charset, of ``.ts
 MPEG's transport streams share, and of SVG that is compressed.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.charset import UTF_8, find_declared_charset, is_announced_as_utf8
 from epollo.http.content_coding import IDENTITY
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 from epollo.site.media_types import SVG, TRANSPORT_STREAM, TYPESCRIPT, MediaType
 

@@ -6,12 +6,13 @@ which tools know it (Deno for TypeScript and JSX), source text that has none is 
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.errors import OperatorError
 from epollo.http.charset import UTF_8
 from epollo.http.grammar import TOKEN
 from epollo.http.media_type import has_charset, is_compressible, is_media_type
+from epollo.named_tuples import NamedTuple
 
 _TEXT: Final = {
     b"txt text log conf cfg ini properties env md5 sha1 sha256 sha512 asc diff patch srt": (

@@ -12,9 +12,10 @@ import fnmatch
 import os
 import re
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.named_tuples import NamedTuple
 
 
 class Reach(NamedTuple):

@@ -11,9 +11,10 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.validators import EntityTag
+from epollo.named_tuples import NamedTuple
 from epollo.site.pieces import DescriptorContent
 
 _SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE

@@ -1,7 +1,6 @@
 """A treatment: all that the rules say of a path, as the descent from a request to a response asks it."""
 
-from typing import NamedTuple
-
+from epollo.named_tuples import NamedTuple
 from epollo.site.resolve import Names
 from epollo.site.rules.fields import PathFields
 from epollo.site.rules.redirection import Redirect, Rewrite

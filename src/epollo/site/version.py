@@ -1,7 +1,9 @@
 """What tells one version of a file from another without reading it."""
 
 import os
-from typing import Final, NamedTuple
+from typing import Final
+
+from epollo.named_tuples import NamedTuple
 
 COARSEST_TICK_NS: Final = 2_000_000_000
 """File systems count time in ticks, of up to two seconds (FAT)."""

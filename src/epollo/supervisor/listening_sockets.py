@@ -5,10 +5,11 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.errors import OperatorError
 from epollo.linux.processors import count_processors
+from epollo.named_tuples import NamedTuple
 from epollo.settings import Settings
 from epollo.transports.listening import (
     BoundPath,

@@ -7,7 +7,9 @@ at a call.
 
 from _socket import MSG_MORE
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
+
+from epollo.named_tuples import NamedTuple
 
 Buffer: TypeAlias = bytes | memoryview
 

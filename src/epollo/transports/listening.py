@@ -6,9 +6,10 @@ import socket
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from epollo.errors import OperatorError
+from epollo.named_tuples import NamedTuple
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn (listen(2))."""

@@ -4,9 +4,10 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.named_tuples import NamedTuple
 
 TICKET_KEY_OCTETS: Final = 80
 """What OpenSSL takes: a name, a key for authentication, one for encryption (16, 32 and 32 octets)."""

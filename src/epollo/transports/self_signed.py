@@ -12,7 +12,9 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from epollo.named_tuples import NamedTuple
 
 try:
     from cryptography import x509

@@ -5,11 +5,12 @@ request smuggling is made of (RFC 9112 section 11), so a head that says it twice
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.http.message import Request
 from epollo.http.target import Target
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 
 # transfer-coding    = token *( OWS ";" OWS transfer-parameter )      RFC 9112 section 7

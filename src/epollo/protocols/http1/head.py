@@ -23,13 +23,14 @@ Price: a parser of our own, held against h11 and llhttp by a test.
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.generations import Generations
 from epollo.http.fields import is_host, is_token, parse_content_length
 from epollo.http.grammar import OWS_OCTETS, TCHAR, VALUE_OCTETS
 from epollo.http.message import FieldLine, Request
 from epollo.http.target import TargetForm, parse_origin_form, parse_target
+from epollo.named_tuples import NamedTuple
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.framing import FRAMING_FIELDS, Head, RequestLine, conclude
 from epollo.protocols.http1.reduction import COOKIE, blank_cookie, compile_irrelevant

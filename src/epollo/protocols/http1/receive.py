@@ -7,9 +7,10 @@ read.
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from epollo.http.message import Request, Response, Segment
+from epollo.named_tuples import NamedTuple
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress

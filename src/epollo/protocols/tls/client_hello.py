@@ -8,8 +8,9 @@ bytes to the library, which judges all the rest of it.
 from functools import lru_cache
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class
-from typing import Final, NamedTuple
+from typing import Final
 
+from epollo.named_tuples import NamedTuple
 from epollo.protocols.tls.alerts import Alert
 
 _LIMIT_OCTETS: Final = 64 * 1024

@@ -1,9 +1,10 @@
 """A password file, as htpasswd(1) writes it: a user and a hash on each line."""
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.message import Basis
+from epollo.named_tuples import NamedTuple
 
 FILE_OCTETS_LIMIT: Final = 1024 * 1024
 """A longer file is refused; it would have some 15,000 users."""

@@ -1,8 +1,7 @@
 """Where in a site the content of an answer may come from, whatever path asks for it."""
 
-from typing import NamedTuple
-
 from epollo.http.message import Basis
+from epollo.named_tuples import NamedTuple
 from epollo.site.resolve import Names
 
 

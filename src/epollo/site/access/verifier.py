@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.errors import describe_fault
 from epollo.generations import Generations
@@ -22,6 +22,7 @@ from epollo.http.authentication import Credentials
 from epollo.http.message import Later
 from epollo.linux.threads import lower_priority, start_thread
 from epollo.loop import CallInLoop
+from epollo.named_tuples import NamedTuple
 from epollo.site.access.guesses import Guesses
 from epollo.site.access.hashes import Hashes
 from epollo.site.access.passwords import Passwords

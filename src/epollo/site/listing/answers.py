@@ -4,9 +4,10 @@ A *site* has an ``index.html`` in its root; a *share* is a root without one. Wit
 folders of a share are listed, with ``on`` all, with ``off`` none.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.message import Request
+from epollo.named_tuples import NamedTuple
 from epollo.site.candidates import INDEX
 from epollo.site.catalogue import Catalogue
 from epollo.site.listing.assets import find_asset

@@ -6,10 +6,11 @@ a dot: nothing of a site is served there.
 """
 
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.caching import IMMUTABLE
 from epollo.http.content_coding import IDENTITY
+from epollo.named_tuples import NamedTuple
 from epollo.site.blake2 import blake2b
 from epollo.site.listing.snapshot import NO_VERSION, GeneratedResource
 from epollo.site.media_types import select_media_type

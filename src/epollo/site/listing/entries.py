@@ -7,8 +7,9 @@ import heapq
 from collections.abc import Callable, Generator, Iterator, Sequence
 from enum import Enum
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 from epollo.site.access.realm import Realm
 from epollo.site.resolve import Names

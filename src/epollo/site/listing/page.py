@@ -6,9 +6,10 @@ Every reference is relative to the folder, so that a listing also works below a 
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.target import encode_path
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 from epollo.site.listing.entries import Entry
 from epollo.site.listing.view import ALL, View

@@ -4,10 +4,11 @@ What a query says besides means nothing here: a link with the mark of a newslett
 """
 
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from epollo.http.accept import names_html, prefers_json
+from epollo.named_tuples import NamedTuple
 from epollo.site.listing.entries import Sort
 
 _PAGE_DIGITS: Final = 7

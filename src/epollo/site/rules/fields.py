@@ -1,10 +1,11 @@
 """The fields that the rules give to the answers of a path, merged in the order of the rules."""
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.message import FieldLine
 from epollo.http.status import NO_SNIFF
+from epollo.named_tuples import NamedTuple
 from epollo.site.blake2 import blake2b
 from epollo.site.rules.pattern import Captures, substitute
 from epollo.site.rules.rule import HeaderRule

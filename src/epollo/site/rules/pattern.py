@@ -9,10 +9,11 @@ A placeholder (``:name``) stands for one segment, or for a part of one, and is n
 """
 
 import re
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from epollo.http.fields import is_host
 from epollo.http.target import decode_segment, encode_segment
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 from epollo.site.resolve import Names
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from epollo.http.target import decode_path
+from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 from epollo.site.resolve import Names
 from epollo.site.rules.pattern import Captures, encode_value, match_pattern, substitute
