@@ -9,7 +9,6 @@ nothing is wrong, so that nothing is loaded to look at them: each check loads wh
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, TypeVar
 
 from epollo.errors import OperatorError
@@ -85,6 +84,8 @@ def _check_proxies(settings: Settings) -> None:
 
 def is_within_reach(settings: SiteSettings, name: str) -> bool:
     """Return whether a file would be served by a site."""
+    from pathlib import Path  # noqa: PLC0415
+
     from epollo.site.reach import parse_reach  # noqa: PLC0415
     from epollo.site.resolve import is_hidden  # noqa: PLC0415
 

@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 from epollo.checks import check_settings
@@ -19,7 +18,6 @@ from epollo.terminal import (
     open_streams,
     report,
 )
-from epollo.transports.state_folder import find_state_folder
 
 _COMPLETION: Final = "_EPOLLO_COMPLETE"
 """Set by a shell that asks for the end of a word."""
@@ -30,7 +28,7 @@ def _make_settings(given: Given) -> Settings:
     """Return the settings that are meant. Raises `OperatorError`, which names where a mistake stands."""
     file = given.file
     wanted = resolve_positional(given)
-    is_root_replaced = wanted["root"] != Path(given.values["root"])
+    is_root_replaced = wanted["root"] != given.values["root"]
     if file is not None and file.sites:
         if is_root_replaced or "root" in given.typed or given.is_in_file("root"):
             is_in_file = given.is_in_file("root") and not given.words
@@ -86,6 +84,7 @@ def _sign_locally(settings: Settings) -> Settings:
     """Return settings with a certificate of our own for this machine, made if need be."""
     # Here alone: nothing else needs the package.
     from epollo.transports.self_signed import ensure_certificate, list_local_names  # noqa: PLC0415
+    from epollo.transports.state_folder import find_state_folder  # noqa: PLC0415
 
     names = list_local_names(settings.host, find_reachable_address())
     local = ensure_certificate(find_state_folder(), names)
@@ -117,7 +116,7 @@ def _read_arguments() -> Given | None:
 def main() -> None:
     """Run the command; an operator's mistake is one line on stderr and exit status 2."""
     open_streams()
-    if sys.argv[1:2] == ["lab"] and not Path("lab").is_dir():
+    if sys.argv[1:2] == ["lab"] and not os.path.isdir("lab"):
         gc.enable()
         # Here alone: a server needs nothing of the lab.
         from epollo.lab.command import main as run_lab  # noqa: PLC0415
@@ -128,7 +127,7 @@ def main() -> None:
         run_lab(sys.argv[2:])
         return
     try:
-        if sys.argv[1:2] in (["why"], ["check"]) and not Path(sys.argv[1]).is_dir():
+        if sys.argv[1:2] in (["why"], ["check"]) and not os.path.isdir(sys.argv[1]):
             gc.enable()
             # As for the lab.
             from epollo.diagnosis.command import run  # noqa: PLC0415
@@ -164,7 +163,7 @@ def main() -> None:
 def _find_hidden_command() -> str:
     """Return the command that may be meant, if a folder of its name is served instead."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
-    return word if word in {"lab", "why", "check"} and Path(word).is_dir() else ""
+    return word if word in {"lab", "why", "check"} and os.path.isdir(word) else ""
 
 
 def _find_hint() -> str:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -171,7 +170,7 @@ def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> 
     # Most have none.
     from epollo.settings_file import read_settings_file  # noqa: PLC0415
 
-    context.obj = read_settings_file(Path(path))
+    context.obj = read_settings_file(path)
     context.default_map = context.obj.values
 
 

@@ -9,7 +9,6 @@ Price: two readers, which a test holds to the same.
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from epollo.errors import OperatorError
@@ -92,7 +91,7 @@ def _read_file(path: str) -> "SettingsFile":
     # For a server that has one.
     from epollo.settings_file import read_settings_file  # noqa: PLC0415
 
-    return read_settings_file(Path(path))
+    return read_settings_file(path)
 
 
 def resolve_positional(given: Given) -> dict[str, Any]:
@@ -123,7 +122,6 @@ def resolve_positional(given: Given) -> dict[str, Any]:
         _refuse_option(folders[0])
     if not os.fspath(settings["root"]):
         raise OperatorError("the name of the folder is empty")
-    settings["root"] = Path(settings["root"])
     return settings
 
 
@@ -134,8 +132,4 @@ def _refuse_option(word: str) -> None:
 
 
 def _is_folder(word: str) -> bool:
-    try:
-        return Path(word).is_dir()
-    except OSError:
-        # Longer than a name may be.
-        return False
+    return os.path.isdir(word)

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,12 +41,13 @@ class SettingsFile(NamedTuple):
         return _find_site_place(self.path, self.text, number, key) + f": {key}"
 
 
-def read_settings_file(path: Path) -> SettingsFile:
+def read_settings_file(file_name: str | PathLike[str]) -> SettingsFile:
     """Return the settings that a TOML file holds.
 
     Its keys are the options' long names, without the dashes in front. Raises `OperatorError`, which
     names the file, the line and the key.
     """
+    path = Path(file_name)
     text = _read_text(path)
     table = _parse(path, text)
     known = _list_known(list_options())

@@ -22,7 +22,6 @@ from epollo.terminal import (
 )
 from epollo.transports.listening import adopt, describe_address, is_listening, is_local
 from epollo.transports.pairs import Secrets, read_clients, read_pairs
-from epollo.transports.state_folder import AUTHORITY, find_state_folder
 from epollo.worker.tls_ports import speaks_tls
 
 if TYPE_CHECKING:
@@ -173,6 +172,8 @@ def _warn(settings: Settings, sockets: list[socket.socket]) -> None:
 
 def _tell_start(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> None:
     if settings.tls_self_signed:
+        from epollo.transports.state_folder import AUTHORITY, find_state_folder  # noqa: PLC0415
+
         places = [*places, f"  trust:   {find_state_folder() / AUTHORITY} (once, in the browser)"]
     roots = [site.root for site in select_sites(settings)]
     for line in describe_start(roots, places, poller_name, sandbox):

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
@@ -211,7 +210,7 @@ def _keep_on_line(text: str) -> str:
 
 
 def describe_start(
-    roots: Sequence[Path], places: list[str], poller_name: str, sandbox: str
+    roots: Sequence[str | os.PathLike[str]], places: list[str], poller_name: str, sandbox: str
 ) -> list[str]:
     """Return the first lines: what is served and where (`describe_places`), and how to stop it."""
     shown = os.path.realpath(roots[0]) if len(roots) == 1 else f"{len(roots)} sites"

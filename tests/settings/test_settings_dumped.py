@@ -1,7 +1,6 @@
 """Settings as text for another process."""
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,8 @@ from epollo.settings.dumped import dump_settings, load_settings
     "settings",
     [
         Settings(),
-        Settings(root=Path("/srv/with space/ünï\n"), host="::", workers="auto", quiet=True),
-        Settings(root=Path(os.fsdecode(b"/not \xff text")), unix=os.fsdecode(b"\xfe")),
+        Settings(root="/srv/with space/ünï\n", host="::", workers="auto", quiet=True),
+        Settings(root=os.fsdecode(b"/not \xff text"), unix=os.fsdecode(b"\xfe")),
         Settings(grace_seconds=0.1, idle_seconds=1e-9 + 1, compress=False),
     ],
 )

@@ -1,6 +1,5 @@
 """The settings of a site: some of the options, by the same names."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from epollo.settings import (
 from epollo.settings.dumped import dump_settings, load_settings
 
 SETTINGS = Settings(
-    root=Path("/srv/site"),
+    root="/srv/site",
     listing="on",
     kept_octets_limit=5,
     compress=False,
@@ -24,7 +23,7 @@ SETTINGS = Settings(
 def test_the_one_site_has_the_settings_of_the_options() -> None:
     (site,) = select_sites(SETTINGS)
     assert site == SiteSettings(
-        root=Path("/srv/site"),
+        root="/srv/site",
         listing="on",
         kept_octets_limit=5,
         compress=False,
@@ -41,7 +40,7 @@ def test_a_table_says_what_differs_from_the_options() -> None:
         "media_types": ["a=text/plain"],
     }
     (site,) = select_sites(SETTINGS.replace(sites=(table,)))
-    assert site == select_sites(SETTINGS)[0].replace(root=Path("/a"), media_types=("a=text/plain",))
+    assert site == select_sites(SETTINGS)[0].replace(root="/a", media_types=("a=text/plain",))
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,8 @@
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from epollo.access_log.batches import BatchedLog
 from epollo.access_log.destination import STDOUT, Destination, open_destination
-from epollo.access_log.formats import FORMATS
 from epollo.connections.contract import AccessLog
 from epollo.loop import EventLoop
 from epollo.protocols.answer import Answer
@@ -67,6 +64,10 @@ def open_log(
     name = settings.access_log
     if not name:
         return None if settings.quiet else TerminalLog()
+    # Lines for programs are for servers that write some.
+    from epollo.access_log.batches import BatchedLog  # noqa: PLC0415
+    from epollo.access_log.formats import FORMATS  # noqa: PLC0415
+
     destination = Destination(
         open_destination(name), open_again or (lambda: open_destination(name)), report
     )
@@ -86,7 +87,7 @@ def explain_no_reopening(settings: Settings) -> str:
         return ""
     if settings.sandbox == "on":
         return "the sandbox lets no file be written"
-    folder = Path(name).parent
+    folder = os.path.dirname(name) or "."
     if settings.user and not os.access(folder, os.W_OK | os.X_OK):
         return f"user {settings.user} may make no file in {folder}"
     return ""

@@ -18,7 +18,6 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from epollo.access_log.walk import open_log_file
@@ -201,7 +200,7 @@ def check_destination(name: str) -> None:
     """
     if name == STDOUT:
         return
-    if Path(name).is_fifo():
+    if _is_pipe(name):
         if not os.access(name, os.W_OK):
             raise _make_refusal(name, os.strerror(errno.EACCES))
         return
@@ -215,7 +214,7 @@ def check_destination(name: str) -> None:
 
 def _check_folder(name: str) -> None:
     """Raise `OperatorError` where no file of this name can be made."""
-    folder = Path(os.path.realpath(name)).parent
+    folder = os.path.dirname(os.path.realpath(name))
     try:
         is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
     except OSError as error:
@@ -224,6 +223,13 @@ def _check_folder(name: str) -> None:
         raise _make_refusal(name, os.strerror(errno.EROFS))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _make_refusal(name, os.strerror(errno.EACCES))
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _make_refusal(name: str, reason: str | None) -> OperatorError:

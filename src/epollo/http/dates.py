@@ -7,11 +7,19 @@ which costs a longer answer and never a wrong one.
 """
 
 import re
-from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from epollo.patterns import compile_late
+
+if TYPE_CHECKING:
+    from datetime import date
+else:
+    try:
+        # Where `datetime` has it from, which takes a hundredth of a start.
+        from _datetime import date
+    except ImportError:
+        from datetime import date
 
 _DAY_NAMES: Final = tuple(b"Mon Tue Wed Thu Fri Sat Sun".split())
 _LONG_DAY_NAMES: Final = tuple(b"Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())

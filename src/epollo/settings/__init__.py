@@ -5,7 +5,6 @@ one subject: `SiteSettings`, `ListenerSettings`, `ServerSettings`. A test compar
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from epollo.settings.listener import ListenerSettings
@@ -72,7 +71,4 @@ def select_clients(settings: Settings) -> tuple[tuple[tuple[str, str], ...], tup
 def restore(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield settings as their types have them: TOML and JSON have neither tuples nor paths."""
     for name, value in values.items():
-        yield (
-            name,
-            Path(value) if name == "root" else tuple(value) if isinstance(value, list) else value,
-        )
+        yield name, tuple(value) if isinstance(value, list) else value

@@ -1,7 +1,6 @@
 """What is known of an option besides its type: flags, manual, group, bounds."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from epollo.named_tuples import NamedTuple
@@ -69,7 +68,7 @@ def describe_default(option: Option, default: Any) -> str:
     """Return a default as the operator writes it; an empty text if there is none."""
     if isinstance(default, bool):
         return "on" if default else ""
-    if isinstance(default, Path):
+    if option.unit == "folder":
         return "the current one"
     if isinstance(default, tuple):
         return ", ".join(default)

@@ -3,7 +3,7 @@
 A settings file says these for each ``[[site]]``; all other settings are the same for all sites.
 """
 
-from pathlib import Path
+from os import PathLike
 
 from epollo.quantities import MEBIBYTE
 from epollo.settings.option import option
@@ -13,8 +13,8 @@ from epollo.settings.record import Record
 class SiteSettings(Record):
     """The settings of one site."""
 
-    root: Path = option(
-        Path(),
+    root: str | PathLike[str] = option(
+        ".",
         "-d",
         "--directory",
         group="Serving",

@@ -8,7 +8,6 @@ through a mapping, of which the kernel may not even change the time: they are se
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, cast
 
 from epollo.budget import Budget
@@ -56,7 +55,7 @@ class Catalogue:
 
     def __init__(
         self,
-        root: Path,
+        root: str | os.PathLike[str],
         clock: Clock,
         report: Callable[[str], None],
         on_root_out_of_reach: Callable[[str, bool], None] = do_nothing,

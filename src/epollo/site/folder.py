@@ -1,7 +1,6 @@
 """The folder that is served, as an operator names it: opened, or what is wrong with it in one line."""
 
 import os
-from pathlib import Path
 
 from epollo.errors import OperatorError
 
@@ -17,7 +16,8 @@ def open_root(path: str | bytes, shown: str) -> int:
     except FileNotFoundError:
         reason = f"there is no folder {shown}"
     except NotADirectoryError:
-        reason = f"{shown} is not a folder; it is in the folder {Path(shown).parent}"
+        folder = os.path.dirname(shown.rstrip("/")) or "."
+        reason = f"{shown} is not a folder; it is in the folder {folder}"
     except OSError as error:
         reason = f"cannot read the folder {shown}: {error.strerror}"
     raise OperatorError(reason, "root")

@@ -11,7 +11,6 @@ Price: where such a folder is replaced, that is seen within a second, and not at
 import fnmatch
 import os
 import re
-from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
@@ -70,7 +69,7 @@ def _parse_patterns(text: str) -> re.Pattern[bytes] | None:
 def _parse_folders(text: str) -> tuple[bytes, ...]:
     folders = []
     for word in filter(None, map(str.strip, text.split(","))):
-        path = os.path.normpath(Path(word).absolute())
+        path = os.path.abspath(word)
         try:
             os.close(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         except OSError:

@@ -7,7 +7,7 @@ the coding on, `ContentAnswers` decides.
 """
 
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from epollo.http.message import (
     AllOf,
@@ -20,7 +20,6 @@ from epollo.http.message import (
 )
 from epollo.http.target import HttpsTarget, TargetForm
 from epollo.loop import Clock
-from epollo.site.access.realm import Realm
 from epollo.site.access.sources import Sources
 from epollo.site.candidates import INDEX
 from epollo.site.catalogue import Catalogue
@@ -46,6 +45,9 @@ from epollo.site.rulebook import FixedPolicy, PolicySource
 from epollo.site.rules.redirection import Redirect, Rewrite
 from epollo.site.treatment import Treatment
 
+if TYPE_CHECKING:
+    # Loaded where a site has passwords.
+    from epollo.site.access.realm import Realm
 _READING: Final = frozenset((b"GET", b"HEAD"))
 _REPLACED_ATTEMPTS: Final = 3
 
@@ -101,7 +103,7 @@ class Site:
             return response.on(None)
         return response
 
-    def hide(self, realm: Realm) -> None:
+    def hide(self, realm: "Realm") -> None:
         """Let listings show what is protected to authenticated clients alone."""
         self._catalogue.listings.realm = realm
 

@@ -10,7 +10,6 @@ Price: one ``stat`` in each second that has requests, and one watch for each fol
 import os
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from epollo.errors import OperatorError
 from epollo.linux.file_systems import reports_every_name
@@ -43,14 +42,14 @@ class Root:
 
     def __init__(
         self,
-        path: Path,
+        path: str | os.PathLike[str],
         on_replaced: Callable[[], None],
         on_out_of_reach: Callable[[str, bool], None] = do_nothing,
         reach: Reach = PLAIN,
     ) -> None:
         """Raise `OperatorError` where the path is no folder that can be read."""
         self._shown = os.fspath(path)
-        self._path = os.fsencode(_make_absolute(path))
+        self._path = os.fsencode(_make_absolute(self._shown))
         self._on_replaced = on_replaced
         self._on_out_of_reach = on_out_of_reach
         self._reach = reach
@@ -217,7 +216,9 @@ def _watch_above(watch: Watch, folder: bytes, name: bytes) -> Edge:
         os.close(descriptor)
 
 
-def _make_absolute(root: Path) -> Path:
+def _make_absolute(root: str) -> str:
     """Return the path that a root keeps when it is replaced, also one given as ``.`` or ``..``."""
-    path = root.absolute()
-    return path.resolve() if ".." in path.parts else path
+    if ".." in root.split("/"):
+        return os.path.realpath(root)
+    # Without links in it that could be told from it.
+    return os.path.abspath(root)

@@ -4,11 +4,9 @@ import contextlib
 import socket
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
-from epollo.linux.processors import count_processors
 from epollo.named_tuples import NamedTuple
 from epollo.settings import Settings
 from epollo.transports.listening import (
@@ -124,7 +122,7 @@ def _read_asked(settings: Settings) -> Asked:
 
 
 def _listen_at_path(asked: Asked) -> Listening:
-    return Listening([open_unix_socket(Path(asked.unix))], asked, identify_path(asked.unix))
+    return Listening([open_unix_socket(asked.unix)], asked, identify_path(asked.unix))
 
 
 def share_sockets(sockets: list[socket.socket], place: int, places: int) -> list[socket.socket]:
@@ -146,6 +144,9 @@ def share_sockets(sockets: list[socket.socket], place: int, places: int) -> list
 def count_workers(settings: Settings) -> int:
     """Return how many workers the settings ask for; `OperatorError` where they ask for none."""
     if settings.workers == "auto":
+        # For this alone.
+        from epollo.linux.processors import count_processors  # noqa: PLC0415
+
         return count_processors()
     count = int(settings.workers)
     if not count:

@@ -5,7 +5,6 @@ socket that both hold, and the old one finishes; when it ends before, nothing ha
 """
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -36,6 +35,7 @@ class Upgrade(Handler):
         Raises `OSError` where the system has no room for another process.
         """
         # A process that serves by itself starts no other, and loads this module too.
+        import json  # noqa: PLC0415
         import subprocess  # noqa: PLC0415
 
         self._loop = loop
@@ -85,6 +85,9 @@ def take_over() -> tuple[Listening | None, Callable[[], None]]:
     text = os.environ.pop(_VARIABLE, "")
     if not text:
         return None, lambda: None
+    # Few take over from another.
+    import json  # noqa: PLC0415
+
     order = json.loads(text)
     control = socket.socket(fileno=order["control"])
     control.set_inheritable(False)

@@ -100,8 +100,9 @@ def _has_ipv6() -> bool:
     return True
 
 
-def explain_path(error: OSError, path: Path) -> str:
+def explain_path(error: OSError, name: str) -> str:
     """Return why a path cannot be listened at."""
+    path = Path(name)
     octets = len(os.fsencode(path))
     if octets > _PATH_OCTETS_LIMIT:
         return f"the path is too long: {octets} bytes; at most {_PATH_OCTETS_LIMIT} are allowed (unix(7))"

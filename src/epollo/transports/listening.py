@@ -5,7 +5,6 @@ import os
 import socket
 import stat
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from epollo.errors import OperatorError
@@ -104,7 +103,7 @@ def _explained(host: str, port: int) -> Any:
         raise OperatorError(f"cannot listen on {host} port {port}: {reason}") from None
 
 
-def open_unix_socket(path: Path) -> socket.socket:
+def open_unix_socket(path: str | os.PathLike[str]) -> socket.socket:
     """Return a socket that listens at a path of the file system, for all that can reach the path.
 
     A socket that a server left behind there is replaced, one that a process listens on is not, nor is
@@ -113,17 +112,19 @@ def open_unix_socket(path: Path) -> socket.socket:
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if _is_left_behind(path):
-            path.unlink()
+            os.unlink(path)
         one.bind(os.fspath(path))
         # unix(7): connecting takes the right to write, which a umask gives to no other user.
-        path.chmod(_EVERY_USER_MAY_CONNECT)
+        os.chmod(path, _EVERY_USER_MAY_CONNECT)
         prepare(one)
         one.listen(BACKLOG)
     except OSError as error:
         one.close()
         from epollo.transports.bind_errors import explain_path  # noqa: PLC0415 - as above
 
-        raise OperatorError(f"cannot listen on {path}: {explain_path(error, path)}") from None
+        raise OperatorError(
+            f"cannot listen on {path}: {explain_path(error, os.fspath(path))}"
+        ) from None
     return one
 
 
@@ -146,22 +147,22 @@ class BoundPath(NamedTuple):
         """
         if identify_path(self.path) == self:
             with contextlib.suppress(OSError):
-                Path(self.path).unlink()
+                os.unlink(self.path)
 
 
 def identify_path(path: str) -> BoundPath | None:
     """Return what is at a path now; None where nothing is, or nothing can be seen."""
     try:
-        status = Path(path).lstat()
+        status = os.lstat(path)
     except OSError:
         return None
     return BoundPath(path, status.st_dev, status.st_ino, status.st_mtime_ns)
 
 
-def _is_left_behind(path: Path) -> bool:
+def _is_left_behind(path: str | os.PathLike[str]) -> bool:
     """Return whether a socket is there that no process listens on."""
     try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
             return False
     except FileNotFoundError:
         return False

@@ -5,16 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from epollo.connections.contract import Responder
-from epollo.http.cross_origin import OriginPolicy, parse_origins
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import SiteSettings
-from epollo.site.access.cross_origin import CrossOrigin
-from epollo.site.access.realm import Realm, parse_prefixes
 from epollo.site.respond import Site
 
 if TYPE_CHECKING:
-    # Loaded where a site has passwords, before a sandbox closes.
+    # Loaded where a site has passwords or tells other origins something, before a sandbox closes.
+    from epollo.http.cross_origin import OriginPolicy
     from epollo.site.access.guard import Guard
     from epollo.site.access.password_file import PasswordFile
     from epollo.site.access.verifier import Verifier
@@ -82,6 +80,8 @@ class Access:
         site = self._sites[number]
         file = self._files.get(number)
         if file is not None and self._guard is not None and self._verifier is not None:
+            from epollo.site.access.realm import Realm, parse_prefixes  # noqa: PLC0415
+
             realm = Realm(parse_prefixes(site.auth_paths))
             responder.hide(realm)
             respond = self._guard(
@@ -94,6 +94,8 @@ class Access:
             ).respond
         origins = self._origins[number]
         if origins is not None or site.isolate:
+            from epollo.site.access.cross_origin import CrossOrigin  # noqa: PLC0415
+
             respond = CrossOrigin(origins, respond, is_isolated=site.isolate).respond
         return respond
 
@@ -121,7 +123,9 @@ class Access:
             self._verifier.close()
 
 
-def _make_origin_policy(site: SiteSettings) -> OriginPolicy | None:
+def _make_origin_policy(site: SiteSettings) -> "OriginPolicy | None":
     if not site.cors:
         return None
+    from epollo.http.cross_origin import OriginPolicy, parse_origins  # noqa: PLC0415
+
     return OriginPolicy(parse_origins(site.cors), has_credentials=bool(site.auth))

@@ -5,7 +5,7 @@ since tools that read a page for the files of a folder pass over references with
 a dot: nothing of a site is served there.
 """
 
-from pathlib import Path
+import os
 from typing import Final
 
 from epollo.http.caching import IMMUTABLE
@@ -52,7 +52,8 @@ class _Reference(NamedTuple):
 
 def _read(name: str) -> _Reference:
     # Read when this is imported: a worker that is confined may read no file of the program.
-    content = Path(__file__).with_name(name).read_bytes()
+    with open(os.path.join(os.path.dirname(__file__), name), "rb") as file:
+        content = file.read()
     digest = blake2b(content, digest_size=6).hexdigest()
     return _Reference(Asset((_FOLDER, name.encode()), content), digest.encode())
 

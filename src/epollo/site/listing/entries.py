@@ -7,13 +7,15 @@ import heapq
 from collections.abc import Callable, Generator, Iterator, Sequence
 from enum import Enum
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
-from epollo.site.access.realm import Realm
 from epollo.site.resolve import Names
 
+if TYPE_CHECKING:
+    # Loaded where a site has passwords.
+    from epollo.site.access.realm import Realm
 _STEP_ENTRIES: Final = 128
 _SORTED_AT_ONCE: Final = 1024
 # Digits beyond these say nothing of an order, and int() refuses more than some thousand of them.
@@ -65,7 +67,7 @@ def order_in_steps(entries: Sequence[Entry], sort: Sort, *, is_descending: bool)
     return ordered
 
 
-def leave_out_in_steps(entries: Sequence[Entry], realm: Realm, folder: Names) -> Steps:
+def leave_out_in_steps(entries: Sequence[Entry], realm: "Realm", folder: Names) -> Steps:
     """Return the entries of a folder that need no password."""
     found: list[Entry] = []
     for start in range(0, len(entries), _STEP_ENTRIES):

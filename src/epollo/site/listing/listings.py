@@ -9,12 +9,11 @@ import math
 import os
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from epollo.http.content_coding import IDENTITY
 from epollo.http.message import FieldLine
 from epollo.loop import Clock
-from epollo.site.access.realm import Realm
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.compressor import Compressor, Task
 from epollo.site.listing.as_html import format_html
@@ -52,6 +51,9 @@ from epollo.site.root import Root
 from epollo.site.sealed import Coded
 from epollo.site.watch import Watch
 
+if TYPE_CHECKING:
+    # Loaded where a site has passwords.
+    from epollo.site.access.realm import Realm
 _COUNTED_AT_ONCE: Final = 4096
 _ABSENT: Final = frozenset((errno.ENOENT, errno.ENOTDIR))
 _FORMATS: Final = {

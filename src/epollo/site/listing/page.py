@@ -5,7 +5,6 @@ Every reference is relative to the folder, so that a listing also works below a 
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from epollo.http.target import encode_path
@@ -22,8 +21,9 @@ WHOLE_ENTRIES: Final = 250_000
 """The most entries of the page that has all, some fifty megabytes; of more there are only the others."""
 
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_YEAR_1_SECONDS: Final = -62_135_596_800
+_YEAR_9999_SECONDS: Final = 253_370_764_800
 _YEAR_10000_SECONDS: Final = 253_402_300_800
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A colon makes a reference of what begins with it a scheme, and the two others some tools decode.
 _ENCODED_BESIDES: Final = {b":"[0]: "%3A", b"&"[0]: "%26", b";"[0]: "%3B"}
 _CONTROLS: Final = compile_late(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -132,15 +132,11 @@ def show_size(octets: int) -> str:
 
 def format_time(modified_ns: int) -> str:
     """Return an instant in UTC (RFC 3339), to the second; the nearest that the form has."""
-    seconds = modified_ns // 1_000_000_000
-    if 0 <= seconds < _YEAR_10000_SECONDS:
-        year, month, day, hour, minute, second = time.gmtime(seconds)[:6]
-        return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
-    try:
-        instant = _EPOCH + timedelta(seconds=seconds)
-    except OverflowError:
-        instant = datetime(1 if modified_ns < 0 else 9999, 1, 1, tzinfo=UTC)
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}".rjust(20, "0")
+    seconds = max(_YEAR_1_SECONDS, modified_ns // 1_000_000_000)
+    if seconds >= _YEAR_10000_SECONDS:
+        seconds = _YEAR_9999_SECONDS
+    year, month, day, hour, minute, second = time.gmtime(seconds)[:6]
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
 
 
 def select_kind(entry: Entry) -> str:

@@ -5,9 +5,9 @@ What a query says besides means nothing here: a link with the mark of a newslett
 
 from enum import Enum
 from typing import Final
-from urllib.parse import quote_plus, unquote_to_bytes
 
 from epollo.http.accept import names_html, prefers_json
+from epollo.http.form import decode_value, encode_value
 from epollo.named_tuples import NamedTuple
 from epollo.site.listing.entries import Sort
 
@@ -54,8 +54,7 @@ def parse_view(query: bytes | None, accept: bytes | None) -> View:
     for pair in (query or b"").split(b"&"):
         name, _, value = pair.partition(b"=")
         if name in _NAMES and name not in values:
-            octets = unquote_to_bytes(value.replace(b"+", b" "))
-            values[name] = octets.decode("utf-8", "replace")
+            values[name] = decode_value(value)
     form = _FORMS.get(values.get(b"format", "")) or (
         Form.JSON if accept is not None and prefers_json(accept) else Form.HTML
     )
@@ -80,7 +79,7 @@ def format_query(view: View, form: Form | None = None) -> str:
     """Return the reference from a folder to a view of it; ``form`` is named only where it is given."""
     pairs = []
     if view.search:
-        pairs.append(f"q={quote_plus(view.search)}")
+        pairs.append(f"q={encode_value(view.search)}")
     if view.sort is not Sort.NAME or view.is_descending:
         pairs.append(f"sort={view.sort.value}")
     if view.is_descending:
