@@ -37,6 +37,10 @@ def start(settings: Settings, read_again: Callable[[], Settings]) -> None:
     """
     make_streams_nonblocking()
     inherited, tell_predecessor = take_over()
+    if inherited is not None and settings.workers == "0":
+        # Signals would mean something else from then on; and a settings file that is being written is
+        # empty for a moment.
+        raise OperatorError("SIGUSR2 cannot switch workers off: stop epollo and start it again")
     inherited = inherited or _take_passed_sockets(settings)
     if settings.workers != "0":
         _supervise(settings, read_again, inherited, tell_predecessor)

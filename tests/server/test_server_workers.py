@@ -499,6 +499,11 @@ def test_a_new_program_that_cannot_start_changes_nothing(
         config.write_text("workers = 2\nuser = 'nobody-has-this-name'\n")
         server.process.send_signal(signal.SIGUSR2)
         await_line(server, "the other program did not start; this one serves on", 2)
+        # As while the file is being written.
+        config.write_text("")
+        server.process.send_signal(signal.SIGUSR2)
+        await_line(server, "the other program did not start; this one serves on", 3)
+        assert "SIGUSR2 cannot switch workers off" in server.stderr
         answered = load.answered
         assert await_true(lambda: load.answered > answered + 20)
     assert load.failures == []
