@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from chromium import Chromium
-from conftest import Serve, await_coding
+from conftest import Serve, Server, await_coding
 from epollo.site.zstd import CompressionParameter, ZstdCompressor
 
 MEBIBYTE = 1024 * 1024
@@ -67,16 +67,22 @@ def transferred(name: str) -> str:
     return f"performance.getEntriesByName(new URL('{name}', location).href)[0].encodedBodySize"
 
 
-def test_large_files_come_coded(serve: Serve, site: Path, chromium: Chromium) -> None:
-    script, module = make_script(5 * MEBIBYTE), make_module(3 * MEBIBYTE)
-    (site / "app.js").write_bytes(script)
-    (site / "app.wasm").write_bytes(module)
-    write_page(site, "<script src=app.js></script>")
-    server = serve(site, "--quiet")
+@pytest.fixture(scope="module")
+def large(serve_module: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A server of large files, which have been coded."""
+    root = tmp_path_factory.mktemp("large")
+    (root / "app.js").write_bytes(make_script(4 * MEBIBYTE))
+    (root / "app.wasm").write_bytes(make_module(2 * MEBIBYTE))
+    write_page(root, "<script src=app.js></script>")
+    server = serve_module(root, "--quiet")
     for name in ("app.js", "app.wasm"):
         await_coding(server, f"/{name}", *CODINGS)
+    return server
+
+
+def test_large_files_come_coded(large: Server, chromium: Chromium) -> None:
     page = chromium.load(
-        server.url + "/",
+        large.url + "/",
         questions={
             "number": "globalThis.number",
             "wasm": "WebAssembly.instantiateStreaming(fetch('app.wasm'))"
@@ -88,23 +94,20 @@ def test_large_files_come_coded(serve: Serve, site: Path, chromium: Chromium) ->
     assert page.faults == []
     assert page.answers["number"] == 42
     assert page.answers["wasm"] == 42
-    assert page.answers["script octets"] < len(script) / 2
-    assert page.answers["module octets"] < len(module) * 0.6
+    assert page.answers["script octets"] < (large.root / "app.js").stat().st_size / 2
+    assert page.answers["module octets"] < (large.root / "app.wasm").stat().st_size * 0.6
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_curl_reads_large_codings(serve: Serve, site: Path, tmp_path: Path, coding: str) -> None:
+def test_curl_reads_large_codings(large: Server, tmp_path: Path, coding: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    script = make_script(3 * MEBIBYTE)
-    (site / "app.js").write_bytes(script)
-    server = serve(site, "--quiet")
-    await_coding(server, "/app.js", coding)
+    script = (large.root / "app.js").read_bytes()
     told = subprocess.run(["curl", "--version"], capture_output=True, check=True).stdout
     if {"gzip": b"libz", "br": b"brotli", "zstd": b"zstd"}[coding] not in told:
         pytest.skip(f"this curl does not read {coding}")
     whole, part = tmp_path / "whole", tmp_path / "part"
-    url = f"{server.url}/app.js"
+    url = f"{large.url}/app.js"
     command = ("curl", "-q", "--silent", "--fail", "--noproxy", "*")
     accept = ("--header", f"Accept-Encoding: {coding}")
     subprocess.run([*command, "--compressed", *accept, "--output", whole, url], check=True)
