@@ -54,7 +54,7 @@ HELLO = make_hello("Example.ORG", "h2", "http/1.1")
         (HELLO, ClientHello(b"example.org", (b"h2", b"http/1.1"))),
         (make_hello(None), ClientHello(b"", ())),
         (make_hello("a.test", version=ssl.TLSVersion.TLSv1_2), ClientHello(b"a.test", ())),
-        (split_into_records(HELLO, 1), ClientHello(b"example.org", (b"h2", b"http/1.1"))),
+        (split_into_records(HELLO, 7), ClientHello(b"example.org", (b"h2", b"http/1.1"))),
         (split_into_records(HELLO, 100), ClientHello(b"example.org", (b"h2", b"http/1.1"))),
     ],
 )
@@ -81,6 +81,15 @@ def make_extensions(*extensions: tuple[int, bytes]) -> bytes:
 
 
 NAME = (0, b"\0\x09\0\0\x06a.test")
+
+
+def test_a_hello_in_records_of_one_octet_is_read() -> None:
+    expected = ClientHello(b"example.org", (b"h2", b"http/1.1"))
+    assert parse_client_hello(split_into_records(HELLO, 1)) == expected
+    short = split_into_records(make_message(make_extensions(NAME)), 1)
+    assert parse_client_hello(short) == ClientHello(b"a.test", ())
+    for end in range(len(short)):
+        assert parse_client_hello(short[:end]) is None, end
 
 
 def test_a_hello_without_extensions_is_one() -> None:
