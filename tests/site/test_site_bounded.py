@@ -205,11 +205,11 @@ def test_a_resource_does_not_grow_while_there_is_no_room_for_its_codings(
         resource = ground.catalogue.find((b"page.txt",))
         before = resource.edges
         for _ in range(100):
-            ground.catalogue.offer(resource, compressor)
+            ground.catalogue.offer(resource, compressor, b"gzip")
         # The names of its sidecar files, once, and only if these were looked for.
         assert len(resource.edges) == len(before) + (0 if says_so else 3)
         assert len(set(resource.edges)) == len(resource.edges)
-        assert not resource.is_offered
+        assert not resource.offered
 
 
 def ignore(*_: object) -> None:

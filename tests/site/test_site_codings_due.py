@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from epollo.http.content_coding import parse_accept_encoding
 from epollo.site.compressor import Task
+from epollo.site.demand import select_wanted
 from site_grounds import Answer, Ground, PromptCompressor, TurnedClock, replace
 
 TEXT = b" ".join(b"%x" % number for number in random.Random(7).choices(range(1000), k=3000))
@@ -29,6 +31,27 @@ class CountingCompressor(PromptCompressor):
     def improve(self, task: Task, limits: Mapping[bytes, int]) -> bool:
         self.improvements += 1
         return super().improve(task, limits)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "wanted"),
+    [
+        (b"gzip, deflate, br, zstd", b"zstd"),
+        (b"gzip, br", b"br"),
+        (b"br;q=1, gzip;q=0.8, zstd;q=0.9", b"br"),
+        (b"gzip;q=0.5, identity;q=0.5", b"gzip"),
+        (b"gzip;q=0.5, identity", None),
+        (b"identity", None),
+        (b"gzip;q=0, br;q=0", None),
+        (b"*", b"zstd"),
+        (b"*, zstd;q=0", b"br"),
+        (b"compress", None),
+    ],
+)
+def test_one_coding_is_wanted_of_those_that_are_liked_best(
+    accepted: bytes, wanted: bytes | None
+) -> None:
+    assert select_wanted(parse_accept_encoding(accepted)) == wanted
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from epollo.site.codings import CODING_NAMES, CODINGS
 from epollo.site.compressor import Compressor, Task
 from epollo.site.entity_tags import tag_content
 from epollo.site.kept_codings import KeptCodings
@@ -68,8 +69,8 @@ class Kept:
     def _on_end(self, dependent: Dependent | None, *, is_written: bool = False) -> None:  # noqa: ARG002
         self.ended.append(dependent)
 
-    def offer(self, compressor: Compressor) -> None:
-        self.codings.offer(self.resource, self.edition, compressor)
+    def offer(self, compressor: Compressor, wanted: bytes = b"gzip") -> None:
+        self.codings.offer(self.resource, self.edition, compressor, wanted)
 
 
 @pytest.fixture
@@ -93,14 +94,34 @@ def test_the_content_and_its_sidecar_files_are_handed_on(kept: Kept, tmp_path: P
     assert task.content == TEXT
     # One that is empty is none, and one that is too long is not read.
     assert dict(task.sidecars) == {b"gzip": coded}
-    assert kept.resource.is_offered
+    # It may be no coding of the content: then all are made.
+    assert task.codings == CODINGS
+    assert kept.resource.offered == CODING_NAMES
+
+
+def test_only_the_coding_that_is_wanted_is_made(kept: Kept) -> None:
+    compressor = WaitingCompressor()
+    for wanted in (b"zstd", b"gzip"):
+        kept.offer(compressor, wanted)
+    assert [[coding.name for coding in task.codings] for task in compressor.tasks] == [
+        [b"zstd"],
+        [b"gzip"],
+    ]
+    assert kept.resource.offered == {b"zstd", b"gzip"}
+    for task, length in zip(compressor.tasks, (7, 9), strict=True):
+        task.done({}, {task.codings[0].name: length})
+    assert kept.resource.improvable == {b"zstd": 7, b"gzip": 9}
+    # As small as can be, all are made: one that was not wanted so far may be the smallest.
+    kept.codings.improve(kept.resource, kept.edition)
+    assert compressor.improved == [{b"zstd": 7, b"gzip": 9, b"br": len(TEXT)}]
+    assert kept.resource.offered == CODING_NAMES
 
 
 def test_without_room_no_file_is_looked_for(kept: Kept) -> None:
     before = kept.resource.edges
     kept.offer(WaitingCompressor(room=0))
     assert kept.resource.edges == before
-    assert not kept.resource.is_offered
+    assert not kept.resource.offered
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -129,7 +150,7 @@ def test_a_coding_that_is_made_is_added(kept: Kept) -> None:
     task.done({b"gzip": Coded(b"coded", tag_content(b"coded"))}, {b"gzip": 5})
     assert kept.resource.improvable == {b"gzip": 5}
     kept.codings.improve(kept.resource, kept.edition)
-    assert compressor.improved == [{b"gzip": 5}]
+    assert compressor.improved == [{b"gzip": 5, b"br": len(TEXT), b"zstd": len(TEXT)}]
     task.done({b"gzip": Coded(b"better coded", tag_content(b"better coded"))}, {})
     assert not kept.resource.improvable
     assert kept.edition.representations[b"gzip"].read() == b"better coded"

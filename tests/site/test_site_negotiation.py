@@ -58,7 +58,7 @@ def negotiate(
         (b"gzip", b"gzip"),
         (b"br, gzip", b"br"),
         (b"br;q=0.1, gzip", b"gzip"),
-        (b"*", b"br"),
+        (b"*", b"zstd"),
         (b"identity", IDENTITY),
         (b"unknown", IDENTITY),
         (b"", IDENTITY),

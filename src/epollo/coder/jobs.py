@@ -59,7 +59,9 @@ class KeptJob(Job):
             self.grade = Grade.LARGE
         most = worthwhile_octets(octets) if octets <= CODED_OCTETS_LIMIT else 0
         if best is None:
-            self._wanted = tuple(0 if one.name in made else most for one in CODINGS)
+            self._wanted = tuple(
+                most if one in task.codings and one.name not in made else 0 for one in CODINGS
+            )
         else:
             self._wanted = tuple(max(0, min(best.get(one.name, 1) - 1, most)) for one in CODINGS)
         self._limits: dict[bytes, int] = {}

@@ -40,10 +40,10 @@ class TracedCatalogue(Catalogue):
         self.lookups.append((names, resource))
         return resource
 
-    def offer(self, resource: Resource, compressor: Compressor) -> Basis | None:
-        """Have codings made of a resource, which a server has made when it is asked for again."""
+    def offer(self, resource: Resource, compressor: Compressor, wanted: bytes) -> Basis | None:
+        """Have a coding made of a resource, which a server has made when it is asked for again."""
         if resource.edition is not None and resource.is_current:
-            self._offer(resource, resource.edition, compressor)
+            self._offer(resource, resource.edition, compressor, wanted)
         return PERMANENT
 
 

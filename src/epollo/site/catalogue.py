@@ -205,8 +205,8 @@ class Catalogue:
         self._on_end(resource)
         return False
 
-    def offer(self, resource: Resource, compressor: Compressor) -> Basis | None:
-        """Have codings made of a resource, once, when that pays; sidecar files are looked for first.
+    def offer(self, resource: Resource, compressor: Compressor, wanted: bytes) -> Basis | None:
+        """Have a coding made of a resource, once, when that pays; sidecar files are looked for first.
 
         Return until when besides an answer may be given again, None where it may not.
         """
@@ -216,16 +216,18 @@ class Catalogue:
             return None
         second = self._clock.second
         if is_due(resource, edition, second):
-            self._offer(resource, edition, compressor)
-        return select_end(resource, second)
+            self._offer(resource, edition, compressor, wanted)
+        return select_end(resource, wanted, second)
 
-    def _offer(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
+    def _offer(
+        self, resource: Resource, edition: Edition, compressor: Compressor, wanted: bytes
+    ) -> None:
         if isinstance(resource, GeneratedResource):
-            self.listings.offer(resource, compressor)
+            self.listings.offer(resource, compressor, wanted)
         elif edition.identity.content is None:
             self._file_codings.offer(resource, edition, compressor)
         else:
-            self._kept_codings.offer(resource, edition, compressor)
+            self._kept_codings.offer(resource, edition, compressor, wanted)
 
     def close(self) -> None:
         """Give back every descriptor."""

@@ -102,6 +102,14 @@ CODINGS: Final = (
 )
 
 
+CODING_NAMES: Final = frozenset(coding.name for coding in CODINGS)
+
+
+def select_codings(name: bytes) -> tuple[Coding, ...]:
+    """Return the one coding of this name."""
+    return tuple(coding for coding in CODINGS if coding.name == name)
+
+
 def encode_pieces(
     coding: Coding, level: int, octets: int, pieces: Iterable[bytes]
 ) -> Iterator[bytes]:

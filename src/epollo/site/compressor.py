@@ -1,7 +1,7 @@
 """Compression in the background: once per version of a file, never while a client waits.
 
 One thread of the lowest priority makes the codings; the libraries release the interpreter while
-they work. Every coding of content that is kept is first made quickly; to make one as small as it can be
+they work. A coding of content that is kept is first made quickly; to make one as small as it can be
 takes thirty times as long, and is asked for by itself. A file that is too large to be kept is coded once,
 and gives way between two pieces to content that waits for its quick codings. What comes out is handed to
 the loop.
@@ -10,7 +10,7 @@ the loop.
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from epollo.errors import describe_fault
@@ -49,7 +49,8 @@ class Task(NamedTuple):
     ``sidecars`` has octets that were found beside the file and claim to be a coding of it, by name of
     the coding. ``is_wanted`` returns whether the result is still of use; ``done`` is called with the
     coded octets, by name of the coding, and with how long what was made here may be to be made better;
-    ``refuse`` with the suffix of a sidecar that cannot be used and the reason.
+    ``refuse`` with the suffix of a sidecar that cannot be used and the reason. ``codings`` are to be made
+    where no sidecar can be used.
     """
 
     content: Segment
@@ -57,6 +58,7 @@ class Task(NamedTuple):
     is_wanted: Callable[[], bool]
     done: Callable[[Mapping[bytes, Coded], Mapping[bytes, int]], None]
     refuse: Callable[[bytes, str], None]
+    codings: Sequence[Coding] = CODINGS
 
     def read(self) -> HeldContent:
         """Return the content as octets in memory. Raises `OSError`."""
@@ -213,7 +215,7 @@ class Compressor:
     def _make(self, task: Task, content: HeldContent, made: dict[bytes, Coded]) -> None:
         """Make the codings that are not there, and hand on all."""
         limits: dict[bytes, int] = {}
-        for coding in CODINGS:
+        for coding in task.codings:
             if coding.name in made or content.length > CODED_OCTETS_LIMIT:
                 continue
             if not task.is_wanted():

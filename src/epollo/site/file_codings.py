@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 from epollo.http.message import FileSegment
 from epollo.http.validators import EntityTag
-from epollo.site.codings import CODINGS, Coding
+from epollo.site.codings import CODING_NAMES, CODINGS, Coding
 from epollo.site.compressor import Compressor
 from epollo.site.file_task import FileTask
 from epollo.site.media_types import MediaType, announce_utf8
@@ -35,7 +35,7 @@ class Codable(Protocol):
 
     names: Names
     edition: Edition | None
-    is_offered: bool
+    offered: frozenset[bytes]
     sidecars: "dict[bytes, Sidecar]"
 
     @property
@@ -101,7 +101,7 @@ class FileCodings:
             return
         media_type = edition.media_type
         is_text = announce_utf8(media_type) == self._select_media_type(resource.names[-1])
-        resource.is_offered = compressor.add_file(
+        is_taken = compressor.add_file(
             FileTask(
                 content,
                 self._open_sidecars(resource),
@@ -114,6 +114,8 @@ class FileCodings:
                 lambda suffix, reason: self.refuse(resource, suffix, reason),
             )
         )
+        if is_taken:
+            resource.offered = CODING_NAMES
 
     def forget(self, resource: Codable) -> None:
         """Close the sidecar files of a resource that has ended."""

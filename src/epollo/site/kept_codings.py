@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 
-from epollo.site.codings import CODINGS, Coding
+from epollo.site.codings import CODING_NAMES, CODINGS, Coding, select_codings
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_codings import name_sidecar
 from epollo.site.media_types import UNKNOWN
@@ -39,28 +39,41 @@ class KeptCodings:
         self._kept_octets_limit = kept_octets_limit
         self._compressor: Compressor | None = None
 
-    def offer(self, resource: Resource, edition: Edition, compressor: Compressor) -> None:
-        """Have codings made of the content; the sidecar files are read first."""
+    def offer(
+        self, resource: Resource, edition: Edition, compressor: Compressor, wanted: bytes
+    ) -> None:
+        """Have the coding of this name made of the content; the sidecar files are read first.
+
+        Where there are some, all others are made as well: one may be no coding of the file.
+        """
         if not compressor.has_room():
             # Asked for again with the next request, which shall cost no walk either.
             return
         sidecars = {}
-        for coding in CODINGS:
+        for coding in CODINGS if not resource.offered else ():
             coded = self._read_sidecar(resource, coding)
             if coded is not None:
                 sidecars[coding.name] = coded
-        task = self._make_task(resource, edition, sidecars)
-        resource.is_offered = compressor.add(task)
+        codings = CODINGS if sidecars else select_codings(wanted)
+        if compressor.add(self._make_task(resource, edition, sidecars, codings)):
+            resource.offered |= {coding.name for coding in codings}
         self._compressor = compressor
 
     def improve(self, resource: Resource, edition: Edition) -> None:
-        """Have the codings that were made here made as small as they can be, once."""
-        task = self._make_task(resource, edition, {})
-        if self._compressor is not None and self._compressor.improve(task, resource.improvable):
+        """Have the codings that were made here made as small as they can be, and all others, once."""
+        octets = edition.identity.length
+        limits = dict.fromkeys(CODING_NAMES - resource.offered, octets) | dict(resource.improvable)
+        task = self._make_task(resource, edition, {}, CODINGS)
+        if self._compressor is not None and self._compressor.improve(task, limits):
             resource.improvable = {}
+            resource.offered = CODING_NAMES
 
     def _make_task(
-        self, resource: Resource, edition: Edition, sidecars: Mapping[bytes, bytes]
+        self,
+        resource: Resource,
+        edition: Edition,
+        sidecars: Mapping[bytes, bytes],
+        codings: tuple[Coding, ...],
     ) -> Task:
         return Task(
             edition.identity.content or b"",
@@ -68,6 +81,7 @@ class KeptCodings:
             lambda: resource.is_current,
             lambda made, limits: self._add(resource, made, limits),
             lambda suffix, reason: self._refuse(resource, suffix, reason),
+            codings,
         )
 
     def _read_sidecar(self, resource: Resource, coding: Coding) -> bytes | None:
@@ -102,7 +116,7 @@ class KeptCodings:
             before = edition.lengths.get(coding, 0)
             edition.add(coding, keep_coded(coded))
             self._grow(resource.names, coded.length - before)
-        resource.improvable = limits
+        resource.improvable = {**resource.improvable, **limits}
         if made:
             # A client that takes one of these is to get it from now on.
             resource.end_answers()

@@ -12,6 +12,7 @@ from epollo.http.content_coding import (
 from epollo.http.message import PERMANENT, Basis
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
+from epollo.site.demand import select_wanted
 from epollo.site.representation import Edition
 from epollo.site.resource import Resource
 
@@ -26,7 +27,7 @@ class Negotiator:
         self._catalogue = catalogue
         self._compressor = compressor
         # What Accept-Encoding means, where it was seen lately: to read it takes eight microseconds.
-        self._preferences: Generations[bytes, CodingPreference] = Generations(
+        self._preferences: Generations[bytes, tuple[CodingPreference, bytes | None]] = Generations(
             entries_limit=512, octets_limit=64 * 1024
         )
 
@@ -37,20 +38,22 @@ class Negotiator:
 
         None where it may not: an answer that is recalled would ask for no other codings.
         """
-        preference = self._preferences.young.get(accept_encoding)
-        if preference is None:
+        known = self._preferences.young.get(accept_encoding)
+        if known is None:
             octets = len(accept_encoding)
-            preference = self._preferences.get(accept_encoding, octets)
-            if preference is None:
+            known = self._preferences.get(accept_encoding, octets)
+            if known is None:
                 preference = parse_accept_encoding(accept_encoding)
-                self._preferences.put(accept_encoding, preference, octets)
+                known = preference, select_wanted(preference)
+                self._preferences.put(accept_encoding, known, octets)
+        preference, wanted = known
         until: Basis | None = PERMANENT
         if (
-            not resource.is_offered
+            wanted is not None
+            and wanted not in resource.offered
             and self._compressor is not None
             and edition.identity.length >= COMPRESSED_OCTETS_MINIMUM
-            and any(coding != IDENTITY for coding, _ in preference.weights)
         ):
-            until = self._catalogue.offer(resource, self._compressor)
+            until = self._catalogue.offer(resource, self._compressor, wanted)
         # RFC 9110 section 12.5.3: where nothing is acceptable, send it as it is.
         return select_coding(preference, edition.lengths) or IDENTITY, until

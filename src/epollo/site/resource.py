@@ -37,6 +37,7 @@ class Whole:
 
 
 _LASTING: Final = Whole()
+_NONE: Final[frozenset[bytes]] = frozenset()
 
 
 class Resource(Basis):
@@ -54,11 +55,11 @@ class Resource(Basis):
         "has_ended",
         "hits",
         "improvable",
-        "is_offered",
         "kind",
         "may_be_ambiguous",
         "names",
         "octets",
+        "offered",
         "seconds_used",
         "sidecars",
     )
@@ -95,8 +96,8 @@ class Resource(Basis):
         """How short a coding has to be to take the place of the one that was made, by its name."""
         self.seconds_used = 0
         """In how many seconds this was asked for after the first."""
-        self.is_offered = False
-        """Whether codings of it were asked for."""
+        self.offered: frozenset[bytes] = _NONE
+        """The names of the codings that were asked for."""
         self.may_be_ambiguous = False
         """Whether another edit may have the same times, and cause no event."""
         self.checked_second = second

@@ -15,6 +15,7 @@ from epollo.http.content_coding import IDENTITY
 from epollo.http.message import FieldLine
 from epollo.loop import Clock
 from epollo.site.cache import HITS_LIMIT, Cache
+from epollo.site.codings import CODING_NAMES, select_codings
 from epollo.site.compressor import Compressor, Task
 from epollo.site.listing.as_html import format_html
 from epollo.site.listing.as_json import format_json
@@ -153,19 +154,22 @@ class Listings:
         for snapshot in list(self._snapshots):
             self._end(snapshot)
 
-    def offer(self, page: GeneratedResource, compressor: Compressor) -> None:
-        """Have codings made of a page."""
+    def offer(self, page: GeneratedResource, compressor: Compressor, wanted: bytes) -> None:
+        """Have the coding of this name made of a page."""
         edition = page.edition
         if edition is not None:
-            page.is_offered = compressor.add(
+            is_taken = compressor.add(
                 Task(
                     edition.identity.content or b"",
                     {},
                     lambda: page.is_current,
                     lambda made, _: self._add_codings(page, edition, made),
                     lambda suffix, reason: None,  # noqa: ARG005 - there are no files beside it
+                    select_codings(wanted),
                 )
             )
+            if is_taken:
+                page.offered |= {wanted}
 
     def _add_codings(
         self, page: GeneratedResource, edition: Edition, made: Mapping[bytes, Coded]
@@ -304,7 +308,7 @@ class Listings:
         edition.cache_fields = cache_fields
         page = ListingPage(key, snapshot, edition, has_all=model.pages == 1)
         # Tens of megabytes that change with each file would be compressed for minutes.
-        page.is_offered = is_large
+        page.offered = CODING_NAMES if is_large else frozenset()
         if self._keep(page):
             snapshot.add_page(page)
         return page
