@@ -1,6 +1,10 @@
 """The wide benchmark, as far as it needs no load: sites, traces, ratios and bars."""
 
+import os
 import resource
+import select
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -19,7 +23,7 @@ from traces import (
     compose_zipf,
     docs_targets,
 )
-from wide_contest import Loaded
+from wide_contest import Loaded, await_rest
 from wide_load import nginx_variants
 from wide_results import (
     Bar,
@@ -184,3 +188,29 @@ def test_a_round_is_repeated_if_what_was_learned_is_no_longer_so(
     else:
         with pytest.raises(WrongAnswerError):
             loaded.measure(0, 1.0)
+
+
+def test_a_server_that_still_works_in_the_background_is_waited_for() -> None:
+    work = "import sys, time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
+    command = [sys.executable, "-c", work]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        await_rest(process.pid)
+        # Otherwise there is nothing to be read yet.
+        assert select.select([process.stdout], [], [], 0)[0]
+        process.kill()
+
+
+@pytest.mark.parametrize("uses", ["runs", "waits"])
+def test_a_server_that_does_not_rest_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], uses: str
+) -> None:
+    used = iter(range(1000))
+    monkeypatch.setattr("wide_contest.CODINGS_SECONDS", 0.1)
+    monkeypatch.setattr("wide_contest.REST_SECONDS", 0.05)
+    monkeypatch.setattr("wide_contest.wants_processor", lambda _: uses == "waits")
+    monkeypatch.setattr(
+        "wide_contest.cpu_seconds", lambda _: float(next(used)) if uses == "runs" else 0.0
+    )
+    await_rest(os.getpid())
+    assert "still works" in "".join(capfd.readouterr())
