@@ -52,7 +52,7 @@ class Page:
 
     def __init__(self) -> None:
         self.faults: list[str] = []
-        """Errors on the console, exceptions that nobody caught, requests that failed."""
+        """Errors on the console, uncaught exceptions, requests that failed."""
         self.statuses: dict[str, int] = {}
         """The status of every answer, by URL."""
         self.title = ""
