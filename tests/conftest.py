@@ -26,6 +26,7 @@ settings.load_profile("shared machine")
 
 T = TypeVar("T")
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 STOP_SECONDS = 15
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo"]
 POLLER_NAMES = ("busy", "select", "poll", "epoll")

@@ -183,7 +183,7 @@ def test_the_table_has_a_row_for_each_cell_and_fits_the_terminal(width: int) -> 
     assert sum(bool(row) for row in rows) == len(LINEAR) * len(IDLE) - 1 - 1
     assert heads.split()[:2] == ["idle", "poller"]
     assert ("spread" in heads) == (width >= 118)
-    assert "octets" not in heads, "nobody measured any"
+    assert "octets" not in heads, "none was measured"
 
 
 def test_one_round_is_told_as_one() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from conftest import needs_root
 from epollo.errors import OperatorError
 from epollo.linux import confinement
 from epollo.linux.confinement import confine, count_threads, preload
 from linux.confined import ABI, attempt
 
 needs_landlock = pytest.mark.skipif(ABI == 0, reason="this kernel has no Landlock")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 # Each works where nothing is given up.
 REFUSED = {

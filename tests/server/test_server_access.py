@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve, Server, receive_content, receive_head
+from conftest import Serve, Server, needs_root, receive_content, receive_head
 from epollo.site.access.guesses import AT_ONCE
 from linux.confined import ABI
 from server.workers import await_line, refusal
@@ -84,7 +83,7 @@ def test_a_change_of_the_password_file_is_in_the_next_answer(
     assert server.stderr.count("is not a user") == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@needs_root
 def test_a_file_that_its_user_may_not_read_is_followed(
     serve: Serve, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

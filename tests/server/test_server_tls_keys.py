@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from certificates import make_certificate
-from conftest import COMMAND, Serve, receive_all
+from conftest import COMMAND, Serve, needs_root, receive_all
 from epollo.linux.libc import call
 from server.workers import await_true, children
 
 MADE = make_certificate("localhost")
 _PR_SET_CHILD_SUBREAPER = 36
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 def dumps_core(pid: int) -> bool:

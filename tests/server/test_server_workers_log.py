@@ -30,7 +30,7 @@ def test_a_log_that_was_moved_away_is_begun_anew(
     serve: Serve, site: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     if "nobody" in words and os.geteuid():
-        pytest.skip("only root can become somebody else")
+        pytest.skip("only root can become another user")
     log, old = tmp_path / "access.log", tmp_path / "access.log.1"
     server = serve(site, "--quiet", "--access-log", str(log), *words)
     server.get("/")
@@ -62,7 +62,7 @@ def test_a_log_that_cannot_be_begun_anew_is_told_of_at_the_start(
     if "on" in words and ABI == 0:
         pytest.skip("this kernel has no Landlock")
     if "nobody" in words and os.geteuid():
-        pytest.skip("only root can become somebody else")
+        pytest.skip("only root can become another user")
     logs = tmp_path / "logs"
     logs.mkdir()
     if owner:

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND, STOP_SECONDS, Serve, Server, receive_all, rest
+from conftest import COMMAND, STOP_SECONDS, Serve, Server, needs_root, receive_all, rest
 from linux.confined import ABI
 from server.workers import Load, await_line, await_true, children, refusal
 
 INDEX = b"<!doctype html><title>index</title>\n"
 needs_landlock = pytest.mark.skipif(ABI == 0, reason="this kernel has no Landlock")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
 @pytest.fixture

@@ -284,7 +284,7 @@ def test_a_path_that_may_not_be_removed_any_more_is_left(
     if "on" in words and ABI == 0:
         pytest.skip("this kernel has no Landlock")
     if "nobody" in words and os.geteuid():
-        pytest.skip("only root can become somebody else")
+        pytest.skip("only root can become another user")
     server = serve(site, "--quiet", "--unix", str(path), *words)
     assert server.stop() == 0
     assert server.stderr == ""
