@@ -7,49 +7,77 @@ import sys
 
 import pytest
 
-_LIST = "import sys; import {}; print(*sys.modules)"
+# Each takes a hundredth of a start, or more.
+_LARGE = frozenset((
+    "asyncio", "cryptography", "dataclasses", "datetime", "difflib", "encodings.idna",
+    "hashlib", "html.entities", "inspect", "ipaddress", "lzma", "pathlib", "shutil", "ssl",
+    "tempfile", "tokenize", "tomllib", "traceback", "urllib.parse", "uuid",
+))  # fmt: skip
+_OF_SOME_OPTION = frozenset((
+    "epollo.acme", "epollo.access_log.formats", "epollo.connections.handshakes",
+    "epollo.connections.networks", "epollo.connections.preamble", "epollo.diagnosis",
+    "epollo.http.cross_origin", "epollo.lab", "epollo.protocols.proxy_protocol",
+    "epollo.settings_file", "epollo.site.access.guard", "epollo.site.access.hashes",
+    "epollo.site.hosts", "epollo.site.https_redirect", "epollo.transports.bind_errors",
+    "epollo.transports.state_folder", "epollo.worker.secure",
+))  # fmt: skip
+_OF_THE_COMMAND = frozenset(("epollo.cli", "epollo.command_line", "epollo.given", "epollo.checks"))
+_OF_A_SANDBOX = frozenset(("epollo.linux.confinement", "epollo.linux.landlock"))
+_OF_A_SERVER = frozenset((
+    "brotli", "ctypes", "mmap", "epollo.connections", "epollo.protocols.http1",
+    "epollo.site.catalogue", "epollo.site.respond", "epollo.worker.process",
+))  # fmt: skip
+_AT_THE_END = """
+import os, runpy, sys
+from epollo.loop import EventLoop
+def end(*_):
+    print("loaded", *sys.modules, flush=True)
+    os._exit(0)
+EventLoop.run = EventLoop.run_batch = end
+sys.argv[1:] = ["--port", "0", "--quiet", *{}]
+runpy.run_module("epollo", run_name="__main__")
+"""
+_IMPORTED = "import sys; import {}; print('loaded', *sys.modules)"
 
 
 @pytest.mark.parametrize(
-    ("module", "absent"),
+    ("script", "present", "absent"),
     [
         (
-            "epollo.cli",
-            (
-                *("epollo.worker.process", "epollo.supervisor.supervisor", "epollo.lab"),
-                *("epollo.site.catalogue", "epollo.connections.http1", "brotli", "tomllib"),
-                *("ssl", "cryptography", "asyncio", "difflib", "subprocess"),
-            ),
+            _AT_THE_END.format([]),
+            "epollo.worker.process",
+            {"click", "subprocess", "epollo.supervisor.supervisor"} | _OF_A_SANDBOX,
         ),
         (
-            "epollo.cli, epollo.supervisor.supervisor",
-            ("epollo.site.catalogue", "epollo.connections.http1", "brotli", "tomllib", "ssl"),
+            _AT_THE_END.format(["--workers", "1"]),
+            "epollo.supervisor.supervisor",
+            {"click"} | _OF_A_SERVER | _OF_A_SANDBOX,
         ),
         (
-            "epollo.worker.program",
-            (
-                *("click", "epollo.cli", "epollo.supervisor", "tomllib", "ssl", "cryptography"),
-                *(
-                    "ctypes.util",
-                    "tempfile",
-                    "shutil",
-                    "lzma",
-                    "html.entities",
-                    "traceback",
-                    "textwrap",
-                ),
-            ),
+            _IMPORTED.format("epollo.worker.program"),
+            "epollo.worker.process",
+            {"click", "subprocess", "epollo.supervisor"} | _OF_THE_COMMAND,
+        ),
+        (
+            _IMPORTED.format("epollo.coder.process"),
+            "epollo.site.codings",
+            {"click", "json", "epollo.settings", "epollo.connections"} | _OF_THE_COMMAND,
         ),
     ],
-    ids=["any", "parent", "worker"],
+    ids=["alone", "parent", "worker", "coder"],
 )
-def test_a_start_loads_what_it_needs(module: str, absent: tuple[str, ...]) -> None:
+def test_a_start_loads_what_it_needs(script: str, present: str, absent: set[str]) -> None:
+    """Of a plain server; the one that is alone serves all that a request asks for from what is there."""
     done = subprocess.run(
-        [sys.executable, "-c", _LIST.format(module)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
     )
-    loaded = set(done.stdout.split())
-    assert module.rsplit(", ", maxsplit=1)[-1] in loaded
-    assert not loaded.intersection(absent)
+    loaded = set(done.stdout.partition("loaded ")[2].split())
+    assert present in loaded
+    assert loaded & (_LARGE | _OF_SOME_OPTION | absent) == set()
 
 
 _RUN = """

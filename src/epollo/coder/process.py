@@ -18,7 +18,6 @@ It opens no file and no socket: both come from its parent, and it ends with that
 """
 
 import contextlib
-import hashlib
 import os
 import signal
 import socket
@@ -40,6 +39,7 @@ from epollo.linux.system_calls import select_coder_calls
 from epollo.linux.threads import lower_priority, lower_session_priority
 from epollo.loop import EventLoop, Handler
 from epollo.pollers import open_poller
+from epollo.site.blake2 import blake2b
 from epollo.site.codings import CODINGS, encode_pieces, worthwhile_octets
 from epollo.site.entity_tags import tag_content, tag_pieces
 from epollo.site.pieces import FileContent, read_pieces
@@ -202,7 +202,7 @@ class Coder(Handler):
             raise EndedError
         if may_hold:
             work.hold()
-        hashed = hashlib.blake2b(digest_size=_DIGEST_OCTETS)
+        hashed = blake2b(digest_size=_DIGEST_OCTETS)
         for piece in self._read(work):
             hashed.update(piece)
         return hashed.digest()
@@ -215,7 +215,7 @@ class Coder(Handler):
         known = self._cache.find(key, limit)
         if known is not None:
             return known
-        hashed = hashlib.blake2b(digest_size=_DIGEST_OCTETS)
+        hashed = blake2b(digest_size=_DIGEST_OCTETS)
 
         def read() -> Iterator[bytes]:
             for piece in self._read(work):

@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from pathlib import Path
 from typing import Final
 
 from epollo.named_tuples import NamedTuple
@@ -30,5 +29,6 @@ def read_activity(pid: int) -> Activity:
         # As clock_getcpuclockid(3) makes the number of the clock.
         seconds = time.clock_gettime((~pid << 3) | _CLOCK_OF_PROCESS)
         # The name of the program stands in brackets, and may hold others.
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split()[0]
     return Activity(seconds, state == _RUNNABLE, bool(state))

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from epollo.errors import OperatorError
 from epollo.settings import select_sites
-from epollo.site.access.hashes import Hashes
-from epollo.site.access.password_file import describe_mistakes, read_password_file
 from epollo.supervisor.worker_process import WorkerProcess
 from epollo.worker.orders import PASSWORDS, write_content
 
@@ -28,6 +26,13 @@ class PasswordFiles:
         path = sites[number].auth if number < len(sites) else ""
         if not path:
             return
+        # Asked by each worker as it starts, where there are passwords; other servers need nothing of it.
+        from epollo.site.access.hashes import Hashes  # noqa: PLC0415
+        from epollo.site.access.password_file import (  # noqa: PLC0415
+            describe_mistakes,
+            read_password_file,
+        )
+
         octets = None
         try:
             octets = read_password_file(path)

@@ -4,11 +4,9 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from epollo.linux.libc import forbid_dumps
 from epollo.loop import CallInLoop, EventLoop, Timer
 from epollo.settings import Settings, select_clients
 from epollo.transports.pairs import TICKET_KEY_OCTETS, Secrets
-from epollo.transports.state_folder import find_state_folder
 
 if TYPE_CHECKING:
     # A server without TLS needs nothing of the library.
@@ -44,6 +42,8 @@ class TlsSecrets:
         self.ticket_key = ticket_key
         if not (settings.tls_certificates or settings.acme):
             return
+        from epollo.linux.libc import forbid_dumps  # noqa: PLC0415 - a server without TLS has none
+
         forbid_dumps()
         self.ticket_key = ticket_key or os.urandom(TICKET_KEY_OCTETS)
         self._await_rotation()
@@ -103,6 +103,7 @@ def _make_keeper(
     change: Callable[[], None],
 ) -> "Keeper":
     from epollo.acme.keeper import Keeper, select_acme  # noqa: PLC0415 - see above
+    from epollo.transports.state_folder import find_state_folder  # noqa: PLC0415
 
     return Keeper(select_acme(settings), find_state_folder(), report, call_in_loop, change)
 
