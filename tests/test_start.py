@@ -133,7 +133,8 @@ def test_what_shows_where_a_leak_was_made_is_loaded_for_testers(
     done = subprocess.run(
         [sys.executable, *options, "-c", script], capture_output=True, text=True, check=True
     )
-    assert ("tracemalloc" in done.stdout.split()) == is_loaded
+    loaded = done.stdout.split()
+    assert ("tracemalloc" in loaded, "traceback" in loaded) == (is_loaded, is_loaded)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -253,6 +255,25 @@ def test_preloading_twice_is_harmless() -> None:
     preload()
     preload()
     assert "\n".encode("unicode_escape") == b"\\n"
+
+
+def test_a_fault_in_the_sandbox_is_shown_though_no_module_can_be_read(tmp_path: Path) -> None:
+    script = f"""
+import os, sys, warnings
+from epollo.linux.confinement import confine, filter_calls
+confine([os.open({str(tmp_path)!r}, os.O_PATH)], "auto")
+filter_calls("auto")
+warnings.warn("a warning")
+def fail(): raise ValueError("a fault")
+fail()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "UserWarning: a warning" in done.stderr
+    assert done.stderr.endswith("ValueError: a fault\n")
+    assert "in fail" in done.stderr
 
 
 @needs_root

@@ -21,17 +21,10 @@ from epollo.linux.privileges import become, drop_capabilities, resolve_identity
 from epollo.linux.seccomp import compile_filter, install_filter
 from epollo.linux.system_calls import Row, find_architecture, select_worker_calls
 
-_LATE_MODULES: Final = (
-    # Wanted by the interpreter itself, to show an exception or a warning.
-    "ast",
-    "linecache",
-    "tokenize",
-    "traceback",
-    "unicodedata",
-    "warnings",
-)
-# Wanted to show a warning of what was not closed, which testers ask for; it loads `pickle`.
-_LATE_MODULES_OF_TESTERS: Final = ("tracemalloc",)
+_LATE_MODULES: Final = ("unicodedata", "warnings")
+# Wanted by the interpreter to show the lines of a fault, or of a warning and of what was not closed, as
+# testers want it. Where they cannot be read, it does without.
+_LATE_MODULES_OF_TESTERS: Final = ("ast", "linecache", "tokenize", "traceback", "tracemalloc")
 _LATE_CODECS: Final = ("ascii", "latin-1", "unicode_escape", "utf-8")
 
 
