@@ -18,6 +18,7 @@ from epollo.site.codings import CODINGS
 from epollo.site.entity_tags import tag_content
 from epollo.site.representation import KeptFile
 from epollo.site.sealed import SealedOctets, seal
+from site_grounds import count_descriptors
 
 TAG = tag_content(b"").opaque
 KEPT = os.urandom(100_000)
@@ -76,10 +77,6 @@ def broken() -> Iterator[Broken]:
     broken = Broken()
     yield broken
     broken.close()
-
-
-def count_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def answer_with(
