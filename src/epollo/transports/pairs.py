@@ -1,12 +1,11 @@
 """Certificates with their keys, as octets: read from files, and passed on to workers."""
 
-import os
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.linux.regular_files import read_regular_file
 from epollo.named_tuples import NamedTuple
 
 TICKET_KEY_OCTETS: Final = 80
@@ -66,12 +65,7 @@ def read_pair(certificate: str, key: str) -> Pair:
 
 def _read(path: str) -> bytes:
     try:
-        # Of a pipe the open would wait for a writer, in a server that runs as well; and what it gives is
-        # gone when it is read for the second time.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OperatorError(f"cannot read {path}: it is no regular file")
-            octets = file.read(_LIMIT_OCTETS + 1)
+        octets = read_regular_file(path, _LIMIT_OCTETS + 1)
     except OSError as error:
         raise OperatorError(f"cannot read {path}: {error.strerror}") from None
     # An editor of Windows writes it before all else.

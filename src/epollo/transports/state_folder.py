@@ -3,12 +3,12 @@
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from epollo.errors import OperatorError
+from epollo.linux.regular_files import read_regular_file
 
 AUTHORITY: Final = "authority.pem"
 """The certificate of the authority that signs for this machine."""
@@ -47,11 +47,7 @@ def open_state_folder(folder: Path) -> None:
 
 def read_secret(path: Path) -> bytes:
     """Return what a file of the folder holds. Raises `OSError`, also where it is no file, or too long."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        octets = file.read(_LIMIT_OCTETS + 1)
+    octets = read_regular_file(path, _LIMIT_OCTETS + 1)
     if len(octets) > _LIMIT_OCTETS:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     return octets

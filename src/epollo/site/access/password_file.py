@@ -12,7 +12,6 @@ Price: an inotify descriptor besides that of the site.
 import contextlib
 import math
 import os
-import stat
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Final
 from epollo.errors import OperatorError
 from epollo.http.message import Later
 from epollo.linux.inotify import CHANGES, INotify, flags, list_events
+from epollo.linux.regular_files import read_regular_file
 from epollo.loop import Clock, Handler
 from epollo.site.access.passwords import FILE_OCTETS_LIMIT, Passwords, parse_passwords
 from epollo.site.version import Version, version_of
@@ -37,12 +37,7 @@ def read_password_file(path: str) -> bytes:
     Raises `OperatorError` where it cannot be read, or is no file, or too long.
     """
     try:
-        # A FIFO would have this wait for a writer, and be empty when it is read again.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OperatorError(f"cannot read the password file {path}: it is no regular file")
-            octets = file.read(FILE_OCTETS_LIMIT + 1)
+        octets = read_regular_file(path, FILE_OCTETS_LIMIT + 1)
     except OSError as error:
         raise OperatorError(f"cannot read the password file {path}: {error.strerror}") from None
     if len(octets) > FILE_OCTETS_LIMIT:
