@@ -4,9 +4,10 @@ Facts: a step of two megabytes takes a third of a millisecond and more, and all 
 take theirs in one batch. A small request that comes meanwhile waits for all of them. What the interpreter
 does for a step finds its memory out of the caches, and costs as much as 300 KiB.
 Decision: where others were served a moment ago, the downloads that are ready share what one alone may
-send. Where there are none but downloads, each of up to sixty-four takes its whole step, and fewer than
-four share a longer one, which ends where the peer has no more room.
-Consequence: beside sixteen downloads a small request waits about as long as beside one.
+send. Where there are none but downloads, each of up to sixty-four takes its whole step; and one that is
+alone a longer one, if its last was done soon, which ends where the peer has no more room.
+Consequence: beside sixteen downloads a small request waits about as long as beside one. A disk that is
+slow to read, for which all wait, is read in short steps.
 Price: of many downloads beside other requests, more system calls for each megabyte. The first request
 after a moment without any waits for whole steps.
 """
@@ -17,6 +18,7 @@ from epollo.protocols.answer import STEP_OCTETS, STEP_OCTETS_MINIMUM
 
 LONE_OCTETS: Final = 4 * STEP_OCTETS
 """What a download may send that is alone: twice what a socket has room for, as its peer takes some."""
+_SOON_SECONDS: Final = 0.01
 _TOGETHER_OCTETS: Final = 64 * STEP_OCTETS
 _REMEMBERED_SECONDS: Final = 0.25
 """Others that come more often than this have every step shared, a few that connect at once hardly any."""
@@ -25,10 +27,20 @@ _REMEMBERED_SECONDS: Final = 0.25
 class Steps:
     """The share of each download, by how many took a step in this batch or in the last that had any."""
 
-    __slots__ = ("_batch_length", "_expected", "_instant", "_octets", "_ready", "_shared_until")
+    __slots__ = (
+        "_batch_length",
+        "_expected",
+        "_instant",
+        "_lone_instant",
+        "_octets",
+        "_ready",
+        "_shared_until",
+    )
 
     def __init__(self) -> None:
         self._instant = -1.0
+        self._lone_instant = -1.0
+        """When one that is alone took its last step."""
         self._batch_length = 0
         self._expected = 0
         self._ready = 0
@@ -41,7 +53,9 @@ class Steps:
         ``batch_length`` is how many handlers are ready in it, downloads among them.
         """
         if batch_length == 1 and instant >= self._shared_until:
-            return LONE_OCTETS
+            is_soon = instant - self._lone_instant < _SOON_SECONDS
+            self._lone_instant = instant
+            return LONE_OCTETS if is_soon else STEP_OCTETS
         if instant != self._instant:
             if self._batch_length > self._ready:
                 self._shared_until = self._instant + _REMEMBERED_SECONDS
@@ -58,5 +72,4 @@ class Steps:
         """Return the share of each of the downloads that are ready."""
         if self._instant < self._shared_until:
             return max(STEP_OCTETS_MINIMUM, STEP_OCTETS // downloads)
-        share = min(STEP_OCTETS, _TOGETHER_OCTETS // downloads)
-        return max(STEP_OCTETS_MINIMUM, share, LONE_OCTETS // downloads)
+        return max(STEP_OCTETS_MINIMUM, min(STEP_OCTETS, _TOGETHER_OCTETS // downloads))
