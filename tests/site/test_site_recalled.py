@@ -129,8 +129,11 @@ def change(chance: random.Random, root: Path, sides: list[Side]) -> None:
             side.way.loop.run_batch(0)
 
     def code() -> None:
+        # Where there is no room to ask for a coding, an answer is given again for the rest of the second.
         for side in sides:
             side.compressor.work()
+            side.clock.jump(1)
+            side.way.loop.run_batch(0)
 
     chance.choice(
         (

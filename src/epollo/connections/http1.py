@@ -292,7 +292,8 @@ class Http1Connection(Connection):
         if isinstance(request, Refusal):
             return protocol.refuse(request)
         request.scheme, request.scope = self.kind.scheme, self.kind.scope
-        return self._conclude(protocol, request, protocol.describe(query), reduced)
+        head = query if isinstance(query, bytes) else protocol.describe(query)
+        return self._conclude(protocol, request, head, reduced)
 
     def _conclude(
         self,

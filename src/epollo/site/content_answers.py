@@ -77,7 +77,9 @@ class ContentAnswers:
     ) -> Response | None:
         """Answer with an edition of a resource; None where the file is another by now."""
         selected = self._select(request, treatment, policy, resource, edition)
-        if not self._catalogue.may_send(selected.resource, selected.representation):
+        representation = selected.representation
+        is_kept = isinstance(representation.content, bytes)
+        if not is_kept and not self._catalogue.may_send(selected.resource, representation):
             return None
         if not _CONDITIONS.isdisjoint(request.fields):
             response = self._evaluate_conditions(request, selected)
@@ -184,6 +186,8 @@ class ContentAnswers:
         if representation.content is None:
             return self._respond_from_file(selected)
         content = (representation.content,)
+        if basis is None or not basis.is_in_demand:
+            return Response(200, self._describe(selected), content, basis=basis)
         answers = representation.find_answers(selected.treatment.fields)
         if answers.ok is not None:
             return answers.ok if answers.ok.basis is basis else answers.ok.on(basis)

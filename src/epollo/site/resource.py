@@ -5,6 +5,7 @@ A path where nothing stands has a resource, too: that there is nothing is what a
 
 import weakref
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from epollo.http.message import Basis, Releasable
@@ -38,6 +39,7 @@ class Whole:
 
 _LASTING: Final = Whole()
 _NONE: Final[frozenset[bytes]] = frozenset()
+_NOTHING: Final[Mapping[bytes, int]] = MappingProxyType({})
 
 
 class Resource(Basis):
@@ -92,7 +94,7 @@ class Resource(Basis):
         """What ends with all that was found in it."""
         self.asked = 0
         """How often codings were looked for, until they were offered."""
-        self.improvable: Mapping[bytes, int] = {}
+        self.improvable: Mapping[bytes, int] = _NOTHING
         """How short a coding has to be to take the place of the one that was made, by its name."""
         self.seconds_used = 0
         """In how many seconds this was asked for after the first."""

@@ -152,7 +152,8 @@ class Site:
             if resource.kind is Kind.FOLDER:
                 folder = folder or resource
             elif resource.kind is not Kind.MISSING:
-                return rest_on(self._respond_with(request, treatment, resource), absences)
+                response = self._respond_with(request, treatment, resource)
+                return rest_on(response, absences) if absences else response
             absences = (*absences, resource)
         if folder is not None and treatment.folder_names is not None:
             index = self._find_index(treatment)
