@@ -157,6 +157,19 @@ def test_a_part_that_cannot_be_loaded_is_one_line(program: str, part: str, line:
     assert result.stderr.count("\n") == 1
 
 
+def test_a_part_that_only_these_words_need_and_that_is_not_there_is_one_line() -> None:
+    script = (
+        "import runpy, sys; sys.modules['click'] = None; sys.argv = ['epollo', '--help'];"
+        "runpy.run_module('epollo', run_name='__main__')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("epollo: cannot start: ")
+    assert result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("program", ["worker", "coder"])
 @pytest.mark.parametrize("value", ["", "9", "x"])
 def test_a_part_of_epollo_that_is_started_by_hand_says_so(program: str, value: str) -> None:

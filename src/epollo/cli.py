@@ -145,6 +145,10 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(0)
+    except ImportError as error:
+        # What these settings ask for is not there, or cannot be read.
+        report(f"cannot start: {error}")
+        sys.exit(1)
     except OSError as error:
         # Out of descriptors, or of memory, the system lets us read no module more.
         is_exhausted = error.errno in _EXHAUSTED
