@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PYTHONS = sorted((ROOT / ".venv-others").glob("*/stamp"))
 # Each in a process of its own, side by side.
 ROOMS = (
-    ("tests/http", "tests/protocols", "tests/test_patterns.py"),
+    ("tests/http", "tests/protocols", "tests/test_named_tuples.py", "tests/test_patterns.py"),
     ("tests/properties",),
 )
 PATIENCE_SECONDS = 900

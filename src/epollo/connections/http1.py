@@ -15,7 +15,8 @@ from typing import Final
 from epollo.connections.connection import Connection
 from epollo.connections.crowd import bound_turn_octets
 from epollo.connections.door import RECEIVE_OCTETS, Arrival
-from epollo.connections.refusing import UNAVAILABLE, respond_to_fault, send_last, warn_of_handshake
+from epollo.connections.refusing import UNAVAILABLE, send_last, warn_of_handshake
+from epollo.connections.responding import respond
 from epollo.connections.service import Service
 from epollo.connections.state import (
     BEHIND,
@@ -26,8 +27,7 @@ from epollo.connections.state import (
     RECEIVING,
     WAITING,
 )
-from epollo.errors import describe_fault
-from epollo.http.message import ENDED, Later, Request, Response, Segment
+from epollo.http.message import ENDED, Later, Request, Segment
 from epollo.loop import ERROR, HANGUP, READABLE
 from epollo.protocols.answer import Answer, Exchange, Waiting
 from epollo.protocols.contract import Refusal
@@ -305,36 +305,22 @@ class Http1Connection(Connection):
     ) -> Answer | None:
         """Return the answer to a request; None where a result has to be waited for, as ``later`` was."""
         service = self._service
-        may_persist = not service.is_draining
-        try:
-            response: Response | Later = (
-                service.respond(request) if later is None else later.conclude()
-            )
-            while isinstance(response, Later):
-                address, clients = self.address or "", service.clients
-                response.begin(clients.find_client(address, head) if clients else address)
-                if not response.is_done:
-                    response.on_done = self._on_result
-                    self._waiting = Waiting(response, request, head, reduced)
-                    return None
-                response = response.conclude()
-        except Exception as fault:
-            service.report(describe_fault(fault))
-            response = respond_to_fault(fault)
-            may_persist = False
+        response, may_persist = respond(service, request, self.address or "", head, later)
+        if isinstance(response, Later):
+            response.on_done = self._on_result
+            self._waiting = Waiting(response, request, head, reduced)
+            return None
         answer = protocol.render(request, response, may_persist=may_persist)
         if service.secure_lines and self.kind.scheme == b"https":
             answer.add_lines(service.secure_lines)
         recall = service.recalls[self.kind.scope]
-        if answer.status == 206 and recall is not None and protocol.is_whole:
-            # Before this one is kept: it is another look, and what has ended takes the content along of
-            # all answers that are kept.
-            render = partial(protocol.render, may_persist=may_persist)
-            recall.keep_whole(reduced, request, service.respond, render)
-        is_of_use = protocol.is_whole and answer.basis.is_in_demand
-        if recall is None or not is_of_use or not recall.keep(reduced, answer):
-            # What an answer rests on is not to be kept by one that is given once.
+        if recall is None or not protocol.is_whole:
             answer.basis = ENDED
+        else:
+            if answer.status == 206:
+                render = partial(protocol.render, may_persist=may_persist)
+                recall.keep_whole(reduced, request, service.respond, render)
+            recall.keep_if_in_demand(reduced, answer)
         return answer
 
     def _on_result(self) -> None:

@@ -195,6 +195,12 @@ class Recall:
         answer.basis.hold(answer)
         return True
 
+    def keep_if_in_demand(self, reduced: bytes, answer: Answer) -> None:
+        """Keep an answer, unless what it rests on was asked for once; then it rests on nothing."""
+        if not answer.basis.is_in_demand or not self.keep(reduced, answer):
+            # What an answer rests on is not to be kept by one that is given once.
+            answer.basis = ENDED
+
     def keep_whole(
         self,
         reduced: bytes,
@@ -202,7 +208,11 @@ class Recall:
         respond: Callable[[Request], Response | Later],
         render: Callable[[Request, Response], Answer],
     ) -> None:
-        """Keep the answer with the whole of what a request asks a part of, unless it is known."""
+        """Keep the answer with the whole of what a request asks a part of, unless it is known.
+
+        To be called before the part is kept: it is another look, and what has ended takes the content
+        along of all answers that are kept.
+        """
         split = split_range(reduced)
         if split is None or self.find(split[0]) is not None:
             return

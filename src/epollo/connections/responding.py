@@ -1,0 +1,29 @@
+"""How a connection has the site respond: at once, or later, and whatever goes wrong."""
+
+from epollo.connections.refusing import respond_to_fault
+from epollo.connections.service import Service
+from epollo.errors import describe_fault
+from epollo.http.message import Later, Request, Response
+
+
+def respond(
+    service: Service, request: Request, address: str, head: bytes, later: Later | None = None
+) -> tuple[Response | Later, bool]:
+    """Return the response to a request, and whether the connection may persist after it.
+
+    A result that the response has to wait for is returned in its place; with that one as ``later`` the
+    call is made again. ``address`` is the peer's, as far as it is kept, and ``head`` what it sent.
+    """
+    may_persist = not service.is_draining
+    try:
+        response = service.respond(request) if later is None else later.conclude()
+        while isinstance(response, Later):
+            clients = service.clients
+            response.begin(clients.find_client(address, head) if clients else address)
+            if not response.is_done:
+                break
+            response = response.conclude()
+    except Exception as fault:
+        service.report(describe_fault(fault))
+        return respond_to_fault(fault), False
+    return response, may_persist
