@@ -1,5 +1,6 @@
 """What Python's ssl lacks: keys of tickets that several contexts share, and groups."""
 
+import contextlib
 import os
 import ssl
 
@@ -8,6 +9,7 @@ import pytest
 from certificates import make_certificate, shake_hands
 from epollo.linux.openssl import (
     _find_control,
+    say_end,
     set_buffers,
     set_groups,
     set_suites,
@@ -97,6 +99,27 @@ def test_the_suite_of_the_former_version_is_ours_too(offered: str, chosen: str) 
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     client.set_ciphers(offered)
     assert chosen in (connect(make_context(PAIR), client).cipher() or "")[0]
+
+
+def test_the_end_is_said_once_and_not_before_the_handshake() -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    theirs = client.wrap_bio(to_client, to_server, server_hostname="a.test")
+    ours = make_context(PAIR).wrap_bio(to_server, to_client, server_side=True)
+    engine = ours._sslobj  # type: ignore[attr-defined]
+    assert not say_end(engine)
+    with pytest.raises(ssl.SSLError, match="SHUTDOWN_WHILE_IN_INIT"):
+        engine.shutdown()
+    for _ in range(4):
+        for end in (theirs, ours):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    assert say_end(engine)
+    said = to_client.pending
+    assert theirs.read(1) == b""
+    assert said
+    say_end(engine)
+    assert not to_client.pending
 
 
 def test_a_session_uses_the_buffers_that_it_is_given() -> None:

@@ -19,7 +19,7 @@ from epollo.protocols.tls import (
     parse_client_hello,
     parse_whole,
 )
-from epollo.protocols.tls.client_hello import _recall_server_name
+from epollo.protocols.tls.client_hello import _server_names
 
 
 def make_hello(name: str | None, *protocols: str, version: ssl.TLSVersion | None = None) -> bytes:
@@ -230,7 +230,8 @@ def test_lists_that_are_remembered_are_bounded() -> None:
         content = len(content).to_bytes(2, "big") + content
         hello = make_message(make_extensions((0, content)))
         assert parse_client_hello(hello) == ClientHello(name, ())
-    assert _recall_server_name.cache_info().currsize <= 256
+    assert len(_server_names) <= 256
+    assert sum(map(len, _server_names.young)) <= 16 * 1024
 
 
 @given(st.binary(max_size=200))

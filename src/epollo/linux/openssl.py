@@ -110,6 +110,25 @@ def set_outgoing(engine: Any, outgoing: ssl.MemoryBIO) -> None:
     calls[2](_find_pointer(engine, 1), pointer)
 
 
+def say_end(engine: Any) -> bool:
+    """Have a session, ``SSLObject._sslobj``, say close_notify; return whether it has.
+
+    Its own ``shutdown`` asks as well if the peer has said so, and tells by an exception that it has not,
+    which takes ten times as long.
+    """
+    call = _find_shutdown()
+    return call is not None and call(_find_pointer(engine, 1)) >= 0
+
+
+@cache
+def _find_shutdown() -> Any:
+    call = _find_function("SSL_shutdown")
+    if call is not None:
+        call.restype = ctypes.c_int
+        call.argtypes = (ctypes.c_void_p,)
+    return call
+
+
 @cache
 def _find_set_socket() -> Any:
     """Return SSL_set_wfd(3), where there is a way back from it as well."""

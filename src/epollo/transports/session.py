@@ -32,7 +32,7 @@ the library can be called so.
 import ssl
 from typing import Any, Final
 
-from epollo.linux.openssl import set_buffers, set_outgoing, set_socket
+from epollo.linux.openssl import say_end, set_buffers, set_outgoing, set_socket
 from epollo.transports.client_certificates import format_subject
 
 RECORD_OCTETS: Final = 16 * 1024
@@ -180,6 +180,8 @@ class Session:
 
     def say_end(self) -> None:
         """Say that no more follows (close_notify)."""
+        if say_end(self._engine):
+            return
         try:
             self._engine.shutdown()
         except ssl.SSLError:

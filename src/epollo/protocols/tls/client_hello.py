@@ -5,11 +5,11 @@ application protocol is shared. So epollo reads the first message itself, decide
 bytes to the library, which judges all the rest of it.
 """
 
-from functools import lru_cache
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class
 from typing import Final
 
+from epollo.generations import Generations
 from epollo.named_tuples import NamedTuple
 from epollo.protocols.tls.alerts import Alert
 
@@ -28,9 +28,15 @@ _MESSAGE_HEAD: Final = 4
 _SESSION_ID: Final = _MESSAGE_HEAD + 2 + 32
 """Behind the version and the random octets of a message."""
 
-_SHORT_OCTETS: Final = 256
-"""A longer list of names or protocols is read each time."""
-_KEPT_LISTS: Final = 256
+_KEPT_LISTS: Final = 128
+_KEPT_OCTETS: Final = 16 * 1024
+# What was read of extensions: each look-up saves some hundred steps for a connection.
+_server_names: Final = Generations[bytes, bytes](
+    entries_limit=_KEPT_LISTS, octets_limit=_KEPT_OCTETS
+)
+_protocols: Final = Generations[bytes, tuple[bytes, ...]](
+    entries_limit=_KEPT_LISTS, octets_limit=_KEPT_OCTETS
+)
 
 # Heads of a record and of the message in it: type, version, length; type, length.
 _read_heads: Final = Struct(">BBxHBBH").unpack_from
@@ -194,14 +200,26 @@ def _take_content(message: bytes, offset: int) -> bytes:
 
 def _read_server_name(extension: bytes) -> bytes:
     """Return the host name, which many clients ask for."""
-    read = _recall_server_name if len(extension) <= _SHORT_OCTETS else _parse_server_name
-    return read(extension)
+    name = _server_names.young.get(extension)
+    if name is None:
+        octets = len(extension)
+        name = _server_names.get(extension, octets)
+        if name is None:
+            name = _parse_server_name(extension)
+            _server_names.put(extension, name, octets)
+    return name
 
 
 def _read_protocols(extension: bytes) -> tuple[bytes, ...]:
     """Return the protocols, of which there are few lists."""
-    read = _recall_protocols if len(extension) <= _SHORT_OCTETS else _parse_protocols
-    return read(extension)
+    protocols = _protocols.young.get(extension)
+    if protocols is None:
+        octets = len(extension)
+        protocols = _protocols.get(extension, octets)
+        if protocols is None:
+            protocols = _parse_protocols(extension)
+            _protocols.put(extension, protocols, octets)
+    return protocols
 
 
 def _parse_server_name(extension: bytes) -> bytes:
@@ -236,11 +254,6 @@ def _take_list(extension: bytes) -> bytes:
     """Return what an extension has behind the length of its only part, which is not empty."""
     _require(len(extension) > 2 and int.from_bytes(extension[:2], "big") == len(extension) - 2)
     return extension[2:]
-
-
-# That a list is read once saves a tenth of what Python does for a connection.
-_recall_server_name: Final = lru_cache(_KEPT_LISTS)(_parse_server_name)
-_recall_protocols: Final = lru_cache(_KEPT_LISTS)(_parse_protocols)
 
 
 def _require(is_right: bool, alert: Alert = Alert.DECODE_ERROR) -> None:
