@@ -23,8 +23,8 @@ handshake a thread makes does so from its end on. Price: then four more calls of
 cannot be made, such a session keeps its own.
 
 Large files. Fact: by way of a buffer, content is copied twice more than by the library's own sends, and
-the copies push each other out of the cache: 10 MiB took 1.11 to 1.19 times what nginx takes, and takes
-0.94 to 1.05 times of it by the library's sends (medians of four runs on a busy machine).
+the copies push each other out of the cache: 10 MiB took 1.13 and 1.19 times what nginx took, and 0.94 and
+1.05 times by the library's sends (medians of two runs on a busy machine, of both ways in one run).
 Decision: parts of 64 KiB and more are written to the socket, record by record (`Session.write`), where
 the library can be called so.
 """
