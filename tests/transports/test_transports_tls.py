@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from certificates import make_certificate
 from epollo.linux.openssl import _find_control
+from epollo.transports import LAST
 from epollo.transports.certificates import make_context
 from epollo.transports.pairs import Pair
 from epollo.transports.session import PIECE_OCTETS, Buffers, Session
@@ -363,6 +364,32 @@ def test_sessions_with_the_same_buffers_do_not_mix(
         client.incoming.write(narrow.sent)
         assert client.read() == answered[number]
         assert asked[number] == answered[number].lower()
+
+
+def test_what_a_fault_leaves_of_a_handshake_reaches_no_other_peer() -> None:
+    class Faulty:
+        def do_handshake(self) -> None:
+            buffers.outgoing.write(b"half a flight")
+            raise MemoryError
+
+    buffers = Buffers()
+    session = Session(CONTEXT, buffers=buffers)
+    session._engine = Faulty()
+    with pytest.raises(MemoryError):
+        session.shake_hands(b"hello")
+    assert not buffers.incoming.pending
+    assert not buffers.outgoing.pending
+
+
+def test_the_end_goes_out_with_the_last_octets() -> None:
+    client, narrow, transport = connect([10**9])
+    assert transport.send(b"answer", LAST) == 6
+    transport.close()
+    assert narrow.calls == 1
+    client.incoming.write(narrow.sent)
+    assert client.object.read(6) == b"answer"
+    # close_notify (RFC 8446 section 6.1).
+    assert client.object.read(1) == b""
 
 
 def test_an_alert_reaches_its_own_peer_alone() -> None:

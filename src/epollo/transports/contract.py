@@ -5,7 +5,7 @@ What differs between transports and is known beforehand is data of the listener 
 at a call.
 """
 
-from _socket import MSG_MORE
+from _socket import MSG_EOR
 from collections.abc import Iterable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -13,10 +13,11 @@ from epollo.named_tuples import NamedTuple
 
 Buffer: TypeAlias = bytes | memoryview
 
-LAST: Final = MSG_MORE
+LAST: Final = MSG_EOR
 """A flag of `send`: nothing follows these octets but the end (`close`), so that it may go out with them.
 
-Until then a socket may hold them back (MSG_MORE, tcp(7)).
+TCP sends them as ever. It would hold them back with MSG_MORE (tcp(7)), but a socket that is closed with
+octets unread drops what was held back.
 """
 
 

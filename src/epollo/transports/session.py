@@ -104,8 +104,10 @@ class Session:
             self.is_complete = True
         except ssl.SSLWantReadError:
             pass
-        except BaseException:
+        except BaseException as fault:
             _drop(self._incoming)
+            if not isinstance(fault, ssl.SSLError):
+                _drop(self.outgoing)
             raise
         return self.is_complete
 
