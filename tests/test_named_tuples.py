@@ -92,6 +92,12 @@ def test_it_refuses_what_that_of_typing_refuses(use: Callable[[Any], object]) ->
         use(Ours)
 
 
+def test_a_call_with_what_is_no_field_names_the_class() -> None:
+    unknown: dict[str, Any] = {"w": 2}
+    with pytest.raises(TypeError, match=r"Ours\.__new__\(\) got an unexpected"):
+        Ours(1, **unknown)
+
+
 def test_one_without_fields_is_an_empty_tuple() -> None:
     assert (Empty(), repr(Empty())) == ((), "Empty()")
 

@@ -80,6 +80,7 @@ else:
                 tuple(defaults.values()),
             )
             new.__annotations__ = types
+            new.__qualname__ = f"{name}.__new__"
             body |= {field: _tuplegetter(place, "") for place, field in enumerate(fields)}
             body |= {"__slots__": (), "__new__": new, "__match_args__": fields}
             body |= {"_fields": fields, "_field_defaults": defaults}
