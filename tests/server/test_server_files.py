@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import shutil
 import subprocess
@@ -38,6 +39,9 @@ def compose(word: bytes, octets: int = LARGE_OCTETS) -> bytes:
     )
 
 
+_NUMBERS = itertools.count()
+
+
 @cache
 def old_content() -> bytes:
     return compose(b"old")
@@ -64,7 +68,10 @@ def large(server: Server) -> Iterator[Path]:
     path = server.root / "large.bin"
     path.unlink(missing_ok=True)
     path.write_bytes(old_content())
-    server.get("/page.html")
+    # A name that was never asked for is looked for in the folder, which is kept open from then on.
+    with server.connect() as peer:
+        peer.sendall(f"GET /absent-{next(_NUMBERS)} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert receive_head(peer)[0].startswith(b"HTTP/1.1 404 ")
     descriptors = server.settled_descriptors()
     yield path
     # The open file is shared by all answers with a version, and closed when the version ends.
