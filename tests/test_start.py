@@ -10,15 +10,15 @@ import pytest
 # Each takes a hundredth of a start, or more.
 _LARGE = frozenset((
     "asyncio", "cryptography", "dataclasses", "datetime", "difflib", "encodings.idna",
-    "hashlib", "html.entities", "inspect", "ipaddress", "lzma", "pathlib", "shutil", "ssl",
+    "hashlib", "html.entities", "inspect", "lzma", "pathlib", "shutil", "ssl",
     "tempfile", "tokenize", "tomllib", "traceback", "urllib.parse", "uuid",
 ))  # fmt: skip
 _OF_SOME_OPTION = frozenset((
     "epollo.acme", "epollo.access_log.formats", "epollo.connections.handshakes",
     "epollo.connections.networks", "epollo.connections.preamble", "epollo.diagnosis",
-    "epollo.http.cross_origin", "epollo.lab", "epollo.protocols.proxy_protocol",
+    "epollo.lab", "epollo.protocols.proxy_protocol",
     "epollo.settings_file", "epollo.site.access.guard", "epollo.site.access.hashes",
-    "epollo.site.hosts", "epollo.site.https_redirect", "epollo.transports.bind_errors",
+    "epollo.transports.bind_errors",
     "epollo.transports.state_folder", "epollo.worker.secure",
 ))  # fmt: skip
 _OF_THE_COMMAND = frozenset(("epollo.cli", "epollo.command_line", "epollo.given", "epollo.checks"))

@@ -8,6 +8,7 @@ from epollo.connections.contract import Responder
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import SiteSettings
+from epollo.site.access.cross_origin import CrossOrigin
 from epollo.site.respond import Site
 
 if TYPE_CHECKING:
@@ -94,8 +95,6 @@ class Access:
             ).respond
         origins = self._origins[number]
         if origins is not None or site.isolate:
-            from epollo.site.access.cross_origin import CrossOrigin  # noqa: PLC0415
-
             respond = CrossOrigin(origins, respond, is_isolated=site.isolate).respond
         return respond
 

@@ -16,6 +16,8 @@ from epollo.site.cache_policy import CachePolicy
 from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
 from epollo.site.events import Events
+from epollo.site.hosts import AllowedHosts, split_hosts
+from epollo.site.https_redirect import HttpsRedirect
 from epollo.site.listing.builds import Builds
 from epollo.site.media_types import parse_media_types
 from epollo.site.policy import Policy
@@ -107,8 +109,6 @@ def select_responder(
         return None if secure is None else secure.find_token(token)
 
     if settings.tls_port or settings.acme:
-        from epollo.site.https_redirect import HttpsRedirect  # noqa: PLC0415
-
         respond = HttpsRedirect(
             respond,
             settings.tls_port,
@@ -116,8 +116,6 @@ def select_responder(
             find_token,
         ).respond
     if settings.allowed_hosts:
-        from epollo.site.hosts import AllowedHosts, split_hosts  # noqa: PLC0415
-
         allowed = split_hosts(settings.allowed_hosts)
         respond = AllowedHosts(allowed, respond, (NO_CACHE_FIELD,)).respond
     return respond

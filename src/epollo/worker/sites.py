@@ -9,9 +9,11 @@ from epollo.http.caching import NO_CACHE_FIELD
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import Settings, SiteSettings, select_clients, select_hosts, select_sites
+from epollo.site.access.clients import VerifiedClients
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.events import Events
+from epollo.site.hosts import Hosts
 from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.site.rules.reading import Readings
@@ -155,9 +157,6 @@ def verify_clients(settings: Settings, responders: list[Responder]) -> list[Resp
     ways, of_sites = select_clients(settings)
     if not any(authorities for authorities, _ in ways):
         return responders
-    # For this alone.
-    from epollo.site.access.clients import VerifiedClients  # noqa: PLC0415
-
     return [
         VerifiedClients(format_scope(way), respond, is_required=ways[way][1] == "require").respond
         for way, respond in zip(of_sites, responders, strict=True)
@@ -174,7 +173,4 @@ def _select_by_host(settings: Settings, responders: list[Responder]) -> Responde
         by_host |= dict.fromkeys(hosts, responder)
         if is_default:
             default = responder
-    # For several sites alone.
-    from epollo.site.hosts import Hosts  # noqa: PLC0415
-
     return Hosts(by_host, default, (NO_CACHE_FIELD,)).respond
