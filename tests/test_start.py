@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +156,34 @@ def test_a_part_that_cannot_be_loaded_is_one_line(program: str, part: str, line:
     assert result.returncode in {1, 2}
     assert result.stderr.startswith(line)
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("way", [("--sandbox", "on"), ("--workers", "1")])
+@pytest.mark.parametrize(
+    "options",
+    [("--cors", "any"), ("--isolate",), ("--allowed-hosts", "a"), ("--access-log", "log")],
+)
+def test_what_an_option_needs_is_loaded_before_the_sandbox_closes(
+    tmp_path: Path, way: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    """In a process of its own: a copy of one that has loaded all would not tell."""
+    (tmp_path / "site").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "epollo", "site", "--port", "0", *way, *options],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        said: list[str] = []
+        for line in lines:
+            said.append(line)
+            if "Ctrl-C" in line:
+                break
+        process.terminate()
+    assert "Ctrl-C" in said[-1], said
 
 
 def test_a_part_that_only_these_words_need_and_that_is_not_there_is_one_line() -> None:

@@ -84,19 +84,17 @@ def _check_proxies(settings: Settings) -> None:
 
 def is_within_reach(settings: SiteSettings, name: str) -> bool:
     """Return whether a file would be served by a site."""
-    from pathlib import Path  # noqa: PLC0415
-
     from epollo.site.reach import parse_reach  # noqa: PLC0415
     from epollo.site.resolve import is_hidden  # noqa: PLC0415
 
     reach = parse_reach(settings.allow_hidden, settings.follow_links)
-    path = Path(os.path.realpath(name))
+    path = os.path.realpath(name)
     for folder in (os.fspath(settings.root), *map(os.fsdecode, reach.folders)):
-        root = Path(os.path.realpath(folder))
-        if path.is_relative_to(root):
-            inside = path.parts[len(root.parts) :]
-            # A folder is no file, the root as little as another.
-            if inside and not is_hidden(tuple(map(os.fsencode, inside)), reach):
+        above = os.path.join(os.path.realpath(folder), "")
+        # A folder is no file, the root as little as another.
+        if path.startswith(above) and path != above:
+            inside = path.removeprefix(above).split("/")
+            if not is_hidden(tuple(map(os.fsencode, inside)), reach):
                 return True
     return False
 
