@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -40,10 +40,10 @@ def test_of_a_process_that_is_not_there_nothing_is_known() -> None:
 
 
 def test_without_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> bytes:
-        raise FileNotFoundError
+    def refuse(path: str, mode: str) -> NoReturn:
+        raise FileNotFoundError(path, mode)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("builtins.open", refuse)
     activity = read_activity(os.getpid())
     assert not activity.is_known
     assert activity.processor_seconds > 0
