@@ -66,6 +66,7 @@ class Door:
     __slots__ = (
         "_eviction",
         "_idle",
+        "_limit",
         "_scans",
         "_serve",
         "_service",
@@ -76,6 +77,7 @@ class Door:
     def __init__(self, service: Service, serve: Stage, turn_away: Stage) -> None:
         self._service = service
         self._serve = serve
+        self._limit = service.capacity.connections
         self._turn_away = turn_away
         self._eviction = Eviction(service.peers, service.loop)
         # The longest idle last, each with the deadline that it had when it was found.
@@ -87,7 +89,7 @@ class Door:
         """Have a peer served, or turn it away."""
         service = self._service
         count = len(service.peers)
-        if count >= service.capacity.connections and not (self.make_room() or self._evict(arrival)):
+        if count >= self._limit and not (self.make_room() or self._evict(arrival)):
             self._report(f"refused a client with 503: {count:,} connections are open")
             self._turn_away(arrival)
             return

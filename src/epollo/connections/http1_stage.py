@@ -15,42 +15,41 @@ from epollo.transports import LAST
 
 def serve(service: Service, arrival: Arrival) -> None:
     """Serve a peer that was admitted: the last stage of a listener."""
-    answer = _find_last(service, arrival) if arrival.received else None
+    # Unpacked: each name of a named tuple takes as long as a look-up.
+    transport, _, address, received, _, kind = arrival
+    answer = _find_last(service, kind.scope, received) if received else None
     octets = b""
     sent_octets = 0
     if answer is not None:
         octets = service.frames[answer]
         try:
-            sent_octets = arrival.transport.send(octets, MSG_DONTWAIT | LAST)
+            sent_octets = transport.send(octets, MSG_DONTWAIT | LAST)
         except OSError:
             # The connection will see for itself.
             answer = None
         else:
             if sent_octets == len(octets):
-                arrival.transport.close()
+                transport.close()
                 if service.log is not None:
-                    address = arrival.address if service.keeps_addresses else None
-                    exchanges = ((arrival.received, answer),)
-                    service.note(
-                        exchanges, service.clock.now, address or None, arrival.kind.subject
-                    )
+                    known_address = address if service.keeps_addresses else ""
+                    exchanges = ((received, answer),)
+                    service.note(exchanges, service.clock.now, known_address or None, kind.subject)
                 return
     connection = Http1Connection(service, arrival)
     try:
         if answer is None:
             connection.on_accepted(arrival)
         else:
-            connection.owe(answer, arrival.received, octets, sent_octets)
+            connection.owe(answer, received, octets, sent_octets)
     except Exception as fault:
         service.loop.end_fault(connection, fault)
 
 
-def _find_last(service: Service, arrival: Arrival) -> Answer | None:
+def _find_last(service: Service, scope: bytes, octets: bytes) -> Answer | None:
     """Return the answer to the first octets of a peer if it is known, and the last one that it gets."""
-    recall = service.recalls_at_once[arrival.kind.scope]
+    recall = service.recalls_at_once[scope]
     if recall is None or service.is_draining or service.addresses is not None:
         return None
-    octets = arrival.received
     answer = recall.known.get(octets) or recall.at_hand.young.get(octets)
     if answer is None or answer.persists or answer.rest:
         return None
