@@ -326,29 +326,6 @@ def test_a_recalled_file_that_cannot_be_looked_at_is_opened_anew(
         assert not harness.reports
 
 
-def test_the_first_answer_with_a_file_is_not_kept(tmp_path: Path, clock: HandClock) -> None:
-    """What is asked for once takes no memory but its content; from the second time on it is recalled."""
-    path = tmp_path / "file"
-    path.write_bytes(b"a" * 30)
-    os.utime(path, ns=(7, 7))
-    asked = []
-    with FolderSite(tmp_path, clock) as folder:
-
-        def respond(request: Request) -> Response | Later:
-            asked.append(request.target.path)
-            return folder.respond(request)
-
-        with InProcess(respond, clock=clock, has_recall=True) as harness:
-            peer = harness.connect()
-            for is_known in (False, True, True):
-                peer.send(FILE_GET)
-                harness.settle(peer)
-                recall = harness.service.recalls[b"http"]
-                assert recall is not None
-                assert bool(recall.known) is is_known
-            assert asked == [b"/file"] * 2
-
-
 @pytest.mark.parametrize("times", [1, 3], ids=["alone", "pipelined"])
 def test_a_recalled_file_whose_change_was_not_reported(
     tmp_path: Path, clock: HandClock, times: int

@@ -314,13 +314,12 @@ class Http1Connection(Connection):
         if service.secure_lines and self.kind.scheme == b"https":
             answer.add_lines(service.secure_lines)
         recall = service.recalls[self.kind.scope]
-        if recall is None or not protocol.is_whole:
+        if answer.status == 206 and recall is not None and protocol.is_whole:
+            render = partial(protocol.render, may_persist=may_persist)
+            recall.keep_whole(reduced, request, service.respond, render)
+        if recall is None or not protocol.is_whole or not recall.keep(reduced, answer):
+            # What an answer rests on is not to be kept by one that is given once.
             answer.basis = ENDED
-        else:
-            if answer.status == 206:
-                render = partial(protocol.render, may_persist=may_persist)
-                recall.keep_whole(reduced, request, service.respond, render)
-            recall.keep_if_in_demand(reduced, answer)
         return answer
 
     def _on_result(self) -> None:

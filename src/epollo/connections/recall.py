@@ -7,7 +7,7 @@ stands. The basis is looked at at the hit, which costs a comparison where it was
 second already. Nothing in an answer tells the time (`protocols.answer`), so no clock ends it, nor does
 a change of anything else. Bounded in octets, by S3-FIFO (Yang and others, "FIFO queues are all you need
 for cache eviction", SOSP 2023): what is new stands in a short queue and is dropped at its end, unless it
-was asked for again meanwhile. The first answer with a file is not even kept (`Basis.is_in_demand`).
+was asked for again meanwhile.
 Consequence: what may be given again, and for how long, is decided here and nowhere else. Names that a
 scanner tries, and queries of which each is another, pass through the short queue and drive out nothing
 that is in use.
@@ -194,12 +194,6 @@ class Recall:
         self._put(reduced, answer)
         answer.basis.hold(answer)
         return True
-
-    def keep_if_in_demand(self, reduced: bytes, answer: Answer) -> None:
-        """Keep an answer, unless what it rests on was asked for once; then it rests on nothing."""
-        if not answer.basis.is_in_demand or not self.keep(reduced, answer):
-            # What an answer rests on is not to be kept by one that is given once.
-            answer.basis = ENDED
 
     def keep_whole(
         self,

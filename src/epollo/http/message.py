@@ -80,11 +80,6 @@ class Basis:
     In this second it stands without another look.
     """
 
-    @property
-    def is_in_demand(self) -> bool:
-        """Whether an answer that rests on this is worth keeping, for it was asked for before."""
-        return True
-
     def stands(self, second: int) -> bool:
         """Return in this second whether this still stands; once it has not, it never does again."""
         raise NotImplementedError

@@ -186,8 +186,6 @@ class ContentAnswers:
         if representation.content is None:
             return self._respond_from_file(selected)
         content = (representation.content,)
-        if basis is None or not basis.is_in_demand:
-            return Response(200, self._describe(selected), content, basis=basis)
         answers = representation.find_answers(selected.treatment.fields)
         if answers.ok is not None:
             return answers.ok if answers.ok.basis is basis else answers.ok.on(basis)

@@ -114,11 +114,6 @@ class Resource(Basis):
         """Whether this has not ended, so far as is known."""
         return not self.has_ended and self.ends_with.is_current
 
-    @property
-    def is_in_demand(self) -> bool:
-        """Whether this was asked for before: most of what is asked for once is never asked for again."""
-        return self.hits > 0
-
     def stands(self, second: int) -> bool:  # noqa: ARG002
         """Return whether this still stands at its path, compared with the file system once a second."""
         return self._confirm(self)

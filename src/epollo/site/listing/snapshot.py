@@ -46,11 +46,6 @@ class GeneratedResource(Resource):
 
     __slots__ = ()
 
-    @property
-    def is_in_demand(self) -> bool:
-        """Whether answers are worth keeping: to make the content took long."""
-        return True
-
 
 class ListingPage(GeneratedResource):
     """A page of a listing, kept under a name in its folder that no file can have.
