@@ -349,9 +349,9 @@ class Keeper:
 
     def _use(self, pair: Pair) -> None:
         names = ", ".join(self._settings.names)
-        self._report(f"a new certificate for {names} is in use")
         self.pair = pair
         self._change()
+        self._report(f"a new certificate for {names} is in use")
 
     def _prove(self, challenge: Challenge | None) -> None:
         """Have a challenge answered by all workers; with None, none any more."""
