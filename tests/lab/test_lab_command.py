@@ -19,6 +19,7 @@ from epollo.errors import OperatorError
 from epollo.lab.command import check_targets
 from epollo.lab.reading import parse_json
 from epollo.lab.results import format_json
+from epollo.linux.activity import read_activity
 from lab.made_up import make_results
 
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "epollo", "lab"]
@@ -90,12 +91,19 @@ def test_being_interrupted_leaves_nothing_behind(number: int) -> None:
 
 
 def _await_children(process: int, number: int) -> list[int]:
-    """Wait until a process has ``number`` children; return them."""
+    """Wait until a process has ``number`` children that run programs of their own; return them.
+
+    Python knows of a child a moment after there is one: those that have used some processor time are past
+    that.
+    """
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        if len(children) >= number:
-            return list(map(int, children))
+        text = Path(f"/proc/{process}/task/{process}/children").read_text()
+        children = list(map(int, text.split()))
+        if len(children) >= number and all(
+            read_activity(child).processor_seconds > 0.03 for child in children
+        ):
+            return children
     raise AssertionError("they do not start")
 
 
