@@ -116,6 +116,26 @@ def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
     assert told.index("looked") < told.index("asked", 1)
 
 
+@pytest.mark.parametrize("is_instant", [True, False])
+def test_one_that_comes_alone_is_admitted_after_a_look_where_a_report_may_lack_a_change(
+    clock: HandClock, listening: socket.socket, *, is_instant: bool
+) -> None:
+    told: list[object] = []
+
+    def admit(arrival: Arrival) -> None:
+        told.append(arrival.received)
+        arrival.transport.close()
+
+    with InProcess(respond, poller_name="epoll", clock=clock) as harness:
+        harness.service.look_for_changes = lambda: told.append("looked")
+        harness.service.is_report_instant = is_instant
+        harness.listen(listening, admit)
+        with connect(listening):
+            while GET not in told:
+                harness.loop.run_batch(5)
+    assert told == ([GET] if is_instant else ["looked", GET])
+
+
 def test_a_fault_with_one_of_a_burst_is_not_the_others(
     clock: HandClock, listening: socket.socket
 ) -> None:
