@@ -77,8 +77,9 @@ def _serve(settings: Settings, listening: Listening, tell_predecessor: Callable[
                 f"the access log cannot be opened again after a rotation: {reason}; to rotate it, "
                 "use --workers 1"
             )
-        _warn(settings, listening.sockets)
-        _tell_start(settings, places, worker.poller_name, worker.sandbox)
+        for warning in _list_warnings(settings, listening.sockets):
+            report(warning)
+        _tell_start(settings, _describe(settings, places, worker.poller_name, worker.sandbox))
         tell_predecessor()
         notify_ready()
         worker.run()
@@ -126,6 +127,8 @@ def _supervise(
     from epollo.supervisor.supervisor import Supervisor  # noqa: PLC0415
 
     is_first = True
+    warnings: list[str] = []
+    lines: list[str] = []
 
     def load() -> Settings:
         nonlocal is_first
@@ -134,14 +137,23 @@ def _supervise(
             return settings
         return read_again()
 
-    def on_started(settings: Settings, sockets: list[socket.socket], description: str) -> None:
+    def on_serving(settings: Settings, sockets: list[socket.socket], description: str) -> None:
+        """Tell what the operator was not told of the generation before."""
+        nonlocal warnings, lines
         poller_name, _, sandbox = description.partition("\n")
-        _warn(settings, sockets)
-        _tell_start(settings, _find_places(settings, sockets), poller_name, sandbox)
-        tell_predecessor()
+        former_warnings, warnings = warnings, _list_warnings(settings, sockets)
+        for warning in warnings:
+            if warning not in former_warnings:
+                report(warning)
+        places = _find_places(settings, sockets)
+        former_lines, lines = lines, _describe(settings, places, poller_name, sandbox)
+        if lines != former_lines:
+            _tell_start(settings, lines)
+        if not former_lines:
+            tell_predecessor()
 
     try:
-        supervisor = Supervisor(load, report, on_started, inherited)
+        supervisor = Supervisor(load, report, on_serving, inherited)
     except OSError as error:
         raise _make_refusal(settings, error) from error
     attend_streams(supervisor.loop)
@@ -156,30 +168,39 @@ def _find_places(settings: Settings, sockets: list[socket.socket]) -> list[str]:
     return describe_places(list(secured), "https") + describe_places(list(plain))
 
 
-def _warn(settings: Settings, sockets: list[socket.socket]) -> None:
-    """Tell the operator what others may read that is not meant for them.
+def _list_warnings(settings: Settings, sockets: list[socket.socket]) -> list[str]:
+    """Return a line for each thing that others may read and that is not meant for them.
 
     Passwords that users send over a network, and the access log, if a site has it.
     """
+    lines = []
     log = settings.access_log
     if log not in {"", STDOUT} and any(is_within_reach(one, log) for one in select_sites(settings)):
-        report(f"the access log {log} is in the folder that is served: every client may read it")
+        lines.append(
+            f"the access log {log} is in the folder that is served: every client may read it"
+        )
     addresses = [describe_address(one) for one in sockets]
     is_secured = settings.tls_certificates or settings.acme or settings.has_proxy_protocol
     has_passwords = any(site.auth for site in select_sites(settings))
     if has_passwords and not is_secured and not all(map(is_local, addresses)):
-        report(
+        lines.append(
             "passwords cross the network unencrypted; use --tls-cert and --tls-key, or a proxy with TLS "
             "in front, or listen on 127.0.0.1"
         )
+    return lines
 
 
-def _tell_start(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> None:
+def _describe(settings: Settings, places: list[str], poller_name: str, sandbox: str) -> list[str]:
+    """Return the lines that say what is served and where."""
     if settings.tls_self_signed:
         from epollo.transports.state_folder import AUTHORITY, find_state_folder  # noqa: PLC0415
 
         places = [*places, f"  trust:   {find_state_folder() / AUTHORITY} (once, in the browser)"]
     roots = [site.root for site in select_sites(settings)]
-    for line in describe_start(roots, places, poller_name, sandbox):
+    return describe_start(roots, places, poller_name, sandbox)
+
+
+def _tell_start(settings: Settings, lines: list[str]) -> None:
+    for line in lines:
         # A log on stdout is for programs, and has stdout for itself.
         (report if settings.access_log == STDOUT else tell)(line)

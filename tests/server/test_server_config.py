@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, Server
+from server.test_server_access import write_passwords
 from server.workers import await_line, refusal
 
 INDEX = b"<!doctype html><title>index</title>\n"
@@ -117,6 +118,36 @@ def test_what_is_typed_goes_before_the_file_at_a_reload_too(
     server.process.send_signal(signal.SIGHUP)
     await_line(server, "2 new workers serve")
     assert server.get("/") == INDEX
+
+
+def test_a_reload_tells_what_the_first_lines_do_not(
+    serve: Serve, site: Path, config: Path, tmp_path: Path
+) -> None:
+    """Where the site is now, and what others may read; a reload that changes neither tells nothing."""
+    config.write_text("host = '127.0.0.1'\n")
+    server = serve(site, "--quiet", "--workers", "1", "--config", str(config))
+    passwords = write_passwords(tmp_path / "passwords", ann="open")
+    protected = f"auth = '{passwords}'\n"
+    for number, text in enumerate(
+        (
+            f"host = '0.0.0.0'\naccess-log = '{site}/log'\n{protected}",
+            f"host = '0.0.0.0'\n{protected}",
+            f"host = '127.0.0.2'\n{protected}",
+        )
+    ):
+        config.write_text(text)
+        server.process.send_signal(signal.SIGHUP)
+        await_line(server, "1 new workers serve", number + 1)
+    assert server.read_line() == server.lines[0]
+    here = server.read_line()
+    assert here.startswith("  here:    http://localhost:")
+    assert str(server.port) not in here
+    lines = list(iter(server.read_line, "  stop it with Ctrl-C\n"))
+    assert server.read_line() == server.lines[0]
+    assert server.read_line().startswith("  at:      http://127.0.0.2:")
+    assert not any("://localhost" in line or "epollo serves" in line for line in lines)
+    assert server.stderr.count("passwords cross the network") == 1
+    assert f"epollo: the access log {site}/log is in the folder that is served" in server.stderr
 
 
 def test_media_types_of_the_operator(serve: Serve, site: Path, config: Path) -> None:

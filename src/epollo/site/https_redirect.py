@@ -44,8 +44,12 @@ class HttpsRedirect:
         self._suffix = b"" if port == _HTTPS_PORT else b":%d" % port
 
     def respond(self, request: Request) -> Response | Later:
-        """Return a redirect for a request by plain HTTP, and the site's response to any other."""
-        if request.scheme != b"http":
+        """Return a redirect for a request by plain HTTP, and the site's response to any other.
+
+        ``OPTIONS *`` asks about the server in general, and about no resource that stands elsewhere
+        (RFC 9110 section 9.3.7).
+        """
+        if request.scheme != b"http" or request.target.form is TargetForm.ASTERISK:
             return self._respond(request)
         path = request.target.path
         if is_challenge(path):

@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Callable
-from typing import Final
 
 from epollo.coder.supply import CoderSupply
 from epollo.loop import EventLoop
@@ -13,9 +12,6 @@ from epollo.supervisor.tls_secrets import TlsSecrets
 from epollo.supervisor.worker_process import WorkerProcess
 from epollo.transports.pairs import Secrets
 from epollo.worker.orders import COVER, SECRETS, dump_secrets, write_orders
-
-_TICKET_KEY_SECONDS: Final = 12 * 3600.0
-"""A ticket is good for two hours (SSL_CTX_set_timeout(3)); one of a former key makes a full handshake."""
 
 
 class Generation:

@@ -63,20 +63,20 @@ class Supervisor:
     """The parent.
 
     ``load`` returns the settings as they are now, and raises `OperatorError` where they are wrong.
-    ``inherited`` are listening sockets that another process opened. ``on_started`` is called once when
-    every worker serves, with the sockets and what a worker tells of itself.
+    ``inherited`` are listening sockets that another process opened. ``on_serving`` is called with each
+    generation when all of it serves: its settings, its sockets, and what a worker tells of itself.
     """
 
     def __init__(
         self,
         load: Callable[[], Settings],
         report: Callable[[str], None],
-        on_started: Callable[[Settings, list[socket.socket], str], None],
+        on_serving: Callable[[Settings, list[socket.socket], str], None],
         inherited: Listening | None,
     ) -> None:
         self._load = load
         self._report = report
-        self._on_started = on_started
+        self._on_serving = on_serving
         settings = load()
         present = inherited or NOWHERE
         self._first_listening = change_listening(present, settings)
@@ -219,8 +219,8 @@ class Supervisor:
             self._report(f"{len(coming.workers)} new workers serve; the old ones finish")
         else:
             self._is_started = True
-            first = coming.workers[0]
-            self._on_started(coming.settings, coming.listening.sockets, first.description)
+        first = coming.workers[0]
+        self._on_serving(coming.settings, coming.listening.sockets, first.description)
         if former.listening is not coming.listening:
             # Workers hold theirs until they have stopped accepting. At the first start they are the
             # former program's, which has been told by now.
