@@ -15,12 +15,12 @@ Network: TypeAlias = str | bytes
 """An address of IPv4, or the first eight octets of one of IPv6; empty for none."""
 
 _MAPPED: Final = "::ffff:"
-"""Before an IPv4 address that an IPv6 socket tells (RFC 4291 section 2.5.5.2)."""
+"""What an IPv6 socket writes before an address of IPv4 (RFC 4291 section 2.5.5.2)."""
 
 
 def read_address(name: object) -> str:
     """Return the address in the name of a peer."""
-    # A unix-domain socket's peer has no name (unix(7)); with IPv4 it may be written as IPv6.
+    # The peer of a unix-domain socket has no name (unix(7)).
     return str(name[0]).removeprefix(_MAPPED) if isinstance(name, tuple) else ""
 
 
@@ -40,7 +40,7 @@ def network_of(address: str) -> Network:
     if ":" not in address:
         return address
     try:
-        # A zone, as of fe80::1%eth0, is none of the address (RFC 4007 section 11).
+        # A zone, as in fe80::1%eth0, is no part of the address (RFC 4007 section 11).
         return socket.inet_pton(socket.AF_INET6, address.partition("%")[0])[:8]
     except OSError:
         return address
@@ -61,7 +61,7 @@ class Addresses:
         self._counts: dict[Network, int] = {}
 
     def enter(self, address: str) -> bool:
-        """Count one more, unless there are as many as may be; tell which.
+        """Count one more connection; return False if its network has as many as the limit already.
 
         A peer without an address, of a unix-domain socket, is not counted.
         """

@@ -1,4 +1,4 @@
-"""What goes out of a file at once, behind the octets before it, so that no outbox is needed for it."""
+"""Sends a head and a part of a file at once: if the peer takes both, they need no outbox."""
 
 import os
 from _socket import MSG_DONTWAIT
@@ -25,12 +25,13 @@ def send_with_part(
 ) -> int:
     """Send octets and a part of a file behind them; return how many the peer took of both together.
 
-    0 where the part has to be looked at again while it is sent, which an outbox does. ``descriptor`` is
-    the transport's, -1 as long as the socket is a blocking one: sendfile(2) knows no MSG_DONTWAIT.
-    Raises `OSError`, but no `BlockingIOError` once octets were sent.
+    Return 0 if the file has to be compared while it is sent, which an outbox does. ``descriptor`` is
+    the
+    transport's, -1 while the socket is a blocking one: sendfile(2) knows no MSG_DONTWAIT. Raises
+    `OSError`, but no `BlockingIOError` once octets were sent.
     """
     file, offset, length = part
-    # What the file has was looked at in this turn; more than a step of it is looked at again.
+    # The file was compared with its version in this turn, which is enough for one step.
     if not (file.is_sealed or file.is_settled or file.settle()):
         return 0
     if length <= _COPIED_OCTETS:
@@ -53,7 +54,7 @@ def send_with_part(
         except BlockingIOError:
             pass
         except OSError as error:
-            # The outbox reads what cannot be sent so.
+            # The outbox reads the file instead.
             if error.errno not in NO_SENDFILE:
                 raise
     return sent

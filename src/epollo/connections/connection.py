@@ -36,7 +36,7 @@ from epollo.loop import READABLE, WRITABLE
 from epollo.protocols.answer import Exchange
 
 _NOTHING: Final = -1
-"""What a connection is watched for that is registered for the end of it alone."""
+"""The events of a connection that waits for a result: the poller reports its end, nothing else."""
 
 
 class Connection(Peer):
@@ -85,9 +85,9 @@ class Connection(Peer):
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Take a turn; with octets that were ``received`` already, if there are any.
 
-        ``events`` do not say whether there is something to receive, which the call tells. They say
-        whether it was there when the poller reported: octets that are received after any report but
-        `READABLE` may be newer than a change that the report did not tell of.
+        ``events`` say how old the octets can be, not whether there are any, which the call tells. After
+        `READABLE` they were there when the poller reported. After anything else they may be newer than
+        a change which the poller has not reported.
         """
         raise NotImplementedError
 
@@ -122,11 +122,11 @@ class Connection(Peer):
         return self.address or ask_address(self.descriptor)
 
     def on_drain(self) -> None:
-        """Close if nothing is under way; else the answer that is will be the last."""
+        """Close if nothing is under way; otherwise the answer under way is the last one."""
         if self.is_idle:
             self.close()
         elif self._state <= BETWEEN:
-            # What is owed was promised to a connection that persists.
+            # The head of that answer says that the connection persists, and was sent already.
             self._state = FINISHING
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ class Connection(Peer):
             if sent == len(octets):
                 sent_of_part = os.sendfile(self.descriptor, file.descriptor, offset, length)
         except OSError:
-            # The outbox meets it again, and reads what cannot be lent, or gives up.
+            # The outbox meets the error again, and reads the file instead, or gives up.
             pass
         if sent_of_part == length:
             if self._service.log is not None:
@@ -195,8 +195,8 @@ class Connection(Peer):
     def _send(self, octets: bytes, rest: Sequence[Segment], exchanges: Sequence[Exchange]) -> None:
         """Send octets and the segments behind them, and do what comes next.
 
-        What the peer does not take at once goes to an outbox. ``exchanges`` are the answers that are
-        sent so; the log is told of them when the kernel has all of them.
+        What the peer does not take at once goes to an outbox. ``exchanges`` are the answers that these
+        octets are made of; the log is told of them when the kernel has all of them.
         """
         if not rest:
             self._send_octets(octets, exchanges)
@@ -252,7 +252,7 @@ class Connection(Peer):
     def _begin_outbox(
         self, octets: bytes, sent_octets: int, exchanges: Sequence[Exchange]
     ) -> Outbox:
-        """Owe the peer something from now on: these octets, but for those of them that were sent."""
+        """Owe the peer these octets from now on, without the first ``sent_octets`` of them."""
         if not self._events:
             self._watch(WRITABLE)
         self._outbox = outbox = Outbox(self.kind)
@@ -294,7 +294,7 @@ class Connection(Peer):
         self._set_deadline(self._next_look(self._pace) - now)
 
     def _next_look(self, pace: Pace) -> float:
-        """Return when to look again: soon, where the peer has only to confirm what it was sent."""
+        """Return when to look again: soon if the peer only has to confirm what was sent."""
         timeouts = self._service.timeouts
         look = pace.next_look(timeouts.send)
         return look if self._outbox else min(look, self._service.clock.now + timeouts.linger)
@@ -321,10 +321,10 @@ class Connection(Peer):
     def _go_on(self, *, is_long: bool) -> None:
         """Do what comes next when the kernel has all that is owed.
 
-        ``is_long`` is whether so much was sent that the peer need not have taken it yet.
+        ``is_long`` says that much was sent, so that the peer may not have taken all of it yet.
         """
         if self._state == BEHIND:
-            # Its turn comes with the next batch; what it was waited for until now is over.
+            # Its turn comes in the next batch. The peer has taken its answers: that deadline is over.
             self._set_deadline(self._service.timeouts.head)
             self._watch(READABLE)
             self._service.loop.call_again(self)
@@ -345,10 +345,12 @@ class Connection(Peer):
     def _finish(self, unconfirmed_octets: int = 0) -> None:
         """Close; but if the peer may still be sending, let it first read the last answer.
 
-        A socket that is closed while octets are unread, or that octets reach when it is closed, resets
-        the connection, and the reset overtakes what the peer has not taken (RFC 9112 section 9.6). A
-        peer that learns of the end only now, because the server stops, may have sent another request
-        already; and while a long answer is under way anything may come.
+        If a socket is closed while octets are unread, or if octets reach it later, the kernel resets
+        the
+        connection, and the reset overtakes what the peer has not read yet (RFC 9112 section 9.6). If
+        the
+        server stops, a peer that does not know may have sent another request; and during a long answer
+        anything may come.
         """
         if unconfirmed_octets or self._service.is_draining or self._may_still_send():
             self._linger(unconfirmed_octets)
@@ -384,8 +386,8 @@ class Connection(Peer):
     def _watch(self, events: int) -> None:
         mask = max(0, events)
         if not self._events:
-            # A socket that lives longer than one turn. Until here MSG_DONTWAIT has done the same for
-            # each call, and a peer that is answered and closed at once saves the system call.
+            # The socket lives longer than one turn. Until here MSG_DONTWAIT did the same for each call:
+            # a peer that is answered and closed at once saves this system call.
             self._transport.setblocking(False)
             self._service.loop.add(self.descriptor, self, mask)
         elif self._events != events:

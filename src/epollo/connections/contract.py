@@ -10,7 +10,7 @@ from epollo.named_tuples import NamedTuple
 from epollo.protocols.answer import Answer
 
 Responder: TypeAlias = Callable[[Request], Response | Later]
-"""The site, as a connection sees it; a connection waits for what comes later."""
+"""The site, as a connection sees it; if it returns a `Later`, the connection waits for that."""
 
 
 class Clients(Protocol):
@@ -20,7 +20,7 @@ class Clients(Protocol):
         """Return whether an address is that of a proxy."""
 
     def find_client(self, address: str, head: bytes, /) -> str:
-        """Return the address of the client that sent a head, by a peer that has this address."""
+        """Return the address of the client that sent this head through a peer with this address."""
 
 
 class AccessLog(Protocol):
@@ -41,9 +41,9 @@ class AccessLog(Protocol):
     ) -> None:
         """Note an answer that was handed to the kernel, with ``content_octets`` of its content.
 
-        ``head`` is the request's, as it came; what came of it where it is none. ``begun`` is the
-        instant (monotonic, seconds) at which it was received. ``subject`` is whose certificate the
-        client has shown, empty without one.
+        ``head`` is that of the request as it came, or what came in its place. ``begun`` is the instant
+        (monotonic, seconds) at which it was received. ``subject`` names the owner of the certificate
+        that the client has shown; it is empty without one.
         """
 
     def begin(self, loop: EventLoop) -> None:
@@ -110,5 +110,5 @@ class Peer(Handler):
         self.close()
 
     def on_drain(self) -> None:
-        """Close if nothing is under way; else the answer that is will be the last."""
+        """Close if nothing is under way; otherwise the answer under way is the last one."""
         self.close()

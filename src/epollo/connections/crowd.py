@@ -1,14 +1,15 @@
 """How much of what is sent may wait for each of many peers.
 
-Facts: what is sent waits in the kernel until the peer takes it, up to four megabytes, and takes 2.4
-times its octets where the peer has the segments small. Where all of it reaches a limit (the second of
-tcp_mem, tcp(7); here 1.5 GB), the kernel holds every connection back for seconds; and to put it there
-takes so long that others wait for their turns.
-Decision: few may have much, many have little each. The bound is halved each time that their number
-doubles, so that all together have hardly more however many there are.
-Consequence: two thousand peers that take nothing hold 0.8 GB, two thirds of it the first 128, and ten
-thousand hardly more.
-Price: of a large download to one of a crowd, about as much CPU time again.
+Facts: what is sent waits in the kernel until the peer takes it: up to four megabytes, which take 2.4
+times as much memory if the peer asks for small segments. If all of it together reaches a limit (the
+second number of tcp_mem, tcp(7); here 1.5 GB), the kernel holds every connection back for seconds. And
+while the kernel copies it, others wait for their turns.
+Decision: few peers may have much, many have little each. The bound is halved each time that their
+number
+doubles, so all together hold hardly more, however many there are.
+Consequence: two thousand peers that take nothing hold 0.8 GB, two thirds of it the first 128. Ten
+thousand hold hardly more.
+Price: a large download to a peer in a crowd costs about twice the CPU time.
 """
 
 from typing import Final
@@ -23,7 +24,7 @@ _TURN_OCTETS: Final = 256 * 1024
 
 
 def bound_unsent_octets(connections: int) -> int:
-    """Return how many octets may wait for a peer if this many are connected; 0 for no bound."""
+    """Return how many octets may wait for each peer if this many are connected; 0 for no bound."""
     if connections < _CROWD:
         return 0
     doublings = connections.bit_length() - 1

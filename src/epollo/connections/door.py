@@ -1,14 +1,17 @@
-"""The door of a service: arrivals pass it while there is room, and what makes room when there is none.
+"""The door of a service: it admits arrivals while there is room, and makes room when there is none.
 
-Beyond the limits a peer gets a short answer 503, in one send that waits for nothing, and all others are
-served on. Before that happens the connections that nothing uses are closed, the one that has been
-idle for longest first; and where none is idle, the network that has most gives way (`eviction`).
+If there is no room, the connection that has been idle for longest is closed. If none is idle, the
+network
+that has most gives way (`eviction`). If nothing gives way, the arrival gets a short answer 503, in one
+send that waits for nothing, and all others are served on.
 
-Facts: that there is no room is rare, and being idle begins and ends with every request.
-Decision: no list of the idle is kept. When room is needed the longest idle `_FOUND` are looked for
-among all, and closed one by one as need be.
+Facts: a lack of room is rare; a connection becomes idle, and busy again, with every request.
+Decision: no list of idle connections is kept. When room is needed, one scan finds the `_FOUND` that
+have
+been idle for longest, and these are closed one by one as need be.
 Consequence: a connection that becomes idle, or busy, costs nothing for this.
-Price: the scan costs some 0.1 microseconds for each connection, so its rate is bounded (`scan_throttle`).
+Price: the scan costs some 0.1 microseconds for each connection, so its rate is bounded
+(`scan_throttle`).
 """
 
 import heapq
@@ -41,7 +44,7 @@ class Arrival(NamedTuple):
     address: str = ""
     """Empty for a unix-domain socket's peer, which has none (unix(7))."""
     received: bytes = b""
-    """Its first octets, where they were received already; changes were looked for after that."""
+    """Its first octets, if they were received already; changes were looked for after that."""
     is_reported: bool = False
     """Whether its first octets were there when the poller reported, so that no look is needed."""
     kind: Kind = PLAIN
@@ -52,7 +55,7 @@ Stage: TypeAlias = Callable[[Arrival], None]
 
 
 def claim_descriptors() -> int:
-    """Have as many descriptors as may be; return how many connections suit that.
+    """Raise the limit of descriptors as far as it goes; return for how many connections that is enough.
 
     A quarter, 8,192 at most, is left for files: kept content, and what is being sent.
     """
@@ -61,7 +64,7 @@ def claim_descriptors() -> int:
 
 
 class Door:
-    """The stage that admits arrivals: ``serve`` takes those on that pass, ``turn_away`` the others."""
+    """The stage that admits arrivals: it hands them to ``serve``, and without room to ``turn_away``."""
 
     __slots__ = (
         "_eviction",
@@ -107,7 +110,7 @@ class Door:
         while True:
             while self._idle:
                 deadline, peer = self._idle.pop()
-                # One that was used since is not the one that has been idle for longest any more.
+                # A connection that was used since the scan has another deadline.
                 if peer.deadline == deadline and peer.try_give_way():
                     self._scans.note_closing()
                     return True
@@ -126,7 +129,7 @@ class Door:
         self._idle = [(peer.deadline, peer) for peer in reversed(found)]
 
     def _evict(self, arrival: Arrival) -> bool:
-        """Close a connection of a network that has more for this peer; return whether there was one."""
+        """Close a connection of a network that has more; return whether there was one."""
         address = arrival.address or ask_address(arrival.descriptor)
         had = self._eviction.make_room(address)
         if had:

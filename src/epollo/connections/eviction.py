@@ -1,7 +1,8 @@
 """Which network's connection is closed where all connections are taken and none of them is idle.
 
-Decision: of the network that has most connections one is closed for a peer of a network that has fewer.
-That network is found by a scan of all when it is needed, not counted with each connection.
+Decision: for a peer of a network that has fewer connections, one of the network that has most is
+closed.
+A scan finds that network when it is needed; no connection is counted before.
 Consequence: one address that takes all connections with halves of requests keeps no other address out.
 Price: the scan costs a system call for each connection whose address is not known, so its rate is bounded
 (`scan_throttle`).
@@ -87,9 +88,10 @@ class Eviction:
 
 
 def _order(peers: Iterable[Peer]) -> list[Peer]:
-    """Return peers in the order of arrival so that the last gives way first.
+    """Return the peers of one network, given in the order of arrival; the last gives way first.
 
-    That is the longest connected of those that get no answer, then the last come of those that do.
+    Those without an answer under way give way first, the longest connected of them at once; then those
+    with one, of them the latest first.
     """
     answered: list[Peer] = []
     others: list[Peer] = []

@@ -29,7 +29,7 @@ class Flights:
 
     def __init__(self, call_in_loop: CallInLoop) -> None:
         self._call_in_loop = call_in_loop
-        # Of C alone: what waits for a condition of `threading` costs a tenth of a handshake.
+        # Written in C: a queue that waits for a condition of `threading` costs a tenth of a handshake.
         self._queue: SimpleQueue[_Flight | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -41,13 +41,13 @@ class Flights:
     def make_at_once(
         self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]
     ) -> None:
-        """Do the same as `make` now."""
+        """Continue a session now, in the thread of the loop; the arguments are those of `make`."""
         self._make(session, octets, done, operator.call)
 
     def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
-        """Continue a session.
+        """Continue a session in the thread of flights.
 
-        In the loop ``done`` is called with whether that succeeded, and with what to send.
+        Then the loop calls ``done`` with whether that succeeded, and with the octets to send.
         """
         if self._thread is None:
             self._thread = start_thread(self._work, "handshakes")

@@ -2,9 +2,9 @@
 
 Facts: any client can send such a field. A proxy that adds to one of the two fields may hand on the other
 as it came.
-Decision: the operator names the field, and the proxies that are believed. The field is read when an
-address is wanted, of the head as it came: no answer depends on it, so what is recalled stays one.
-Price: where it is wanted, to search a head costs some microseconds.
+Decision: the operator names the field, and the proxies that are believed. If an address is wanted, the
+field is read in the head as it came. No answer depends on it, so all clients share what is recalled.
+Price: if an address is wanted, the search of the head costs some microseconds.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Forwarding:
         """Returns whether an address is that of a proxy."""
 
     def find_client(self, address: str, head: bytes) -> str:
-        """Return the address of the client that sent a head, by a peer that has this address."""
+        """Return the address of the client that sent this head through a peer with this address."""
         if not self.is_trusted(address):
             return address
         # Lines of one name are one list in their order (RFC 9110 section 5.3).

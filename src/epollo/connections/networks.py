@@ -1,4 +1,4 @@
-"""Networks, as an operator names them: whose peers are proxies that are trusted."""
+"""Networks as an operator names them; the peers in them are proxies that are trusted."""
 
 import ipaddress
 from typing import Final
@@ -10,10 +10,10 @@ _ADDRESSES_LIMIT: Final = 4096
 
 
 class Networks:
-    """The addresses of some networks; what was found out of one is remembered.
+    """The addresses of some networks; what was found for an address is remembered.
 
-    A peer of a unix-domain socket, which has no address, is within: which programs may connect there, the
-    file system decides.
+    A peer of a unix-domain socket has no address and counts as inside: the file system decides which
+    programs may connect there.
     """
 
     def __init__(self, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:

@@ -18,9 +18,10 @@ from epollo.protocols.answer import STEP_OCTETS, Exchange
 from epollo.transports import Kind, Transport
 
 _READ_OCTETS: Final = 128 * 1024
-"""What `STEP_OCTETS` is of a file that has to be read first."""
+"""At most this much of a file is read and sent at once, if sendfile(2) cannot send it."""
 _PROTECTED_OCTETS: Final = 512 * 1024
-"""What it is where all of a file has to be read: to protect costs some three times as much as to send."""
+"""At most this much is read and sent in one turn: to encrypt costs some three times as much as to
+send."""
 _COPIED_OCTETS: Final = 32 * 1024
 """A part of a file up to this length is read, so that it goes out together with what is around it.
 
@@ -94,9 +95,10 @@ class Outbox:
         """Send octets until the peer takes no more, and one step of a file at the most.
 
         A step is a stretch of one part, of ``step_octets`` at the most, or several short parts with the
-        octets between them. A file is looked at before the last step, so that no answer looks whole that
-        is not; before another one as often as the file asks for it, so that one which cannot become whole
-        ends early.
+        octets between them. A file is compared with its version before the last step, so that an answer
+        which is not whole never looks whole. It is compared before other steps as often as the file
+        asks
+        for it, so that an answer which cannot become whole ends early.
 
         ``second`` is now, whole seconds since 1970. Of a file that has to be read, no more is read than
         may wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` where the
@@ -181,9 +183,9 @@ class Outbox:
         return None
 
     def _read_short_parts(self, second: int, octets_limit: int) -> bool:
-        """Put the octets of short parts of files, among what is sent next, in their places.
+        """Replace short parts of files, among what is sent next, by their octets.
 
-        Return whether there were any. With what is read, no more octets than the limit wait here.
+        Return whether there were any. What is read, and the octets between, stay within the limit.
         """
         octets_limit = min(octets_limit, _READ_OCTETS)
         read: dict[int, _FilePart] = {}
@@ -236,9 +238,11 @@ class Outbox:
     ) -> bool:
         """Read some of a part of a file and send it; return whether the peer took all of it.
 
-        With ``sendfile`` the network holds the pages of the file itself, and what a process writes to
-        them before they are acknowledged goes out in the place of what was there. So the file is looked
-        at each time, unless it is settled (`send`).
+        ``sendfile`` lends the kernel the pages of the file itself. If a process writes to them before
+        the
+        peer confirms them, the new octets may be sent. What is read is a copy. The file is compared
+        each
+        time, unless it is settled.
         """
         file = part.file
         is_last = part.length <= octets_limit

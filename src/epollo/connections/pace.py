@@ -1,8 +1,7 @@
 """How fast a peer takes what it is owed, and when that is too slow.
 
-Facts: octets that the kernel took from us need not have gone anywhere: its buffers hold megabytes, and
-say that there is room only when a third of them is free. What the peer has confirmed is told by
-SIOCOUTQ (tcp(7)): the octets that it has not.
+Facts: octets that the kernel took need not have reached the peer: buffers hold megabytes, and report
+room only when a third of them is free. SIOCOUTQ (tcp(7)) tells how many octets are not confirmed yet.
 Decision: the pace is looked at when a deadline comes, not when something is sent: every
 `WINDOW_SECONDS`, and when the peer may have taken nothing for too long. What was owed at one look and
 is neither owed nor unconfirmed at the next, the peer has taken.

@@ -4,7 +4,8 @@ A header that a proxy did not write would let any client choose the address that
 peer that is not trusted is closed at once, and so is one that sends no header
 (`epollo.protocols.proxy_protocol`).
 
-Octets behind the header belong to the next stage, and were not what the poller reported: the header was.
+Octets behind the header belong to the next stage. The poller has reported the header, not them, so they
+may be newer than a change that was not reported.
 """
 
 import math
@@ -21,7 +22,7 @@ from epollo.protocols.proxy_protocol import ProxyHeader, parse_proxy_header
 
 
 class Proxies:
-    """The stage of arrivals that come through proxies; ``then`` takes those on whose header was read."""
+    """The stage of arrivals that come through proxies; ``then`` is the next stage."""
 
     __slots__ = ("_networks", "_service", "_then", "tell")
 

@@ -1,4 +1,4 @@
-"""How a connection has the site respond: at once, or later, and whatever goes wrong."""
+"""How a connection gets a response of the site: at once or later, also if the site fails."""
 
 from epollo.connections.refusing import respond_to_fault
 from epollo.connections.service import Service
@@ -11,8 +11,10 @@ def respond(
 ) -> tuple[Response | Later, bool]:
     """Return the response to a request, and whether the connection may persist after it.
 
-    A result that the response has to wait for is returned in its place; with that one as ``later`` the
-    call is made again. ``address`` is the peer's, as far as it is kept, and ``head`` what it sent.
+    If the response has to wait for a result, a `Later` is returned in its place; when that is done, the
+    call is made again with it as ``later``. ``address`` is the peer's, as far as it is kept, and
+    ``head``
+    what it sent.
     """
     may_persist = not service.is_draining
     try:

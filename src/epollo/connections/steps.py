@@ -1,14 +1,15 @@
 """How much of a file one of several downloads may send in a turn.
 
 Facts: a step of two megabytes takes a third of a millisecond and more, and all downloads that are ready
-take theirs in one batch. A small request that comes meanwhile waits for all of them. What the interpreter
-does for a step finds its memory out of the caches, and costs as much as 300 KiB.
-Decision: where others were served a moment ago, the downloads that are ready share what one alone may
-send. Where there are none but downloads, each of up to sixty-four takes its whole step; and one that is
-alone a longer one, if its last was done soon, which ends where the peer has no more room.
-Consequence: beside sixteen downloads a small request waits about as long as beside one. A disk that is
-slow to read, for which all wait, is read in short steps.
-Price: of many downloads beside other requests, more system calls for each megabyte. The first request
+take theirs in one batch. A small request that comes meanwhile waits for all of them. The interpreter
+finds its memory out of the caches after a step, so its own work costs as much as sending 300 KiB.
+Decision: if other requests were served a moment ago, the downloads that are ready share one step. If
+there are only downloads, each of up to sixty-four takes a whole step. A download that is alone takes a
+longer one, if its last step is a moment ago; that ends where the peer has no more room.
+Consequence: beside sixteen downloads a small request waits about as long as beside one. A slow disk,
+for
+which all wait, is read in short steps.
+Price: many downloads beside other requests need more system calls for each megabyte. The first request
 after a moment without any waits for whole steps.
 """
 
@@ -17,11 +18,11 @@ from typing import Final
 from epollo.protocols.answer import STEP_OCTETS, STEP_OCTETS_MINIMUM
 
 LONE_OCTETS: Final = 4 * STEP_OCTETS
-"""What a download may send that is alone: twice what a socket has room for, as its peer takes some."""
+"""What a lone download may send: twice what a socket has room for, as its peer takes some meanwhile."""
 _SOON_SECONDS: Final = 0.01
 _TOGETHER_OCTETS: Final = 64 * STEP_OCTETS
 _REMEMBERED_SECONDS: Final = 0.25
-"""Others that come more often than this have every step shared, a few that connect at once hardly any."""
+"""Steps are shared for this long after a batch in which others than downloads were ready."""
 
 
 class Steps:

@@ -1,4 +1,4 @@
-"""Reports to the operator that clients can bring about at will, bounded in number."""
+"""Reports to the operator that any client can cause, bounded in number."""
 
 from collections.abc import Callable
 from typing import Final

@@ -10,7 +10,7 @@ _HTML_TYPES: Final = frozenset((b"text/html", b"application/xhtml+xml"))
 def prefers_json(accept: bytes) -> bool:
     """Return whether an Accept field asks for JSON rather than HTML (RFC 9110 section 12.5.1).
 
-    Of equal weights that of the type that is named counts, and HTML where both are.
+    If the weights are equal, the type that is named more precisely wins; otherwise HTML does.
     """
     members = [_parse_member(member) for member in parse_list(accept.lower())]
     json, html = (_weigh(members, one) for one in (b"application/json", b"text/html"))

@@ -40,9 +40,9 @@ _SHARED: Final = frozenset((b"private", b"proxy-revalidate", b"public", b"s-maxa
 
 
 def make_private(fields: tuple[FieldLine, ...]) -> tuple[FieldLine, ...]:
-    """Return the field lines of an answer such that no shared cache keeps it (RFC 9111 section 5.2.2.7).
+    """Return field lines that let no shared cache keep the answer (RFC 9111 section 5.2.2.7).
 
-    What a browser may do with it stays.
+    What they allow a browser stays.
     """
     is_said = False
     lines = []

@@ -1,9 +1,10 @@
-"""Whether text may be announced as UTF-8: a charset parameter goes before what the text itself says.
+"""Whether text may be announced as UTF-8: a charset parameter overrides what the text itself says.
 
 Facts: a browser believes Content-Type before a ``<meta>``, an XML declaration or an ``@charset`` rule
 (WHATWG Encoding; RFC 7303 section 3; CSS Syntax section 3.2), and shows what is no UTF-8 as rubbish.
-Decision: the parameter is given to what is UTF-8 and does not itself name another encoding; the rest says
-for itself what it is.
+Decision: text gets the parameter if it is UTF-8 and does not itself name another encoding. All other
+text
+is sent without it.
 """
 
 import codecs
@@ -27,7 +28,7 @@ _LABELS: Final = frozenset(
     )
 )
 _LABEL: Final = rb"[\"']?[\t\n\f\r ]*([^\"'\t\n\f\r />;?]+)"
-# Of a head in lower case: to search for a name in any case takes twenty times as long.
+# For a head in lower case: to search for a name in either case takes twenty times as long.
 _COMMENT: Final = compile_late(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _META: Final = compile_late(rb"<meta(?=[\t\n\f\r /])([^>]*)")
 _META_CONTENT: Final = compile_late(rb"content[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"[^\"]*\"|'[^']*')")
@@ -47,7 +48,7 @@ _DOUBLE_OCTET_SET: Final = _ESCAPE + b"$"
 def find_declared_charset(media_type: bytes, head: bytes) -> bytes | None:
     """Return the encoding that the beginning of a text names, in lower case; None where it names none.
 
-    ``media_type`` has no parameters. Of HTML, XML and CSS alone it is known how they do it.
+    ``media_type`` has no parameters. HTML, XML and CSS can name their encoding; other types cannot.
     """
     head = head[:DECLARATION_OCTETS]
     found = None
@@ -68,7 +69,7 @@ def _find_meta(head: bytes) -> re.Match[bytes] | None:
     for element in _META.finditer(_COMMENT.sub(b"", head)):
         attributes = element[1]
         if b"http-equiv" not in attributes:
-            # What a description says of charsets is none.
+            # The content of another element, such as a description, names no encoding.
             attributes = _META_CONTENT.sub(b"", attributes)
         found = _META_CHARSET.search(attributes)
         if found is not None:

@@ -11,7 +11,7 @@ Decisions where the RFC leaves room:
 - A coding that is named twice has the lower of its weights: a refusal is not taken back.
 - ``*`` covers identity as well, as its ``q=0`` does by the letter.
 - Identity that nothing in the value speaks of is acceptable and comes last.
-- Of more than `_ELEMENTS_MAX` elements the first count: to read one costs more than to send it.
+- Only the first `_ELEMENTS_MAX` elements count: to read one costs more than to send it.
 - Without the field every coding is acceptable; identity is what a client that does not speak of
   codings can read for certain.
 """

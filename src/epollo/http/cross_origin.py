@@ -121,7 +121,7 @@ class OriginPolicy:
 
 
 def _allow_names(value: bytes | None) -> tuple[FieldLine, ...]:
-    """Return the field line that allows a request these field names, of which no file takes harm."""
+    """Return the field line that allows these field names: no file is harmed by any of them."""
     names = parse_list(value or b"")
     if not names or len(names) > _NAMES_LIMIT or not all(map(TOKEN.fullmatch, names)):
         return ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 else:
     try:
-        # Where `datetime` has it from, which takes a hundredth of a start.
+        # `datetime` has it from here; to import that module takes a hundredth of a start.
         from _datetime import date
     except ImportError:
         from datetime import date
@@ -65,8 +65,9 @@ _ASCTIME_DATE: Final = compile_late(
 def format_date(seconds: int) -> bytes:
     """Return the IMF-fixdate of an instant in seconds since 1970.
 
-    Files that were written together have few dates among them: most of them are looked up, which takes a
-    twentieth of the three microseconds.
+    Files that were written together share few dates: most dates are looked up, which takes a twentieth
+    of
+    the three microseconds.
 
     The form has four digits for the year: an instant outside of the years 1 to 9999 is given as the
     nearest one inside.
@@ -90,8 +91,8 @@ def format_date(seconds: int) -> bytes:
 def parse_date(octets: bytes, now_seconds: int) -> int | None:
     """Return the seconds since 1970 of an HTTP-date in any of its three forms, or None.
 
-    ``now_seconds`` is what the century of an rfc850-date, which has two digits for the year, is
-    told from. A leap second is read as the second after it, as POSIX time has none.
+    An rfc850-date has two digits for the year: ``now_seconds`` (since 1970) tells its century. A leap
+    second is read as the second after it, as POSIX time has none.
     """
     found = _IMF_FIXDATE.fullmatch(octets)
     if found is not None:

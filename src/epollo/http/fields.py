@@ -60,7 +60,7 @@ _PORT_MAX: Final = 65535
 
 @cache
 def _compile_literal_and_port() -> re.Pattern[bytes]:
-    """Return what an IP-literal matches: few hosts are one, and it takes longest of all to compile."""
+    """Return the pattern of an IP-literal: few hosts are one, and it takes longest to compile."""
     literal = rb"\[(?:%b|[vV][0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+,;=:]++)\]" % _IPV6
     return re.compile(literal + _PORT)
 

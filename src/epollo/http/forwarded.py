@@ -30,10 +30,10 @@ _NODE: Final = compile_late(
 
 
 def find_client(values: list[bytes], address: str, is_trusted: Callable[[str], bool]) -> str:
-    """Return the address of the client that a peer, which has an ``address``, speaks for.
+    """Return the address of the client for which the peer with this ``address`` speaks.
 
-    ``values`` are the addresses of a list, the last one added last. Where one is none (``unknown``, a
-    hidden name), the proxy that added it is all that is known.
+    ``values`` are the nodes of a list, in the order in which proxies added them. If one is no address
+    (``unknown``, a hidden name), return the address of the proxy that added it.
     """
     for value in reversed(values[-_HOPS_LIMIT:]):
         if not is_trusted(address):

@@ -83,5 +83,5 @@ def parse_list(value: bytes, elements_limit: int = sys.maxsize) -> list[bytes]:
         elements = _ELEMENT.findall(value)
     else:
         elements = [found[0] for found in islice(_ELEMENT.finditer(value), elements_limit)]
-    # Without a step of the interpreter for each: of empty ones there may be thousands.
+    # Without a step of the interpreter for each: there may be thousands of empty ones.
     return list(filter(None, map(_STRIP, elements)))

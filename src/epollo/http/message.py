@@ -24,7 +24,7 @@ class File(Protocol):
 
     @property
     def checked_second(self) -> int:
-        """The second (since 1970) for whose rest it need not be asked again whether it `may_send_on`."""
+        """The second (since 1970) in which `may_send_on` was asked last; it still holds in that."""
 
     def settle(self) -> bool:
         """Return whether no process has written to the file lately, and note that in `is_settled`."""
@@ -36,7 +36,7 @@ class File(Protocol):
         """Return in this second whether the same may be announced of the file again."""
 
     def map(self) -> memoryview | None:
-        """Return all of the content as memory; None where it may change, or cannot be had so."""
+        """Return all of the content as memory; None if it may change, or cannot be mapped."""
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -70,7 +70,7 @@ def close_files(segments: Iterable[Segment]) -> None:
 
 
 class Basis:
-    """What an answer rests on, and for as long as which stands it may be given again."""
+    """What an answer rests on: while it stands, the answer may be given again."""
 
     __slots__ = ("checked_second",)
 
@@ -141,10 +141,10 @@ class OneSecond(Basis):
 
 
 class AllOf(Basis):
-    """Several of which each has to stand.
+    """Several bases, all of which have to stand.
 
-    They are looked at once a second if each says of itself that this is enough: an answer that is held
-    is released when one of them ends.
+    If one look in a second is enough for each of them, it is enough for all: an answer that is held is
+    released when one of them ends.
     """
 
     __slots__ = ("parts",)
@@ -158,7 +158,7 @@ class AllOf(Basis):
         for part in self.parts:
             if part.checked_second != second and not part.stands(second):
                 return False
-        # Not every look holds for the second; and one may have ended what was looked at before.
+        # A look need not hold for the rest of the second, and it may have ended an earlier part.
         for part in self.parts:
             if part.checked_second != second:
                 return True
@@ -220,7 +220,7 @@ class Request:  # noqa: PLW1641 - it can be changed
 
 
 ANY_SCOPE: Final = b"*"
-"""Of a request that no client has sent: an examination asks as each site wants it."""
+"""The scope of a request that no client has sent (``epollo why``): each site takes it as its own."""
 
 
 def select_host(request: Request) -> bytes:
@@ -273,9 +273,10 @@ class Response:
 class Later:
     """A response that has to wait for a result: of a thread, of another process, of more turns.
 
-    ``begin`` is told the address of the client, and sees to it that `finish` is called in the loop's
-    thread. ``conclude`` then makes the response of what stands at that moment, or has the client wait
-    for something else. The address decides on the waiting alone: an answer is recalled for all.
+    ``begin`` is told the address of the client, and has `finish` called in the loop's thread. Then
+    ``conclude`` makes the response of what stands at that moment, or has the client wait for something
+    else. The address may decide how long a client waits, never what it is answered: an answer is
+    recalled for all clients.
     """
 
     __slots__ = ("_before", "_begin", "conclude", "is_done", "is_wanted", "on_done")
@@ -286,7 +287,7 @@ class Later:
         conclude: Callable[[], "Response | Later"],
         before: "Later | None" = None,
     ) -> None:
-        """``before`` is another one that is waited for within this."""
+        """``before`` is another one, whose result this one waits for."""
         self._begin = begin
         self._before = before
         self.conclude: Callable[[], Response | Later] = conclude
@@ -315,7 +316,7 @@ class Later:
 
 
 def alter(response: Response | Later, change: Callable[[Response], Response]) -> Response | Later:
-    """Return a response with a change, also one that is not there yet."""
+    """Return a response with a change; if it is a `Later`, one whose response will have the change."""
     if not isinstance(response, Later):
         return change(response)
     before = response

@@ -113,7 +113,7 @@ def _is_match(value: bytes, entity_tag: EntityTag | None) -> bool:
 def _is_none_match(value: bytes, entity_tag: EntityTag | None) -> bool:
     """Evaluate If-None-Match: weak comparison (RFC 9110 section 13.1.2)."""
     if entity_tag is not None and value == entity_tag.opaque:
-        # What a browser sends back, told without parsing.
+        # What a browser sends back needs no parsing.
         return False
     return not is_listed(value, entity_tag, weakly=True)
 

@@ -62,8 +62,8 @@ def parse_range(value: bytes, complete_length: int) -> list[ByteRange] | Unsatis
     They are clamped to the content and at least one; neighbours and overlaps are joined (RFC 9110
     section 15.3.7.2), else the order is the client's. ``UNSATISFIABLE`` where the content has none
     of them. None where the field is to be ignored: another unit, no valid set, one that asks too
-    much, or an empty content. Of that the last octets are all there is (section 14.1.2), but
-    Content-Range cannot name them, and a client that asks for any range has the whole by 200.
+    much, or an empty content: Content-Range cannot name the octets of that, and a client that asks for
+    a range of it has the whole by 200.
     """
     unit = _BYTES.match(value)
     if unit is None or complete_length == 0:

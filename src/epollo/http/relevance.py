@@ -1,16 +1,18 @@
-"""Which field lines an answer may depend on, where that is for their values to say."""
+"""Fields whose value tells whether an answer may depend on the line."""
 
 from typing import Final
 
 MARK_OCTETS: Final = 32
 
 MARKS: Final = {b"accept": b"hj"}
-"""Octets of which one stands, in either case and behind at most `MARK_OCTETS` others, in each value of a
-field on which an answer may depend.
+"""By the name of a field: letters of which each value that may decide an answer has one, in either
+case,
+behind at most `MARK_OCTETS` other octets.
 
-Browsers send another Accept for each kind of request, and a site asks two things of it alone: is JSON
-wanted rather than HTML, and is HTML named? A client that wants one of them says so first. A line without
-these octets there is as if it were absent, so that answers are recalled for all.
+Browsers send another Accept for each kind of request, but a site asks only two things of it: is JSON
+wanted rather than HTML, and is HTML named? A client that wants one of them says so first. A line
+without
+such a letter there is as if it were absent, so that answers are recalled for all.
 """
 
 WHOLE_ACCEPT: Final = b"accept:"

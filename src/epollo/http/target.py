@@ -140,7 +140,7 @@ def decode_path(path: bytes) -> tuple[bytes, ...] | None:
     """
     if not path.startswith(b"/") or b"\0" in path:
         return None
-    # No octet that separates segments comes of decoding, so it may come first.
+    # Decoding yields no octet that separates segments, so it may come first.
     decoded = decode_segment(path) if b"%" in path else path
     if decoded is None:
         return None

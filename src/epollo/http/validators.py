@@ -44,8 +44,9 @@ def is_listed(value: bytes, tag: EntityTag | None, *, weakly: bool) -> bool | No
     if they are the same, by the strong one (``weakly`` false) if besides none of them is weak (RFC 9110
     sections 8.8.3.2 and 13.1.1). A tag that is None is named by ``*`` alone.
 
-    An octet costs some nanoseconds, however many tags there are: those that are the same are looked at
-    one by one, and no others.
+    The time is some nanoseconds for each octet, however many tags there are: only tags that are the
+    same
+    are looked at one by one.
     """
     if value.strip(OWS_OCTETS) == b"*":
         return True

@@ -1,4 +1,4 @@
-"""The socket by which a process talks with one that it starts, from before that one runs."""
+"""The socket between a process and one that it starts; it is open before the other runs."""
 
 import contextlib
 import socket
@@ -12,11 +12,11 @@ from epollo.loop.handler import Handler
 def open_control(
     loop: EventLoop, handler: Handler
 ) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Have two connected sockets in a block that starts a process: ours, and that of the process.
+    """Yield two connected sockets to a block that starts a process: ours, and that of the process.
 
-    Ours is in the loop first: a process that runs and could not be heard would be left without a parent.
-    If the block raises, ours is closed, and out of the loop again. Theirs is closed in any case. Raises
-    `OSError` where the system has no room for one more.
+    The loop watches ours before the process starts: no process runs that is not heard. If the block
+    raises, ours is taken out of the loop and closed. Theirs is closed in any case. Raises `OSError` if
+    the system has no room for one more.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, contextlib.ExitStack() as undo:

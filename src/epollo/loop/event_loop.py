@@ -10,10 +10,9 @@ sent is seen before that request is answered: both were ready when ``poll`` retu
 A fault of one handler never ends the loop: it is reported here, once, and the handler is asked to close
 (`Handler.on_fault`).
 
-What can wait waits: a handler that stopped in the middle of its work (`call_again`), or found that the
-batch has lasted for long (`is_late`), has another turn in a later batch, and of these turns a batch has
-as many as fit in `_POSTPONED_SECONDS`. So what is expensive holds up no answer that is a
-look-up.
+Expensive work waits. A handler that stops in the middle of its work, or finds that the batch has lasted
+long (`is_late`), asks for another turn in a later batch (`call_again`). A batch gives as many of these
+turns as fit into `_POSTPONED_SECONDS`, so that no answer which is a look-up waits for expensive work.
 """
 
 import math
@@ -86,7 +85,7 @@ class EventLoop:
         self._again: OrderedDict[Handler, None] = OrderedDict()
         self._timers = Timers()
         self._is_running = False
-        # Until when the operator is not told again that there is no room.
+        # Before this instant the operator is not told again that there is no room.
         self._exhausted_until = -math.inf
 
     def add(self, descriptor: int, handler: Handler, events: int = READABLE) -> None:
@@ -176,7 +175,7 @@ class EventLoop:
             self._turn(_LONGEST_SLEEP_SECONDS)
 
     def run_batch(self, longest_seconds: float = _LONGEST_SLEEP_SECONDS) -> None:
-        """Turn once: wait, for at most so long, then call every handler that the batch concerns."""
+        """Turn once: wait for an event, at most this long, then call each handler that is concerned."""
         self._turn(min(longest_seconds, _LONGEST_SLEEP_SECONDS))
 
     def _turn(self, longest_seconds: float) -> None:
@@ -230,7 +229,7 @@ class EventLoop:
                 self._call(handler, 0)
 
     def _call_postponed(self) -> None:
-        """Give those another turn that asked for it before this batch, as many as there is time for."""
+        """Give another turn to handlers that asked before this batch, while there is time."""
         again = self._again
         begun_seconds = self.clock.count_batch_seconds()
         while True:

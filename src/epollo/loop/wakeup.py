@@ -1,8 +1,8 @@
-"""What reaches the process beside descriptors, made a descriptor: signals, and work done by threads.
+"""Signals, and the results of threads, as readiness of a descriptor.
 
-Fact: each signal of the process, also one that is not served here, writes an octet to the socket pair
-(signal.set_wakeup_fd), and a full one takes none: of a storm of signals, some are not told there.
-Decision: an octet ends the sleep, and says no more; the interpreter's own handler asks for the call.
+Fact: each signal of the process, even one that is not served here, writes an octet to the socket pair
+(signal.set_wakeup_fd). If the pair is full, the octet is lost.
+Decision: an octet only ends the sleep. Which call to make is noted by the handler of the signal.
 """
 
 import contextlib

@@ -11,12 +11,13 @@ The contract, held by one test suite over all of them:
 * It reports a descriptor again for as long as the condition lasts (*level-triggered*).
 * ``ERROR`` and ``HANGUP`` need no registration. A poller that cannot tell them apart reports the
   registered events instead, and the next system call tells.
-* It never returns empty before the timeout is over: fractions are rounded up, so that a caller that
-  waits for an instant is not woken just before it, again and again.
+* It never returns an empty list before the timeout is over. Fractions are rounded up; otherwise a
+  caller
+  that waits for an instant would wake just before it, again and again.
 * ``register`` raises `FileExistsError` for a descriptor registered already, ``modify`` and
   ``unregister`` raise `FileNotFoundError` for one that is not.
 
-What holds of one mechanism and not of another is data beside it (`Traits`); no caller asks for a name.
+What differs between the mechanisms is data (`Traits`): no caller asks for the name of a poller.
 """
 
 from typing import Final, Protocol
@@ -34,7 +35,7 @@ class Poller(Protocol):
     """Tells which descriptors are ready."""
 
     def register(self, descriptor: int, events: int, /) -> None:
-        """Begin to watch a descriptor for some of `READABLE` and `WRITABLE`; 0 is for neither."""
+        """Begin to watch a descriptor for `READABLE`, `WRITABLE`, both, or neither (0)."""
 
     def modify(self, descriptor: int, events: int, /) -> None:
         """Watch a registered descriptor for other events."""

@@ -89,10 +89,10 @@ class Answer:
         self.kept_octets = 0
         """What recall counts for it."""
         self.uses = 0
-        """In how many seconds it was sent lately, at least."""
+        """In how many seconds, at least, it was sent since recall looked last."""
         self.part_pattern: bytes | None = None
-        """What the fields of an answer with a part of the content are made of (`http1.part`); None until
-        one is."""
+        """A pattern of the fields of an answer with a part of this content (`http1.part`); None until
+        there is one."""
         self.is_established = False
         """Whether recall knows it to be asked for again and again."""
         if length <= JOINED_OCTETS and len(content) == 1 and isinstance(content[0], bytes):
@@ -116,7 +116,7 @@ class Answer:
                 self.file = segment.file
 
     def add_lines(self, lines: bytes) -> None:
-        """Say more in the head: whole field lines."""
+        """Add whole field lines to the head."""
         self.fields += lines
         self.part_pattern = None
         self.head_octets += len(lines)
@@ -130,14 +130,13 @@ class Answer:
 
 
 Exchange: TypeAlias = tuple[bytes, Answer]
-"""What was asked, as the log is told it, and the answer."""
+"""The head of a request, for the log, and its answer."""
 
 
 def count_content(exchanges: Iterable[Exchange], unsent_octets: int) -> list[int]:
     """Return how many octets of content each answer was sent with.
 
-    The answers were to be sent one after the other, and the last ``unsent_octets`` of them all were
-    not.
+    The answers are in the order of sending; the last ``unsent_octets`` of all together were not sent.
     """
     answers = [answer for _, answer in exchanges]
     if not unsent_octets:

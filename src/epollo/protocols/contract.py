@@ -33,7 +33,7 @@ class Machine(Protocol[Query]):
 
     @property
     def is_between(self) -> bool:
-        """Whether nothing of a request is here, nor of the last one's content is missing."""
+        """Whether no part of a request is here, and no content of the last one is missing."""
 
     def receive(self, octets: bytes, /) -> None:
         """Receive what the peer sent."""
@@ -42,12 +42,12 @@ class Machine(Protocol[Query]):
         """Return the next query or refusal; None where more octets are needed."""
 
     def reduce(self, query: Query, /) -> bytes | Refusal:
-        """Return what of a query an answer may depend on: equal keys have equal answers."""
+        """Return the part of a query on which an answer may depend: equal keys have equal answers."""
 
     def read(self, query: Query, key: bytes, /) -> Request | Refusal | None:
         """Return the request of a query that was reduced to ``key``.
 
-        None where content is to be read past first: a later `next` returns the query again.
+        None if its content has to be read past first: a later `next` returns the query again.
         """
 
     def render(self, request: Request, response: Response, /, *, may_persist: bool) -> Answer:

@@ -98,7 +98,7 @@ def _parse_binary(octets: bytes) -> ProxyHeader | NoProxyHeader | None:
     fixed = known[len(_SIGNATURE) :]
     if fixed[:1] and fixed[0] not in {_LOCAL, _PROXY}:
         return NoProxyHeader()
-    # Of LOCAL, a proxy's own connection, all that follows is passed over, whatever it is.
+    # LOCAL is a connection of the proxy's own: all that follows is passed over, whatever it is.
     is_local = fixed[:1] == bytes((_LOCAL,))
     if (
         not is_local

@@ -53,7 +53,7 @@ def _has_short_year(value: bytes) -> bool:
 
 
 def limit_basis(basis: Basis | None, until: Basis | None) -> Basis | None:
-    """Return what an answer rests on that rests on both; None where one is."""
+    """Return the basis of an answer that rests on both; None if one of them is None."""
     if basis is None or until is None:
         return None
     return basis if until is PERMANENT else AllOf(basis, until)

@@ -53,7 +53,7 @@ class Cache(Generic[Name, Cached]):
     def __init__(
         self, octets_limit: int, on_evict: Callable[[Cached], None], budget: Budget | None = None
     ) -> None:
-        """Bound it by itself, and count it in the budget of all that keeps something."""
+        """Keep at most ``octets_limit``, and count them in the budget that all caches share."""
         self._limit = octets_limit
         self._budget = budget or Budget(octets_limit)
         self._on_evict = on_evict
@@ -73,7 +73,7 @@ class Cache(Generic[Name, Cached]):
 
     def entries(self) -> list[Cached]:
         """Return everything that is cached."""
-        # Those of an ordered dictionary are looked up one by one, which takes twenty times as long.
+        # An ordered dictionary looks its values up one by one, which takes twenty times as long.
         return [*dict.values(self._short), *dict.values(self._main)]
 
     def put(self, name: Name, entry: Cached) -> Cached | None:

@@ -60,7 +60,7 @@ class _Gzip:
         self.encode, self.finish = stream.compress, stream.flush
 
 
-# Measured, with something to spare: up to this level, or this length, 24 MiB, and else 64.
+# With a reserve: measured were 24 MiB up to this level, or up to this length, and 64 above.
 _FRUGAL_LEVEL: Final = 6
 _FRUGAL_OCTETS: Final = 128 * 1024
 _FRUGAL_MEMORY_OCTETS: Final = 40 * 1024 * 1024

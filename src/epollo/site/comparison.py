@@ -19,7 +19,8 @@ class Comparison:
         self._clock = clock
 
     def is_as_found(self, resource: Resource, since_second: int) -> bool:
-        """Compare with the file system what was found there, and compared last in another second."""
+        """Return whether the file system still has what was found; compared last in
+        ``since_second``."""
         edition = resource.edition
         if edition is None:
             folder, second = resource.folder, self._clock.second
@@ -34,7 +35,7 @@ class Comparison:
         if resource.may_be_ambiguous:
             return False
         if (edition.last_modified_seconds or 0) >= self._clock.second:
-            # The clock was set back, and what was of the past is not over or of the future now.
+            # The clock was set back: a second that was past is present, or to come.
             return False
         try:
             return is_version(self._root.stat(resource.names), edition.version)

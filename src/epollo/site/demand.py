@@ -41,9 +41,9 @@ def is_due(resource: Resource, edition: Edition, second: int) -> bool:
 
 
 def select_end(resource: Resource, wanted: bytes, second: int) -> Basis | None:
-    """Return until when besides an answer may be given again: one that is recalled asks for no coding.
+    """Return what bounds an answer besides its resource: while it is recalled, no coding is asked for.
 
-    None where it may not: nothing is kept of what was asked for once.
+    None if it must not be recalled: nothing is kept of what was asked for once.
     """
     if wanted in resource.offered:
         return PERMANENT

@@ -1,4 +1,4 @@
-"""One inotify(7) descriptor for all sites of a worker, and what its events are of concern to.
+"""One inotify(7) descriptor for all sites of a worker, whose events are told to each site concerned.
 
 Facts: the system gives a user 128 of these descriptors, and a worker serves hundreds of sites. The kernel
 knows a folder once for each descriptor, however many sites lead there.
@@ -83,7 +83,7 @@ class Events(Handler):
 
     @property
     def is_blind(self) -> bool:
-        """Whether there are changes that make the descriptor not ready."""
+        """Whether there may be changes that do not make the descriptor ready."""
         return bool(self._storms)
 
     def is_in_storm(self, number: int) -> bool:

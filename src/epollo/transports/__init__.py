@@ -1,4 +1,4 @@
-"""How bytes reach a peer and come from it: plain sockets today; a transport is what looks like one."""
+"""How bytes reach a peer and come from it: plain sockets, and TLS sessions that look like one."""
 
 from epollo.transports.contract import LAST, PLAIN, Kind, Transport, format_scope
 

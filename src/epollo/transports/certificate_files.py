@@ -3,8 +3,9 @@
 Facts: certbot replaces a link beside others, cert-manager the link of a folder, lego writes the file
 itself; each writes certificate and key one after the other, so that for a moment they do not match.
 Decision: the folders of every name on the way to a file are watched. After each event the pairs are
-read again and used if they are right. Only if they are wrong for a while the operator is told; the former
-ones stay in use. Besides they are looked at once a minute, for file systems that report no event.
+read again, and used if they are right. If they stay wrong for a while, the operator is told, and the
+former ones stay in use. Once a minute they are read without an event, for file systems that report
+none.
 """
 
 import contextlib

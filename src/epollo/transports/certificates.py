@@ -54,8 +54,9 @@ class Certificates:
     ) -> None:
         """Raise `OperatorError` where one of the pairs, or the authority of clients, is not right.
 
-        With a ``ticket_key``, which other processes may have too, their tickets are ours. With
-        ``clients`` these are asked for a certificate, whatever name they ask for.
+        Processes with the same ``ticket_key`` accept each other's tickets. With ``clients``, every
+        client
+        is asked for a certificate, whatever name it asks for.
         """
         if ticket_key and clients is not None:
             ticket_key = bind_ticket_key(ticket_key, clients)
@@ -166,7 +167,7 @@ def _refuse_password() -> str:
 
 
 def _explain(error: OSError, pair: Pair) -> str:
-    """Return in a few words what OpenSSL has against a pair."""
+    """Return in a few words why OpenSSL refuses a pair."""
     reason = getattr(error, "reason", None) or ""
     if reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"} and all(
         b"-----BEGIN " in octets for octets in (pair.certificate, pair.key)

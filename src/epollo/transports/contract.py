@@ -59,15 +59,16 @@ class Transport(Protocol):
 
 
 class Kind(NamedTuple):
-    """What is known of a transport from its begin: all of a listener are alike, but for the subject."""
+    """What is known of a transport from its begin: all of it by its listener, but for the subject."""
 
     scheme: bytes
     """``http`` or ``https`` (RFC 9110 section 4.2)."""
     sends_files: bool
     """Whether ``sendfile`` to the descriptor reaches the peer as content."""
     scope: bytes
-    """The scheme, and behind it a number where sites verify clients in different ways: that of the way in
-    which this one was verified. Of two scopes, none gets an answer of the other."""
+    """The scheme; if sites verify clients in different ways, with the number of the way in which this
+    one
+    was verified. An answer that was made for one scope is given to no other."""
     subject: str = ""
     """Whose certificate the client has shown; empty without one."""
 

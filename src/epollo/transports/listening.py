@@ -23,7 +23,7 @@ def open_listening_socket(host: str, port: int) -> socket.socket:
     ``::`` listens for IPv4 as well. Raises `OperatorError` where the address cannot be had.
     """
     with _explained(host, port):
-        # Text is read by tables of international names, which an address does without.
+        # Text would be encoded as an international name, whose tables an address does without.
         is_address = host.isascii() and (host[:1].isdigit() or ":" in host)
         family, _, _, _, address = socket.getaddrinfo(
             host.encode() if is_address else host,
@@ -96,7 +96,7 @@ def _explained(host: str, port: int) -> Any:
     try:
         yield
     except (OSError, UnicodeError) as error:
-        # Most listen at once.
+        # Imported late: most addresses can be had.
         from epollo.transports.bind_errors import explain_address  # noqa: PLC0415
 
         reason = explain_address(error, host, port)
@@ -167,7 +167,7 @@ def _is_left_behind(path: str | os.PathLike[str]) -> bool:
     except FileNotFoundError:
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # One whose queue is full would have us wait.
+        # If the queue of the other side is full, a blocking call would wait.
         probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))
@@ -192,7 +192,7 @@ def prepare(listening: socket.socket) -> None:
 def holds_back(listening: socket.socket) -> bool:
     """Return whether the kernel reports a connection only when its first octets are there (tcp(7)).
 
-    False where it does not tell: then changes are looked for once more.
+    False where the kernel does not tell: then changes are looked for once more.
     """
     if listening.family == socket.AF_UNIX or not hasattr(socket, "TCP_DEFER_ACCEPT"):
         return False
@@ -246,7 +246,7 @@ def is_local(address: tuple[str, int] | str) -> bool:
     """Return whether only this machine reaches what listens at an address of `describe_address`."""
     if isinstance(address, str):
         return True
-    # Asked where there are passwords alone.
+    # Imported late: only a server with passwords asks.
     from ipaddress import ip_address  # noqa: PLC0415
 
     return ip_address(address[0].partition("%")[0]).is_loopback

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def open_memory_file(octets: bytes) -> Iterator[str]:
-    """Have a path that octets can be read from, as long as the context lasts (memfd_create(2)).
+    """Yield a path from which the octets can be read while the context lasts (memfd_create(2)).
 
     Raises `OSError` where the system has no descriptor or no memory.
     """

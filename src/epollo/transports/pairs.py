@@ -41,10 +41,11 @@ class ClientAuthorities(NamedTuple):
 class Secrets(NamedTuple):
     """What a worker needs to speak TLS.
 
-    ``ticket_key`` is what all workers protect tickets by; none where there is but one process. ``tokens``
+    All workers protect tickets by ``ticket_key``; it is empty if there is only one process. ``tokens``
     and ``proofs`` answer an authority that asks whether a host is ours: by the path of a plain request
-    (RFC 8555 section 8.3), and by a certificate for a name (RFC 8737). ``clients`` are the ways in which
-    clients are verified; in one that is None, they are not asked for a certificate.
+    (RFC 8555 section 8.3), and by a certificate for a name (RFC 8737). ``clients`` are the ways in
+    which
+    clients are verified; None stands for the way that asks for no certificate.
     """
 
     pairs: Sequence[Pair]

@@ -1,7 +1,7 @@
 """Certificates for developers: of an authority of this user alone, for this machine alone.
 
-Facts: a browser accepts a certificate of an authority that it was told to trust, and no other. What may
-sign for every host in the world is a danger on a disk.
+Facts: a browser accepts certificates only of authorities that it was told to trust. A key that may sign
+for every host in the world is a danger on a disk.
 Decision: an authority is made once, and may sign for this machine and for private networks only (name
 constraints, RFC 5280 section 4.2.1.10). A certificate is made anew when its time is nearly over or the
 names of the machine have changed.

@@ -18,9 +18,11 @@ Decision: OpenSSL.
 
 Buffers. Fact: a buffer in memory keeps what it ever held at once (BIO_s_mem(3)), 81 KiB after an answer
 of 100 KiB, for as long as there is its connection.
-Decision: all sessions of a loop use the same two buffers, and each call leaves them empty; one whose
-handshake a thread makes does so from its end on. Price: then four more calls of the library; where these
-cannot be made, such a session keeps its own.
+Decision: all sessions of a loop use the same two buffers, and each call leaves them empty. A session
+whose
+handshake a thread makes uses them from the end of the handshake on. Price: that takes four more calls
+of
+the library; where these cannot be made, such a session keeps its own buffers.
 
 Large files. Fact: by way of a buffer, content is copied twice more than by the library's own sends, and
 the copies push each other out of the cache: 10 MiB took 1.13 and 1.19 times what nginx took, and 0.94 and
@@ -112,14 +114,15 @@ class Session:
         return self.is_complete
 
     def share(self, buffers: Buffers) -> None:
-        """Use buffers that other sessions of this thread use too, once nothing is in the own ones."""
+        """Use buffers that other sessions of this thread use, too; to be called when its own are
+        empty."""
         if self._incoming is not buffers.incoming and set_buffers(
             self._engine, buffers.incoming, buffers.outgoing
         ):
             self._incoming, self.outgoing = buffers.incoming, buffers.outgoing
 
     def begin_direct(self, descriptor: int) -> bool:
-        """Send to a socket that does not wait from now on, by `write`; return whether that can be had."""
+        """Have `write` send to a non-blocking socket from now on; return whether the library can."""
         self.is_direct = self.is_direct or set_socket(self._engine, descriptor)
         return self.is_direct
 

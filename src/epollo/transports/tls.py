@@ -17,7 +17,7 @@ from epollo.transports.contract import LAST, Buffer, Kind, Transport
 from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Buffers, Session
 
 _OWED_OCTETS_LIMIT: Final = 128 * 1024
-"""More of a piece, and of what the library says by itself, waits for no peer."""
+"""At most this much of a piece, and of what the library says by itself, waits for a peer."""
 _ENDED: Final = Session.__new__(Session)
 """In the place of the session of a transport that is closed."""
 TLS: Final = Kind(b"https", sends_files=False, scope=b"https")
@@ -49,7 +49,7 @@ class TlsTransport:
         if buffers is not None:
             session.share(buffers)
         self._unsent: tuple[Buffer, ...] = (unsent,) if unsent else ()
-        # How many of the plain octets to come are part of what is unsent.
+        # How many of the plain octets that the caller will pass again are part of what is unsent.
         self._accepted = 0
         # Plain octets that the library has begun to send by itself.
         self._rest: Buffer | None = None
@@ -59,9 +59,9 @@ class TlsTransport:
     def recv(self, limit: int, flags: int = 0, /) -> bytes:
         """Return the plain octets that are here; none at the end.
 
-        A little more than ``limit`` if the record that they complete began earlier. With MSG_PEEK only
-        whether any octets are here is told. Raises `BlockingIOError` where no record is complete, and
-        `ConnectionAbortedError` where the peer has the library say more than it takes.
+        They may be a little more than ``limit`` if a record began earlier. With MSG_PEEK they only tell
+        whether any octets are here. Raises `BlockingIOError` where no record is complete, and
+        `ConnectionAbortedError` where the peer does not take the replies of the library that it causes.
         """
         octets = self._socket.recv(limit, flags | MSG_DONTWAIT)
         if flags & MSG_PEEK or self._has_said_end:

@@ -15,7 +15,7 @@ from epollo.patterns import compile_late
 # chunk-ext      = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
 # chunk-ext-name = token                                             RFC 9112 section 7.1.1
 # chunk-ext-val  = token / quoted-string
-# No extension is known here, and each is ignored; what is no extension is not.
+# No extension is known here, and each is ignored. Anything else behind the size is a fault.
 _CHUNK_LINE_OCTETS: Final = rb"([0-9A-Fa-f]{1,15}+)(?:%b;%b%b++(?:%b=%b%b)?)*" % (
     *(OWS, OWS, TCHAR),
     *(OWS, OWS, PARAMETER_VALUE),
@@ -100,8 +100,8 @@ class ChunkReader:
     def _pass_whole(self, octets: bytes, start: int) -> int:
         """Read past chunks, or trailer lines, that are here as a whole; return where the next begins.
 
-        Each may be of a few octets. What this does not take is judged line by line, as is what comes in
-        parts, and what exceeds the limit.
+        There may be thousands, of a few octets each. What comes in parts, exceeds the limit or is
+        malformed is left to be judged line by line.
         """
         position = start
         limit = start + self._budget
@@ -126,7 +126,7 @@ class ChunkReader:
         return position
 
     def _is_accepted(self, line: bytes) -> bool:
-        """Take one line in; return whether it may stand where it stands."""
+        """Take one line; return whether it is valid in this state."""
         if self._state is _State.DATA_END:
             self._state = _State.SIZE
             return not line

@@ -53,10 +53,10 @@ class Head(NamedTuple):
 
 
 def conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
-    """Return a head of valid lines, of which ``fields`` have their names in lower case.
+    """Return the head that consists of valid lines; the names of ``fields`` are in lower case.
 
-    If what concerns the whole head (RFC 9112 sections 3.2, 6 and 9.3) has a fault, return the status to
-    refuse it with.
+    If the lines do not fit together (RFC 9112 sections 3.2, 6 and 9.3), return the status to refuse the
+    head with.
     """
     if line.minor_version and b"host" not in fields:
         return 400
@@ -68,7 +68,7 @@ def conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
             return 400
         coding = fields[b"transfer-encoding"].lower()
         if coding != b"chunked":
-            # Where the last coding is not chunked, no content can be told from what follows it.
+            # If the last coding is not chunked, the end of the content cannot be found.
             is_framed = coding.rpartition(b",")[2].strip(OWS_OCTETS) == b"chunked"
             codings = parse_list(coding, _TRANSFER_CODINGS_MAX + 1)
             is_valid = len(codings) <= _TRANSFER_CODINGS_MAX and all(

@@ -13,12 +13,14 @@ Two rules make the outcome the same however the octets are split:
 Facts: llhttp, the field's own parser, takes 4.5 microseconds for a browser's twelve fields when each
 is handed to a dictionary; but most of them do not decide the answer of a static server, and the lines
 of those that do are nearly all the same from one request to the next, unlike the target.
-Decision: a head is *reduced* before it is read. Valid lines of fields that no answer depends on are taken
-out in one pass (`reduction`). What is left is recalled but for its target if it was read before, and only
-the target is parsed.
-What remains is the same for every browser that asks for the same thing, so that its answer can be
-recalled too; and what was recalled was judged.
-Consequence: a request reads as if it had no other fields; nothing can come to depend on one unseen.
+Decision: a head is *reduced* before it is read. Valid lines of fields that no answer depends on are
+taken
+out in one pass (`reduction`). What is left, without its target, is the *shape* of the head. If a shape
+was read before, only the target is parsed.
+Consequence: browsers that ask for the same thing have the same reduced head, so its answer can be
+recalled, and a head that is recalled was judged. A request reads as if it had no other fields: an
+answer
+cannot come to depend on one unseen.
 Price: a parser of our own, held against h11 and llhttp by a test.
 """
 
@@ -60,7 +62,7 @@ _LONGEST_METHOD_OCTETS: Final = max(map(len, METHODS))
 # A request that asks by HEAD; empty lines before it are ignored (RFC 9112 section 2.2).
 _HEAD_BEGIN: Final = re.compile(rb"(?:\r\n)*HEAD ")
 
-# What is longer than this is not worth the memory of a recollection.
+# A shape that is longer is not kept.
 _SHAPE_OCTETS_LIMIT: Final = 512
 # With the space before it.
 _VERSION_OCTETS: Final = len(b" HTTP/1.1")
@@ -76,7 +78,7 @@ class Limits(NamedTuple):
 
 
 class HeadReader:
-    """Reads heads for all connections, and recalls what it has read but for the target.
+    """Reads heads for all connections, and remembers the shapes that it has read.
 
     ``relevant_fields`` are those that an answer may depend on, as the site's policy says.
     """
@@ -85,7 +87,7 @@ class HeadReader:
 
     def __init__(self, limits: Limits, relevant_fields: frozenset[bytes]) -> None:
         self.limits = limits
-        # What a head says whose octets are these without its target.
+        # What a head says, by its shape.
         self._shapes: Generations[bytes, Head] = Generations(
             entries_limit=512, octets_limit=128 * 1024
         )
@@ -94,12 +96,12 @@ class HeadReader:
         self.rely_on(relevant_fields)
 
     def rely_on(self, relevant_fields: frozenset[bytes]) -> bool:
-        """Let answers depend on these fields from now on; return whether they are others.
+        """Let answers depend on these fields from now on; return whether they are others than before.
 
-        No head that was reduced before may be read afterwards.
+        A head that was reduced before such a change must not be read after it.
         """
         relevant = FRAMING_FIELDS | relevant_fields
-        # One with a colon counts whatever its value.
+        # A name with a colon counts with every value (`epollo.http.relevance`).
         names = relevant | {name.removesuffix(b":") for name in relevant}
         is_other = names != self.relevant_fields
         if is_other:
@@ -109,10 +111,10 @@ class HeadReader:
         return is_other
 
     def blank(self, octets: bytes) -> bytes:
-        """Return a head with its cookie blank, where no answer depends on that; else nothing.
+        """Return a head with its cookie blank, or no octets if answers may depend on cookies.
 
-        Octets with the same outcome ask for the same, once one of them was found to be a valid head and
-        nothing else: what is taken out of them ends no line.
+        Heads with the same outcome ask for the same, and if one of them is a valid head and nothing
+        else, all are: the value that is taken out ends no line.
         """
         if self._heeds_cookie or len(octets) > self.limits.head_octets:
             return b""
@@ -126,9 +128,10 @@ class HeadReader:
     def strip(self, octets: bytes) -> bytes:
         """Return octets without the field lines that are valid and on which no answer depends.
 
-        Where what is left is a head that was reduced before, the octets are one whole head, and valid:
-        they differ from it by valid lines alone. Nothing is left of octets that are too many, or have
-        too many lines.
+        If what is left is a head that was reduced before, the octets are one whole head, and valid:
+        they
+        differ from it by valid lines alone. If the octets, or their lines, are too many, nothing is
+        left.
         """
         if not self.is_bounded(octets):
             return b""
@@ -152,7 +155,7 @@ class HeadReader:
     def read(self, reduced: bytes, octets: bytes = b"") -> Head | Refusal:
         """Read a head that was reduced, and judge all of it.
 
-        ``octets`` are the head as it came, of which `strip` left ``reduced``, where that was not judged.
+        If ``reduced`` was not judged yet (`strip` left it), ``octets`` are the head as it came.
         """
         begin = reduced.find(b" ") + 1
         end = reduced.find(b" ", begin)
@@ -203,11 +206,11 @@ class HeadReader:
     ) -> tuple[Refusal | None, int, int]:
         """Judge what is there of a head that is not complete yet.
 
-        ``start`` and ``count`` say how far an earlier call came: the octet at which the first line
-        that is not complete begins, and how many lines were judged before it. Returns both anew, and
-        the refusal that the octets ask for whatever may follow them. ``judged`` is how many octets
-        that call was given: what they may not hold is not looked for again, however slowly a line
-        comes.
+        ``start`` and ``count`` say how far an earlier call came: the octet at which the first
+        incomplete
+        line begins, and how many lines were judged before it. Return both anew, behind the refusal, if
+        the octets have a fault whatever may follow them. ``judged`` is how many octets that call was
+        given: they are not searched again for forbidden octets, however slowly a line comes.
         """
         while (end := octets.find(CRLF, start)) >= 0:
             line = octets[start:end]
@@ -222,7 +225,7 @@ class HeadReader:
                     return refuse(431, octets), start, count
             start = end + 2
             count += 1
-        # The last of them may have been a CR, of which it was not known yet what follows.
+        # The last of them may be a CR: what follows it is known only now.
         begin = max(start, judged - 1)
         if count == 0:
             return self._judge_length(octets, begin), start, count
@@ -276,8 +279,8 @@ def _read_field_line(line: bytes) -> FieldLine | None:
 def refuse(status: int, octets: bytes) -> Refusal:
     """Return the refusal of a head, or of the part that is here, which begins with these octets.
 
-    The octets that say HEAD are no fault: the fault of a head that begins with them comes later. So
-    they are here when a fault is found, however the octets were split.
+    A head that begins with HEAD has its fault later. So the method is here when the fault is found,
+    however the octets were split.
     """
     return Refusal(status, _HEAD_BEGIN.match(octets) is not None)
 
@@ -288,7 +291,7 @@ _ONLY_ONCE: Final = frozenset((b"host", b"content-length", b"transfer-encoding")
 
 
 def _judge_overlong(line: bytes) -> int:
-    """Return the status for a request line that is too long, of which this is the begin.
+    """Return the status for a request line that is too long and begins with these octets.
 
     RFC 9112 section 3: it is 501 for a method longer than any that we know, 414 for a target.
     """

@@ -1,8 +1,8 @@
 """HTTP/1 as a closed machine: octets in, queries out; answers in (RFC 9112 sections 2.2, 6.3 and 9.3).
 
-A head that is complete is handed out as octets first: a caller that knows the answer to the same octets
-need not have them reduced, and one that knows the answer to what they are reduced to need not have them
-read.
+A complete head is handed out as octets first. A caller that knows an answer to these octets need not
+have
+them reduced; one that knows an answer to the reduced head need not have it read.
 """
 
 import re
@@ -124,14 +124,14 @@ class Http1:
         return refusal
 
     def note_reduction(self, head: bytes, reduced: bytes) -> None:
-        """Note what a head was reduced to, for a later turn; nothing, where it was not."""
+        """Note what a head was reduced to, for a later turn; no octets if it was not reduced."""
         if reduced:
             self._noted = head, reduced, self._reader.relevant_fields
 
     def take_reduction(self, query: Query) -> bytes:
         """Return what the head of a query was reduced to, if that was noted and still holds.
 
-        It does not where answers have come to depend on other fields: what was left out may count now.
+        It does not hold if answers depend on other fields now: a line that was left out may count.
         """
         noted = self._noted
         if noted is None:
@@ -178,7 +178,7 @@ class Http1:
         return render_refusal(refusal)
 
     def refuse_unfinished(self, status: int) -> Answer:
-        """Return the last answer to a peer of whose request a part is here."""
+        """Return the last answer to a peer whose request is not complete."""
         return render_refusal(self._refuse(status))
 
     def conclude(self, answer: Answer) -> Answer:

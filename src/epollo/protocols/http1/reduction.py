@@ -1,4 +1,4 @@
-r"""What of a head no answer depends on, as one expression.
+r"""The lines of a head on which no answer depends, as one expression.
 
 Facts: of a browser's twelve fields two or three decide the answer of a static server, and the
 others differ from client to client, from page to page. To judge them line by line takes as long as all
@@ -6,8 +6,7 @@ else that is done for an answer that is recalled.
 Decision: the names that count are compiled into an expression that matches valid lines of all other
 fields, several in a row. To take its matches out of a head is one pass, whatever was seen before.
 Consequence: nothing has to be remembered of lines that decide nothing.
-Price: a name takes two octets' worth of alternatives for each letter, since ``re.IGNORECASE`` triples the
-time.
+Price: each letter of a name is written in both cases, since ``re.IGNORECASE`` triples the time.
 """
 
 import re
@@ -28,8 +27,8 @@ _COOKIE_END: Final = re.compile(VALUE_OCTETS + rb"(?=\r\n)")
 def compile_irrelevant(relevant: frozenset[bytes]) -> re.Pattern[bytes]:
     r"""Return what matches valid field lines whose names are not among ``relevant``, in lower case.
 
-    Lines without a mark that their name has in `MARKS` are matched, too, unless the name is there with
-    a colon (`WHOLE_ACCEPT`).
+    If a name has marks (`MARKS`), its lines without one are matched, too, unless ``relevant`` has the
+    name with a colon (`WHOLE_ACCEPT`).
 
     A match begins with the CRLF before the first of them and ends before the CRLF behind the last. It
     never begins with an empty line, so that nothing behind a head is taken for a part of it. A line
@@ -44,10 +43,10 @@ def compile_irrelevant(relevant: frozenset[bytes]) -> re.Pattern[bytes]:
 
 
 def blank_cookie(head: bytes) -> bytes:
-    """Return a head without the value of its first Cookie line, which is valid; else nothing.
+    """Return a head without the value of its first Cookie line; no octets without a valid one.
 
-    The line stays, so that heads with the same rest have as many lines. Cookies differ between clients,
-    and where one counts visits, between requests.
+    The line stays, so that all heads with the same rest have as many lines. Cookies differ between
+    clients; if one counts visits, even between requests.
     """
     begin = head.find(_COOKIE_LINE)
     if begin < 0:
@@ -69,7 +68,7 @@ def _format_tail(name: bytes) -> bytes:
 def _format_names(tails: list[tuple[bytes, bytes]]) -> bytes:
     """Return an expression for exactly these names in either case, each with what follows it.
 
-    What several names begin with stands once, so that a line of another name is soon passed over.
+    A begin that several names share stands once, so that a line of another name is soon passed over.
     """
     endings: dict[bytes, list[tuple[bytes, bytes]]] = {}
     alternatives = [tail for name, tail in tails if not name]

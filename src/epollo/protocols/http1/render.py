@@ -19,8 +19,9 @@ _ENTRY_OCTETS: Final = 512
 # With a Date (RFC 9110 section 5.6.7) and without the reason.
 _PREFIX_OCTETS: Final = len(_PREFIX % (200, b"", bytes(29)))
 
-# Persistence is the default of HTTP/1.1 and must be said to HTTP/1.0, the end of it the other way round
-# (RFC 9112 section 9.3).
+# A connection of HTTP/1.1 persists unless its end is announced; one of HTTP/1.0 ends unless it is
+# announced
+# that it persists (RFC 9112 section 9.3).
 _END: Final = b"\r\n"
 _END_KEPT: Final = b"Connection: keep-alive\r\n\r\n"
 _END_CLOSED: Final = b"Connection: close\r\n\r\n"
@@ -43,9 +44,10 @@ class _Prefixes(dict[int, bytes]):
 class Frames(dict[Answer, bytes]):
     """Answers as they are sent in one second: head and short content, joined.
 
-    To join them takes as long as all other work for an answer that is recalled, so those of this second
-    are kept, up to `_KEPT_OCTETS`, but for answers that are given once. That an answer is in use is noted
-    where it is joined, so that one which is kept here costs nothing more.
+    A join takes as long as all other work for an answer that is recalled. So what was joined is kept
+    for
+    the rest of its second, up to `_KEPT_OCTETS`, unless the answer is given once. A use of an answer is
+    counted at the join: one that is kept here costs nothing more.
     """
 
     __slots__ = ("_prefixes", "_room_octets")

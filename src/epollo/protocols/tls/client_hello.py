@@ -149,7 +149,7 @@ class HelloReader:
             is_whole = len(message) >= total
             del message[total:]
         self._octets += len(message) - before
-        # Of small records there can be many.
+        # The heads of records count as well: there can be many small ones.
         _require(self._octets <= _LIMIT_OCTETS)
         return is_whole
 
@@ -181,7 +181,7 @@ def _find_extensions(message: bytes, offset: int) -> dict[int, int]:
     found: dict[int, int] = {}
     end = len(message)
     count = 0
-    # A browser sends some fifteen: no call that can be done without.
+    # A browser sends some fifteen, so a step of this loop makes as few calls as it can.
     while offset < end:
         kind, length = _read_pair(message, offset)
         offset += 4
@@ -199,7 +199,7 @@ def _take_content(message: bytes, offset: int) -> bytes:
 
 
 def _read_server_name(extension: bytes) -> bytes:
-    """Return the host name, which many clients ask for."""
+    """Return the host name; most clients ask for one that was read before."""
     name = _server_names.young.get(extension)
     if name is None:
         octets = len(extension)
@@ -211,7 +211,7 @@ def _read_server_name(extension: bytes) -> bytes:
 
 
 def _read_protocols(extension: bytes) -> tuple[bytes, ...]:
-    """Return the protocols, of which there are few lists."""
+    """Return the protocols; most clients send a list that was read before."""
     protocols = _protocols.young.get(extension)
     if protocols is None:
         octets = len(extension)

@@ -16,7 +16,9 @@ _PLAIN_HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]-]+")
 def find_link(octets: bytes) -> bytes | None:
     """Return the https URL of what a plain request asks for; None where this is no plain HTTP.
 
-    Empty where it is some, but its host is not told. Of what means something in HTML it has ``&`` alone.
+    Empty if it is plain HTTP without a host that can be read. Of the octets that mean something in
+    HTML,
+    the URL may have ``&`` alone.
     """
     if _BEGIN.match(octets) is None:
         return None

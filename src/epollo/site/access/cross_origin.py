@@ -14,7 +14,7 @@ _ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 class CrossOrigin:
     """The responder before another, ``then``, that adds field lines to what that answers.
 
-    Without a policy for origins, no other origin is told anything of them.
+    Without a policy for origins, an answer has no line about them.
     """
 
     def __init__(
@@ -44,10 +44,11 @@ class CrossOrigin:
 
 
 def add_fields(response: Response, added: tuple[FieldLine, ...]) -> Response:
-    """Return a response with more field lines; what it says of a name already holds, but for Vary.
+    """Return a response with more field lines; a name that it has already stays as it is, but for Vary.
 
-    An origin that the response itself lets read it is let do so without credentials: the operator named
-    others for these.
+    If the response itself names an origin that may read it, that origin gets no credentials: the
+    operator
+    allowed them to others.
     """
     said = {name.lower() for name, _ in response.fields}
     if _ALLOW_ORIGIN in said:
