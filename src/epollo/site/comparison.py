@@ -19,8 +19,7 @@ class Comparison:
         self._clock = clock
 
     def is_as_found(self, resource: Resource, since_second: int) -> bool:
-        """Return whether the file system still has what was found; compared last in
-        ``since_second``."""
+        """Return whether a path still has what was found; ``since_second`` is that of the last look."""
         edition = resource.edition
         if edition is None:
             folder, second = resource.folder, self._clock.second

@@ -59,7 +59,7 @@ class Transport(Protocol):
 
 
 class Kind(NamedTuple):
-    """What is known of a transport from its begin: all of it by its listener, but for the subject."""
+    """What is known of a transport from its begin: by its listener, but for the subject."""
 
     scheme: bytes
     """``http`` or ``https`` (RFC 9110 section 4.2)."""
