@@ -114,8 +114,7 @@ class Session:
         return self.is_complete
 
     def share(self, buffers: Buffers) -> None:
-        """Use buffers that other sessions of this thread use, too; to be called when its own are
-        empty."""
+        """Use buffers that other sessions of this thread use too; its own have to be empty."""
         if self._incoming is not buffers.incoming and set_buffers(
             self._engine, buffers.incoming, buffers.outgoing
         ):
