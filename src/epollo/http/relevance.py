@@ -1,4 +1,4 @@
-"""Fields whose value tells whether an answer may depend on the line."""
+"""Fields of which only some values may decide an answer."""
 
 from typing import Final
 
