@@ -59,7 +59,10 @@ class TlsTransport:
     def recv(self, limit: int, flags: int = 0, /) -> bytes:
         """Return the plain octets that are here; none at the end.
 
-        They may be a little more than ``limit`` if a record began earlier. With MSG_PEEK it counts only that there are any. Raises `BlockingIOError` where no record is complete, and
+        They may be a little more than ``limit`` if a record began earlier. With MSG_PEEK they are as
+        they
+        came, and say only that there are some. Raises `BlockingIOError` where no record is complete,
+        and
         `ConnectionAbortedError` where the peer does not take the replies of the library that it causes.
         """
         octets = self._socket.recv(limit, flags | MSG_DONTWAIT)
