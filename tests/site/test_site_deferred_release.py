@@ -1,5 +1,6 @@
 """What ends all at once: none of it is given from then on, and it is released in slices."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from epollo.loop import Handler
 from epollo.protocols.answer import Answer as RecalledAnswer
 from epollo.site import catalogue as catalogue_module
 from epollo.site import rulebook as rulebook_module
+from epollo.site.resolve import RULE_FILES, Names
+from epollo.site.resources import Resources
+from epollo.site.root import Root
 from site_grounds import Answer, Ground, list_open_below, switch_link
 
 FILES = 600
@@ -66,7 +70,7 @@ def later() -> Later:
 
 @pytest.fixture
 def ground(releases: Path, later: Later) -> Iterator[Ground]:
-    with Ground(releases / "current") as ground:
+    with Ground(releases / "current", listing="on") as ground:
         ground.catalogue.deferred_release.call_again = later.call_again
         yield ground
 
@@ -199,6 +203,33 @@ def test_a_mount_elsewhere_ends_nothing(ground: Ground, recall: Recall) -> None:
     assert all(stands(answer.basis, recall) for answer in answers)
     ground.catalogue.look_anew()
     assert all(stands(answer.basis, recall) for answer in answers)
+
+
+def test_a_mount_looks_at_nothing_until_it_is_asked_for(
+    ground: Ground, releases: Path, recall: Recall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much is known: then each answer is compared once, those of listings too."""
+    answers = ask_all(ground)
+    listing = ground.ask("/folder/")
+    assert listing.status == 200
+    (releases / "a" / "folder" / "1.txt").write_bytes(b"mounted")
+    (releases / "a" / "folder" / "more.txt").write_bytes(b"mounted")
+    looks: list[Names] = []
+    stat = Root.stat
+
+    def count(root: Root, names: Names) -> os.stat_result:
+        looks.append(names)
+        return stat(root, names)
+
+    monkeypatch.setattr(Root, "stat", count)
+    monkeypatch.setattr(Resources, "list_all", pytest.fail)
+    ground.catalogue.look_anew()
+    assert len(looks) <= len(RULE_FILES)
+    assert [number for number, one in enumerate(answers) if not stands(one.basis, recall)] == [1]
+    assert not stands(listing.basis, recall)
+    looks.clear()
+    assert stands(answers[2].basis, recall)
+    assert not looks
 
 
 def test_what_is_mounted_over_a_rule_file_is_in_force_at_once(

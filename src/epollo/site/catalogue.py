@@ -72,15 +72,15 @@ class Catalogue:
         self.media_types = media_types
         # One object that all resources share, where each access to the method makes another.
         self._confirm = self.confirm
-        # How often all answers have ended.
-        self._era = 0
+        # How often all answers have ended, and how often all was to be compared anew.
+        self._era = self._doubts = 0
         self._root = Root(root, self._end_all, on_root_out_of_reach, reach)
         self.resources = Resources(budget, self._end)
         self._has_ended_all = False
         self.on_rules_doubted: Callable[[], None] = lambda: None
         """Called when a rule file has ended: there may be another."""
         self.on_look_anew: Callable[[], None] = lambda: None
-        """Called when all, rule files too, is to be compared with the file system before it is used."""
+        """Called when all is to be compared anew (`look_anew`), the rule files too."""
         self.watch = open_watch(self._root.descriptor, self._on_end, report, events)
         self._promises = Promises(self.watch)
         self._opener = Files(self._root, self._promises, clock)
@@ -157,13 +157,14 @@ class Catalogue:
             return False
         if resource.era != self._era:
             resource.begin_era(self._era)
-        if resource.checked_second != second:
-            since_second, resource.checked_second = resource.checked_second, second
+        is_in_doubt = resource.doubts != self._doubts
+        if is_in_doubt or resource.checked_second != second:
+            since_second = 0 if is_in_doubt else resource.checked_second
+            resource.checked_second, resource.doubts = second, self._doubts
             if not self._comparison.is_as_found(resource, since_second):
                 self._on_end(resource)
                 return False
-            edition = resource.edition
-            if edition is not None:
+            if (edition := resource.edition) is not None:
                 resource.seconds_used += 1
                 if resource.improvable and is_improvable(resource):
                     self._kept_codings.improve(resource, edition)
@@ -180,8 +181,9 @@ class Catalogue:
         """Have everything compared with the file system before it is handed out again."""
         self._root.look_anew()
         self._folders.look_anew()
-        for resource in self.resources.list_all():
-            resource.checked_second = 0
+        self.listings.look_anew()
+        self._doubts += 1
+        self.deferred_release.on_doubt()
         self.on_look_anew()
 
     def open_file(self, resource: Resource) -> OpenFile | None:
@@ -256,6 +258,7 @@ class Catalogue:
         kind = Kind.MISSING if edition is None else Kind.FILE
         # It ends with its name among the folder's members.
         resource = Resource(names, kind, (), self._clock.second, self._confirm, era=self._era)
+        resource.doubts = self._doubts
         if edition is not None:
             self._hold(resource, edition)
         resource.folder = resource.ends_with = folder
@@ -269,6 +272,7 @@ class Catalogue:
             names = select_missing(names, found.edges, self._is_free)
         second = self._clock.second
         resource = Resource(names, found.kind, found.edges, second, self._confirm, era=self._era)
+        resource.doubts = self._doubts
         try:
             if found.kind is Kind.FILE:
                 resource.edges += watch_other_names(self.watch, found.descriptor)

@@ -43,6 +43,7 @@ class Folder:
     __slots__ = (
         "checked_second",
         "descriptor",
+        "doubts",
         "edges",
         "edited_second",
         "is_changing",
@@ -63,6 +64,8 @@ class Folder:
         self.descriptor = -1
         self.key = (0, 0)
         self.checked_second = 0
+        self.doubts = 0
+        """How often all folders were to be compared anew, up to the last look at this."""
         self.edited_second = 0
         """The second of the last look before which a name may have come to this folder or left it."""
         self.times = (0, 0)
@@ -84,6 +87,7 @@ class Folders:
         self._open: OrderedDict[Names, Folder] = OrderedDict()
         # Those that stand on another device or cannot be watched: a second walk would find that again.
         self._refused: set[Names] = set()
+        self._doubts = 0
 
     def begin_watch(self, watch: Watch) -> None:
         """Keep folders from now on: the watch tells when one ends."""
@@ -106,8 +110,8 @@ class Folders:
 
     def confirm(self, folder: Folder, second: int) -> bool:
         """Return whether a folder still stands at its path; once a second it is looked at again."""
-        if folder.checked_second != second:
-            folder.checked_second = second
+        if folder.checked_second != second or folder.doubts != self._doubts:
+            folder.checked_second, folder.doubts = second, self._doubts
             if not self._is_as_found(folder, second):
                 self._on_end(folder)
         return folder.is_current
@@ -119,8 +123,7 @@ class Folders:
     def look_anew(self) -> None:
         """Have each folder compared with the file system before something is looked for in it."""
         self._refused.clear()
-        for folder in self._folders.values():
-            folder.checked_second = 0
+        self._doubts += 1
 
     def leave(self, folder: Folder, name: bytes) -> None:
         """Take out of a folder what was found under a name and has ended."""
@@ -191,7 +194,7 @@ class Folders:
             watch.depend_members(number, folder.members)
         folder.descriptor = found.descriptor
         folder.key = (status.st_dev, status.st_ino)
-        folder.checked_second = second
+        folder.checked_second, folder.doubts = second, self._doubts
         _note_times(folder, _times_of(status), second)
         self._open[names] = folder
         if len(self._open) > _OPEN_LIMIT:

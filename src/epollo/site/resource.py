@@ -49,6 +49,7 @@ class Resource(Basis):
         "_answers",
         "_confirm",
         "asked",
+        "doubts",
         "edges",
         "edition",
         "ends_with",
@@ -88,6 +89,8 @@ class Resource(Basis):
         """The folder that this was found in, if it ends as a member of it; it may have more edges."""
         self.era = era
         """How often all answers of the site had ended at once when its own were looked at."""
+        self.doubts = 0
+        """How often all was to be compared anew, up to the last look at this."""
         self.has_ended = False
         """Whether this was ended by itself."""
         self.ends_with: Whole | Folder = _LASTING

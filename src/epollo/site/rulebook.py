@@ -147,7 +147,7 @@ class Rulebook:
         self._in_force = InForce(self.follow)
         self.policy = self._put_in_force()
         catalogue.on_rules_doubted = self._doubt
-        catalogue.on_look_anew = self._look_anew
+        catalogue.on_look_anew = self.follow
         if catalogue.watch is not None:
             catalogue.watch.on_read = self._on_changes
         self.follow()
@@ -249,11 +249,6 @@ class Rulebook:
         self._end()
         self._in_force = InForce(self.follow)
         self.policy.basis = self._in_force
-
-    def _look_anew(self) -> None:
-        """Look at the rule files, and have each answer looked at before it is given again."""
-        self._catalogue.deferred_release.on_doubt()
-        self.follow()
 
     def _end(self) -> None:
         self._in_force.end()

@@ -144,6 +144,11 @@ class Listings:
             resource.hits += 1
         return True
 
+    def look_anew(self) -> None:
+        """Have each folder compared with its snapshot before a page of it is handed out again."""
+        for snapshot in self._snapshots:
+            snapshot.checked_second = 0
+
     def close(self) -> None:
         """Give back what is open."""
         if self.background is not None:
