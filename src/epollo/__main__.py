@@ -33,8 +33,8 @@ def main() -> None:
     try:
         run()
     finally:
-        # All has ended but the interpreter, which gives every handler back before it does. Blocked before
-        # they are ignored: of a signal that has come and was not handled when that is said, it complains.
+        # All has ended but the interpreter, which gives every handler back before it does. Signals are
+        # blocked first: it complains of one that came, and was not handled, when it is to be ignored.
         ending = (*_ENDING, signal.SIGALRM)
         try:  # noqa: SIM105 (contextlib is not loaded here)
             signal.pthread_sigmask(signal.SIG_BLOCK, ending)

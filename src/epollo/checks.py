@@ -3,8 +3,8 @@
 If the folder is mistyped, the operator is told so, even if the port is taken too. The order is that of
 `_SITE_CHECKS` and `_SERVER_CHECKS`: what is served, then for which peers, as which user, under which
 restriction, with which log.
-A check only looks: it gives up no right and leaves nothing open. Of settings that have their defaults
-nothing is wrong, so that nothing is loaded to look at them: each check loads what it needs.
+A check only looks: it gives up no right and leaves nothing open. Settings that have their defaults are
+right and are not looked at; each check loads what it needs.
 """
 
 import os

@@ -150,7 +150,7 @@ def main() -> None:
         report(f"cannot start: {error}")
         sys.exit(1)
     except OSError as error:
-        # Out of descriptors, or of memory, the system lets us read no module more.
+        # Without descriptors, or memory, no more modules can be read.
         is_exhausted = error.errno in _EXHAUSTED
         report(f"cannot start: {error.strerror}" if is_exhausted else describe_fault(error))
         sys.exit(2 if is_exhausted else 1)

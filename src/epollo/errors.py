@@ -35,7 +35,7 @@ class ExhaustedError(EpolloError, OSError):
 
 
 def describe_fault(fault: Exception) -> str:
-    """Return one line that says what a bug did and where; of what is none, what it was."""
+    """Return one line that says what a bug did and where; for what is no bug, what was wrong."""
     if isinstance(fault, ExhaustedError):
         return str(fault)
     where = ", called by ".join(reversed([*_list_places(fault.__traceback__)][-3:]))

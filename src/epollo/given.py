@@ -2,8 +2,8 @@
 
 Facts: the command line library takes a sixth of a start, and nine tenths of that are for what it says of
 mistakes and of itself.
-Decision: a command line that is right and starts a server is read here. Of any other, and of one that is
-not written in the common way, nothing is given; the library reads it, and says what is wrong.
+Decision: a command line that is right and starts a server is read here. Any other, and one that is
+written in an uncommon way, is left to the library, which also says what is wrong.
 Price: two readers, which a test holds to the same.
 """
 
@@ -42,7 +42,7 @@ class Given(NamedTuple):
 
 
 def read_plain(argv: Sequence[str]) -> Given | None:
-    """Return what a command line gives; None where something else has to be made of it."""
+    """Return what a command line gives; None where the library has to read it."""
     options = list_options()
     known = {
         flag: (name, option, default)

@@ -17,7 +17,7 @@ def compile_late(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
 
 
 class _LatePattern:
-    """Each name that is asked for is looked up in the compiled pattern once, and is an own one then."""
+    """A pattern whose attributes are looked up in the compiled one when they are first asked for."""
 
     def __init__(self, pattern: Any, flags: int) -> None:
         self._source = (pattern, flags)

@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
 
 class CodingCache:
-    """Codings that were made, and how long those were that nothing was kept of."""
+    """Codings that were made; of one that was too long, a number of octets that it exceeds."""
 
     def __init__(
         self, octets_limit: int = OCTETS_LIMIT, descriptors_limit: int = DESCRIPTORS_LIMIT
@@ -39,9 +39,9 @@ class CodingCache:
         return len(self._entries)
 
     def find(self, key: Key, limit: int) -> Coded | int | None:
-        """Return the coding, or a number of octets than which it is longer; None where it is not known.
+        """Return the coding, or a number of octets that it exceeds; None if neither is known.
 
-        ``limit`` is how long it may be. What is longer than a shorter limit is not known.
+        ``limit`` is how long it may be: a smaller number that it exceeds says nothing.
         """
         known = self._entries.get(key)
         if known is None or (isinstance(known, int) and known < limit):
@@ -50,7 +50,7 @@ class CodingCache:
         return known
 
     def keep(self, key: Key, made: Coded | int) -> None:
-        """Keep a coding, or a number of octets than which it is longer; let the least used go."""
+        """Keep a coding, or a number of octets that it exceeds; drop the least recently used."""
         former = self._entries.pop(key, None)
         if former is not None:
             self._count(former, -1)

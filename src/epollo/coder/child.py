@@ -2,8 +2,8 @@
 
 Fact: a coder that is stopped, or that reads a file of a dead disk, does not end, and no socket tells
 that it hangs.
-Decision: a client that waits says so. Then the coder is asked for a sign of life, and is given up if it
-does nothing for some seconds, or for very long the same.
+Decision: a client that waits says so. Then the coder is asked for a sign of life. It is given up if it
+does nothing for some seconds, or does not answer after a minute of processor time.
 Consequence: an idle coder is never asked, and one that only waits for a processor is not given up: it has
 the lowest priority, and on a busy machine it answers late.
 """

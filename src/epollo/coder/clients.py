@@ -1,4 +1,4 @@
-"""Those that have content coded: their requests, and the answers that they did not take."""
+"""The clients of a coder: their requests, and the answers that they did not take yet."""
 
 import contextlib
 import os
@@ -68,7 +68,7 @@ class Owner(Protocol):
 
 
 class Client(Handler):
-    """The handler of the socket to one that has content coded: its requests, and what it did not take."""
+    """The handler of the socket to a client: its requests, and the answers that it did not take yet."""
 
     def __init__(self, owner: Owner, connection: socket.socket, number: int) -> None:
         self._owner = owner

@@ -1,4 +1,4 @@
-"""What a coder and those that have content coded say to each other: one message of a socket each.
+"""What a coder and its clients say to each other: one message of a socket each.
 
 A request holds content, and no name for it: the coder hashes what it gets. So nothing that a worker says
 of its content decides on what another worker is sent. What does not fit into a message comes as a
@@ -25,7 +25,7 @@ _NO_TAG: Final = bytes(18)
 
 
 class MessageError(Exception):
-    """The other side does not keep to this."""
+    """The other side sent what is no valid message."""
 
 
 class Grade(IntEnum):
@@ -134,7 +134,7 @@ def parse_answer(message: bytes, *, has_descriptor: bool) -> Answer:
     is_whole = not content if has_descriptor or not is_made else len(content) == octets
     if not is_whole or place >= len(CODINGS) or outcome not in tuple(Outcome):
         raise MessageError("no answer")
-    # It goes into heads of answers, which nothing of it may end.
+    # It becomes part of the heads of answers, and must end no line there.
     if is_made and tag != _NO_TAG and _TAG.fullmatch(tag) is None:
         raise MessageError("no entity tag")
     tag = tag if is_made and tag != _NO_TAG else b""

@@ -5,10 +5,13 @@ calls, and a thread of low priority holds it for as long as other programs have 
 that waits for it has answered a page in 800 milliseconds where it takes two. And four workers make
 everything four times.
 Decision: a process of its own, of the lowest priority, for all workers. It hashes what it gets and keeps
-what it made by that hash (BLAKE2b, 256 bits), so the next worker with the same content gets the same file
-in memory. It is asked with content, never with a name of it: in the message up to 64 KiB, as a descriptor
-beyond. It is a child of the parent, or of the one process that serves, and each generation of workers has
-one of its own. Its session has the lowest priority, too: autogroups count sessions first (sched(7)).
+what it made by that hash (BLAKE2b, 256 bits), so the next worker with the same content gets the same
+file
+in memory. A request holds the content, never a name of it: up to 64 KiB in the message, more as a
+descriptor. It is a child of the parent, or of the one process that serves, and each generation of
+workers
+has one of its own. Its session has the lowest priority, too: autogroups count sessions first
+(sched(7)).
 Consequence: it believes no client. It reads what it is given into its own memory once, or hashes each
 reading, so nothing that changes meanwhile is taken for what it was; it decodes nothing: a thread of the
 worker looks at sidecars.
@@ -103,7 +106,7 @@ class Coder(Handler):
         except OSError:
             message, descriptors = b"", []
         for descriptor in descriptors:
-            # All told, so that nothing has to be asked of the system.
+            # With all arguments: without them, Python asks the system.
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
             self._scheduler.add(Client(self, connection, int(message[len(CLIENT) :])))
         if message == ARE_YOU_THERE:
@@ -208,7 +211,7 @@ class Coder(Handler):
         return hashed.digest()
 
     def _make(self, work: Work, place: int, digest: bytes) -> Coded | int:
-        """Return a coding that was made now or before, or than how many octets it is longer."""
+        """Return a coding that was made now or before, or a number of octets that it exceeds."""
         coding, limit = CODINGS[place], work.request.limits[place]
         level = work.request.grade.level_of(coding)
         key = Key(digest, place, level)
@@ -280,7 +283,7 @@ def _seal(pieces: Iterator[bytes]) -> Coded:
 
 
 def main() -> None:
-    """Code for the parent that started this; it is told why where that cannot be."""
+    """Code for the parent that started this; if that cannot be done, tell the parent why."""
     for number in _IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED_SIGNALS)

@@ -4,8 +4,9 @@ Fact: urgent work goes first, also between two pieces of other work. So a client
 would have all of the coder, and no other would ever get a coding that takes long.
 Decision: the processor time that was spent on each client is counted. If one has had some seconds more
 than another that waits, the other is served.
-Consequence: one that was idle for long has no claim to all that it did not use: it begins where the one
-that has had least, of those that wait, is.
+Consequence: a client that was idle for long has no claim to the time that it did not use: it begins
+with
+as much as the client that has had least, of those that wait.
 """
 
 from collections import OrderedDict, deque

@@ -97,7 +97,7 @@ class FileCodings:
             return
         content, _ = self._open_content(resource.names)
         if content is None or content.version != edition.version:
-            # It has ended, which is for the next look at it to find, or there is no descriptor.
+            # It has ended, as the next look will find, or there is no descriptor.
             return
         media_type = edition.media_type
         is_text = announce_utf8(media_type) == self._select_media_type(resource.names[-1])
@@ -143,7 +143,7 @@ class FileCodings:
         return found
 
     def _find_edition(self, resource: Codable) -> Edition | None:
-        """Return the edition of a resource, None where that is not what it was any more."""
+        """Return the edition of a resource; None if the resource has ended by now."""
         if self._watch is not None:
             self._watch.on_ready(0)
         return resource.edition if resource.is_current else None

@@ -84,7 +84,7 @@ class FileTask(NamedTuple):
     def make(
         self, codings: Iterable[Coding], give_way: GiveWay, hand_on: HandOn
     ) -> dict[bytes, int]:
-        """Make codings, and return of those that could be made better how long they may be then."""
+        """Make codings; return, for those that can be made better, how long a better one may be."""
         made: dict[bytes, int] = {}
         for coding in codings:
             made[coding.name] = self.limit
@@ -143,7 +143,7 @@ class FileTask(NamedTuple):
         if attentive.read_to != octets or not self.content.is_unchanged():
             raise UnwantedError
         entity_tag = tag_pieces(read_pieces(sealed))
-        # Of what is handed on nothing is known here any more but its length.
+        # What is handed on belongs to the loop: from here on only its length is known.
         length = sealed.length
         hand_on(lambda: self.done(coding.name, Coded(sealed, entity_tag)))
         return length

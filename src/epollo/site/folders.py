@@ -4,17 +4,18 @@ Facts: a walk opens each folder on its way and looks at each name in it: seven c
 folders down, and as many dependents to note. Most files have neighbours that were asked for already.
 Decision: what a walk to a folder rested on is kept as one `Folder`, which is watched and ends when a
 name on the way, or the folder itself, changes. What is found in it depends on its own name alone, and
-ends with the folder. Once a second, in use, its path is compared with the open folder, for mounts and
-for systems of files that tell of no change.
+ends with the folder. Once a second, while it is in use, its path is compared with the open folder, for
+mounts and for file systems that report no change.
 No look at the name comes first: a file takes ``open``, ``fstat``, ``read``, ``close``. A write while it
 is read shows in the next look at its version, and a FIFO is opened and closed without waiting.
 Price: a descriptor for each, 256 at most, and one ``stat`` in each second in which something new is
 asked for. A folder on another device than the root is not kept, for what is mounted there could not be
 taken away as long as it was open.
 
-Of a name that comes to a watched folder the kernel tells, if it alone makes names there; and the folder
-has another time, by which a name is noticed that is spelled otherwise where case does not count. So that
-there is nothing of a name in such a folder stands until then, without a look at the name.
+If only this kernel makes names in a folder, it reports each name that comes to a watched one. It also
+changes the time of the folder, which tells of a name that is spelled otherwise where case does not
+count.
+So what is missing in such a folder is missing until then, without a look at the name.
 """
 
 import os
@@ -70,7 +71,7 @@ class Folder:
         """The second of the last look before which a name may have come to this folder or left it."""
         self.times = (0, 0)
         self.is_changing = False
-        """Whether another name may leave the times as they are, which count in ticks."""
+        """Whether another change may leave the times as they are: they count in ticks."""
 
 
 class Folders:
@@ -232,10 +233,11 @@ def _times_of(status: os.stat_result) -> tuple[int, int]:
 def look_in(
     folder: Folder, name: bytes, media_types: MediaTypes, kept_octets_limit: int
 ) -> tuple[bool, Edition | None]:
-    """Look for a name in a folder that is open; return whether that tells all, and the file's version.
+    """Look for a name in an open folder; return whether that is enough, and the version of the file.
 
-    Without a version nothing stands there. Where it does not tell all, a walk does: what may be hidden,
-    a link, a file that may not be read or is not to be kept.
+    The version is None if nothing stands there. If the look is not enough, a walk is needed: the name
+    may
+    be hidden or a link, or the file cannot be read or is not kept.
     """
     if name.startswith(b".") or name in RULE_FILES:
         return False, None

@@ -1,7 +1,8 @@
 """What the content of a file says beyond the extension of its name.
 
-The name says what a file should be. What it is decides of its charset, of ``.ts``, which TypeScript and
-MPEG's transport streams share, and of SVG that is compressed.
+The name says what a file should be. Its content tells which charset it has, whether ``.ts`` is
+TypeScript
+or a transport stream of MPEG, and whether SVG is compressed.
 """
 
 from typing import Final

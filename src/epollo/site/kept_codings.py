@@ -47,7 +47,7 @@ class KeptCodings:
         Where there are some, all others are made as well: one may be no coding of the file.
         """
         if not compressor.has_room():
-            # Asked for again with the next request, which shall cost no walk either.
+            # The next request asks again; until there is room, none costs a walk.
             return
         sidecars = {}
         for coding in CODINGS if not resource.offered else ():

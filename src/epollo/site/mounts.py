@@ -1,10 +1,9 @@
 """What is mounted: a mount over a folder changes what stands there, and inotify tells nothing of it.
 
-The kernel marks /proc/self/mountinfo when anything is mounted or unmounted, until the next look
-(proc_pid_mountinfo(5)), and has it readable at all times, which is of no use in a loop. So it stands in
-an epoll of its own that asks for the mark alone, and that is readable when the mark has come. The look
-of the loop at that epoll takes the mark away: so a call of the handler says that something was mounted
-or unmounted.
+Facts: the kernel marks /proc/self/mountinfo when anything is mounted or unmounted, until the next look
+(proc_pid_mountinfo(5)). The file is readable at all times, so no loop can wait for it.
+Decision: it stands in an epoll of its own, which asks for the mark alone and is readable when the mark
+has come. A look at that epoll takes the mark away, so each call of the handler stands for a mount.
 """
 
 import os

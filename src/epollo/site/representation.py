@@ -180,7 +180,7 @@ class Edition:
         self.last_modified_seconds = date_of(version)
         self.cache_fields: tuple[FieldLine, ...] | None = None
         self.types_encoded: dict[bytes, MediaType | None] = {}
-        """The media type of what is in the file, by the coding that a rule says; None where it is not."""
+        """By the coding that a rule names: the media type of what it holds; None if it is not in it."""
         self.file: SharedFile | None = None
         """The open file, once it was sent, where its content is not kept."""
         self.promise = promise

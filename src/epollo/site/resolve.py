@@ -48,8 +48,7 @@ class Kind(Enum):
     """There is something perhaps, but at this moment no descriptor to look at it with."""
 
 
-# open(2): the process, the system or the kernel's memory is full.
-# What says that nothing stands at a name: gone, renamed meanwhile, or what no name can be there.
+# Errors that mean that nothing stands at a name: it is gone, was renamed, or can be no name there.
 _ABSENT: Final = frozenset(
     (
         errno.EILSEQ,
@@ -92,7 +91,7 @@ def is_hidden(names: tuple[bytes, ...], reach: Reach = PLAIN) -> bool:
         names = names[1:]
     elif names[0] in RULE_FILES:
         return True
-    # No name holds a slash; and this takes no longer for a thousand names than it must.
+    # One search for all names, of which there may be a thousand: no name holds a slash.
     if b"/." not in b"/" + b"/".join(names):
         return False
     return any(name.startswith(b".") and not reach.shows(name) for name in names)

@@ -29,7 +29,7 @@ Confirm: TypeAlias = "Callable[[Resource], bool]"
 
 
 class Whole:
-    """What ends all at once: the tree below a root as it is now. A folder is another."""
+    """A mark that ends all that was found in the tree below a root; a `Folder` is such a mark, too."""
 
     __slots__ = ("is_current",)
 

@@ -33,10 +33,11 @@ def describe(
 ) -> tuple[FieldLine, ...]:
     """Return the fields of an answer with a whole representation: Content-Type, Content-Length, the rest.
 
-    A file may be written to again in the second in which it was, and keep its date. As long as that
-    second lasts the one before it is given out: a client that asks with that date is told of any change,
-    and a date that a client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later
-    than Date (section 8.8.2.1).
+    A file may be written to twice in one second, and keep its date. While that second lasts, the second
+    before it is given out: a client that asks with that date is told of any change, and a date that a
+    client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later than Date
+    (section
+    8.8.2.1).
     """
     seconds = edition.last_modified_seconds
     date = None if seconds is None else format_date(min(seconds, now_seconds - 1))
@@ -130,7 +131,7 @@ def redirect_by_rule(
 
 
 def forbid_storing(response: Response) -> Response:
-    """Return the same answer for no cache to keep (RFC 9111 section 5.2.2.5)."""
+    """Return the same answer, which no cache may keep (RFC 9111 section 5.2.2.5)."""
     fields = tuple(line for line in response.fields if line[0] != NO_STORE_FIELD[0])
     return Response(
         response.status, (*fields, NO_STORE_FIELD), response.content, basis=response.basis

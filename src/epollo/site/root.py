@@ -220,5 +220,5 @@ def _make_absolute(root: str) -> str:
     """Return the path that a root keeps when it is replaced, also one given as ``.`` or ``..``."""
     if ".." in root.split("/"):
         return os.path.realpath(root)
-    # Without links in it that could be told from it.
+    # The system tells the current folder without links: those that led there are not known.
     return os.path.abspath(root)

@@ -47,8 +47,8 @@ def is_version(status: os.stat_result, version: Version) -> bool:
 def date_of(version: Version) -> int | None:
     """Return the second (since 1970) in which a file was last modified; None where its time says nothing.
 
-    Of two contents under one name both would have the date that a packer sets, and a client that asks
-    with it would keep the former one. No file is older than the epoch.
+    Two contents under one name would both have the date that a packer sets: a client that asks with it
+    would keep the former one. No file is older than the epoch.
     """
     seconds = version.modified_ns // 1_000_000_000
     return None if seconds < 0 or seconds in _DATES_OF_PACKERS else seconds

@@ -190,7 +190,7 @@ class Watch(Handler):
         return number
 
     def depend(self, dependent: Dependent, edges: tuple[Edge, ...] | None = None) -> None:
-        """Call ``on_end`` with the dependent when one of its edges changes, or one of these of them."""
+        """Call ``on_end`` with the dependent when one of its edges changes; with ``edges``, of these."""
         for number, name in dependent.edges if edges is None else edges:
             folder = self._folders.get(number)
             if folder is not None:
@@ -199,7 +199,7 @@ class Watch(Handler):
     def depend_members(self, number: int, members: Mapping[bytes, Dependent]) -> None:
         """Call ``on_end`` with the member whose name in a folder changes, now or in the future.
 
-        Of a change of the folder itself members are not told: some dependent has to be.
+        Members do not end with a change of the folder itself: some dependent has to.
         """
         self._folders[number].members.append(members)
 
@@ -226,7 +226,7 @@ class Watch(Handler):
 
     @property
     def is_blind(self) -> bool:
-        """Whether there are changes that make the descriptor not ready (`Events`)."""
+        """Whether there may be changes that do not make the descriptor ready (`Events`)."""
         return self._events.is_blind
 
     def on_ready(self, events: int) -> None:
@@ -234,7 +234,7 @@ class Watch(Handler):
         self._events.on_ready(events)
 
     def call_in_storm(self, call: Callable[[], None]) -> None:
-        """Have a call made when there begin to be changes of which nothing tells (`is_blind`)."""
+        """Have a call made when a storm begins: from then on changes may go unreported (`is_blind`)."""
         self._events.on_storm = call
 
     def note(self, number: int, mask: int, name: bytes) -> None:

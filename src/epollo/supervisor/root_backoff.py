@@ -1,9 +1,10 @@
-"""For how long no worker is started for roots for which none could start.
+"""How long no worker is started for roots at which none could start.
 
 Facts: a worker asks for others at each look, once a second, while a root that was replaced is out of its
 reach; and they cannot start as long as the user of `--user` may not read it.
-Decision: for the same folders, with the same rights, others are started every few seconds only. Where
-any of these is another one since, as after a folder that was there for a moment, at once.
+Decision: for the same folders with the same rights, workers are started every few seconds only. If one
+of
+the folders is another, or has other rights, they are started at once.
 """
 
 import math

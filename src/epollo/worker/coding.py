@@ -22,8 +22,9 @@ def open_compressor(
 ) -> Compressor | None:
     """Return what makes the codings of all sites; None where there are to be none.
 
-    ``sandbox`` is that of this process. In one no process can be started, so a thread makes them where
-    there is no parent to start a coder.
+    ``sandbox`` is that of this process. A process in a sandbox can start no other: if no parent starts
+    a
+    coder, a thread makes the codings.
     """
     if not any(site.compress for site in select_sites(settings)):
         return None
@@ -64,7 +65,7 @@ class _OwnCompressor(SharedCompressor):
         from epollo.coder.supply import CoderSupply  # noqa: PLC0415
 
         if self._supply is None:
-            # This process is the user already that it is to be.
+            # This process has changed to its user already.
             self._supply = CoderSupply(self._loop, self._report, self._sandbox, "")
         self._supply.ask(self.use, 0)
 

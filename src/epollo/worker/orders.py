@@ -191,7 +191,7 @@ class Orders(Handler):
     """The handler of what the supervisor says, and the way to answer."""
 
     def __init__(self, control: socket.socket, *, has_coder: bool = False) -> None:
-        """``has_coder`` is whether it starts coders: it may run older code than its workers."""
+        """``has_coder`` is whether the supervisor starts coders; one with older code does not."""
         self.has_coder = has_coder
         self._control = control
         self._worker: Ordered | None = None
@@ -205,7 +205,7 @@ class Orders(Handler):
 
     def say(self, message: bytes) -> None:
         """Tell the supervisor something."""
-        # It is gone, which the loop tells too, or has so much to read that it knows.
+        # It is gone, as the loop reports, or has not read what it was told before.
         with contextlib.suppress(OSError):
             self._control.send(message)
 

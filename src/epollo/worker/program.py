@@ -28,7 +28,7 @@ def main() -> None:
     except OperatorError as mistake:
         report(str(mistake))
         sys.exit(2)
-    # All told, so that nothing has to be asked of the system.
+    # With all arguments: without them, Python asks the system.
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, orders["control"])
     control.setblocking(False)
     control.set_inheritable(False)

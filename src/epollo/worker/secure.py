@@ -24,8 +24,8 @@ class Secure:
     """The certificates of a worker, and what uses them.
 
     ``serves_plain_first`` is whether plain HTTP is served on the ports of TLS while there is no
-    certificate. ``find_way`` returns, of the ways in which clients are verified, the number of that of a
-    name which a client asks for.
+    certificate. ``find_way`` returns the number of the way in which a client that asks for a name is
+    verified.
     """
 
     def __init__(
@@ -126,10 +126,12 @@ def open_secure(
 
 
 def make_finder(settings: Settings) -> Callable[[bytes], int]:
-    """Return what finds the way in which clients are verified that ask for a name.
+    """Return what finds, by the name that a client asks for, the way in which it is verified.
 
-    A name of no site, or none, is that of the site which answers for all others. Without such a site each
-    of its requests is refused, so that no certificate is asked for, if there is a way without one.
+    A client that asks for no name, or for one of no site, is verified for the site that answers for all
+    others. If there is none, each of its requests is refused: it is asked for no certificate, if there
+    is
+    a way without one.
     """
     ways, of_sites = select_clients(settings)
     if len(ways) == 1:

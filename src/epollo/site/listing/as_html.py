@@ -85,7 +85,7 @@ def format_html(page: Page) -> Iterator[bytes]:
     path = "".join(f"/{crumb.name}" for crumb in page.crumbs[1:]) or "/"
     yield _HEAD.fill(
         title=f"{here} - {path}" if len(page.crumbs) > 2 else here,
-        # The same entries in another order: of no use to what follows links.
+        # Another order shows the same entries: a crawler has no use for it.
         robots=Html() if view == View(page=view.page) else _ROBOTS.fill(),
         root=page.crumbs[0].href,
         style=STYLE.href,

@@ -30,7 +30,7 @@ class Content(Protocol):
 
 
 class ShortContent:
-    """Of a page that has a bound of its own."""
+    """The content of a page with a bounded number of entries."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -46,7 +46,7 @@ class ShortContent:
 
 
 class LargeContent:
-    """Of a page of all entries."""
+    """The content of a page of all entries, in a file in memory."""
 
     def __init__(self) -> None:
         """Raise `NoRoomError` where the system gives no such file."""

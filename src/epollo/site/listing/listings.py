@@ -217,8 +217,8 @@ class Listings:
     ) -> Generator[bool | None, None, Snapshot | None]:
         """Return what another build finds in a folder, where that is good enough; None to read it now.
 
-        A folder is read once at a time, however many requests are for it. What was begun before this, and
-        has ended by now, is waited for and not used: the next to read it does so for all that wait.
+        A folder is read once at a time, however many requests ask for it. If a reading that was begun
+        before has ended by now, it is waited for, but not used: the next build reads for all that wait.
         """
         is_later = False
         while (found := self._find_snapshot(folder)) is None:
@@ -346,7 +346,7 @@ def _name_snapshot(folder: Names) -> Names:
 
 
 def _examine(descriptor: int) -> Kind:
-    """Return that a folder that is open is one still, or what else is to be said of it."""
+    """Return `Kind.FOLDER` for an open folder that still exists, otherwise why it is none."""
     try:
         # A root that was deleted is still open: it has no names left.
         return Kind.FOLDER if os.fstat(descriptor).st_nlink else Kind.MISSING

@@ -24,7 +24,7 @@ _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _YEAR_1_SECONDS: Final = -62_135_596_800
 _YEAR_9999_SECONDS: Final = 253_370_764_800
 _YEAR_10000_SECONDS: Final = 253_402_300_800
-# A colon makes a reference of what begins with it a scheme, and the two others some tools decode.
+# A colon would make what stands before it a scheme; some tools decode the two others.
 _ENCODED_BESIDES: Final = {b":"[0]: "%3A", b"&"[0]: "%26", b";"[0]: "%3B"}
 _CONTROLS: Final = compile_late(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _ARCHIVES: Final = frozenset(b"7z br bz2 deb gz jar lz lz4 rar rpm tar tgz txz xz zip zst".split())
