@@ -18,6 +18,9 @@ from hypothesis import strategies as st
 
 from connections.in_process import FolderSite, InProcess
 from epollo.http.dates import format_date
+from epollo.site.entity_tags import tag_content
+from epollo.site.representation import keep_coded
+from epollo.site.sealed import Coded
 from loop.hand_clock import START_SECOND, HandClock
 
 DAY_SECONDS = 86_400
@@ -156,9 +159,8 @@ class Side:
     def code(self, page: str) -> None:
         resource = self.site.catalogue.find(tuple(page.encode().split(b"/")))
         if resource.edition is not None:
-            resource.edition.add_coding(
-                b"gzip", gzip.compress(resource.edition.identity.read(), mtime=0)
-            )
+            coded = gzip.compress(resource.edition.identity.read(), mtime=0)
+            resource.edition.add(b"gzip", keep_coded(Coded(coded, tag_content(coded))))
             resource.end_answers()
 
 

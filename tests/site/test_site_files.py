@@ -29,7 +29,7 @@ class Opened:
         self.clock: Clock = TurnedClock()
         self.root = Root(folder, lambda: None)
         self.promises = Promises(None)
-        self.files = Files(self.root, self.promises, self.clock)
+        self.files = Files(self.root, self.clock)
 
     def find(self, name: bytes = b"large.bin") -> Resource:
         """Return the file as a resource whose content is not kept."""

@@ -8,9 +8,10 @@ import pytest
 from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date
 from epollo.http.status import respond_plainly
+from epollo.site.entity_tags import tag_content
 from epollo.site.media_types import OURS, MediaType
 from epollo.site.policy import Policy
-from epollo.site.representation import Edition, read_edition
+from epollo.site.representation import Edition, keep_coded, read_edition
 from epollo.site.responses import (
     describe,
     redirect,
@@ -18,6 +19,7 @@ from epollo.site.responses import (
     respond_unsatisfiable,
     respond_with_page,
 )
+from epollo.site.sealed import Coded
 from epollo.site.treatment import Treatment
 
 SECOND = 2_000_000_000
@@ -62,7 +64,7 @@ def test_fields_of_the_whole(tmp_path: Path, treatment: Treatment) -> None:
 
 def test_fields_of_a_coding(tmp_path: Path, treatment: Treatment) -> None:
     edition = make_edition(tmp_path)
-    edition.add_coding(b"gzip", b"coded")
+    edition.add(b"gzip", keep_coded(Coded(b"coded", tag_content(b"coded"))))
     fields = dict(describe(treatment, edition, b"gzip", SECOND + 10))
     assert fields[b"Content-Encoding"] == b"gzip"
     assert fields[b"Content-Length"] == b"5"

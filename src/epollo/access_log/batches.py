@@ -1,12 +1,13 @@
 """The access log between connections and its destination.
 
-Facts: to make a line takes as long as to answer a request that is recalled; but its middle is a pure
-function of the octets of the request and the answer, its beginning of the peer and the second.
+Facts: to make a line takes as long as to answer a request that is recalled. But the middle of a line is
+a pure
+function of the octets of the request and the answer, and its beginning one of the peer and the second.
 Decision: middles are recalled in a bounded map, beginnings for their second; `note` looks both up
 and keeps them in a list. They are joined and written together, `_BATCH` at a time, and at the latest a
 second after the first of them.
-Consequence: a line costs a fraction of a microsecond, and keeps nothing of its request alive; a log
-that nothing is written to costs nothing: its deadline is set by the first line of a batch.
+Consequence: a line costs a fraction of a microsecond, and keeps nothing of its request alive. A log
+that nothing is written to costs nothing, for the first line of a batch sets the deadline.
 Price: a line that was not made before is made in the turn of its connection.
 """
 

@@ -56,10 +56,11 @@ def open_log(
 ) -> AccessLog | None:
     """Return the log that the settings ask for, if any.
 
-    ``open_again`` returns a descriptor to continue with after a rotation, where the log cannot be opened
-    here any more.
-    Files are opened now, before rights are given up. Beside a log for programs a person gets lines
-    only on a terminal that nothing else is written to. Raises `OperatorError`.
+    Files are opened now, before rights are given up. Where the log cannot be opened here any more after
+    a
+    rotation, ``open_again`` returns a descriptor to continue with. If there is a log for programs, a
+    person
+    gets lines only on a terminal that nothing else is written to. Raises `OperatorError`.
     """
     name = settings.access_log
     if not name:

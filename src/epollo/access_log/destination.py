@@ -1,13 +1,14 @@
 """Where the lines of an access log go: a file, or a pipe, or what else stdout is.
 
-Facts: a pipe whose reader is slow is full, a disk may be, and both may take more a moment later.
-Several processes may write to the same one: what is written to a file that was opened with O_APPEND
-stays together (write(2)), and so do up to PIPE_BUF octets to a pipe (pipe(7)).
-Decision: lines that a pipe does not take now wait, up to `_WAITING_OCTETS`; what exceeds that, and
-what a disk does not take, is dropped in whole lines and counted. The operator is told when that
-begins, and how much it was when a second has passed without.
-Consequence: no client waits for an answer because of its line, and a line that was begun is ended before
-the next one, however late.
+Facts: a pipe is full if its reader is slow, and a disk may be full; both may take more a moment later.
+Several processes may write to the same place. What one call writes stays together in a file that was
+opened with O_APPEND (write(2)), and up to PIPE_BUF octets do in a pipe (pipe(7)).
+Decision: lines that a pipe does not take now wait, up to `_WAITING_OCTETS`. What exceeds that, and what
+a
+disk does not take, is dropped in whole lines and counted. The operator is told when that begins. Once
+nothing was dropped for a second, the operator is told how much it was.
+Consequence: no client waits for an answer because of its line. A line that was begun is finished before
+the next one begins, however late.
 Price: to a pipe, a system call for each 4 KiB.
 """
 
@@ -62,7 +63,7 @@ class Destination:
 
     @property
     def is_unsettled(self) -> bool:
-        """Return whether `settle` should be called in a second, even if nothing is written until then."""
+        """Return whether `settle` is to be called in a second, even if nothing is written until then."""
         return bool(self._waiting) or (self._dropped > 0 and self._failure is None)
 
     def write(self, lines: bytes) -> None:
@@ -195,8 +196,9 @@ def open_destination(name: str) -> int:
 def check_destination(name: str) -> None:
     """Raise `OperatorError` where there can be no log of this name; nothing is made, nothing stays open.
 
-    The reader of a named pipe takes a writer that comes and goes for the last one (fifo(7)): of a pipe
-    only the permission is looked at, and so of the folder of a log that is not there yet.
+    A pipe is not opened, for its reader takes a writer that comes and goes for the last one (fifo(7)):
+    only
+    the permission is looked at. So it is for the folder of a log that is not there yet.
     """
     if name == STDOUT:
         return

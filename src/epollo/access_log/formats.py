@@ -40,10 +40,10 @@ class Format(NamedTuple):
     """How a line is written."""
 
     format_begin: Callable[[str, str, int], bytes]
-    """Of the peer's address, the subject of its certificate (empty without one) and the second (since
-    1970) of the answer."""
+    """Makes the beginning of the peer's address, the subject of its certificate (empty without one) and
+    the second of the answer (since 1970)."""
     format_middle: Callable[[bytes, int, int], bytes]
-    """Of the request's head, the status, and the octets of content that were sent."""
+    """Makes the middle of the request's head, the status, and the octets of content that were sent."""
     tells_seconds: bool
     """Whether the end is `format_end`; else the middle ends the line."""
 

@@ -3,9 +3,9 @@
 Root opens its log again at each rotation. In a folder that another user may write to, a link, or a second
 name of a file (link(2)), would have root append what clients send to whatever file that user chooses.
 
-Decision: as root the path is walked name by name. A link is followed where only root can have made it.
-The folder of the log is not one that a group or all may write to, as logrotate(8) has it, and if it is
-another user's, the log is a file with one name. For any user but root nothing is looked at.
+Decision: root walks the path name by name. It follows a link only where no other user can have made it.
+It refuses a folder of the log that a group or all may write to, as logrotate(8) does. In a folder of
+another user, it refuses a log that has more than one name. For any user but root, none of this applies.
 """
 
 import os
@@ -82,7 +82,7 @@ def _read_link(name: str, folder: int) -> str | None:
 
 
 def _is_shared(folder: os.stat_result) -> bool:
-    """Return whether others than the owner may write to a folder; root's group is as good as root."""
+    """Return whether any but the owner may write to a folder; root's group counts as root."""
     shared = folder.st_mode & (_SHARED if folder.st_gid else stat.S_IWOTH)
     return bool(shared)
 

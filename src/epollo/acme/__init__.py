@@ -1,4 +1,4 @@
-"""Certificates obtained from an authority by ACME (RFC 8555): in the parent, never in a worker."""
+"""Certificates that the parent obtains from an authority by ACME (RFC 8555); workers never do."""
 
 try:
     import cryptography

@@ -1,7 +1,8 @@
 """A client of ACME (RFC 8555): directory, account, order, challenges, certificate.
 
-Every call waits for the authority, so this is for a thread. What the authority refuses, and what the
-network does, is an `AcmeError` in one line.
+Every call waits for the authority, so this is for a thread. If the authority refuses or the network
+fails,
+`AcmeError` says so in one line.
 """
 
 import contextlib
@@ -18,24 +19,24 @@ from epollo.acme.messages import authorize, encode, sign
 from epollo.named_tuples import NamedTuple
 
 _PATIENCE_SECONDS: Final = 600.0
-"""An order, or the proof of a host, may take so long."""
+"""The longest that an order, or the proof of a host, may take."""
 _NONCE_ATTEMPTS: Final = 12
 _POLL_SECONDS: Final = 1.0
 _LONGEST_POLL_SECONDS: Final = 10.0
 _RESOURCES: Final = ("newNonce", "newAccount", "newOrder")
-"""What a directory names, of all that is asked for here (RFC 8555 section 7.1.1)."""
+"""The resources that are used here, by their names in a directory (RFC 8555 section 7.1.1)."""
 _BAD_NONCE: Final = "urn:ietf:params:acme:error:badNonce"
 _NOT_REPLACED: Final = frozenset(
     f"urn:ietf:params:acme:error:{name}"
     for name in ("alreadyReplaced", "malformed", "unauthorized")
 )
-"""What an authority may have against the certificate that an order replaces (RFC 9773 section 5)."""
+"""Why an authority may refuse an order that says what it replaces (RFC 9773 section 5)."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,512}")
 
 
 @contextlib.contextmanager
 def _understanding() -> Iterator[None]:
-    """Take what is not in a document, or is of another kind, for the authority's mistake."""
+    """Raise `AcmeError` where a document lacks something, or has it in another type."""
     try:
         yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
@@ -96,9 +97,9 @@ class Client:
     ) -> bytes:
         """Return a certificate for names, with its chain, as PEM.
 
-        ``request`` is a signing request (DER). ``prove`` has a challenge of the first of ``kinds`` that
-        the authority offers be answered; with None, no longer. ``replaced`` is what the authority calls
-        the certificate that this one renews (`identify`); empty where it renews none.
+        ``request`` is a signing request (DER). ``prove`` begins to answer a challenge, of the first of
+        ``kinds`` that the authority offers; called with None, it ends that. ``replaced`` is what the
+        authority calls the certificate that this one renews (`identify`); empty where it renews none.
         """
         order: dict[str, Any] = {"identifiers": [{"type": "dns", "value": name} for name in names]}
         if profile:
@@ -125,8 +126,8 @@ class Client:
     def _order(self, order: dict[str, Any], replaced: str) -> Reply:
         """Make an order, which says what it replaces if the authority knows of that (RFC 9773 section 5).
 
-        Renewals are spared some limits of authorities. One that was replaced already, or that another
-        account has obtained, is no reason to go without a certificate.
+        Some limits of authorities do not count for renewals. An authority refuses that if the former
+        certificate was replaced already, or is another account's: then the order says nothing of it.
         """
         url = self._directory["newOrder"]
         if replaced and isinstance(self._directory.get("renewalInfo"), str):
@@ -140,7 +141,7 @@ class Client:
     def find_window(self, certificate_id: str) -> tuple[str, str] | None:
         """Return when the authority wants a certificate renewed, first and last (RFC 9773).
 
-        As RFC 3339 writes instants; None where it does not say.
+        Both are written as in RFC 3339; None where the authority does not say.
         """
         base = self._directory.get("renewalInfo")
         if not isinstance(base, str):
@@ -162,7 +163,7 @@ class Client:
             return
         name = document["identifier"]["value"]
         if name not in names:
-            # Nothing is said of a host for which there is no order.
+            # A host without an order needs no message.
             raise AcmeError(f"the authority wants a proof for {name}, which is not asked for")
         offered = {one["type"]: one for one in document["challenges"]}
         kind = next((one for one in kinds if one in offered), None)
@@ -179,7 +180,7 @@ class Client:
         self._await(url, "valid")
 
     def _await(self, url: str, *wanted: str) -> dict[str, Any]:
-        """Ask again and again until the state is one of those that are wanted."""
+        """Ask again and again until the state is a wanted one."""
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end:
             reply = self._post(url, None)

@@ -1,4 +1,4 @@
-"""Keys, signing requests and certificates of ACME, as octets; and when one is to be renewed."""
+"""Keys, signing requests and certificates of ACME, as octets; and when a certificate is to be renewed."""
 
 import base64
 import datetime
@@ -78,8 +78,9 @@ def make_proof(name: str, authorization: str) -> tuple[bytes, bytes]:
 def identify(certificate: bytes) -> str:
     """Return what the authority calls a certificate when it is asked about its renewal.
 
-    RFC 9773 section 4.1: the identifier of its key and the serial number. Raises `ValueError` where the
-    certificate does not tell the former.
+    RFC 9773 section 4.1: the identifier of the authority's key and the serial number. Raises
+    `ValueError`
+    where the certificate has no such identifier.
     """
     parsed = x509.load_pem_x509_certificate(certificate)
     try:

@@ -1,6 +1,6 @@
-"""One exchange with an authority over HTTPS: bounded in time and octets, ended from another thread.
+"""One exchange with an authority over HTTPS: bounded in time and octets; another thread can end it.
 
-What the network does, and what is no answer, is an `AcmeError` in one line.
+If the network fails, or what comes is no answer, `AcmeError` says so in one line.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from epollo.named_tuples import NamedTuple
 
 _TIMEOUT_SECONDS: Final = 30.0
 _EXCHANGE_SECONDS: Final = 60.0
-"""A request and all of its answer, also where each octet comes in time."""
+"""A request and all of its answer, however steadily the octets come."""
 _REPLY_OCTETS_LIMIT: Final = 1024 * 1024
 _SHOWN_CHARACTERS: Final = 300
 _DIGITS_LIMIT: Final = 9
@@ -34,7 +34,7 @@ class AcmeError(Exception):
     """
 
     def __init__(self, text: str, retry_seconds: float = 0.0, kind: str = "") -> None:
-        # Some of it is the authority's, and nothing of that is a command to a terminal.
+        # Some of the text is the authority's: it must not hold commands for a terminal.
         shown = " ".join(text.split())[:_SHOWN_CHARACTERS]
         super().__init__("".join(one if one.isprintable() else "?" for one in shown))
         self.retry_seconds = min(retry_seconds, _LONGEST_RETRY_SECONDS)
@@ -93,7 +93,7 @@ class Cancellation:
 def end_exchange(peer: socket.socket) -> None:
     """Have reading and writing fail in the thread that waits for them."""
     with contextlib.suppress(OSError):
-        # That of ssl would forget the session while the other thread reads by it.
+        # `SSLSocket.shutdown` would forget the session while the other thread reads by it.
         socket.socket.shutdown(peer, socket.SHUT_RDWR)
 
 
@@ -136,9 +136,9 @@ class Exchanges:
 
     @contextlib.contextmanager
     def _connect(self, host: str, port: int) -> Iterator[socket.socket]:
-        """Give a connection that has a time for all of it. Raises `TimeoutError` where that is over.
+        """Yield a connection that has a time for all of it. Raises `TimeoutError` where that is over.
 
-        A timeout of a socket is one for each octet.
+        The timeout of a socket is one for each octet.
         """
         is_over = threading.Event()
 

@@ -1,7 +1,8 @@
 """Keeps a certificate valid: obtains it, writes it to the state folder, renews it in time.
 
 A thread talks to the authority; everything else is called in the loop of the parent. A failure is told
-in one line and tried again later, each time twice as late, up to a day; what there is stays in use.
+in one line. The keeper tries again later, each time after twice as long, at most a day; until then the
+former certificate stays in use.
 """
 
 import contextlib
@@ -49,22 +50,22 @@ DIRECTORIES: Final = {
 }
 """Of Let's Encrypt, by the words that an operator may type."""
 _NOTE: Final = b"directory: "
-"""Begins the line before a certificate that says from where it is (RFC 7468 section 5.2 allows it)."""
+"""Begins the line before a certificate, which names its directory (RFC 7468 section 5.2 allows it)."""
 _PLAIN_FIRST: Final = ("http-01", "tls-alpn-01")
 _TLS_FIRST: Final = ("tls-alpn-01", "http-01")
 _FIRST_DELAY_SECONDS: Final = 60.0
 _LONGEST_DELAY_SECONDS: Final = 86_400.0
 _HASTY_SECONDS: Final = 3600.0
-"""A certificate that is to be renewed this soon after it was obtained waits as after a failure."""
+"""A certificate that is to be renewed within this time after it was obtained waits as after a failure."""
 _LOCK_SECONDS: Final = 1.0
 _LOCK_TOLD_SECONDS: Final = 1800.0
 """Another server has its certificate, or a refusal, by then."""
 _PARTING_SECONDS: Final = 2.0
-"""A name that is being resolved is not waited for any longer."""
+"""The longest that a thread is waited for at the end: it may be resolving a name."""
 _ASK_EVERY_SECONDS: Final = 6 * 3600.0
-"""The authority is asked this often when it wants a renewal (RFC 9773 section 4.3.2)."""
+"""How often the authority is asked when it wants a renewal (RFC 9773 section 4.3.2)."""
 _SPREAD_SECONDS: Final = 1.0
-"""All workers have a proof after this, at the latest."""
+"""After this time all workers have a proof."""
 
 
 class AcmeSettings(NamedTuple):
@@ -85,7 +86,7 @@ def select_acme(settings: Settings) -> AcmeSettings:
     """Return what settings ask of an authority."""
     return AcmeSettings(
         settings.acme,
-        # As certificates have them; one that is given twice is one.
+        # As certificates write them; a name that is given twice counts once.
         tuple(dict.fromkeys(name.lower() for name in settings.domains)),
         DIRECTORIES.get(settings.acme_directory, settings.acme_directory),
         settings.acme_ca,
@@ -164,17 +165,17 @@ class Keeper:
         self._thread.start()
 
     def close(self) -> None:
-        """Ask for nothing more; what is under way is broken off."""
+        """Ask for nothing more, and break off what is under way."""
         with self._condition:
             self._is_stopped = True
             self._condition.notify()
         self._cancellation.cancel()
-        # A thread that calls OpenSSL while the process ends, and OpenSSL with it, kills the process.
+        # If a thread calls OpenSSL while the process unloads it at its end, the process crashes.
         if self._thread.ident is not None:
             self._thread.join(_PARTING_SECONDS)
 
     def _load(self) -> Pair | None:
-        """Return what was obtained earlier, if it is still right, for all names, and of this directory.
+        """Return what was obtained earlier, if it is valid, for all names, and of this directory.
 
         Clients do not trust what an authority's directory for trials has issued.
         """
@@ -200,7 +201,7 @@ class Keeper:
     def _work(self) -> None:
         delay = _FIRST_DELAY_SECONDS
         obtained = -math.inf
-        # The loop takes over what was obtained later than this thread continues.
+        # The loop begins to use what was obtained after this thread has gone on.
         pair = self.pair
         with contextlib.suppress(_StoppedError):
             while True:
@@ -315,14 +316,14 @@ class Keeper:
         try:
             self._check(pair)
         except (AcmeError, OperatorError) as mistake:
-            # The next one would be like it, and an authority gives a few in a week.
+            # The next one would be like it, and an authority issues only a few in a week.
             raise AcmeError(str(mistake), _HASTY_SECONDS) from None
         try:
             # The key first: a pair that does not match is obtained anew at the next start.
             certificate = self._note + b"\n" + pair.certificate
             write_secrets({self._key_file: pair.key, self._certificate_file: certificate})
         except OperatorError as mistake:
-            # To ask for another, again and again, would use up what the authority gives in a week.
+            # To ask for another, again and again, would use up what the authority issues in a week.
             line = f"{mistake}; the new certificate is used until this process ends"
             self._call_in_loop(partial(self._report, line))
         self._call_in_loop(partial(self._use, pair))
@@ -354,7 +355,7 @@ class Keeper:
         self._report(f"a new certificate for {names} is in use")
 
     def _prove(self, challenge: Challenge | None) -> None:
-        """Have a challenge answered by all workers; with None, none any more."""
+        """Have all workers answer a challenge; with None, end that."""
         proofs = NO_PROOFS
         if challenge is not None and challenge.kind == "http-01":
             proofs = Proofs({challenge.token: challenge.authorization}, {})

@@ -32,7 +32,7 @@ def describe_key(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
 def sign(
     key: ec.EllipticCurvePrivateKey, url: str, nonce: str, account: str, payload: Any
 ) -> bytes:
-    """Return a request to a URL; without an ``account`` the key itself is told.
+    """Return a request to a URL; without an ``account``, it holds the public key itself.
 
     A payload of None asks for what is there (POST-as-GET, RFC 8555 section 6.3).
     """

@@ -22,6 +22,7 @@ from epollo.coder.sockets import (
     CLIENT,
     CONTROL_DESCRIPTOR,
     HERE,
+    IGNORED_SIGNALS,
     SOCKET_OCTETS,
 )
 from epollo.linux.activity import Activity, read_activity
@@ -44,10 +45,6 @@ _LINES_LIMIT: Final = 8
 _END_SECONDS: Final = 1.0
 """A process that was killed is waited for no longer: a call that does not return keeps it."""
 _WAIT_SECONDS: Final = 0.002
-_HELD_SIGNALS: Final = frozenset(
-    (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-)
-"""Blocked from before the coder starts until it ignores them (signal(7))."""
 
 
 class CoderProcess(Handler):
@@ -201,7 +198,7 @@ def _start(control: int, sandbox: str, user: str) -> int:
             command,
             environment,
             file_actions=[(os.POSIX_SPAWN_DUP2, *move) for move in moves],
-            setsigmask=_HELD_SIGNALS,
+            setsigmask=IGNORED_SIGNALS,
         )
     except PermissionError:
         # A container's filter that does not know clone3(2) and refuses it (Docker 20.10).
@@ -214,7 +211,7 @@ def _fork(control: int, command: list[str], environment: dict[str, str], end_of_
     """Start a coder by the older calls."""
     import subprocess  # noqa: PLC0415 - see `_start`
 
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED_SIGNALS)
     try:
         process = subprocess.Popen(
             [*command, str(control)],

@@ -33,7 +33,7 @@ from epollo.coder.cache import SHARED_DESCRIPTORS_LIMIT, SHARED_OCTETS_LIMIT, Co
 from epollo.coder.clients import HELD_OCTETS_LIMIT, Client, EndedError, Work
 from epollo.coder.messages import Answer, Grade, Outcome
 from epollo.coder.scheduler import Scheduler
-from epollo.coder.sockets import ARE_YOU_THERE, CLIENT, CONTROL_DESCRIPTOR, HERE
+from epollo.coder.sockets import ARE_YOU_THERE, CLIENT, CONTROL_DESCRIPTOR, HERE, IGNORED_SIGNALS
 from epollo.errors import OperatorError, describe_fault
 from epollo.http.validators import EntityTag
 from epollo.linux.confinement import confine, filter_calls
@@ -50,14 +50,6 @@ from epollo.site.sealed import KEPT_FILE_OCTETS, Coded, SealedOctets, adopt_seal
 from epollo.site.zstd import ZstdError
 
 _DIGEST_OCTETS: Final = 32
-_IGNORED_SIGNALS: Final = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
-_SEVERAL: Final = 16
 _DESCRIPTORS_END: Final = 1 << 20
 _LINE_OCTETS_LIMIT: Final = 1024
 _REQUEST_SECONDS: Final = 0.0005
@@ -284,9 +276,9 @@ def _seal(pieces: Iterator[bytes]) -> Coded:
 
 def main() -> None:
     """Code for the parent that started this; if that cannot be done, tell the parent why."""
-    for number in _IGNORED_SIGNALS:
+    for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED_SIGNALS)
     os.setsid()
     sandbox, user, *others = sys.argv[1:]
     descriptor = int(others[0]) if others else CONTROL_DESCRIPTOR

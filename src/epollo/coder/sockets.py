@@ -1,5 +1,9 @@
-"""The sockets of a coder: one to its parent, one to each client; the parent loads no library for this."""
+"""What a coder, its parent and its clients agree on: sockets, messages, signals.
 
+The parent loads no library for this.
+"""
+
+import signal
 from typing import Final
 
 CONTROL_DESCRIPTOR: Final = 3
@@ -18,3 +22,7 @@ MESSAGE_OCTETS: Final = INLINE_OCTETS_LIMIT + 128
 """No message is longer."""
 SOCKET_OCTETS: Final = 2 * MESSAGE_OCTETS
 """What a socket has to hold for a message to fit (SO_SNDBUF)."""
+IGNORED_SIGNALS: Final = frozenset(
+    (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+)
+"""A coder ignores them: its parent ends it. They are blocked until it does (signal(7))."""

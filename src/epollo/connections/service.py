@@ -8,7 +8,7 @@ from epollo.connections.contract import AccessLog, Capacity, Clients, Peer, Resp
 from epollo.connections.recall import Recall
 from epollo.connections.steps import Steps
 from epollo.connections.throttled_report import ThrottledReport
-from epollo.loop import EventLoop
+from epollo.loop import Clock, EventLoop
 from epollo.protocols.answer import Exchange, count_content
 from epollo.protocols.http1 import Frames, HeadReader
 
@@ -19,6 +19,16 @@ def _count_addresses(capacity: Capacity, clients: Clients | None) -> Addresses |
     if not limit:
         return None
     return Addresses(limit) if clients is None else Addresses(limit, clients.is_trusted)
+
+
+def _make_recalls(
+    clock: Clock, budget: Budget | None, secured_scopes: Sequence[bytes]
+) -> dict[bytes, Recall | None]:
+    """Return the recall of each scope; those of TLS share what one scheme may take."""
+    recalls: dict[bytes, Recall | None] = {b"http": Recall(clock, budget)}
+    for scope in secured_scopes:
+        recalls[scope] = Recall(clock, budget, parts=len(secured_scopes))
+    return recalls
 
 
 class Service:
@@ -85,11 +95,11 @@ class Service:
         only the first need have been there.
         """
         self.log = log
-        self.recalls: dict[bytes, Recall | None] = {
-            scope: Recall(loop.clock, budget, parts=parts) if has_recall else None
-            for parts, scopes in ((1, (b"http",)), (len(secured_scopes), secured_scopes))
-            for scope in scopes
-        }
+        self.recalls: dict[bytes, Recall | None] = (
+            _make_recalls(loop.clock, budget, secured_scopes)
+            if has_recall
+            else dict.fromkeys((b"http", *secured_scopes))
+        )
         """What is recalled, by the scope of the client that asked (`Kind`)."""
         # Where answers are counted, even one that is recalled passes through the protocol.
         self.recalls_at_once = (

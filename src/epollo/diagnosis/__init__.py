@@ -1,1 +1,1 @@
-"""What a site answers and why, and what is wrong with it: without a server, by the code that serves."""
+"""What a site answers and why, and what is wrong with it: found by the code that serves."""

@@ -1,6 +1,7 @@
 """What is wrong with a site: its rules, its links, the files beside its files, names that hide others.
 
-Each link is asked for as a browser would, by the code that serves, so that what is found here is what
+Each link is asked for as a browser asks, and answered by the code that serves: what is found here is
+what
 clients get.
 """
 
@@ -40,7 +41,7 @@ def check_sites(subject: Subject) -> list[str]:
     findings: list[str] = []
     for number in range(len(subject.settings)):
         findings += _Check(subject, number).list_findings()
-    # The mistakes in rules are found when the files are read, others when something is asked for.
+    # Mistakes in rules are found when the rule files are read, others when something is asked for.
     return list(dict.fromkeys([*subject.reports, *findings]))
 
 
@@ -54,9 +55,9 @@ class _Check:
         self._root = os.fsencode(self._settings.root)
         self._files = _list_files(self._root)
         self._statuses: dict[tuple[bytes, bool], int] = {}
-        # By path, the version that a query names, and where it does first.
+        # By path: the version that a query names, and the place of the first query that names it.
         self._versions: dict[bytes, tuple[bytes, str]] = {}
-        # A name that is kept forever by mistake is reported once.
+        # So that a name that is kept forever by mistake is reported once.
         self._unversioned: set[bytes] = set()
         self._by_case = {
             encode_path(_path_of(names)).lower(): _path_of(names) for names in self._files
@@ -92,7 +93,7 @@ class _Check:
                 yield f"{shown}: it hides {os.fsdecode(page[-1])} at {path}; rename one of the two"
 
     def _check_protection(self) -> Iterator[str]:
-        """Find links that show without a password what needs one by its own path."""
+        """Find links by which a client reads without a password what needs one by its own path."""
         realm = Realm(parse_prefixes(self._settings.auth_paths))
         for link, target in list_open_links(self._root, realm):
             shown = encode_path(target).decode() or "/"
@@ -154,7 +155,7 @@ class _Check:
         if status < 400:
             return self._judge_fingerprint(reference, target, place)
         if status == 401:
-            # Where a password is asked for, what is behind it is not looked at.
+            # What is behind a password is not examined.
             return ""
         known = self._by_case.get(target.partition(b"?")[0].lower())
         if known is not None and encode_path(known) != target:
@@ -162,7 +163,7 @@ class _Check:
         return f"{target.decode()} is {status}: correct the link, or add the file or a redirect"
 
     def _judge_fingerprint(self, reference: Reference, target: bytes, place: str) -> str:
-        """Return in what a reference to what is there says another content than that."""
+        """Return what a reference says wrongly of the content that is there."""
         asked = ask(self._subject, self._number, target, is_navigation=reference.is_navigation)
         if asked.response.status != 200:
             return ""
@@ -207,7 +208,7 @@ class _Check:
         return 508
 
     def _check_sidecars(self, files: set[Names]) -> Iterator[str]:
-        """Find files beside a file that claim to be a coding of it, and are not used."""
+        """Find files that claim to be a coding of the file beside them, and are not used."""
         for names in sorted(files):
             ending = next((one for one in _CODINGS if names[-1].endswith(one)), None)
             if ending is None:
@@ -243,8 +244,8 @@ class _Check:
 def _list_files(root: bytes) -> list[Names]:
     """Return the names of all files below the root that are no dotfiles.
 
-    Links to folders are not followed. What is no regular file (a pipe would have its reader wait) is
-    not served, and so is not there.
+    Links to folders are not followed. What is no regular file is left out, because it is not served: a
+    pipe, for instance, would have its reader wait.
     """
     found = []
     for folder, folders, names in os.walk(root):

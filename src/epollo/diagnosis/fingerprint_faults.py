@@ -1,11 +1,14 @@
-"""Fingerprints that lie: names, queries and hashes that speak of other content than there is.
+"""Fingerprints that lie: names, queries and hashes that do not agree with the content.
 
-Facts: most build tools make the hash in a name of their sources, so that it equals no digest of the
-file. That a name changes with its content can only be seen over time.
-Decision: only what is certain is said. A hash in a page (Subresource Integrity) is one of the file or
-not. A digest in a name is judged by those of its siblings: where nearly all in a folder carry a digest of
-their content, so should the last, if it is of a kind that no tool rewrites afterwards. And what a page
-has fetched by a name that says nothing of the content cannot be kept forever.
+Facts: most build tools make the hash in a name from their sources, so it equals no digest of the file.
+Whether a name changes with its content can only be seen over time.
+Decision: only what is certain is reported. A hash in a page (Subresource Integrity) is that of the file
+or
+it is not. A digest in a name is judged by its siblings: if nearly all files in a folder carry a digest
+of
+their content, the remaining ones should too, if no tool rewrites files of their kind afterwards. If a
+name
+says nothing of the content, browsers must not keep what a page fetches by it forever.
 """
 
 import base64
@@ -23,18 +26,18 @@ _STRENGTHS: Final = ("sha256", "sha384", "sha512")
 _METADATA: Final = re.compile(r"(sha256|sha384|sha512)-([A-Za-z0-9+/_=-]+)(?:\?\S*)?")
 _TOKEN: Final = re.compile(rb"([-.])([0-9a-f]{8,128})\.[^.]+\Z")
 _UNTOUCHED_TYPES: Final = re.compile(rb"(?:image/(?!svg)|font/|audio/|video/|application/wasm).*")
-"""Of files that refer to no others: tools that put hashes into names do not write them anew."""
+"""Types of files that refer to no other files: no tool writes them anew to put hashes into them."""
 _VERSION: Final = re.compile(rb"(?:v|ver|version|rev|hash)=[A-Za-z0-9._-]+")
 _DIGESTS: Final = ("md5", "sha1", "sha256", "sha384", "sha512")
 _SIBLINGS: Final = 3
-"""For each name that is thought to lie, this number in its folder say the truth in the same form."""
+"""A name is reported only if at least this many in its folder have a right digest in the same form."""
 _TOKEN_OCTETS: Final = 6
 
 
 def is_integral(metadata: str, content: bytes) -> bool:
     """Return whether content has one of the hashes of an attribute ``integrity``.
 
-    Of several algorithms the strongest counts; one without any that is known asks for nothing
+    If there are several algorithms, the strongest counts; without a known one, any content will do
     (Subresource Integrity, section 3.3).
     """
     known: dict[str, set[bytes]] = defaultdict(set)
@@ -56,7 +59,7 @@ def _decode(text: str) -> bytes:
 
 
 class Digest(NamedTuple):
-    """A file whose name carries ``digest``, as those of its siblings, of other content than it has."""
+    """A file whose name carries ``digest``, which is of other content; in its siblings it is right."""
 
     names: Names
     digest: str
@@ -65,7 +68,7 @@ class Digest(NamedTuple):
 def list_false_digests(
     files: Iterable[tuple[Names, bytes]], hash_file: Callable[[Names, str], bytes]
 ) -> Iterator[Digest]:
-    """Return the files of which the digest in the name is of other content.
+    """Return the files whose names carry a digest of other content.
 
     ``files`` are names and media types; ``hash_file`` returns the digest of a file in hexadecimal digits.
     """
@@ -93,10 +96,10 @@ def is_version(query: bytes) -> bool:
 
 
 def may_be_versioned(names: Names, query: bytes, *, is_page: bool) -> bool:
-    """Return whether a URL may be another one when its content is.
+    """Return whether a URL may change when its content does.
 
-    It may where it has a query, or a digit anywhere, as versions, dates and most hashes have; where it is
-    no page, also where its name ends in what could be a hash of letters.
+    It may if it has a query, or a digit anywhere, as versions, dates and most hashes have. If it is no
+    page, it also may where its name ends in what could be a hash of letters.
     """
     if query or any(re.search(rb"[0-9]", name) for name in names):
         return True

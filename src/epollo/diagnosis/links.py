@@ -23,13 +23,13 @@ _OF_LINK: Final = {
     "video": ("src", "poster"),
 }
 _NAVIGATED: Final = frozenset(("a", "area", "iframe"))
-# Of <link>, what a browser fetches to show the page.
+# The kinds of <link> that a browser fetches to show the page.
 _FETCHED: Final = frozenset(
     ("apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "stylesheet")
 )
-# What looks like elements in these is text, or is filled in by a script.
+# In these elements, what looks like a tag is text, or a script fills it in.
 _INERT: Final = frozenset(("template", "textarea", "title"))
-# What begins first counts: a comment, a URL, a sheet that is imported by its name, or another text.
+# The alternative that begins first counts: a comment, a URL, an imported sheet, or another string.
 _IN_CSS: Final = re.compile(
     r"""/\*.*?(?:\*/|\Z)|url\(\s*(?:"([^"]*)"|'([^']*)'|([^'")\s]+))\s*\)"""
     r"""|@import\s+(?:"([^"]*)"|'([^']*)')|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""",
@@ -40,10 +40,11 @@ _CANDIDATE: Final = re.compile(r"\s*,?\s*([^\s,][^\s]*)[^,]*")
 
 
 class Reference(NamedTuple):
-    """A URL that is referred to, made absolute, and the line where.
+    """A URL that a page refers to, made absolute, and the line.
 
-    ``is_navigation`` is whether a person goes there; else it is a part of the page. ``integrity`` are the
-    hashes that the page has of it.
+    ``is_navigation`` is whether a person goes there; else it is a part of the page. ``integrity`` are
+    the
+    hashes that the page demands.
     """
 
     url: str
@@ -115,7 +116,7 @@ def list_references(text: str, base: str, *, is_css: bool = False) -> list[Refer
 
 
 def _list_in_css(text: str, base: str, first: int) -> list[Reference]:
-    """Return what CSS refers to that begins in the line ``first``."""
+    """Return what CSS refers to; its first line has the number ``first``."""
     found = ((one, next(filter(None, one.groups()), "")) for one in _IN_CSS.finditer(text))
     return [
         Reference(_join(base, url), first + text.count("\n", 0, one.start()), is_navigation=False)

@@ -1,4 +1,4 @@
-"""Links of a site that lead past a password: what is protected by its path is open by another one."""
+"""Links of a site that lead past a password: what one path protects is open by another."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from epollo.site.resolve import Names
 def list_open_links(root: bytes, realm: Realm) -> Iterator[tuple[Names, Names]]:
     """Return each link in the open part of a site that leads into the protected one, and where to.
 
-    A link to a folder that has a protected one below it is one, too.
+    A link to a folder above a protected one counts, too.
     """
     real_root = os.path.realpath(root)
     for folder, folders, names in os.walk(real_root):

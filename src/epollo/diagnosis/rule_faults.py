@@ -1,4 +1,4 @@
-"""Rules of a site that never count: those behind others, those behind a file, those about nothing."""
+"""Rules of a site that never count: behind another rule, behind a file, or about nothing."""
 
 from collections.abc import Iterable, Iterator
 
@@ -33,8 +33,9 @@ def list_rule_faults(
 def list_samples(pattern: Pattern) -> list[tuple[bytes, Names]]:
     """Return hosts and paths that stand for all that a pattern matches.
 
-    A pattern that matches all of these matches all of the others, for what is not literal in them is
-    nothing that another pattern has.
+    If another pattern matches all of these, it matches everything that this one does: what stands in
+    them
+    for a placeholder or a splat is in no pattern's literal part.
     """
     host = b".".join(_fill(pattern.host or (b"localhost",)))
     names = _fill(pattern.segments)
@@ -97,7 +98,7 @@ def _list_dead_targets(subject: Subject, site: int) -> Iterator[tuple[str, int, 
             reason = f"a file stands at {shown} and goes first, unless the status is {rule.status}!"
             yield _REDIRECTS, rule.line, reason
             continue
-        # A rewrite has the path of its target looked for; a redirect is followed.
+        # For a rewrite, the path of its target is looked up; a redirect is followed.
         target = rule.target.partition(b"#")[0] if rule.status in REDIRECTS else path
         if (
             target.startswith(b"/")
@@ -118,7 +119,7 @@ def _list_unused_blocks(policy: Policy, paths: list[Names]) -> Iterator[tuple[st
     for rule in policy.rules.headers:
         if rule.line in used:
             continue
-        # A host of its own is one that no other block need have.
+        # No other block need be about a host that this one names.
         host, _ = list_samples(rule.pattern)[0]
         if rule.pattern.host is None or not any(
             match_pattern(rule.pattern, host, names) is not None for names in every

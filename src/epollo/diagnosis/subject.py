@@ -1,7 +1,7 @@
 """A site under examination: composed as a worker composes it, and asked with the octets of a request.
 
-Nothing is resolved a second time here. The catalogue notes what it is asked for, and the policy tells
-which rules it has used; all else is the answer itself.
+Nothing is resolved a second time here. The catalogue notes what it is asked for, the policy tells which
+rules it has used, and the rest is read from the answer.
 """
 
 import os
@@ -41,7 +41,7 @@ class TracedCatalogue(Catalogue):
         return resource
 
     def offer(self, resource: Resource, compressor: Compressor, wanted: bytes) -> Basis | None:
-        """Have a coding made of a resource, which a server has made when it is asked for again."""
+        """Have a coding made at once; a server has it made when the resource is asked for again."""
         if resource.edition is not None and resource.is_current:
             self._offer(resource, resource.edition, compressor, wanted)
         return PERMANENT
@@ -77,7 +77,8 @@ class Question(NamedTuple):
 class Asked(NamedTuple):
     """A question and its answer.
 
-    ``request`` is None where the octets make none. ``lookups`` are the paths of names that the catalogue
+    ``request`` is None where the octets are no request. ``lookups`` are the paths of names that the
+    catalogue
     was asked for, in their order, and what stands there. ``site`` is the number of the site.
     """
 
@@ -167,7 +168,7 @@ class Subject:
         return Asked(question, request, response, (), self._find_site(question))
 
     def _find_site(self, question: Question) -> int:
-        """Return the site of a host, where the catalogue was asked for nothing."""
+        """Return the site of a host; for an answer for which the catalogue was asked nothing."""
         return self.hosts.index(question.host) if question.host in self.hosts else 0
 
     def close(self) -> None:

@@ -26,9 +26,9 @@ BROWSER: Final = {
     b"Accept-Encoding": b"gzip, deflate, br, zstd",
     b"Sec-Fetch-Mode": b"navigate",
 }
-"""The fields of a browser in which a person goes to a URL."""
+"""The fields that a browser sends when a person goes to a URL."""
 
-# As a person types it: octets that a URL cannot have are encoded, and what is no scheme is a path.
+# What a person types: octets that a URL cannot have are encoded, and what has no scheme is a path.
 _URL: Final = re.compile(
     rb"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/?#]*))?"
     rb"(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?",
@@ -124,7 +124,7 @@ def explain(subject: Subject, question: Question) -> Explanation:
         url=f"{question.scheme.decode()}://{question.host.decode()}{question.target.decode()}",
         site=os.fspath(subject.settings[asked.site].root),
         status=asked.response.status,
-        # The index of the root is looked for as itself, and to tell a site from a share.
+        # The index of the root is looked up for itself, and to tell a site from a share.
         lookups=list(
             dict.fromkeys((_show(names), _KINDS[one.kind]) for names, one in asked.lookups)
         ),
@@ -147,7 +147,7 @@ def _find_file(asked: Asked) -> Resource | None:
     files = [one for _, one in asked.lookups if one.edition is not None]
     if response.status in {200, 206, 304}:
         return files[-1] if files else None
-    # Of an error the nearest page; the file at the path itself is not it.
+    # The answer to an error is the nearest error page, never the file at the path itself.
     page = b"%d.html" % response.status
     return next((one for one in reversed(files) if one.names[-1] == page), None)
 

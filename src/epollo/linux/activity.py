@@ -7,7 +7,7 @@ from typing import Final
 from epollo.named_tuples import NamedTuple
 
 _CLOCK_OF_PROCESS: Final = 2
-"""CPUCLOCK_SCHED: of the clocks of a process, the one of the time that it ran (linux/posix-timers.h)."""
+"""CPUCLOCK_SCHED: that clock of a process which counts the time that it ran (linux/posix-timers.h)."""
 _RUNNABLE: Final = b"R"
 
 
@@ -28,7 +28,7 @@ def read_activity(pid: int) -> Activity:
     with contextlib.suppress(OSError):
         # As clock_getcpuclockid(3) makes the number of the clock.
         seconds = time.clock_gettime((~pid << 3) | _CLOCK_OF_PROCESS)
-        # The name of the program stands in brackets, and may hold others.
+        # The name of the program stands in brackets, and may hold brackets itself.
         with open(f"/proc/{pid}/stat", "rb") as file:
             state = file.read().rpartition(b")")[2].split()[0]
     return Activity(seconds, state == _RUNNABLE, bool(state))

@@ -1,9 +1,11 @@
 """What a worker gives up before it serves, so that the kernel holds it to what it is for.
 
-After `confine`, whatever runs in this process, ours or not, can read the files beneath the root and use
-the descriptors that are open; it can write, make, remove and execute no file, and read no other.
-After `filter_calls` it makes no system calls but those of `system_calls`.
-The interpreter is no exception: what it would read from its own folders later is read before.
+After `confine`, whatever runs in this process can read the files beneath the root and use the
+descriptors
+that are open. It can read no other file, and write, make, remove and execute none. After
+`filter_calls`,
+it makes no system calls but those of `system_calls`. This holds for the interpreter too: what it would
+read from its own folders later is read before.
 """
 
 import codecs
@@ -22,7 +24,7 @@ from epollo.linux.seccomp import compile_filter, install_filter
 from epollo.linux.system_calls import Row, find_architecture, select_worker_calls
 
 _LATE_MODULES: Final = ("unicodedata", "warnings")
-# Wanted by the interpreter to show the lines of a fault, or of a warning and of what was not closed, as
+# The interpreter wants them to show the lines of a fault, of a warning, or of what was not closed, as
 # testers want it. Where they cannot be read, it does without.
 _LATE_MODULES_OF_TESTERS: Final = ("ast", "linecache", "tokenize", "traceback", "tracemalloc")
 _LATE_CODECS: Final = ("ascii", "latin-1", "unicode_escape", "utf-8")
@@ -62,9 +64,10 @@ def filter_calls(
 ) -> str:
     """Give up every system call that serving does not take; return, for a person, what is in force.
 
-    ``sandbox`` is as for `confine`, which comes first: the kernel wants to know that no program gains
-    privileges. To be called last of all, when nothing more is to be made, bound or listened on.
-    ``select_calls`` returns what a process with this number may call.
+    ``sandbox`` is as for `confine`, which has to be called before: the kernel takes a filter only where
+    no
+    program can gain privileges. To be called last of all, when nothing more is to be made, bound or
+    listened on. ``select_calls`` returns what a process with this number may call.
 
     Raises `OperatorError` where ``on`` asks for what this kernel does not have.
     """
@@ -115,7 +118,7 @@ def _restrict(roots: Sequence[int], sandbox: str) -> list[str]:
     Raises `OperatorError` where ``on`` asks for more, or a thread would stay as it is.
     """
     if count_threads() > 1:
-        # One that relays what is printed, where stdout cannot be opened anew.
+        # A thread that relays what is printed, where stdout cannot be opened anew.
         raise OperatorError(
             "stdout or stderr is another user's, and the thread that prints there would stay outside the "
             "sandbox: redirect both to a file of this user"
@@ -151,8 +154,8 @@ def _restrict(roots: Sequence[int], sandbox: str) -> list[str]:
 def count_threads() -> int:
     """Return how many threads this process has, those of libraries as well; 1 without a /proc.
 
-    The links of the folder are counted, of which each folder in it is one: a process that is
-    restricted already may not list it.
+    The links of /proc/self/task are counted, one for each folder in it: a process that is restricted
+    already may not list it.
     """
     try:
         return max(1, os.stat("/proc/self/task").st_nlink - 2)

@@ -1,7 +1,8 @@
 """crypt(3): passwords compared with hashes in the formats of crypt(5), by the system's library.
 
-Fact: the C library, or libxcrypt beside it, knows bcrypt, SHA-crypt and yescrypt, releases the
-interpreter while it hashes, and is there on nearly every system. Python has no binding of it since 3.13.
+Facts: the C library, or libxcrypt beside it, knows bcrypt, SHA-crypt and yescrypt, and is there on
+nearly
+every system. Other threads run while it hashes. Python has no binding of it since 3.13.
 Decision: it is called directly. Nothing has to be installed for a password file.
 Price: which formats are known depends on the system. A format that is not known is told apart from a
 wrong password.
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from epollo.linux.libc import LIBC
 
-# The C library itself has the function in musl, libxcrypt under these names elsewhere.
+# In musl the C library itself has the function, elsewhere libxcrypt under one of these names.
 _LIBRARIES: Final = ("libcrypt.so.1", "libcrypt.so.2")
 # struct crypt_data has 32 KiB in libxcrypt and 128 KiB in older C libraries.
 _DATA_OCTETS: Final = 256 * 1024

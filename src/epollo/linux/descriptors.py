@@ -22,7 +22,7 @@ def raise_descriptor_limit() -> int:
         return _USUAL_LIMIT
     limit = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
     if soft != resource.RLIM_INFINITY and soft < limit:
-        # Refused, for instance where fs.nr_open was lowered, the limit stays what it is.
+        # If that is refused, for instance where fs.nr_open was lowered, the limit stays what it is.
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             soft = limit

@@ -21,10 +21,11 @@ _LOCAL: Final = frozenset(
 
 
 def reports_every_name(descriptor: int) -> bool:
-    """Return whether inotify tells of each name that comes to a folder of the file system of this one.
+    """Return whether inotify tells of each new name on the file system that this folder is on.
 
-    So it is where this kernel alone makes names: not on network file systems, those of FUSE and of
-    virtual machines, nor on an overlay, whose layers may be written to beside it.
+    It does where this kernel alone makes names. Network file systems, FUSE, those of virtual machines
+    and
+    overlays are no such: others may write to what is below them.
     """
     status = bytearray(_STATFS_OCTETS)
     try:

@@ -1,4 +1,4 @@
-"""Which process has a socket: what the system tells of it to a process of the same user, or to root."""
+"""Which process has a socket, as far as the system tells it to a process of this user, or to root."""
 
 import contextlib
 import os
@@ -44,7 +44,7 @@ def describe_port_holder(host: str, port: int) -> str:
 def describe_path_holder(path: str) -> str:
     """Return, for a person, the process that listens at a path; nothing where it is not told."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # One whose queue is full would have us wait.
+        # A socket whose queue is full would have this process wait.
         probe.setblocking(False)
         try:
             probe.connect(path)

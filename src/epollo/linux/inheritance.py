@@ -1,9 +1,11 @@
 """What a worker inherits of its parent: few variables of the environment, and descriptors to write to.
 
-A terminal types what a process in its session tells it to (TIOCSTI, ioctl_tty(2)) and gives what is typed
-to each that reads, also through a descriptor that was opened for output: a shell opens one for all three.
-So a worker stands in a session of its own, reads from nothing, and writes through descriptors that can do
-nothing else.
+Facts: a process can have the terminal of its session type something (TIOCSTI, ioctl_tty(2)). It can
+read
+what a person types there, even through the descriptor for output: a shell opens one for all three
+streams.
+Decision: a worker has a session of its own, reads from nothing, and writes through descriptors that can
+only be written to.
 """
 
 import fcntl
@@ -15,8 +17,8 @@ from typing import Final
 from epollo.linux.nonblocking import begin_relay
 
 _NAMES: Final = frozenset(("LANG", "LANGUAGE", "TZ", "TZDIR", "LOCPATH", "LD_LIBRARY_PATH"))
-"""What the C library and the interpreter go by: how names of files are written, what time it is, where
-libraries are."""
+"""What the C library and the interpreter need to know: how names of files are encoded, the time zone,
+where libraries are."""
 _BEGINNINGS: Final = ("LC_", "PYTHON", "MALLOC_", "GLIBC_")
 
 
@@ -32,8 +34,9 @@ def select_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def open_for_writing(descriptor: int) -> int:
     """Return another descriptor to where this one writes, which cannot be read from.
 
-    The caller closes it. A file that several processes write to at one position, and a socket, which
-    cannot be opened anew, are duplicated as they are. What is written to the terminal of another user is
+    The caller closes it. A file that several processes write to at one position is duplicated as it is,
+    and
+    so is a socket, which cannot be opened anew. What is written to the terminal of another user is
     relayed by this process. Raises `OSError` where there is no descriptor.
     """
     access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
@@ -48,7 +51,7 @@ def open_for_writing(descriptor: int) -> int:
 
 
 def open_end_of_file() -> int:
-    """Return a descriptor of which nothing can be read, without a device that may be missing.
+    """Return a descriptor that is at its end; it needs no /dev/null, which may be missing.
 
     The caller closes it. Raises `OSError` where there is no descriptor.
     """

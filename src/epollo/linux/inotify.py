@@ -1,12 +1,12 @@
 """inotify(7) as inotify_simple has it, with the C library that is in this process already.
 
-Fact: when `INotify` is first used, inotify_simple looks for the C library by ldconfig(8), a compiler and
-temporary files, each of which may be missing or refused.
-What looks for it is `ctypes.util`, which loads `tempfile`, `shutil` and compressors: a fourteenth of what
-a worker loads.
-Decision: it is given the library, and is loaded without what would look for one.
-Price: two names that inotify_simple does not promise; without them, the library is looked for again. All
-others import inotify_simple's names from here.
+Facts: when `INotify` is first used, inotify_simple looks for the C library by ldconfig(8), a compiler
+and
+temporary files, each of which may be missing or refused. It does so by `ctypes.util`, which loads
+`tempfile`, `shutil` and compressors: a fourteenth of what a worker loads.
+Decision: it is given the library, and `ctypes.util` is not loaded.
+Consequence: all other modules import inotify_simple's names from here.
+Price: two names that inotify_simple does not promise; if they are gone, it looks for the library again.
 """
 
 import importlib
@@ -26,7 +26,7 @@ def _load_without_search() -> ModuleType:
     if _SEARCH in sys.modules or "inotify_simple" in sys.modules:
         return importlib.import_module("inotify_simple")
     stand_in = ModuleType(_SEARCH)
-    # No name is what the process itself is loaded by (dlopen(3)), and the C library with it.
+    # None stands for the process itself, of which the C library is a part (dlopen(3)).
     stand_in.__dict__["find_library"] = lambda _: None
     sys.modules[_SEARCH] = stand_in
     try:
@@ -63,8 +63,9 @@ def list_events(octets: bytes, without: Container[int] = ()) -> Iterator[tuple[i
 
     Events of the numbers in ``without`` are passed over.
 
-    In a storm of changes most events are of names that nothing depends on: this takes an eighth of what
-    `inotify_simple.parse_events` takes for each.
+    In a storm of changes most events are of names that nothing depends on. For each, this takes an
+    eighth
+    of the time that `inotify_simple.parse_events` takes.
     """
     unpack = _EVENT.unpack_from
     begin = _EVENT.size

@@ -1,9 +1,10 @@
 """Landlock: a thread gives up rights over files, sockets and signals, and cannot get them back.
 
 What a ruleset handles is refused, except where a rule allows it; what it does not handle stays as it
-was. Kernels learned to handle more from version to version of the ABI, and refuse a ruleset that
-asks for what they do not know: so it is made from a table (landlock(7); the kernel's
-userspace-api/landlock). One rule is added for each root: read files and folders beneath it.
+was. Each version of the ABI handles more, and a kernel refuses a ruleset that asks for what it does not
+know. So the ruleset is made from a table (landlock(7); the kernel's userspace-api/landlock). One rule
+is
+added for each root: read files and folders beneath it.
 
 Three things follow that the rest of the server has to know. Rights are asked for when a file is
 *opened*: descriptors from before stay usable, and O_PATH opens, stat(2), readlink(2) and
@@ -30,8 +31,9 @@ _CREATE_RULESET_VERSION: Final = 1
 _RULE_PATH_BENEATH: Final = 1
 
 _RULESET: Final = struct.Struct("=QQQ")
-"""Handled access to files, to the network, and scopes. Kernels that know a shorter one take this too,
-as long as what they do not know is zero."""
+"""struct landlock_ruleset_attr: handled access to files, to the network, and scopes. A kernel that
+knows a
+shorter one takes this too, if what it does not know is zero."""
 _PATH_BENEATH: Final = struct.Struct("=Qi")
 
 
@@ -52,13 +54,13 @@ class FileAccess(IntFlag):
     MAKE_BLOCK = 1 << 11
     MAKE_SYM = 1 << 12
     REFER = 1 << 13
-    """To link or rename from one folder to another; always refused where it cannot be handled."""
+    """To link or rename from one folder to another. A kernel that cannot handle it always refuses it."""
     TRUNCATE = 1 << 14
     IOCTL_DEV = 1 << 15
 
 
 class NetworkAccess(IntFlag):
-    """What may be done with TCP sockets; those that are bound or connected already are no matter."""
+    """What may be done with TCP sockets; those that are bound or connected already stay usable."""
 
     BIND_TCP = 1 << 0
     CONNECT_TCP = 1 << 1
@@ -121,7 +123,8 @@ def find_abi() -> int:
     """Return the version of the ABI of this kernel, at least 1.
 
     Raises `OSError`: ENOSYS where the kernel was built without Landlock, EOPNOTSUPP where it was
-    started without, EPERM where a filter of system calls, a container's perhaps, refuses to ask.
+    started without, EPERM where a filter of system calls (a container may have one) refuses the
+    question.
     """
     return call("syscall", _SYS_LANDLOCK_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION)
 

@@ -13,8 +13,9 @@ def call(name: str, *arguments: int | bytes | bytearray | None) -> int:
     """Call a function that returns -1 and sets errno where it fails; raise `OSError` then.
 
     Integers are passed as C's ``long``, as syscall(2) and prctl(2) read them: an ``int`` would leave
-    half of the register undefined. Octets are passed by their address, those that are to be written to
-    as a bytearray; None is the null pointer.
+    half of the register undefined. Octets are passed by their address, and as a bytearray if the
+    function
+    writes to them; None is the null pointer.
     """
     result: int = LIBC[name](*(_convert(one) for one in arguments))
     if result == -1:
@@ -42,7 +43,7 @@ def set_no_new_privileges() -> None:
 
 
 def forbid_dumps() -> None:
-    """Let neither a core dump nor another process of this user have the memory of this process.
+    """Keep the memory of this process out of core dumps, and from other processes of this user.
 
     PR_SET_DUMPABLE, prctl(2). It holds until the next program is executed. Raises `OSError`.
     """

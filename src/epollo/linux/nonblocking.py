@@ -1,10 +1,11 @@
 """Writing to what this process was started with, a terminal or a pipe, without waiting for its reader.
 
-Facts: whether writing waits is a property of the open file description (fcntl(2)), which is shared with
-the shell that started us. A pipe or a terminal can be opened anew, by /proc/self/fd, for a description of
-our own; but not by a user that did not make it (after su(1)). A socket cannot (proc_pid_fd(5)), but is
-asked not to wait by each call (send(2)). A file never has a writer wait for a reader.
-Decision: what cannot be opened anew is written to by a thread, which is sent the octets by a pipe.
+Facts: whether writing waits is a property of the open file description (fcntl(2)), which this process
+shares with the shell that started it. A pipe or a terminal can be opened anew, by /proc/self/fd, for a
+description of its own, but only by the user that made it (not after su(1)). A socket cannot be opened
+anew
+(proc_pid_fd(5)), but each call can say that it does not wait (send(2)). A file never has a writer wait.
+Decision: what cannot be opened anew is written to by a thread, which reads the octets from a pipe.
 Price: octets that are in that pipe, up to 64 KiB, count as written.
 """
 
@@ -67,7 +68,7 @@ def _write(descriptor: int, octets: bytes | memoryview) -> int:
 
 
 def _send(descriptor: int, octets: bytes | memoryview) -> int:
-    # Of a socket that is there already, family and type need not be right.
+    # For a descriptor that exists already, family and type need not be right.
     one = _socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor)
     try:
         return one.send(octets, socket.MSG_DONTWAIT)
@@ -80,7 +81,7 @@ def begin_relay(descriptor: int) -> int:
 
     Raises `OSError` where there is no room for pipe or thread.
     """
-    # Here alone: few servers need it, and it takes its time at the start.
+    # Imported here: few servers need it, and it would slow down the start of all.
     from threading import Thread  # noqa: PLC0415
 
     reading, writing = os.pipe2(os.O_CLOEXEC)

@@ -1,10 +1,12 @@
-"""Calls of OpenSSL that Python's ``ssl`` does not have (up to Python 3.14), where they can be had.
+"""Calls of OpenSSL that Python's ``ssl`` does not have (up to Python 3.14), where they can be made.
 
-The library is the one that ``_ssl`` is linked with. A context of Python, and a buffer, begins, behind
-what all objects begin with, with the pointer to that of OpenSSL; in a session that is the second one. So
-it is in CPython's ``_ssl.c`` from 3.11 to 3.14.
-Where that may be otherwise, or the symbol is hidden (a Python that has OpenSSL in itself), nothing is
-done, and the caller is told.
+Facts: the library is the one that ``_ssl`` is linked with. In CPython's ``_ssl.c``, from 3.11 to 3.14,
+a
+context and a buffer begin with the pointer to their structure of OpenSSL, behind the head that each
+object
+has; in a session it is the second pointer.
+Decision: on any other Python, or where the symbol is hidden because OpenSSL is linked into the
+interpreter, nothing is done, and the caller is told.
 """
 
 import ctypes
@@ -19,9 +21,9 @@ _SET_TICKET_KEYS: Final = 59
 """SSL_CTRL_SET_TLSEXT_TICKET_KEYS (ssl.h)."""
 _SET_GROUPS_LIST: Final = 92
 """SSL_CTRL_SET_GROUPS_LIST (ssl.h)."""
-# Mozilla's intermediate profile; before it what OpenSSL has from 3.5 on against quantum computers.
+# First what OpenSSL has from 3.5 on against quantum computers, then Mozilla's intermediate profile.
 SUITES: Final = b"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
-"""Those of TLS 1.3, of Mozilla's profile; the one that takes least is the first."""
+"""The suites of TLS 1.3 in Mozilla's profile, the one that takes the least time first."""
 GROUPS: Final = (b"X25519MLKEM768:X25519:prime256v1:secp384r1", b"X25519:prime256v1:secp384r1")
 
 
@@ -36,7 +38,7 @@ def set_groups(context: ssl.SSLContext) -> bool:
 
 
 def set_client_authorities(context: ssl.SSLContext, path: str) -> bool:
-    """Tell clients which authorities are meant: those of a file. Return whether it is done.
+    """Have a context tell clients the names of the authorities in a file; return whether it will.
 
     Without it a browser offers its user all certificates (RFC 8446 section 4.2.4).
     """
@@ -71,7 +73,8 @@ def set_suites(context: ssl.SSLContext, names: bytes = SUITES) -> bool:
 def set_buffers(engine: Any, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> bool:
     """Have a session, ``SSLObject._sslobj``, use these buffers; return whether that could be done.
 
-    What is in its former ones is lost. The same buffers may serve any number of sessions of one thread,
+    What is in its former buffers is lost. The same buffers may serve any number of sessions of one
+    thread,
     if each leaves them empty: the library keeps part of a record in the session itself (SSL_read(3)).
     """
     calls = _find_buffer_calls()
@@ -91,15 +94,15 @@ def set_buffers(engine: Any, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -
 def set_socket(engine: Any, descriptor: int) -> bool:
     """Have a session, ``SSLObject._sslobj``, send to a socket by itself; return whether it does.
 
-    What is in the buffer that it has for what is to be sent is lost, unless other sessions use that one.
-    The socket is not to wait: a write that it does not take raises `ssl.SSLWantWriteError`.
+    What is in its buffer for output is lost, unless other sessions use that one. The socket has to be
+    non-blocking: a write that it does not take raises `ssl.SSLWantWriteError`.
     """
     call = _find_set_socket()
     return call is not None and call(_find_pointer(engine, 1), descriptor) == 1
 
 
 def set_outgoing(engine: Any, outgoing: ssl.MemoryBIO) -> None:
-    """Have a session put into a buffer again what it was to send by itself (`set_socket`).
+    """Have a session write to a buffer again, and no longer to its socket (`set_socket`).
 
     Raises `MemoryError` where that cannot be done.
     """
@@ -113,8 +116,9 @@ def set_outgoing(engine: Any, outgoing: ssl.MemoryBIO) -> None:
 def say_end(engine: Any) -> bool:
     """Have a session, ``SSLObject._sslobj``, say close_notify; return whether it has.
 
-    Its own ``shutdown`` asks as well if the peer has said so, and tells by an exception that it has not,
-    which takes ten times as long.
+    Its own ``shutdown`` also asks whether the peer has said close_notify, and raises an exception where
+    it
+    has not, which takes ten times as long.
     """
     call = _find_shutdown()
     return call is not None and call(_find_pointer(engine, 1)) >= 0
@@ -131,7 +135,7 @@ def _find_shutdown() -> Any:
 
 @cache
 def _find_set_socket() -> Any:
-    """Return SSL_set_wfd(3), where there is a way back from it as well."""
+    """Return SSL_set_wfd(3); None where it, or the way back from it, is missing."""
     call = _find_function("SSL_set_wfd")
     if call is None or _find_buffer_calls() is None:
         return None
@@ -159,7 +163,7 @@ def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) 
     call = _find_control()
     if call is None:
         return 0
-    # The library reads keys from memory that it takes for writable.
+    # The library declares the memory of keys as writable, but only reads it.
     buffer = ctypes.create_string_buffer(octets, len(octets) + 1)
     result: int = call(_find_pointer(context), command, number, buffer)
     return result
@@ -167,7 +171,7 @@ def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) 
 
 def _find_pointer(holder: object, index: int = 0) -> int | None:
     """Return a pointer that an object holds: the first lies behind the head that each object has."""
-    # As a number: to hand over the object of ctypes takes three times as long.
+    # As a number: to pass an object of ctypes to the call takes three times as long.
     address = id(holder) + object.__basicsize__ + index * ctypes.sizeof(ctypes.c_void_p)
     return ctypes.c_void_p.from_address(address).value
 

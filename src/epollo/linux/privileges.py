@@ -62,7 +62,7 @@ def _find_user(text: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwnam(text) if number is None else pwd.getpwuid(number)
     except (KeyError, ValueError):
-        # ValueError: a NUL, or a character that no name of the system's encoding has.
+        # ValueError: a NUL, or a character that the system's encoding does not have.
         return None
 
 
@@ -91,12 +91,13 @@ def require_root(identity: Identity) -> None:
 def become(identity: Identity) -> None:
     """Become another user, in every thread, and make sure that there is no way back.
 
-    Only root can; raises `OperatorError` for any other user, and where root may not either (a
-    container without CAP_SETUID).
+    Only root can. Raises `OperatorError` for any other user, and where root may not (in a container
+    without
+    CAP_SETUID).
     """
     require_root(identity)
     try:
-        # In this order: after setresuid there is no right to do the rest.
+        # In this order: after setresuid, the process has no right to do the rest.
         os.setgroups(identity.groups)
         os.setresgid(identity.group, identity.group, identity.group)
         os.setresuid(identity.user, identity.user, identity.user)
@@ -107,7 +108,7 @@ def become(identity: Identity) -> None:
 
 
 def _is_permanent(identity: Identity) -> bool:
-    """Return whether the identity is taken on wholly; the way back is not only looked at but tried."""
+    """Return whether the process is wholly this user; the way back to root is tried, and has to fail."""
     is_whole = (
         os.getresuid() == (identity.user,) * 3
         and os.getresgid() == (identity.group,) * 3
@@ -123,8 +124,7 @@ def _is_permanent(identity: Identity) -> bool:
 def drop_capabilities() -> None:
     """Drop all capabilities of this thread but the one to read the files of others.
 
-    That one only where it is there: for root. It keeps a site readable that root could read. Raises
-    `OSError`.
+    Root keeps that one, so that a site that root could read stays readable. Raises `OSError`.
     """
     header = _HEADER.pack(_CAPABILITY_VERSION_3, 0)
     sets = bytearray(_SETS.size)

@@ -83,7 +83,7 @@ class Catalogue:
         """Called when all is to be compared anew (`look_anew`), the rule files too."""
         self.watch = open_watch(self._root.descriptor, self._on_end, report, events)
         self._promises = Promises(self.watch)
-        self._opener = Files(self._root, self._promises, clock)
+        self._opener = Files(self._root, clock)
         self._folders = Folders(self._root, self._on_end)
         self.deferred_release = DeferredRelease(self._give_back, self._folders.end)
         """Gives back what has ended all at once."""

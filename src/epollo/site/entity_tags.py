@@ -24,8 +24,8 @@ class ContentTagger:
 
     __slots__ = ("_hash",)
 
-    def __init__(self, content: bytes = b"") -> None:
-        self._hash = blake2b(content, digest_size=_DIGEST_OCTETS)
+    def __init__(self) -> None:
+        self._hash = blake2b(digest_size=_DIGEST_OCTETS)
 
     def add(self, content: bytes | memoryview) -> None:
         """Continue with the next part."""

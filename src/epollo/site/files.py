@@ -3,7 +3,7 @@
 import os
 
 from epollo.loop import Clock
-from epollo.site.open_files import OpenFile, Promises, SharedFile
+from epollo.site.open_files import OpenFile, SharedFile
 from epollo.site.pieces import FileContent
 from epollo.site.resolve import Edge, Kind, Names, Walk
 from epollo.site.resource import Resource
@@ -14,9 +14,8 @@ from epollo.site.version import Version, version_of
 class Files:
     """Opens the files below a root whose content is not kept."""
 
-    def __init__(self, root: Root, promises: Promises, clock: Clock) -> None:
+    def __init__(self, root: Root, clock: Clock) -> None:
         self._root = root
-        self._promises = promises
         self._clock = clock
 
     def open(self, resource: Resource) -> OpenFile | None:

@@ -232,10 +232,6 @@ class Edition:
         for representation in self.representations.values():
             representation.forget_answers()
 
-    def add_coding(self, coding: bytes, content: bytes) -> None:
-        """Add the same content in a coding, in the place of an earlier one of that coding."""
-        self.add(coding, Representation(keep(content), len(content), tag_content(content)))
-
     def add(self, coding: bytes, representation: Representation) -> None:
         """Add a representation in a coding, in the place of an earlier one of that coding."""
         self.representations[coding] = representation

@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from epollo.errors import OperatorError
 from epollo.settings import select_sites
 from epollo.supervisor.worker_process import WorkerProcess
 from epollo.worker.orders import PASSWORDS, write_content
@@ -18,7 +17,7 @@ class PasswordFiles:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
-        self._reported: dict[str, object] = {}
+        self._reported: dict[str, tuple[bytes | None, list[str]]] = {}
 
     def answer(self, worker: WorkerProcess, number: int) -> None:
         """Tell a worker what the file of one of its sites holds now."""
@@ -28,19 +27,12 @@ class PasswordFiles:
             return
         # Asked by each worker as it starts, where there are passwords; other servers need nothing of it.
         from epollo.site.access.hashes import Hashes  # noqa: PLC0415
-        from epollo.site.access.password_file import (  # noqa: PLC0415
-            describe_mistakes,
-            read_password_file,
-        )
+        from epollo.site.access.password_file import inspect_password_file  # noqa: PLC0415
 
-        octets = None
-        try:
-            octets = read_password_file(path)
-            lines = describe_mistakes(path, octets, Hashes().find_mistake)
-        except OperatorError as mistake:
-            lines = [f"{mistake}; until it can be read, every password is refused"]
-        if self._reported.get(path) != (lines, octets):
-            self._reported[path] = (lines, octets)
+        found = inspect_password_file(path, Hashes().find_mistake)
+        octets, lines = found
+        if self._reported.get(path) != found:
+            self._reported[path] = found
             for line in lines:
                 self._report(line)
         message = PASSWORDS + b"%d" % number

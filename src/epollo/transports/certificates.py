@@ -8,16 +8,15 @@ itself verifies it.
 
 import contextlib
 import ipaddress
-import re
 import ssl
 from collections.abc import Sequence
 from typing import Final
 
 from epollo.errors import OperatorError
 from epollo.linux.openssl import set_groups, set_suites, set_ticket_key
-from epollo.transports.client_certificates import ask_clients, bind_ticket_key
+from epollo.transports.client_certificates import PARTIAL_CHAIN, ask_clients, bind_ticket_key
 from epollo.transports.memory_file import open_memory_file
-from epollo.transports.pairs import ClientAuthorities, Pair
+from epollo.transports.pairs import CERTIFICATE_BEGIN, CERTIFICATE_END, ClientAuthorities, Pair
 
 PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
 """What is spoken over TLS, by the names of ALPN (RFC 7301 section 6)."""
@@ -27,17 +26,12 @@ PROOF_PROTOCOL: Final = b"acme-tls/1"
 _SUITES: Final = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20"
 _PRIORITIZE_CHACHA: Final = 0x200000
 """SSL_OP_PRIORITIZE_CHACHA (ssl.h)."""
-_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
-_CERTIFICATE_END: Final = b"-----END CERTIFICATE-----"
 _CHAIN_LIMIT: Final = 16
 _KEY: Final = b"PRIVATE KEY-----"
 _EXPIRED: Final = 10
 _NOT_YET_VALID: Final = 9
 """X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID (x509_vfy.h)."""
 _FLIGHTS_LIMIT: Final = 8
-_PARTIAL_CHAIN: Final = 0x80000
-"""X509_V_FLAG_PARTIAL_CHAIN: a certificate that is trusted need not be one of an authority."""
-_SELF_SIGNED_END: Final = re.compile(rb"-----END CERTIFICATE-----")
 
 
 class Certificates:
@@ -136,9 +130,9 @@ def make_context(pair: Pair) -> ssl.SSLContext:
 
 def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
     """Have a context use a pair. Raises `OperatorError` where it is not right."""
-    if _CERTIFICATE not in pair.certificate:
+    if CERTIFICATE_BEGIN not in pair.certificate:
         # The library would take the two in either order.
-        is_swapped = _CERTIFICATE in pair.key and _KEY in pair.certificate
+        is_swapped = CERTIFICATE_BEGIN in pair.key and _KEY in pair.certificate
         reason = (
             "it is a key, and its key is a certificate: are they swapped?"
             if is_swapped
@@ -192,23 +186,23 @@ def _hint(octets: bytes) -> str:
 
 def _are_whole(certificates: bytes) -> bool:
     """Return whether each certificate in a file can be read."""
-    first = certificates.find(_CERTIFICATE)
+    first = certificates.find(CERTIFICATE_BEGIN)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
             cadata=certificates[first:].decode("ascii", "replace")
         )
     except (ssl.SSLError, ValueError):
         return False
-    return certificates.count(_CERTIFICATE) == certificates.count(_CERTIFICATE_END)
+    return certificates.count(CERTIFICATE_BEGIN) == certificates.count(CERTIFICATE_END)
 
 
 def _has_later_leaf(pair: Pair) -> bool:
     """Return whether the key is that of a certificate behind the first."""
-    later = pair.certificate.split(_CERTIFICATE)[2:_CHAIN_LIMIT]
+    later = pair.certificate.split(CERTIFICATE_BEGIN)[2:_CHAIN_LIMIT]
     for rest in later:
         with (
             contextlib.suppress(ssl.SSLError, OSError),
-            open_memory_file(pair.key + b"\n" + _CERTIFICATE + rest) as path,
+            open_memory_file(pair.key + b"\n" + CERTIFICATE_BEGIN + rest) as path,
         ):
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password=_refuse_password)
             return True
@@ -222,9 +216,9 @@ def find_names(pair: Pair, context: ssl.SSLContext) -> tuple[str, ...]:
     """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
-    client.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
-    end = _SELF_SIGNED_END.search(pair.certificate)
-    first = pair.certificate[: end.end()] if end else pair.certificate
+    client.verify_flags |= ssl.VerifyFlags(PARTIAL_CHAIN)
+    leaf, end, _chain = pair.certificate.partition(CERTIFICATE_END)
+    first = leaf + end
     client.load_verify_locations(
         cadata=first[first.index(b"-----BEGIN") :].decode("ascii", "replace")
     )

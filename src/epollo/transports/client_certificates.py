@@ -12,12 +12,11 @@ from typing import Any, Final
 from epollo.errors import OperatorError
 from epollo.linux.openssl import set_client_authorities
 from epollo.transports.memory_file import open_memory_file
-from epollo.transports.pairs import TICKET_KEY_OCTETS, ClientAuthorities
+from epollo.transports.pairs import CERTIFICATE_BEGIN, TICKET_KEY_OCTETS, ClientAuthorities
 
-_PARTIAL_CHAIN: Final = 0x80000
-"""X509_V_FLAG_PARTIAL_CHAIN: an authority that is trusted need not be a root."""
+PARTIAL_CHAIN: Final = 0x80000
+"""X509_V_FLAG_PARTIAL_CHAIN (x509_vfy.h): a certificate that is trusted need not be that of a root."""
 _REVOKED: Final = b"-----BEGIN X509 CRL-----"
-_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 _SUBJECT_LIMIT: Final = 1024
 """Characters: a certificate may be of 100 KiB, and each connection keeps the subject."""
 # RFC 4514 section 3, by the names that OpenSSL has for them.
@@ -48,7 +47,7 @@ def ask_clients(context: ssl.SSLContext, authorities: ClientAuthorities) -> None
         raise _refuse(authorities, _explain(error, authorities)) from None
     if not context.cert_store_stats()["x509_ca"]:
         raise _refuse(authorities, "no certificate in it is that of an authority (CA:TRUE)")
-    context.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
+    context.verify_flags |= ssl.VerifyFlags(PARTIAL_CHAIN)
     if _REVOKED in authorities.certificates:
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     context.verify_mode = ssl.CERT_REQUIRED if authorities.is_required else ssl.CERT_OPTIONAL
@@ -64,7 +63,7 @@ def _refuse(authorities: ClientAuthorities, reason: str) -> OperatorError:
 
 
 def _explain(error: OSError, authorities: ClientAuthorities) -> str:
-    if _CERTIFICATE not in authorities.certificates:
+    if CERTIFICATE_BEGIN not in authorities.certificates:
         return "it has no certificate as PEM (-----BEGIN CERTIFICATE-----)"
     reason = getattr(error, "reason", None) or ""
     return reason.replace("_", " ").lower() or str(error.strerror or error)

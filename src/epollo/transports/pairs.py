@@ -10,6 +10,9 @@ from epollo.named_tuples import NamedTuple
 
 TICKET_KEY_OCTETS: Final = 80
 """What OpenSSL takes: a name, a key for authentication, one for encryption (16, 32 and 32 octets)."""
+CERTIFICATE_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
+CERTIFICATE_END: Final = b"-----END CERTIFICATE-----"
+"""The lines around a certificate as PEM (RFC 7468 section 5)."""
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _LIMIT_OCTETS: Final = 1024 * 1024
 

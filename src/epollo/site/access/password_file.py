@@ -55,6 +55,20 @@ def describe_mistakes(path: str, octets: bytes, find_mistake: Callable[[bytes], 
     return lines
 
 
+def inspect_password_file(
+    path: str, find_mistake: Callable[[bytes], str]
+) -> tuple[bytes | None, list[str]]:
+    """Return what a password file holds now, and lines that tell the operator what is wrong with it.
+
+    Without octets (None) it cannot be read, and every password is to be refused.
+    """
+    try:
+        octets = read_password_file(path)
+        return octets, describe_mistakes(path, octets, find_mistake)
+    except OperatorError as mistake:
+        return None, [f"{mistake}; until it can be read, every password is refused"]
+
+
 class PasswordFile(Handler):
     """The handler of the events of one password file; to be made before rights are given up.
 
@@ -78,7 +92,7 @@ class PasswordFile(Handler):
         self._find_mistake = find_mistake
         self._report = report
         self._fetch = fetch
-        self._is_reported = False
+        self._has_told_unwatched = False
         self._inotify = self._open_inotify()
         self.descriptor: int = -1 if self._inotify is None else self._inotify.fileno()
         """What tells of changes; -1 where nothing does, and they are seen within a second."""
@@ -89,7 +103,7 @@ class PasswordFile(Handler):
         self._waiting: list[Later] = []
         self._version: Version | None = None
         self._passwords: Passwords | None = None
-        self._reported: object = None
+        self._reported: tuple[bytes | None, list[str]] | None = None
         self._watch_names()
         self._read(reports=False)
 
@@ -166,16 +180,12 @@ class PasswordFile(Handler):
 
     def _read(self, *, reports: bool = True) -> Passwords:
         self._version = self._find_version()
-        octets = None
-        try:
-            octets = read_password_file(self._path)
-            lines = describe_mistakes(self._path, octets, self._find_mistake)
-        except OperatorError as mistake:
-            lines = [f"{mistake}; until it can be read, every password is refused"]
-        if reports and (lines, octets) != self._reported:
+        found = inspect_password_file(self._path, self._find_mistake)
+        octets, lines = found
+        if reports and found != self._reported:
             for line in lines:
                 self._report(line)
-        self._reported = (lines, octets)
+        self._reported = found
         return self._begin_version(octets)
 
     def _begin_version(self, octets: bytes | None) -> Passwords:
@@ -252,9 +262,9 @@ class PasswordFile(Handler):
         return []
 
     def _tell_unwatched(self, what: str, error: OSError) -> None:
-        if self._is_reported:
+        if self._has_told_unwatched:
             return
-        self._is_reported = True
+        self._has_told_unwatched = True
         self._report(
             f"cannot watch {what} ({error.strerror}); a change of the password file is seen within a "
             "second"
