@@ -6,18 +6,22 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography.x509.oid import NameOID
 
 from certificates import Authority, make_certificate
-from connections.in_process import InProcess
+from connections.in_process import GET, LAST_GET, InProcess, respond
+from epollo.connections import http1_stage
 from epollo.connections.contract import Peer
-from epollo.connections.door import Arrival
+from epollo.connections.door import Arrival, Stage
 from epollo.connections.flights import Flights
 from epollo.connections.handshakes import Handshakes
+from epollo.connections.session_terms import SessionOffer
 from epollo.http.message import Request, Response
+from epollo.loop import EventLoop
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.pairs import ClientAuthorities, Pair
 from epollo.transports.session import Session
@@ -55,7 +59,12 @@ class HeldFlights(Flights):
 class Held:
     """A server in this process, and a client whose flight is held."""
 
-    def __init__(self, inside: InProcess, client: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        inside: InProcess,
+        client: ssl.SSLContext | None = None,
+        then: Stage | None = None,
+    ) -> None:
         self.inside = inside
         self.flights = HeldFlights()
         self.arrivals: list[Arrival] = []
@@ -63,8 +72,8 @@ class Held:
         if client is not None:
             clients = ClientAuthorities(AUTHORITY.certificate, True, "ca.pem")
             certificates = Certificates([PAIR], clients=clients)
-        stage = Handshakes(inside.service, [certificates], self.flights, self.arrivals.append)
-        stage.proofs = {b"a.test": PROOF}
+        offer = SessionOffer([certificates], proofs={b"a.test": PROOF})
+        stage = Handshakes(inside.service, offer, self.flights, then or self.arrivals.append)
         self.near, self.far = socket.socketpair()
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = client or ssl.create_default_context(cadata=MADE.certificate.decode())
@@ -162,6 +171,63 @@ def test_a_connection_is_made_with_the_first_octets_of_a_request(held: Held) -> 
 
 
 @pytest.mark.parametrize("is_request_here", [False, True])
+@pytest.mark.parametrize("head", [GET, LAST_GET])
+def test_the_poller_hears_of_a_connection_once(
+    head: bytes, is_request_here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handshake hands over what is watched, whether its last flight brings the request or not."""
+    told = []
+    for name in ("add", "modify", "remove"):
+        tell = getattr(EventLoop, name)
+
+        def note(*arguments: object, tell: Callable[..., None] = tell, name: str = name) -> None:
+            told.append(name)
+            tell(*arguments)
+
+        monkeypatch.setattr(EventLoop, name, note)
+    with InProcess(respond) as inside:
+        held = Held(inside, then=partial(http1_stage.serve, inside.service))
+        told.clear()
+        held.flights.end()
+        held.incoming.write(held.near.recv(65536))
+        held.step()
+        if is_request_here:
+            held.client.write(head)
+        held.near.sendall(held.outgoing.read())
+        inside.loop.run_batch(0)
+        if not is_request_here:
+            held.send(head)
+        for _ in range(2):
+            if head == GET:
+                # A connection has another request.
+                assert b"200 OK" in held.receive()
+                held.send(GET)
+        assert b"200 OK" in held.receive()
+        held.near.close()
+        inside.loop.run_batch(0)
+        assert told == ["remove"]
+        assert not inside.service.peers
+        assert held.far.fileno() < 0
+        assert not inside.reports
+
+
+def test_a_connection_that_took_the_place_of_a_handshake_has_its_own_deadline(held: Held) -> None:
+    """Silence behind a handshake, and behind half a request, ends as ever."""
+    held.shake_hands()
+    held.send(b"GET / HTTP/1.1\r\n")
+    (arrival,) = held.arrivals
+    http1_stage.serve(held.inside.service, arrival)
+    (connection,) = held.inside.service.peers
+    assert connection.deadline == held.inside.service.clock.now + 10
+    connection.on_deadline()
+    assert b"408" in held.receive()
+    # Not all of its request has come; it may still be sent.
+    held.near.close()
+    held.inside.loop.run_batch(0)
+    assert not held.inside.service.peers
+
+
+@pytest.mark.parametrize("is_request_here", [False, True])
 def test_tickets_wait_for_the_answer_only_if_the_request_is_here(
     held: Held, is_request_here: bool
 ) -> None:
@@ -246,7 +312,7 @@ def test_handshakes_alone_that_take_long_together_are_put_off_to_a_later_batch(
 ) -> None:
     with InProcess(refuse) as inside, contextlib.ExitStack() as stack:
         flights = CountedFlights()
-        stage = Handshakes(inside.service, [CERTIFICATES], flights, lambda _: None)
+        stage = Handshakes(inside.service, SessionOffer([CERTIFICATES]), flights, lambda _: None)
         near, far = socket.socketpair()
         stack.callback(near.close)
         near.setblocking(False)
@@ -284,7 +350,7 @@ def test_a_thread_is_asked_only_where_a_connection_could_wait() -> None:
     """Another handshake is no connection that could."""
     with InProcess(refuse) as inside, contextlib.ExitStack() as stack:
         flights = CountedFlights()
-        stage = Handshakes(inside.service, [CERTIFICATES], flights, lambda _: None)
+        stage = Handshakes(inside.service, SessionOffer([CERTIFICATES]), flights, lambda _: None)
 
         def connect() -> None:
             near, far = socket.socketpair()

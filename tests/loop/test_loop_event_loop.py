@@ -394,6 +394,25 @@ def test_no_waiting_while_a_handler_wants_another_turn(table: Table) -> None:
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_handler_takes_the_place_of_another(table: Table, is_new: bool) -> None:
+    """Also of one that the poller was not asked about yet, or that has asked for another turn."""
+    former = table.seat("former")
+    if not is_new:
+        table.batch()
+    heir = table.make_guest("heir")
+    heir.near, mine = former.near, heir.near
+    mine.close()
+    table.loop.call_again(former)
+    table.loop.replace(former.descriptor, heir)
+    assert table.loop.handlers() == [heir]
+    assert table.batch() == []
+    former.raise_hand()
+    assert table.batch() == ["heir"]
+    table.loop.remove(former.descriptor)
+    assert not table.loop.handlers()
+
+
 def test_another_turn_of_a_handler_that_was_removed(table: Table) -> None:
     guest = table.seat("guest")
     table.loop.call_again(guest)

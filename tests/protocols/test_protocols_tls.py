@@ -14,12 +14,14 @@ from epollo.protocols.tls import (
     ClientHello,
     HelloReader,
     MalformedHelloError,
+    client_hello,
     find_link,
     format_alert,
     parse_client_hello,
     parse_whole,
 )
 from epollo.protocols.tls.client_hello import _server_names
+from epollo.protocols.tls.hello_shapes import HelloShapes
 
 
 def make_hello(name: str | None, *protocols: str, version: ssl.TLSVersion | None = None) -> bytes:
@@ -202,6 +204,8 @@ def test_a_hello_that_was_tampered_with_is_judged_the_same_at_every_split(
 @given(st.lists(st.tuples(st.integers(0, len(HELLO) - 1), st.integers(0, 255)), max_size=2))
 def test_one_whole_record_is_read_as_its_octets_one_by_one(changes: list[tuple[int, int]]) -> None:
     octets = bytearray(HELLO)
+    # What it is compared with.
+    assert parse_whole(HELLO) is not None
     for position, value in changes:
         octets[position] = value
     try:
@@ -221,6 +225,61 @@ def read_one_by_one(octets: bytes) -> ClientHello | None:
         if found is not None:
             break
     return found
+
+
+OTHER = (16, b"\0\x03\x02h2")
+
+
+KEY = bytes(range(100, 135))
+EXTENSIONS = [NAME, (16, b"\0\x03\x02h2"), (51, KEY), (0xFE00, b""), (21, b"")]
+
+
+@given(st.permutations(EXTENSIONS), st.data())
+def test_what_has_the_shape_of_another_says_the_same(
+    extensions: list[tuple[int, bytes]], data: st.DataObject
+) -> None:
+    """Suites, methods and other extensions may differ; what differs in anything else is read."""
+    shapes = HelloShapes[str](frozenset((0, 16)))
+    hello = make_message(make_extensions(*extensions))
+    assert shapes.find(hello) is None
+    shapes.keep(hello, "first")
+    place = data.draw(st.integers(9, len(hello) - 1))
+    other = bytearray(hello)
+    other[place] ^= data.draw(st.integers(1, 255))
+    key = hello.index(KEY)
+    is_passed_over = place in {*range(9, 43), 46, 47, 49, *range(key, key + len(KEY))}
+    assert shapes.find(bytes(other)) == ("first" if is_passed_over else None)
+
+
+def test_shapes_are_bounded_and_the_last_of_a_length_is_known_after_a_while() -> None:
+    shapes = HelloShapes[int](frozenset((0, 16)))
+    for length in range(3000):
+        shapes.keep(make_message(make_extensions((0xFE00, bytes(length)))), length)
+    assert 10 < len(shapes) <= 2 * 64
+    many = [(0xFE00 + number, b"") for number in range(200)]
+    for extensions in (make_extensions(*many), make_extensions((0xFE00, bytes(10_000))), b""):
+        shapes.keep(make_message(extensions), -1)
+        assert shapes.find(make_message(extensions)) is None
+    hellos = [
+        make_message(make_extensions((0, b"\0\x04\0\0\x01" + letter)))
+        for letter in (b"a", b"b", b"c", b"d", b"e")
+    ]
+    for number, hello in enumerate(hellos[:4]):
+        shapes.keep(hello, number)
+    assert [shapes.find(hello) for hello in hellos] == [0, 1, 2, 3, None]
+    kept = 0
+    while shapes.find(hellos[4]) is None:
+        shapes.keep(hellos[4], 4)
+        kept += 1
+    assert 1 < kept <= 16
+    assert [shapes.find(hello) for hello in hellos] == [None, 1, 2, 3, 4]
+
+
+def test_the_reader_reads_a_shape_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(20):
+        first = parse_whole(make_hello("once.test", "http/1.1"))
+    monkeypatch.setattr(client_hello, "_parse_record", None)
+    assert parse_whole(make_hello("once.test", "http/1.1")) is first
 
 
 def test_lists_that_are_remembered_are_bounded() -> None:

@@ -57,10 +57,9 @@ class Connection(Peer):
 
     def __init__(self, service: Service, arrival: Arrival) -> None:
         self._service = service
-        self._transport = arrival.transport
-        self.descriptor = arrival.descriptor
-        self.kind = arrival.kind
-        self.address = (arrival.address or None) if service.keeps_addresses else None
+        # Unpacked: each name of a named tuple takes as long as a look-up.
+        self._transport, self.descriptor, address, _, _, self.kind, is_watched = arrival
+        self.address = (address or None) if service.keeps_addresses else None
         """The address of the peer; None where nothing needs it."""
         self._outbox: Outbox | None = None
         # How fast the peer takes what it is owed; None until that has to be waited for.
@@ -69,6 +68,10 @@ class Connection(Peer):
         self._events = 0
         self.deadline: float = math.inf
         service.peers[self] = None
+        if is_watched:
+            self._transport.setblocking(False)
+            service.loop.replace(self.descriptor, self)
+            self._events = READABLE
 
     def on_accepted(self, arrival: Arrival) -> None:
         """Take the first turn, before the poller is told about the socket.
@@ -77,10 +80,11 @@ class Connection(Peer):
         """
         received = arrival.received
         self.on_ready(READABLE if received or arrival.is_reported else 0, received)
-        if self._state != CLOSED and not self._events:
+        if self._state != CLOSED:
             if self.deadline == math.inf:
-                self.deadline = self._service.clock.now + self._service.timeouts.head
-            self._watch(READABLE)
+                self._set_deadline(self._service.timeouts.head)
+            if not self._events:
+                self._watch(READABLE)
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Take a turn; with octets that were ``received`` already, if there are any.

@@ -48,6 +48,8 @@ class Arrival(NamedTuple):
     is_reported: bool = False
     """Whether its first octets were there when the poller reported, so that no look is needed."""
     kind: Kind = PLAIN
+    is_watched: bool = False
+    """Whether the poller watches it, for octets, and the handler of it is to be replaced."""
 
 
 Stage: TypeAlias = Callable[[Arrival], None]

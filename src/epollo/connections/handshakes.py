@@ -16,7 +16,6 @@ import contextlib
 import math
 import ssl
 from _socket import MSG_DONTWAIT, MSG_PEEK
-from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from epollo.connections.addresses import ask_address
@@ -25,6 +24,7 @@ from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.flights import Flights
 from epollo.connections.handshake_refusals import format_refusal, refuse_at_once
 from epollo.connections.service import Service
+from epollo.connections.session_terms import SessionOffer, SessionTerms
 from epollo.loop import READABLE
 from epollo.protocols.tls import (
     Alert,
@@ -34,61 +34,55 @@ from epollo.protocols.tls import (
     format_alert,
     parse_whole,
 )
-from epollo.transports import format_scope
-from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificates
+from epollo.transports.certificates import PROOF_PROTOCOL
 from epollo.transports.session import Session
-from epollo.transports.tls import TLS, TlsTransport
+from epollo.transports.tls import TlsTransport
 
 _PROOF: Final = PROOF_PROTOCOL.decode()
 _HANDSHAKE_RECORD: Final = b"\x16"
 # What calling the class does besides costs as much as the rest of a stage.
 _arrive: Final = tuple.__new__
 
+# What a handshake waits for. Plain numbers, as the states of a connection are (`state`).
+_HELLO: Final = 0
+"""The ClientHello, or more of it."""
+_TURN: Final = 1
+"""A later batch, in which the ClientHello is answered."""
+_THREAD: Final = 2
+"""A flight that the thread makes."""
+_CLIENT: Final = 3
+"""The client's last flight."""
+_REQUEST: Final = 4
+"""Nothing but the first request."""
+_OVER: Final = 5
+
 
 class Handshakes:
     """The stage of arrivals that speak TLS; ``then`` takes those on whose handshake is complete."""
 
     def __init__(
-        self,
-        service: Service,
-        certificates: Sequence[Certificates],
-        flights: Flights,
-        then: Stage,
-        find_way: Callable[[bytes], int] = lambda _: 0,
+        self, service: Service, offer: SessionOffer, flights: Flights, then: Stage
     ) -> None:
-        """``find_way`` returns by which of the ``certificates`` a client of a name is to be served."""
         self.service = service
-        self.certificates = certificates
-        """Those that the next handshake uses, for each way in which clients are verified; may be replaced
-        at any time."""
-        self.find_way = find_way
-        self.kinds = [TLS._replace(scope=format_scope(way)) for way in range(len(certificates))]
-        """What a connection is, for each of the ways."""
+        self.offer = offer
+        """What the next handshake begins with; may be replaced at any time."""
         self.flights = flights
         self.then = then
         self.plain: Stage | None = None
         """What takes on a peer that speaks plain HTTP; None where it is refused."""
-        self.proofs: Mapping[bytes, ssl.SSLContext] = {}
-        """By name, what answers an authority that asks whether a host is ours."""
+        self.patience_seconds = service.timeouts.head
+        """How long all of a handshake may take, and the first request after it."""
 
     @property
     def is_alone(self) -> bool:
         """Whether no connection is there that could wait for a flight, but handshakes at the most."""
         return len(self.service.peers) == self.flights.handshakes
 
-    def find_context(self, hello: ClientHello, way: int) -> ssl.SSLContext | Alert:
-        """Return what a session begins with, or why there is none."""
-        if PROOF_PROTOCOL in hello.protocols:
-            return self.proofs.get(hello.server_name, Alert.NO_APPLICATION_PROTOCOL)
-        if hello.protocols and not set(hello.protocols).intersection(PROTOCOLS):
-            return Alert.NO_APPLICATION_PROTOCOL
-        return self.certificates[way].find(hello.server_name) or Alert.UNRECOGNIZED_NAME
-
     def begin(self, arrival: Arrival) -> None:
         """Wait for a ClientHello."""
         handshake = Handshake(self, arrival)
         try:
-            handshake.on_accepted()
+            handshake.on_accepted(arrival[3])
         except Exception as fault:
             self.service.loop.end_fault(handshake, fault)
 
@@ -101,106 +95,101 @@ class Handshake(Peer):
     """The handler of an accepted socket until its handshake is complete, and its first request here."""
 
     __slots__ = (
-        "_arrival",
+        "_address",
+        "_descriptor",
         "_hello",
-        "_is_complete",
-        "_is_in_flight",
-        "_is_open",
-        "_is_registered",
-        "_may_prove",
+        "_is_watched",
         "_octets",
         "_reader",
         "_session",
         "_stage",
-        "_way",
+        "_state",
+        "_terms",
+        "_transport",
         "deadline",
     )
 
     def __init__(self, stage: Handshakes, arrival: Arrival) -> None:
         self._stage = stage
-        self._arrival = arrival
+        self._transport, self._descriptor, self._address, _, _, _, _ = arrival
+        self._state = _HELLO
         # What came of the ClientHello; empty once there is a session.
         self._octets = b""
         # Of one that comes in parts.
         self._reader: HelloReader | None = None
-        self._session: Session | None = None
-        # Which of several ways there are to verify it.
-        self._way = 0
-        self._is_open = True
-        self._is_registered = False
-        self._is_in_flight = False
         # What is to be answered in a later batch.
         self._hello: ClientHello | None = None
-        self._may_prove = False
-        # Whether nothing is missing but the first request.
-        self._is_complete = False
-        self.deadline: float = math.inf
-        stage.service.peers[self] = None
+        self._terms: SessionTerms | None = None
+        self._session: Session | None = None
+        self._is_watched = False
+        service = stage.service
+        self.deadline: float = service.clock.now + stage.patience_seconds
+        service.peers[self] = None
         stage.flights.handshakes += 1
 
-    def on_accepted(self) -> None:
-        """Take what is here; watch for the rest."""
-        self.deadline = self._stage.service.clock.now + self._stage.service.timeouts.head
-        if self._arrival.received:
-            self._read_hello(self._arrival.received)
+    def on_accepted(self, received: bytes) -> None:
+        """Take what was received, or is here; watch for the rest."""
+        if received:
+            self._read_hello(received)
         else:
             self.on_ready(READABLE)
-        if self._is_in_flight:
+        if self._state == _THREAD:
             self._stage.service.loop.note_deadline(self, self.deadline)
-        elif self._is_open and not self._is_registered:
+        elif self._state != _OVER and not self._is_watched:
             self._watch()
 
     def on_ready(self, events: int) -> None:
         """Take what the client sent."""
-        hello = self._hello
-        if hello is not None:
-            if not events or not self._stage.service.loop.is_late:
-                self._hello = None
-                self._begin_session(hello)
+        state = self._state
+        stage = self._stage
+        if state == _TURN:
+            hello = self._hello
+            if hello is not None and (not events or not stage.service.loop.is_late):
+                self._begin_session(hello, stage.is_alone)
             return
-        if self._is_in_flight:
+        if state == _THREAD:
             # A client that keeps to the protocol waits now. Another one, or the end of it, would be
             # reported again and again.
             self._unwatch()
-            self._stage.service.loop.note_deadline(self, self.deadline)
+            stage.service.loop.note_deadline(self, self.deadline)
             return
         try:
-            octets = self._arrival.transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
+            octets = self._transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             octets = b""
         if not octets:
             self.close()
-        elif self._is_complete:
-            service = self._stage.service
+        elif state == _REQUEST:
+            service = stage.service
             if events != READABLE or not service.is_report_instant:
                 service.look_for_changes()
             self._pass_on(octets)
         elif self._session is None:
             self._read_hello(octets)
         else:
-            self._go_on(self._session, octets)
+            self._continue(self._session, octets)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way."""
-        return self._is_complete
+        return self._state == _REQUEST
 
     def try_give_way(self) -> bool:
         """Close, so that there is room for another; return whether nothing was under way."""
-        if not self._is_complete:
+        if self._state != _REQUEST:
             return False
         with contextlib.suppress(OSError):
             # A request may be here already, and its turn come later in this batch.
-            if self._arrival.transport.recv(1, MSG_DONTWAIT | MSG_PEEK):
+            if self._transport.recv(1, MSG_DONTWAIT | MSG_PEEK):
                 return False
         self.close()
         return True
 
     def find_address(self) -> str:
         """Return the address that this peer came from; empty where it has none."""
-        return self._arrival.address or ask_address(self._arrival.descriptor)
+        return self._address or ask_address(self._descriptor)
 
     def on_deadline(self) -> None:
         """Give up: the time of a request's head is the time of a handshake too."""
@@ -210,46 +199,48 @@ class Handshake(Peer):
         """Leave nothing behind."""
         if self._let_go():
             self._leave()
-            self._arrival.transport.close()
+            self._transport.close()
 
     def _leave(self) -> None:
         """Count one connection of this address less."""
         addresses = self._stage.service.addresses
-        if addresses is not None and self._arrival.address:
-            addresses.leave(self._arrival.address)
+        if addresses is not None and self._address:
+            addresses.leave(self._address)
 
     def _watch(self) -> None:
-        self._stage.service.loop.add(self._arrival.descriptor, self, READABLE)
-        self._is_registered = True
+        self._stage.service.loop.add(self._descriptor, self, READABLE)
+        self._is_watched = True
 
     def _unwatch(self) -> None:
-        if self._is_registered:
-            self._is_registered = False
+        if self._is_watched:
+            self._is_watched = False
             deadline = self.deadline
-            self._stage.service.loop.remove(self._arrival.descriptor)
+            self._stage.service.loop.remove(self._descriptor)
             self.deadline = deadline
 
     def _let_go(self) -> bool:
         """Forget the socket; return whether it was this stage's until now."""
-        if not self._is_open:
+        if self._state == _OVER:
             return False
-        self._is_open = False
-        stage = self._stage
-        if self._is_registered:
-            self._is_registered = False
-            stage.service.loop.remove(self._arrival.descriptor)
+        self._unwatch()
+        self._end()
+        return True
+
+    def _end(self) -> None:
+        """Be no peer any more."""
+        self._state = _OVER
         self.deadline = math.inf
-        stage.service.peers.pop(self, None)
+        stage = self._stage
+        del stage.service.peers[self]
         stage.flights.handshakes -= 1
         # This stays in memory until the second of its deadline is over; a session takes 30 KiB.
         self._session = self._reader = None
-        return True
 
     def _refuse(self, octets: bytes) -> None:
         """Send last octets and close."""
         if self._let_go():
             self._leave()
-            refuse_at_once(self._arrival, octets)
+            refuse_at_once(Arrival(self._transport, self._descriptor), octets)
 
     def _read_hello(self, octets: bytes) -> None:
         """Take some of a ClientHello; begin a session when it is whole."""
@@ -267,28 +258,29 @@ class Handshake(Peer):
         if hello is None:
             return
         stage = self._stage
-        if stage.service.loop.is_late and stage.is_alone:
+        is_alone = stage.is_alone
+        if is_alone and stage.service.loop.is_late:
             # Other handshakes wait for one that takes long together.
+            self._state = _TURN
             self._hello = hello
             stage.service.loop.call_again(self)
         else:
-            self._begin_session(hello)
+            self._begin_session(hello, is_alone)
 
-    def _begin_session(self, hello: ClientHello) -> None:
+    def _begin_session(self, hello: ClientHello, is_alone: bool) -> None:
         """Make the first flight of a session; refuse a client that cannot have one."""
         stage = self._stage
-        way = self._way = stage.find_way(hello.server_name)
-        context = stage.find_context(hello, way)
-        if isinstance(context, Alert):
-            self._refuse(format_alert(context))
+        offer = stage.offer
+        terms = offer.known.young.get(hello) or offer.find(hello)
+        if isinstance(terms, Alert):
+            self._refuse(format_alert(terms))
             return
         octets, self._octets = self._octets, b""
-        self._may_prove = PROOF_PROTOCOL in hello.protocols
-        verifies_client = stage.certificates[way].verifies_clients
-        is_alone = stage.is_alone
+        self._state = _CLIENT
+        self._terms = terms
         # What a thread may work on has buffers of its own.
-        buffers = stage.flights.buffers if is_alone and not verifies_client else None
-        session = self._session = Session(context, verifies_client=verifies_client, buffers=buffers)
+        buffers = stage.flights.buffers if is_alone and not terms.verifies_client else None
+        session = self._session = Session(terms.context, terms.verifies_client, buffers)
         if is_alone:
             self._shake_hands(session, octets)
         else:
@@ -296,36 +288,36 @@ class Handshake(Peer):
 
     def _make_flight(self, session: Session, octets: bytes) -> None:
         """Continue a session in the thread of flights."""
-        self._is_in_flight = True
+        self._state = _THREAD
         self._stage.flights.make(session, octets, self._on_flight)
 
     def _refuse_hello(self, alert: Alert) -> None:
         """Refuse what is no ClientHello: plain HTTP by an answer that leads to https."""
-        plain = self._stage.plain
+        stage = self._stage
+        plain = stage.plain
         if plain is not None and not self._octets.startswith(_HANDSHAKE_RECORD):
             self._let_go()
-            service = self._stage.service
-            service.look_for_changes()
-            plain(self._arrival._replace(received=self._octets, is_reported=False))
+            stage.service.look_for_changes()
+            plain(Arrival(self._transport, self._descriptor, self._address, self._octets))
             return
-        self._refuse(format_refusal(self._stage.service, self._octets, alert))
+        self._refuse(format_refusal(stage.service, self._octets, alert))
 
     def _on_flight(self, is_right: bool, octets: bytes) -> None:
         """Send a flight, and wait for what the client says to it, or hand the connection on."""
         session = self._session
-        if not self._is_open or session is None:
+        if session is None:
             return
-        self._is_in_flight = False
+        self._state = _CLIENT
         if not is_right:
             self._refuse(octets)
         elif session.is_complete:
             self._complete(session, octets)
         elif not self._send(octets):
             self.close()
-        elif not self._is_registered:
+        elif not self._is_watched:
             self._watch()
 
-    def _go_on(self, session: Session, octets: bytes) -> None:
+    def _continue(self, session: Session, octets: bytes) -> None:
         """Take the client's last flight."""
         stage = self._stage
         # A chain of certificates may take as long to verify as the first flight takes.
@@ -349,15 +341,17 @@ class Handshake(Peer):
 
     def _complete(self, session: Session, owed: bytes) -> None:
         """Continue over a session; ``owed`` is what the client has not got of it."""
+        stage = self._stage
+        terms = self._terms
         plain = b""
-        if session.has_received:
+        if session.incoming.pending:
             try:
                 plain = session.receive(b"")
             except ssl.SSLError:
                 self._refuse(owed + session.take())
                 return
             owed += session.take()
-        if self._may_prove and session.protocol == _PROOF:
+        if terms is not None and terms.is_proof and session.protocol == _PROOF:
             # RFC 8737 section 3: nothing is said over such a session.
             self._refuse(owed)
             return
@@ -368,32 +362,42 @@ class Handshake(Peer):
                 self.close()
                 return
             owed = b""
-        stage = self._stage
-        kind = stage.kinds[self._way]
-        if session.verifies_client:
-            kind = kind._replace(subject=session.find_subject())
-        plain_transport, descriptor, address, *_ = self._arrival
-        transport = TlsTransport(plain_transport, session, owed, stage.flights.buffers)
-        self._arrival = _arrive(Arrival, (transport, descriptor, address, b"", False, kind))
-        self._is_complete = True
-        self._session = None
+        self._transport = TlsTransport(self._transport, session, owed, stage.flights.buffers)
+        self._state = _REQUEST
         if plain:
             stage.service.look_for_changes()
             self._pass_on(plain)
             return
-        self.deadline = stage.service.clock.now + stage.service.timeouts.head
-        if not self._is_registered:
+        self.deadline = stage.service.clock.now + stage.patience_seconds
+        if not self._is_watched:
             self._watch()
 
     def _pass_on(self, octets: bytes) -> None:
         """Let the next stage continue with the first octets of a request."""
-        self._let_go()
-        transport, descriptor, address, _, _, kind = self._arrival
-        self._stage.then(_arrive(Arrival, (transport, descriptor, address, octets, False, kind)))
+        terms, session = self._terms, self._session
+        assert terms is not None and session is not None  # noqa: S101, PT018 - it is complete
+        kind = terms.kind
+        if terms.verifies_client:
+            kind = kind._replace(subject=session.find_subject())
+        self._end()
+        self._stage.then(
+            _arrive(
+                Arrival,
+                (
+                    self._transport,
+                    self._descriptor,
+                    self._address,
+                    octets,
+                    False,
+                    kind,
+                    self._is_watched,
+                ),
+            )
+        )
 
     def _send(self, octets: bytes) -> bool:
         """Send a flight; return whether the peer took it: an empty send buffer takes more than one."""
         try:
-            return self._arrival.transport.send(octets, MSG_DONTWAIT) == len(octets)
+            return self._transport.send(octets, MSG_DONTWAIT) == len(octets)
         except OSError:
             return False

@@ -16,7 +16,7 @@ from epollo.transports import LAST
 def serve(service: Service, arrival: Arrival) -> None:
     """Serve a peer that was admitted: the last stage of a listener."""
     # Unpacked: each name of a named tuple takes as long as a look-up.
-    transport, _, address, received, _, kind = arrival
+    transport, descriptor, address, received, _, kind, is_watched = arrival
     answer = _find_last(service, kind.scope, received) if received else None
     octets = b""
     sent_octets = 0
@@ -29,6 +29,8 @@ def serve(service: Service, arrival: Arrival) -> None:
             answer = None
         else:
             if sent_octets == len(octets):
+                if is_watched:
+                    service.loop.remove(descriptor)
                 transport.close()
                 if service.log is not None:
                     known_address = address if service.keeps_addresses else ""

@@ -113,13 +113,15 @@ class Listener(Handler):
                 octets = _receive(accepted[0][0])
                 if not service.is_report_instant:
                     service.look_for_changes()
-            self._begin(_arrive(Arrival, (*accepted[0], octets, self._is_reported, kind)))
+            self._begin(_arrive(Arrival, (*accepted[0], octets, self._is_reported, kind, False)))
         elif accepted:
             received = [_receive(peer) for peer, _, _ in accepted]
             service.look_for_changes()
             for (peer, descriptor, address), octets in zip(accepted, received, strict=True):
                 try:
-                    self._begin(_arrive(Arrival, (peer, descriptor, address, octets, False, kind)))
+                    self._begin(
+                        _arrive(Arrival, (peer, descriptor, address, octets, False, kind, False))
+                    )
                 except Exception as fault:
                     # The others are served all the same.
                     service.loop.end_fault(self, fault)

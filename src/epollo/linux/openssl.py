@@ -21,6 +21,9 @@ _SET_TICKET_KEYS: Final = 59
 """SSL_CTRL_SET_TLSEXT_TICKET_KEYS (ssl.h)."""
 _SET_GROUPS_LIST: Final = 92
 """SSL_CTRL_SET_GROUPS_LIST (ssl.h)."""
+_FIRST: Final = object.__basicsize__
+_SECOND: Final = _FIRST + ctypes.sizeof(ctypes.c_void_p)
+_pointer_at: Final = ctypes.c_void_p.from_address
 # First what OpenSSL has from 3.5 on against quantum computers, then Mozilla's intermediate profile.
 SUITES: Final = b"TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 """The suites of TLS 1.3 in Mozilla's profile, the one that takes the least time first."""
@@ -81,7 +84,7 @@ def set_buffers(engine: Any, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -
     if calls is None:
         return False
     share, set_incoming, set_outgoing = calls
-    session = _find_pointer(engine, 1)
+    session = _find_pointer(engine, _SECOND)
     for buffer, put in ((incoming, set_incoming), (outgoing, set_outgoing)):
         pointer = _find_pointer(buffer)
         # The session owns a share of the buffer from here on, and gives it back when it ends.
@@ -98,7 +101,7 @@ def set_socket(engine: Any, descriptor: int) -> bool:
     non-blocking: a write that it does not take raises `ssl.SSLWantWriteError`.
     """
     call = _find_set_socket()
-    return call is not None and call(_find_pointer(engine, 1), descriptor) == 1
+    return call is not None and call(_find_pointer(engine, _SECOND), descriptor) == 1
 
 
 def set_outgoing(engine: Any, outgoing: ssl.MemoryBIO) -> None:
@@ -110,7 +113,7 @@ def set_outgoing(engine: Any, outgoing: ssl.MemoryBIO) -> None:
     pointer = _find_pointer(outgoing)
     if calls is None or not calls[0](pointer):
         raise MemoryError
-    calls[2](_find_pointer(engine, 1), pointer)
+    calls[2](_find_pointer(engine, _SECOND), pointer)
 
 
 def say_end(engine: Any) -> bool:
@@ -121,7 +124,7 @@ def say_end(engine: Any) -> bool:
     has not, which takes ten times as long.
     """
     call = _find_shutdown()
-    return call is not None and call(_find_pointer(engine, 1)) >= 0
+    return call is not None and call(_find_pointer(engine, _SECOND)) >= 0
 
 
 @cache
@@ -169,11 +172,10 @@ def _control(context: ssl.SSLContext, command: int, number: int, octets: bytes) 
     return result
 
 
-def _find_pointer(holder: object, index: int = 0) -> int | None:
+def _find_pointer(holder: object, offset: int = _FIRST) -> int | None:
     """Return a pointer that an object holds: the first lies behind the head that each object has."""
     # As a number: to pass an object of ctypes to the call takes three times as long.
-    address = id(holder) + object.__basicsize__ + index * ctypes.sizeof(ctypes.c_void_p)
-    return ctypes.c_void_p.from_address(address).value
+    return _pointer_at(id(holder) + offset).value
 
 
 @cache

@@ -62,7 +62,7 @@ class Session:
 
     __slots__ = (
         "_engine",
-        "_incoming",
+        "incoming",
         "is_complete",
         "is_direct",
         "is_ended",
@@ -73,18 +73,20 @@ class Session:
     def __init__(
         self,
         context: ssl.SSLContext,
-        *,
         verifies_client: bool = False,
         buffers: Buffers | None = None,
     ) -> None:
         """Without ``buffers``, which sessions of one thread share, a session has its own."""
-        self._incoming = ssl.MemoryBIO() if buffers is None else buffers.incoming
-        self.outgoing = ssl.MemoryBIO() if buffers is None else buffers.outgoing
+        if buffers is None:
+            buffers = Buffers()
+        self.incoming = buffers.incoming
+        """What was received behind the handshake, while it is ``pending``."""
+        self.outgoing = buffers.outgoing
         """What `take` returns; nothing while it is not ``pending``."""
         # What `ssl.SSLObject` does besides is to call it: two frames less for each request, and four for
         # each connection.
         self._engine: Any = context._wrap_bio(  # type: ignore[attr-defined]
-            self._incoming, self.outgoing, server_side=True
+            self.incoming, self.outgoing, server_side=True
         )
         self.verifies_client = verifies_client
         """Whether the client is asked for a certificate, which takes long to verify."""
@@ -100,14 +102,14 @@ class Session:
 
         Raises `ssl.SSLError` where it failed; the alert that says so is to be taken.
         """
-        self._incoming.write(octets)
+        self.incoming.write(octets)
         try:
             self._engine.do_handshake()
             self.is_complete = True
         except ssl.SSLWantReadError:
             pass
         except BaseException as fault:
-            _drop(self._incoming)
+            _drop(self.incoming)
             if not isinstance(fault, ssl.SSLError):
                 _drop(self.outgoing)
             raise
@@ -115,10 +117,10 @@ class Session:
 
     def share(self, buffers: Buffers) -> None:
         """Use buffers that other sessions of this thread use too; its own have to be empty."""
-        if self._incoming is not buffers.incoming and set_buffers(
+        if self.incoming is not buffers.incoming and set_buffers(
             self._engine, buffers.incoming, buffers.outgoing
         ):
-            self._incoming, self.outgoing = buffers.incoming, buffers.outgoing
+            self.incoming, self.outgoing = buffers.incoming, buffers.outgoing
 
     def begin_direct(self, descriptor: int) -> bool:
         """Have `write` send to a non-blocking socket from now on; return whether the library can."""
@@ -147,7 +149,7 @@ class Session:
         What the library says to it waits until `take`. Raises `ssl.SSLError` where it is no TLS, or not
         what the peer's keys protect.
         """
-        incoming = self._incoming
+        incoming = self.incoming
         plain = b""
         try:
             incoming.write(octets)
@@ -200,11 +202,6 @@ class Session:
             # Another session that uses the buffer would send it to its own peer.
             _drop(self.outgoing)
             raise
-
-    @property
-    def has_received(self) -> bool:
-        """Whether octets are here that were received behind those of the handshake."""
-        return self._incoming.pending > 0
 
     @property
     def protocol(self) -> str | None:

@@ -182,11 +182,21 @@ class TlsTransport:
         if self._has_said_end:
             return
         self._has_said_end = True
-        if self._session.is_direct and self._rest is None:
-            self._session.end_direct()
-        self._session.say_end()
-        with contextlib.suppress(BlockingIOError):
-            self._flush(self._session.take())
+        session = self._session
+        if session.is_direct and self._rest is None:
+            session.end_direct()
+        session.say_end()
+        octets = session.take()
+        if self._unsent or self._rest is not None:
+            with contextlib.suppress(BlockingIOError):
+                self._flush(octets)
+            return
+        try:
+            sent = self._socket.send(octets, MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(octets):
+            self._unsent = (octets[sent:],)
 
     def _send_long(self, data: Buffer, flags: int) -> int:
         """Take octets of several records; otherwise like `send`.

@@ -11,6 +11,7 @@ from epollo.connections.door import Stage
 from epollo.connections.flights import Flights
 from epollo.connections.handshakes import Handshakes
 from epollo.connections.service import Service
+from epollo.connections.session_terms import SessionOffer
 from epollo.errors import OperatorError
 from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import Settings, select_clients, select_hosts
@@ -58,7 +59,7 @@ class Secure:
 
     def make_stage(self, then: Stage) -> Handshakes:
         """Return the stage of arrivals that speak TLS; ``then`` takes those on that are secured."""
-        stage = Handshakes(self._service, self._certificates, self._flights, then, self._find_way)
+        stage = Handshakes(self._service, self._make_offer(), self._flights, then)
         self._stages.append(stage)
         self._equip(stage)
         return stage
@@ -68,7 +69,9 @@ class Secure:
         former, self._secrets = self._secrets, secrets
         if (*secrets[:2], secrets.clients) != (*former[:2], former.clients):
             self._certificates = _make_certificates(secrets)
+        offer = self._make_offer()
         for stage in self._stages:
+            stage.offer = offer
             self._equip(stage)
         if not former.pairs:
             # What was answered by plain HTTP is led to https from now on.
@@ -97,11 +100,13 @@ class Secure:
         if self._files is not None:
             self._files.close()
 
-    def _equip(self, stage: Handshakes) -> None:
-        stage.certificates = self._certificates
-        stage.proofs = {
+    def _make_offer(self) -> SessionOffer:
+        proofs = {
             name.encode(): make_proof_context(pair) for name, pair in self._secrets.proofs.items()
         }
+        return SessionOffer(self._certificates, self._find_way, proofs)
+
+    def _equip(self, stage: Handshakes) -> None:
         stage.plain = None
         if self._serves_plain_first and not self.is_ready:
             stage.plain = partial(http1_stage.serve, self._service)

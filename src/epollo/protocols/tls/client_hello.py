@@ -12,6 +12,7 @@ from typing import Final
 from epollo.generations import Generations
 from epollo.named_tuples import NamedTuple
 from epollo.protocols.tls.alerts import Alert
+from epollo.protocols.tls.hello_shapes import HelloShapes
 
 _LIMIT_OCTETS: Final = 64 * 1024
 """With the heads of records. No client needs more: hybrid key shares take some 1,200 octets."""
@@ -64,6 +65,9 @@ class ClientHello(NamedTuple):
     protocols: tuple[bytes, ...]
 
 
+_shapes: Final = HelloShapes[ClientHello](frozenset((_SERVER_NAME, _ALPN)))
+
+
 def parse_client_hello(octets: bytes) -> ClientHello | None:
     """Return what a client says in these octets from the begin of its connection; None for "not yet".
 
@@ -78,6 +82,16 @@ def parse_whole(octets: bytes) -> ClientHello | None:
 
     None where `HelloReader` has to say what they are; otherwise like `parse_client_hello`.
     """
+    hello = _shapes.find(octets)
+    if hello is None:
+        hello = _parse_record(octets)
+        if hello is not None:
+            _shapes.keep(octets, hello)
+    return hello
+
+
+def _parse_record(octets: bytes) -> ClientHello | None:
+    """Return what a client says in one record; None where it is not the whole message."""
     record_octets = len(octets) - _RECORD_HEAD
     if not _MESSAGE_HEAD < record_octets <= _RECORD_OCTETS_LIMIT:
         return None

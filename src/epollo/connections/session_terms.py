@@ -1,0 +1,89 @@
+"""On which terms a session begins: what a ClientHello asks for, and what there is for it.
+
+They are the same for each ClientHello that says the same, so they are found once: to find them anew
+takes a fortieth of the steps of a connection.
+"""
+
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from epollo.generations import Generations
+from epollo.protocols.tls import Alert, ClientHello
+from epollo.transports import Kind, format_scope
+from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificates
+from epollo.transports.tls import TLS
+
+_ENTRIES_LIMIT: Final = 256
+# A name takes at most 255 octets, and a list of protocols that has one of ours may be long.
+_OCTETS_LIMIT: Final = 64 * 1024
+_NO_PROOFS: Final[Mapping[bytes, ssl.SSLContext]] = MappingProxyType({})
+
+
+class SessionTerms:
+    """What a session begins with; ``kind`` is that of the connection over it, but for its subject."""
+
+    __slots__ = ("context", "is_proof", "kind", "verifies_client")
+
+    def __init__(
+        self, context: ssl.SSLContext, kind: Kind, *, verifies_client: bool, is_proof: bool
+    ) -> None:
+        self.context = context
+        self.kind = kind
+        self.verifies_client = verifies_client
+        """Whether the client is asked for a certificate."""
+        self.is_proof = is_proof
+        """Whether the client is an authority that has a host proven (RFC 8737), if it says so again."""
+
+
+class SessionOffer:
+    """All that sessions may begin with; never changed, but replaced by another one.
+
+    ``certificates`` are those for each way in which clients are verified; ``find_way`` returns which of
+    them is that of a name. ``proofs`` are, by name, what answers an authority that asks whether a host
+    is ours.
+    """
+
+    __slots__ = ("_certificates", "_find_way", "_kinds", "_proofs", "known")
+
+    def __init__(
+        self,
+        certificates: Sequence[Certificates],
+        find_way: Callable[[bytes], int] = lambda _: 0,
+        proofs: Mapping[bytes, ssl.SSLContext] = _NO_PROOFS,
+    ) -> None:
+        self._certificates = certificates
+        self._find_way = find_way
+        self._proofs = proofs
+        self._kinds = [TLS._replace(scope=format_scope(way)) for way in range(len(certificates))]
+        self.known = Generations[ClientHello, SessionTerms](
+            entries_limit=_ENTRIES_LIMIT, octets_limit=_OCTETS_LIMIT
+        )
+        """What was found, for a look-up in its ``young``."""
+
+    def find(self, hello: ClientHello) -> SessionTerms | Alert:
+        """Return on which terms a session begins, or why there is none."""
+        octets = len(hello.server_name) + sum(map(len, hello.protocols))
+        found = self.known.get(hello, octets)
+        if found is not None:
+            return found
+        way = self._find_way(hello.server_name)
+        context = self._find_context(hello, way)
+        if isinstance(context, Alert):
+            return context
+        terms = SessionTerms(
+            context,
+            self._kinds[way],
+            verifies_client=self._certificates[way].verifies_clients,
+            is_proof=PROOF_PROTOCOL in hello.protocols,
+        )
+        self.known.put(hello, terms, octets)
+        return terms
+
+    def _find_context(self, hello: ClientHello, way: int) -> ssl.SSLContext | Alert:
+        if PROOF_PROTOCOL in hello.protocols:
+            return self._proofs.get(hello.server_name, Alert.NO_APPLICATION_PROTOCOL)
+        if hello.protocols and not set(hello.protocols).intersection(PROTOCOLS):
+            return Alert.NO_APPLICATION_PROTOCOL
+        return self._certificates[way].find(hello.server_name) or Alert.UNRECOGNIZED_NAME
