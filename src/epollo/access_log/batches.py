@@ -1,8 +1,8 @@
 """The access log between connections and its destination.
 
 Facts: to make a line takes as long as to answer a request that is recalled. But the middle of a line is
-a pure
-function of the octets of the request and the answer, and its beginning one of the peer and the second.
+a pure function of the octets of the request and the answer, and its beginning one of the peer and the
+second.
 Decision: middles are recalled in a bounded map, beginnings for their second; `note` looks both up
 and keeps them in a list. They are joined and written together, `_BATCH` at a time, and at the latest a
 second after the first of them.

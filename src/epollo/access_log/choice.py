@@ -57,10 +57,8 @@ def open_log(
     """Return the log that the settings ask for, if any.
 
     Files are opened now, before rights are given up. Where the log cannot be opened here any more after
-    a
-    rotation, ``open_again`` returns a descriptor to continue with. If there is a log for programs, a
-    person
-    gets lines only on a terminal that nothing else is written to. Raises `OperatorError`.
+    a rotation, ``open_again`` returns a descriptor to continue with. If there is a log for programs, a
+    person gets lines only on a terminal that nothing else is written to. Raises `OperatorError`.
     """
     name = settings.access_log
     if not name:

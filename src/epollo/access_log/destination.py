@@ -4,8 +4,7 @@ Facts: a pipe is full if its reader is slow, and a disk may be full; both may ta
 Several processes may write to the same place. What one call writes stays together in a file that was
 opened with O_APPEND (write(2)), and up to PIPE_BUF octets do in a pipe (pipe(7)).
 Decision: lines that a pipe does not take now wait, up to `_WAITING_OCTETS`. What exceeds that, and what
-a
-disk does not take, is dropped in whole lines and counted. The operator is told when that begins. Once
+a disk does not take, is dropped in whole lines and counted. The operator is told when that begins. Once
 nothing was dropped for a second, the operator is told how much it was.
 Consequence: no client waits for an answer because of its line. A line that was begun is finished before
 the next one begins, however late.
@@ -197,8 +196,7 @@ def check_destination(name: str) -> None:
     """Raise `OperatorError` where there can be no log of this name; nothing is made, nothing stays open.
 
     A pipe is not opened, for its reader takes a writer that comes and goes for the last one (fifo(7)):
-    only
-    the permission is looked at. So it is for the folder of a log that is not there yet.
+    only the permission is looked at. So it is for the folder of a log that is not there yet.
     """
     if name == STDOUT:
         return

@@ -1,8 +1,7 @@
 """A client of ACME (RFC 8555): directory, account, order, challenges, certificate.
 
 Every call waits for the authority, so this is for a thread. If the authority refuses or the network
-fails,
-`AcmeError` says so in one line.
+fails, `AcmeError` says so in one line.
 """
 
 import contextlib

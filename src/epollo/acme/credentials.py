@@ -79,8 +79,7 @@ def identify(certificate: bytes) -> str:
     """Return what the authority calls a certificate when it is asked about its renewal.
 
     RFC 9773 section 4.1: the identifier of the authority's key and the serial number. Raises
-    `ValueError`
-    where the certificate has no such identifier.
+    `ValueError` where the certificate has no such identifier.
     """
     parsed = x509.load_pem_x509_certificate(certificate)
     try:

@@ -26,8 +26,7 @@ def send_with_part(
     """Send octets and a part of a file behind them; return how many the peer took of both together.
 
     Return 0 if the file has to be compared while it is sent, which an outbox does. ``descriptor`` is
-    the
-    transport's, -1 while the socket is a blocking one: sendfile(2) knows no MSG_DONTWAIT. Raises
+    the transport's, -1 while the socket is a blocking one: sendfile(2) knows no MSG_DONTWAIT. Raises
     `OSError`, but no `BlockingIOError` once octets were sent.
     """
     file, offset, length = part

@@ -350,11 +350,9 @@ class Connection(Peer):
         """Close; but if the peer may still be sending, let it first read the last answer.
 
         If a socket is closed while octets are unread, or if octets reach it later, the kernel resets
-        the
-        connection, and the reset overtakes what the peer has not read yet (RFC 9112 section 9.6). If
-        the
-        server stops, a peer that does not know may have sent another request; and during a long answer
-        anything may come.
+        the connection, and the reset overtakes what the peer has not read yet (RFC 9112 section 9.6).
+        If the server stops, a peer that does not know may have sent another request; and during a long
+        answer anything may come.
         """
         if unconfirmed_octets or self._service.is_draining or self._may_still_send():
             self._linger(unconfirmed_octets)

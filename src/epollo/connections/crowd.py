@@ -5,8 +5,7 @@ times as much memory if the peer asks for small segments. If all of it together 
 second number of tcp_mem, tcp(7); here 1.5 GB), the kernel holds every connection back for seconds. And
 while the kernel copies it, others wait for their turns.
 Decision: few peers may have much, many have little each. The bound is halved each time that their
-number
-doubles, so all together hold hardly more, however many there are.
+number doubles, so all together hold hardly more, however many there are.
 Consequence: two thousand peers that take nothing hold 0.8 GB, two thirds of it the first 128. Ten
 thousand hold hardly more.
 Price: a large download to a peer in a crowd costs about twice the CPU time.

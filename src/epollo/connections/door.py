@@ -1,14 +1,12 @@
 """The door of a service: it admits arrivals while there is room, and makes room when there is none.
 
 If there is no room, the connection that has been idle for longest is closed. If none is idle, the
-network
-that has most gives way (`eviction`). If nothing gives way, the arrival gets a short answer 503, in one
-send that waits for nothing, and all others are served on.
+network that has most gives way (`eviction`). If nothing gives way, the arrival gets a short answer 503,
+in one send that waits for nothing, and all others are served on.
 
 Facts: a lack of room is rare; a connection becomes idle, and busy again, with every request.
 Decision: no list of idle connections is kept. When room is needed, one scan finds the `_FOUND` that
-have
-been idle for longest, and these are closed one by one as need be.
+have been idle for longest, and these are closed one by one as need be.
 Consequence: a connection that becomes idle, or busy, costs nothing for this.
 Price: the scan costs some 0.1 microseconds for each connection, so its rate is bounded
 (`scan_throttle`).

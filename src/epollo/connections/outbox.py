@@ -97,8 +97,7 @@ class Outbox:
         A step is a stretch of one part, of ``step_octets`` at the most, or several short parts with the
         octets between them. A file is compared with its version before the last step, so that an answer
         which is not whole never looks whole. It is compared before other steps as often as the file
-        asks
-        for it, so that an answer which cannot become whole ends early.
+        asks for it, so that an answer which cannot become whole ends early.
 
         ``second`` is now, whole seconds since 1970. Of a file that has to be read, no more is read than
         may wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` where the
@@ -239,10 +238,8 @@ class Outbox:
         """Read some of a part of a file and send it; return whether the peer took all of it.
 
         ``sendfile`` lends the kernel the pages of the file itself. If a process writes to them before
-        the
-        peer confirms them, the new octets may be sent. What is read is a copy. The file is compared
-        each
-        time, unless it is settled.
+        the peer confirms them, the new octets may be sent. What is read is a copy. The file is compared
+        each time, unless it is settled.
         """
         file = part.file
         is_last = part.length <= octets_limit

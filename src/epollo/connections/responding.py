@@ -13,8 +13,7 @@ def respond(
 
     If the response has to wait for a result, a `Later` is returned in its place; when that is done, the
     call is made again with it as ``later``. ``address`` is the peer's, as far as it is kept, and
-    ``head``
-    what it sent.
+    ``head`` what it sent.
     """
     may_persist = not service.is_draining
     try:

@@ -7,8 +7,7 @@ Decision: if other requests were served a moment ago, the downloads that are rea
 there are only downloads, each of up to sixty-four takes a whole step. A download that is alone takes a
 longer one, if its last step is a moment ago; that ends where the peer has no more room.
 Consequence: beside sixteen downloads a small request waits about as long as beside one. A slow disk,
-for
-which all wait, is read in short steps.
+for which all wait, is read in short steps.
 Price: many downloads beside other requests need more system calls for each megabyte. The first request
 after a moment without any waits for whole steps.
 """

@@ -1,8 +1,7 @@
 """What is wrong with a site: its rules, its links, the files beside its files, names that hide others.
 
 Each link is asked for as a browser asks, and answered by the code that serves: what is found here is
-what
-clients get.
+what clients get.
 """
 
 import contextlib

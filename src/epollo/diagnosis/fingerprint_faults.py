@@ -3,12 +3,10 @@
 Facts: most build tools make the hash in a name from their sources, so it equals no digest of the file.
 Whether a name changes with its content can only be seen over time.
 Decision: only what is certain is reported. A hash in a page (Subresource Integrity) is that of the file
-or
-it is not. A digest in a name is judged by its siblings: if nearly all files in a folder carry a digest
-of
-their content, the remaining ones should too, if no tool rewrites files of their kind afterwards. If a
-name
-says nothing of the content, browsers must not keep what a page fetches by it forever.
+or it is not. A digest in a name is judged by its siblings: if nearly all files in a folder carry a
+digest of their content, the remaining ones should too, if no tool rewrites files of their kind
+afterwards. If a name says nothing of the content, browsers must not keep what a page fetches by it
+forever.
 """
 
 import base64

@@ -43,8 +43,7 @@ class Reference(NamedTuple):
     """A URL that a page refers to, made absolute, and the line.
 
     ``is_navigation`` is whether a person goes there; else it is a part of the page. ``integrity`` are
-    the
-    hashes that the page demands.
+    the hashes that the page demands.
     """
 
     url: str

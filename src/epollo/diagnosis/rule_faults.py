@@ -34,8 +34,7 @@ def list_samples(pattern: Pattern) -> list[tuple[bytes, Names]]:
     """Return hosts and paths that stand for all that a pattern matches.
 
     If another pattern matches all of these, it matches everything that this one does: what stands in
-    them
-    for a placeholder or a splat is in no pattern's literal part.
+    them for a placeholder or a splat is in no pattern's literal part.
     """
     host = b".".join(_fill(pattern.host or (b"localhost",)))
     names = _fill(pattern.segments)

@@ -78,8 +78,7 @@ class Asked(NamedTuple):
     """A question and its answer.
 
     ``request`` is None where the octets are no request. ``lookups`` are the paths of names that the
-    catalogue
-    was asked for, in their order, and what stands there. ``site`` is the number of the site.
+    catalogue was asked for, in their order, and what stands there. ``site`` is the number of the site.
     """
 
     question: Question

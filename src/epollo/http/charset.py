@@ -3,8 +3,7 @@
 Facts: a browser believes Content-Type before a ``<meta>``, an XML declaration or an ``@charset`` rule
 (WHATWG Encoding; RFC 7303 section 3; CSS Syntax section 3.2), and shows what is no UTF-8 as rubbish.
 Decision: text gets the parameter if it is UTF-8 and does not itself name another encoding. All other
-text
-is sent without it.
+text is sent without it.
 """
 
 import codecs

@@ -66,8 +66,7 @@ def format_date(seconds: int) -> bytes:
     """Return the IMF-fixdate of an instant in seconds since 1970.
 
     Files that were written together share few dates: most dates are looked up, which takes a twentieth
-    of
-    the three microseconds.
+    of the three microseconds.
 
     The form has four digits for the year: an instant outside of the years 1 to 9999 is given as the
     nearest one inside.

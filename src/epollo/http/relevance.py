@@ -6,13 +6,11 @@ MARK_OCTETS: Final = 32
 
 MARKS: Final = {b"accept": b"hj"}
 """By the name of a field: letters of which each value that may decide an answer has one, in either
-case,
-behind at most `MARK_OCTETS` other octets.
+case, behind at most `MARK_OCTETS` other octets.
 
 Browsers send another Accept for each kind of request, but a site asks only two things of it: is JSON
 wanted rather than HTML, and is HTML named? A client that wants one of them says so first. A line
-without
-such a letter there is as if it were absent, so that answers are recalled for all.
+without such a letter there is as if it were absent, so that answers are recalled for all.
 """
 
 WHOLE_ACCEPT: Final = b"accept:"

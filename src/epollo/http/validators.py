@@ -45,8 +45,7 @@ def is_listed(value: bytes, tag: EntityTag | None, *, weakly: bool) -> bool | No
     sections 8.8.3.2 and 13.1.1). A tag that is None is named by ``*`` alone.
 
     The time is some nanoseconds for each octet, however many tags there are: only tags that are the
-    same
-    are looked at one by one.
+    same are looked at one by one.
     """
     if value.strip(OWS_OCTETS) == b"*":
         return True

@@ -1,11 +1,9 @@
 """What a worker gives up before it serves, so that the kernel holds it to what it is for.
 
 After `confine`, whatever runs in this process can read the files beneath the root and use the
-descriptors
-that are open. It can read no other file, and write, make, remove and execute none. After
-`filter_calls`,
-it makes no system calls but those of `system_calls`. This holds for the interpreter too: what it would
-read from its own folders later is read before.
+descriptors that are open. It can read no other file, and write, make, remove and execute none. After
+`filter_calls`, it makes no system calls but those of `system_calls`. This holds for the interpreter
+too: what it would read from its own folders later is read before.
 """
 
 import codecs
@@ -65,8 +63,7 @@ def filter_calls(
     """Give up every system call that serving does not take; return, for a person, what is in force.
 
     ``sandbox`` is as for `confine`, which has to be called before: the kernel takes a filter only where
-    no
-    program can gain privileges. To be called last of all, when nothing more is to be made, bound or
+    no program can gain privileges. To be called last of all, when nothing more is to be made, bound or
     listened on. ``select_calls`` returns what a process with this number may call.
 
     Raises `OperatorError` where ``on`` asks for what this kernel does not have.

@@ -1,8 +1,7 @@
 """crypt(3): passwords compared with hashes in the formats of crypt(5), by the system's library.
 
 Facts: the C library, or libxcrypt beside it, knows bcrypt, SHA-crypt and yescrypt, and is there on
-nearly
-every system. Other threads run while it hashes. Python has no binding of it since 3.13.
+nearly every system. Other threads run while it hashes. Python has no binding of it since 3.13.
 Decision: it is called directly. Nothing has to be installed for a password file.
 Price: which formats are known depends on the system. A format that is not known is told apart from a
 wrong password.

@@ -24,8 +24,7 @@ def reports_every_name(descriptor: int) -> bool:
     """Return whether inotify tells of each new name on the file system that this folder is on.
 
     It does where this kernel alone makes names. Network file systems, FUSE, those of virtual machines
-    and
-    overlays are no such: others may write to what is below them.
+    and overlays are no such: others may write to what is below them.
     """
     status = bytearray(_STATFS_OCTETS)
     try:

@@ -1,8 +1,7 @@
 """What a worker inherits of its parent: few variables of the environment, and descriptors to write to.
 
 Facts: a process can have the terminal of its session type something (TIOCSTI, ioctl_tty(2)). It can
-read
-what a person types there, even through the descriptor for output: a shell opens one for all three
+read what a person types there, even through the descriptor for output: a shell opens one for all three
 streams.
 Decision: a worker has a session of its own, reads from nothing, and writes through descriptors that can
 only be written to.
@@ -35,8 +34,7 @@ def open_for_writing(descriptor: int) -> int:
     """Return another descriptor to where this one writes, which cannot be read from.
 
     The caller closes it. A file that several processes write to at one position is duplicated as it is,
-    and
-    so is a socket, which cannot be opened anew. What is written to the terminal of another user is
+    and so is a socket, which cannot be opened anew. What is written to the terminal of another user is
     relayed by this process. Raises `OSError` where there is no descriptor.
     """
     access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE

@@ -1,8 +1,7 @@
 """inotify(7) as inotify_simple has it, with the C library that is in this process already.
 
 Facts: when `INotify` is first used, inotify_simple looks for the C library by ldconfig(8), a compiler
-and
-temporary files, each of which may be missing or refused. It does so by `ctypes.util`, which loads
+and temporary files, each of which may be missing or refused. It does so by `ctypes.util`, which loads
 `tempfile`, `shutil` and compressors: a fourteenth of what a worker loads.
 Decision: it is given the library, and `ctypes.util` is not loaded.
 Consequence: all other modules import inotify_simple's names from here.
@@ -64,8 +63,7 @@ def list_events(octets: bytes, without: Container[int] = ()) -> Iterator[tuple[i
     Events of the numbers in ``without`` are passed over.
 
     In a storm of changes most events are of names that nothing depends on. For each, this takes an
-    eighth
-    of the time that `inotify_simple.parse_events` takes.
+    eighth of the time that `inotify_simple.parse_events` takes.
     """
     unpack = _EVENT.unpack_from
     begin = _EVENT.size

@@ -3,8 +3,7 @@
 What a ruleset handles is refused, except where a rule allows it; what it does not handle stays as it
 was. Each version of the ABI handles more, and a kernel refuses a ruleset that asks for what it does not
 know. So the ruleset is made from a table (landlock(7); the kernel's userspace-api/landlock). One rule
-is
-added for each root: read files and folders beneath it.
+is added for each root: read files and folders beneath it.
 
 Three things follow that the rest of the server has to know. Rights are asked for when a file is
 *opened*: descriptors from before stay usable, and O_PATH opens, stat(2), readlink(2) and
@@ -32,8 +31,7 @@ _RULE_PATH_BENEATH: Final = 1
 
 _RULESET: Final = struct.Struct("=QQQ")
 """struct landlock_ruleset_attr: handled access to files, to the network, and scopes. A kernel that
-knows a
-shorter one takes this too, if what it does not know is zero."""
+knows a shorter one takes this too, if what it does not know is zero."""
 _PATH_BENEATH: Final = struct.Struct("=Qi")
 
 

@@ -14,8 +14,7 @@ def call(name: str, *arguments: int | bytes | bytearray | None) -> int:
 
     Integers are passed as C's ``long``, as syscall(2) and prctl(2) read them: an ``int`` would leave
     half of the register undefined. Octets are passed by their address, and as a bytearray if the
-    function
-    writes to them; None is the null pointer.
+    function writes to them; None is the null pointer.
     """
     result: int = LIBC[name](*(_convert(one) for one in arguments))
     if result == -1:

@@ -3,8 +3,8 @@
 Facts: whether writing waits is a property of the open file description (fcntl(2)), which this process
 shares with the shell that started it. A pipe or a terminal can be opened anew, by /proc/self/fd, for a
 description of its own, but only by the user that made it (not after su(1)). A socket cannot be opened
-anew
-(proc_pid_fd(5)), but each call can say that it does not wait (send(2)). A file never has a writer wait.
+anew (proc_pid_fd(5)), but each call can say that it does not wait (send(2)). A file never has a writer
+wait.
 Decision: what cannot be opened anew is written to by a thread, which reads the octets from a pipe.
 Price: octets that are in that pipe, up to 64 KiB, count as written.
 """

@@ -1,10 +1,8 @@
 """Calls of OpenSSL that Python's ``ssl`` does not have (up to Python 3.14), where they can be made.
 
 Facts: the library is the one that ``_ssl`` is linked with. In CPython's ``_ssl.c``, from 3.11 to 3.14,
-a
-context and a buffer begin with the pointer to their structure of OpenSSL, behind the head that each
-object
-has; in a session it is the second pointer.
+a context and a buffer begin with the pointer to their structure of OpenSSL, behind the head that each
+object has; in a session it is the second pointer.
 Decision: on any other Python, or where the symbol is hidden because OpenSSL is linked into the
 interpreter, nothing is done, and the caller is told.
 """
@@ -77,8 +75,8 @@ def set_buffers(engine: Any, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -
     """Have a session, ``SSLObject._sslobj``, use these buffers; return whether that could be done.
 
     What is in its former buffers is lost. The same buffers may serve any number of sessions of one
-    thread,
-    if each leaves them empty: the library keeps part of a record in the session itself (SSL_read(3)).
+    thread, if each leaves them empty: the library keeps part of a record in the session itself
+    (SSL_read(3)).
     """
     calls = _find_buffer_calls()
     if calls is None:
@@ -120,8 +118,7 @@ def say_end(engine: Any) -> bool:
     """Have a session, ``SSLObject._sslobj``, say close_notify; return whether it has.
 
     Its own ``shutdown`` also asks whether the peer has said close_notify, and raises an exception where
-    it
-    has not, which takes ten times as long.
+    it has not, which takes ten times as long.
     """
     call = _find_shutdown()
     return call is not None and call(_find_pointer(engine, _SECOND)) >= 0

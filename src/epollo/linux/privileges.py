@@ -92,8 +92,7 @@ def become(identity: Identity) -> None:
     """Become another user, in every thread, and make sure that there is no way back.
 
     Only root can. Raises `OperatorError` for any other user, and where root may not (in a container
-    without
-    CAP_SETUID).
+    without CAP_SETUID).
     """
     require_root(identity)
     try:

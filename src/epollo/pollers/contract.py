@@ -12,8 +12,7 @@ The contract, held by one test suite over all of them:
 * ``ERROR`` and ``HANGUP`` need no registration. A poller that cannot tell them apart reports the
   registered events instead, and the next system call tells.
 * It never returns an empty list before the timeout is over. Fractions are rounded up; otherwise a
-  caller
-  that waits for an instant would wake just before it, again and again.
+caller that waits for an instant would wake just before it, again and again.
 * ``register`` raises `FileExistsError` for a descriptor registered already, ``modify`` and
   ``unregister`` raise `FileNotFoundError` for one that is not.
 

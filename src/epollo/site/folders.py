@@ -236,8 +236,7 @@ def look_in(
     """Look for a name in an open folder; return whether that is enough, and the version of the file.
 
     The version is None if nothing stands there. If the look is not enough, a walk is needed: the name
-    may
-    be hidden or a link, or the file cannot be read or is not kept.
+    may be hidden or a link, or the file cannot be read or is not kept.
     """
     if name.startswith(b".") or name in RULE_FILES:
         return False, None

@@ -1,8 +1,7 @@
 """What the content of a file says beyond the extension of its name.
 
 The name says what a file should be. Its content tells which charset it has, whether ``.ts`` is
-TypeScript
-or a transport stream of MPEG, and whether SVG is compressed.
+TypeScript or a transport stream of MPEG, and whether SVG is compressed.
 """
 
 from typing import Final

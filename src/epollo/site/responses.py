@@ -36,8 +36,7 @@ def describe(
     A file may be written to twice in one second, and keep its date. While that second lasts, the second
     before it is given out: a client that asks with that date is told of any change, and a date that a
     client has is of one version only (RFC 9110 section 8.8.2.2). Nor is it ever later than Date
-    (section
-    8.8.2.1).
+    (section 8.8.2.1).
     """
     seconds = edition.last_modified_seconds
     date = None if seconds is None else format_date(min(seconds, now_seconds - 1))

@@ -3,8 +3,7 @@
 Facts: a worker asks for others at each look, once a second, while a root that was replaced is out of its
 reach; and they cannot start as long as the user of `--user` may not read it.
 Decision: for the same folders with the same rights, workers are started every few seconds only. If one
-of
-the folders is another, or has other rights, they are started at once.
+of the folders is another, or has other rights, they are started at once.
 """
 
 import math

@@ -49,8 +49,7 @@ class Certificates:
         """Raise `OperatorError` where one of the pairs, or the authority of clients, is not right.
 
         Processes with the same ``ticket_key`` accept each other's tickets. With ``clients``, every
-        client
-        is asked for a certificate, whatever name it asks for.
+        client is asked for a certificate, whatever name it asks for.
         """
         if ticket_key and clients is not None:
             ticket_key = bind_ticket_key(ticket_key, clients)

@@ -67,8 +67,7 @@ class Kind(NamedTuple):
     """Whether ``sendfile`` to the descriptor reaches the peer as content."""
     scope: bytes
     """The scheme; if sites verify clients in different ways, with the number of the way in which this
-    one
-    was verified. An answer that was made for one scope is given to no other."""
+    one was verified. An answer that was made for one scope is given to no other."""
     subject: str = ""
     """Whose certificate the client has shown; empty without one."""
 

@@ -47,8 +47,7 @@ class Secrets(NamedTuple):
     All workers protect tickets by ``ticket_key``; it is empty if there is only one process. ``tokens``
     and ``proofs`` answer an authority that asks whether a host is ours: by the path of a plain request
     (RFC 8555 section 8.3), and by a certificate for a name (RFC 8737). ``clients`` are the ways in
-    which
-    clients are verified; None stands for the way that asks for no certificate.
+    which clients are verified; None stands for the way that asks for no certificate.
     """
 
     pairs: Sequence[Pair]

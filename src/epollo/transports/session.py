@@ -19,10 +19,8 @@ Decision: OpenSSL.
 Buffers. Fact: a buffer in memory keeps what it ever held at once (BIO_s_mem(3)), 81 KiB after an answer
 of 100 KiB, for as long as there is its connection.
 Decision: all sessions of a loop use the same two buffers, and each call leaves them empty. A session
-whose
-handshake a thread makes uses them from the end of the handshake on. Price: that takes four more calls
-of
-the library; where these cannot be made, such a session keeps its own buffers.
+whose handshake a thread makes uses them from the end of the handshake on. Price: that takes four more
+calls of the library; where these cannot be made, such a session keeps its own buffers.
 
 Large files. Fact: by way of a buffer, content is copied twice more than by the library's own sends, and
 the copies push each other out of the cache: 10 MiB took 1.13 and 1.19 times what nginx took, and 0.94 and

@@ -60,10 +60,9 @@ class TlsTransport:
         """Return the plain octets that are here; none at the end.
 
         They may be a little more than ``limit`` if a record began earlier. With MSG_PEEK they are as
-        they
-        came, and say only that there are some. Raises `BlockingIOError` where no record is complete,
-        and
-        `ConnectionAbortedError` where the peer does not take the replies of the library that it causes.
+        they came, and say only that there are some. Raises `BlockingIOError` where no record is
+        complete, and `ConnectionAbortedError` where the peer does not take the replies of the library
+        that it causes.
         """
         octets = self._socket.recv(limit, flags | MSG_DONTWAIT)
         if flags & MSG_PEEK or self._has_said_end:

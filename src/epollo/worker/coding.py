@@ -23,8 +23,7 @@ def open_compressor(
     """Return what makes the codings of all sites; None where there are to be none.
 
     ``sandbox`` is that of this process. A process in a sandbox can start no other: if no parent starts
-    a
-    coder, a thread makes the codings.
+    a coder, a thread makes the codings.
     """
     if not any(site.compress for site in select_sites(settings)):
         return None

@@ -135,8 +135,7 @@ def make_finder(settings: Settings) -> Callable[[bytes], int]:
 
     A client that asks for no name, or for one of no site, is verified for the site that answers for all
     others. If there is none, each of its requests is refused: it is asked for no certificate, if there
-    is
-    a way without one.
+    is a way without one.
     """
     ways, of_sites = select_clients(settings)
     if len(ways) == 1:

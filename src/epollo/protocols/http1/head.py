@@ -129,9 +129,8 @@ class HeadReader:
         """Return octets without the field lines that are valid and on which no answer depends.
 
         If what is left is a head that was reduced before, the octets are one whole head, and valid:
-        they
-        differ from it by valid lines alone. If the octets, or their lines, are too many, nothing is
-        left.
+        they differ from it by valid lines alone. If the octets, or their lines, are too many, nothing
+        is left.
         """
         if not self.is_bounded(octets):
             return b""
@@ -207,10 +206,9 @@ class HeadReader:
         """Judge what is there of a head that is not complete yet.
 
         ``start`` and ``count`` say how far an earlier call came: the octet at which the first
-        incomplete
-        line begins, and how many lines were judged before it. Return both anew, behind the refusal, if
-        the octets have a fault whatever may follow them. ``judged`` is how many octets that call was
-        given: they are not searched again for forbidden octets, however slowly a line comes.
+        incomplete line begins, and how many lines were judged before it. Return both anew, behind the
+        refusal, if the octets have a fault whatever may follow them. ``judged`` is how many octets that
+        call was given: they are not searched again for forbidden octets, however slowly a line comes.
         """
         while (end := octets.find(CRLF, start)) >= 0:
             line = octets[start:end]

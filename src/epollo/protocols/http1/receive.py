@@ -1,8 +1,7 @@
 """HTTP/1 as a closed machine: octets in, queries out; answers in (RFC 9112 sections 2.2, 6.3 and 9.3).
 
 A complete head is handed out as octets first. A caller that knows an answer to these octets need not
-have
-them reduced; one that knows an answer to the reduced head need not have it read.
+have them reduced; one that knows an answer to the reduced head need not have it read.
 """
 
 import re

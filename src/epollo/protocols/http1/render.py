@@ -20,8 +20,7 @@ _ENTRY_OCTETS: Final = 512
 _PREFIX_OCTETS: Final = len(_PREFIX % (200, b"", bytes(29)))
 
 # A connection of HTTP/1.1 persists unless its end is announced; one of HTTP/1.0 ends unless it is
-# announced
-# that it persists (RFC 9112 section 9.3).
+# announced that it persists (RFC 9112 section 9.3).
 _END: Final = b"\r\n"
 _END_KEPT: Final = b"Connection: keep-alive\r\n\r\n"
 _END_CLOSED: Final = b"Connection: close\r\n\r\n"
@@ -45,9 +44,8 @@ class Frames(dict[Answer, bytes]):
     """Answers as they are sent in one second: head and short content, joined.
 
     A join takes as long as all other work for an answer that is recalled. So what was joined is kept
-    for
-    the rest of its second, up to `_KEPT_OCTETS`, unless the answer is given once. A use of an answer is
-    counted at the join: one that is kept here costs nothing more.
+    for the rest of its second, up to `_KEPT_OCTETS`, unless the answer is given once. A use of an
+    answer is counted at the join: one that is kept here costs nothing more.
     """
 
     __slots__ = ("_prefixes", "_room_octets")

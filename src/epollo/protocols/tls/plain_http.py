@@ -17,8 +17,7 @@ def find_link(octets: bytes) -> bytes | None:
     """Return the https URL of what a plain request asks for; None where this is no plain HTTP.
 
     Empty if it is plain HTTP without a host that can be read. Of the octets that mean something in
-    HTML,
-    the URL may have ``&`` alone.
+    HTML, the URL may have ``&`` alone.
     """
     if _BEGIN.match(octets) is None:
         return None

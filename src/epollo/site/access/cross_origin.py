@@ -47,8 +47,7 @@ def add_fields(response: Response, added: tuple[FieldLine, ...]) -> Response:
     """Return a response with more field lines; a name that it has already stays as it is, but for Vary.
 
     If the response itself names an origin that may read it, that origin gets no credentials: the
-    operator
-    allowed them to others.
+    operator allowed them to others.
     """
     said = {name.lower() for name, _ in response.fields}
     if _ALLOW_ORIGIN in said:

@@ -4,8 +4,7 @@ Facts: the file is replaced by a rename, written to in place (htpasswd(1)), or r
 are switched (the secrets of a cluster). A worker may have given up the right to read it, while inotify(7)
 and stat(2) still tell of it (`linux.landlock`).
 Decision: every name on the way is watched, and an event ends the version at once. A worker asks its
-parent,
-which has kept the right, to read the file anew; requests wait for that.
+parent, which has kept the right, to read the file anew; requests wait for that.
 Consequence: a password that was changed is refused from the next request on.
 Price: an inotify descriptor besides that of the site.
 """
