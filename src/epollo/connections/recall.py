@@ -3,20 +3,20 @@
 Facts: the answer to a request is a pure function of the scheme, of the octets of its head that an answer
 may depend on, and of the state of the site. Most of what is asked for once is never asked for again.
 Decision: an answer is kept with its *basis*, what it was made of, and given again for as long as that
-stands. The basis is looked at at the hit, which costs a comparison where it was found to stand in this
-second already. Nothing in an answer tells the time (`protocols.answer`), so no clock ends it, nor does
-a change of anything else. Bounded in octets, by S3-FIFO (Yang and others, "FIFO queues are all you need
-for cache eviction", SOSP 2023): what is new stands in a short queue and is dropped at its end, unless it
-was asked for again meanwhile.
+stands. The basis is looked at when the answer is found; if it was found to stand in this second
+already, that is one comparison. Nothing in an answer tells the time (`protocols.answer`), so neither a
+clock nor a change of anything else ends it. The octets are bounded by S3-FIFO (Yang and others, "FIFO
+queues are all you need for cache eviction", SOSP 2023): a new answer stands in a short queue and is
+dropped at its end, unless it was asked for again meanwhile.
 Consequence: what may be given again, and for how long, is decided here and nowhere else. Names that a
-scanner tries, and queries of which each is another, pass through the short queue and drive out nothing
-that is in use.
-Price: an answer whose basis has ended takes its place, without its content, until its turn comes.
+scanner tries, and queries that each come once, pass through the short queue and drive out nothing that
+is in use.
+Price: an answer whose basis has ended keeps its place, without its content, until its turn comes.
 
 There is one recall for each scheme and way in which clients are verified. An answer is known by the
 reduced octets of its request (`HeadReader.reduce`), which all clients that want the same thing share.
-Octets as they came get an entry of their own when they come again and again, which saves the reduction:
-the way to an answer that is in use is a single look-up. A cookie that has no say is left out of them.
+Octets as they came get an entry of their own if they come again. This saves the reduction: an answer
+that is in use takes a single look-up. A cookie on which no answer depends is left out of them.
 """
 
 from array import array
@@ -32,7 +32,7 @@ from epollo.protocols.answer import Answer
 from epollo.protocols.http1 import HeadReader, cut_answer, split_range
 
 _BUDGET_OCTETS: Final = 256 * 1024 * 1024
-# The answers of a scheme, of all scopes together, take one part of the budget in this number.
+# The scopes of a scheme together take one part in this number of the budget.
 _SHARE: Final = 4
 _REQUEST_OCTETS_LIMIT: Final = 4096
 _NO_SECOND: Final = -2
@@ -40,17 +40,18 @@ _NO_SECOND: Final = -2
 _FINGERPRINTS_LIMIT: Final = 16384
 _MARKS: Final = 65536
 """How many octets as they came are known to have come before, at most."""
-# The short queue, and each generation of the octets as they came, take one part of this number.
-_SHORT_SHARE: Final = 10
+# One part in this number of what is here is for each of the two generations of octets as they came.
 _AT_HAND_SHARE: Final = 8
+# One part in this number of the rest, the answers by reduced octets, is for the short queue.
+_SHORT_SHARE: Final = 10
 _SPARED_LIMIT: Final = 32
-"""The most answers that are looked at, for one that is new, to find one that is not in use."""
+"""The most answers that are passed over, for a new one, until one is found that is not in use."""
 
-# What an entry takes besides its octets: the object, its basis and what holds it, three headers of bytes,
-# the places in a dictionary and a queue; of octets as they came, the latter only.
+# What an entry takes besides its octets: the object, its basis and what holds it, three headers of
+# bytes, the places in a dictionary and a queue. Octets as they came take a header and the places only.
 _ENTRY_OCTETS: Final = 400
 _AT_HAND_OCTETS: Final = 150
-# Of a Range line in one of the ways that clients write it; any other takes the long way.
+# A Range line as clients write it. Any other spelling is not sought here, and takes the long way.
 _RANGE: Final = b"ange:"
 _HAS_RANGES: Final = b"Accept-Ranges: bytes\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
@@ -82,23 +83,23 @@ class Recall:
         self._limit = octets_limit - octets_limit // _AT_HAND_SHARE * 2
         self._short_limit = self._limit // _SHORT_SHARE
         self.known: dict[bytes, Answer] = {}
-        """Answers by the reduced octets. Whether one may be given again `is_true` has to say."""
+        """Answers by the reduced octets; `is_true` is asked before one is given again."""
         self.octets = 0
         """What the answers that are known take."""
         # Each key stands in one of the queues.
         self._short: deque[bytes] = deque()
         self._main: deque[bytes] = deque()
         self._short_octets = 0
-        # Fingerprints of what the short queue dropped: what comes again is of the main one.
+        # Fingerprints of what the short queue dropped: if it comes again, it goes to the main queue.
         self._dropped: set[int] = set()
         self.at_hand: Generations[bytes, Answer] = Generations(
             entries_limit=octets_limit, octets_limit=octets_limit // _AT_HAND_SHARE
         )
-        """Answers by octets as they came; its young generation is where a connection looks first.
+        """Answers by octets as they came; a connection looks into its young generation first.
 
-        Whether one may be given again `is_true` has to say.
+        `is_true` is asked before one is given again.
         """
-        # Of octets that came before, at a place and with a mark that their hash says; empty until needed.
+        # The marks of octets that came before; their hash gives place and mark. Empty until needed.
         self._marks = array("I")
         self._doubted_second = _NO_SECOND
 
@@ -108,7 +109,7 @@ class Recall:
     def is_true(self, answer: Answer) -> bool:
         """Return whether an answer may be given again now.
 
-        A look at one part of what it rests on may find that another part has ended, or much may have.
+        To look at one part of its basis may reveal that another part has ended, or that much may have.
         """
         basis = answer.basis
         second = self._clock.second
@@ -143,8 +144,8 @@ class Recall:
     def find_whole(self, octets: bytes, reader: HeadReader) -> tuple[Answer | None, bytes]:
         """Return the answer to octets that ask for what is known, in whatever words.
 
-        It was looked at whether that may be given now. Where there is none, and the octets are one whole
-        head, valid or not, return what it was stripped to.
+        It may be given now. If there is none, and the octets are one whole head, valid or not, return
+        what the head was stripped to.
         """
         # Octets that are known with or without a cookie are one whole head.
         asking = reader.blank(octets) or octets
@@ -167,7 +168,7 @@ class Recall:
             if answer is not None:
                 return answer, b""
         left = reader.strip(octets)
-        # What is left is known only where it is a valid head, and then the octets are one (`strip`).
+        # What is left is known only if it is a valid head, and then the octets are one, too (`strip`).
         answer = self.known.get(left)
         if answer is not None and (
             answer.basis.checked_second == trusted_second or self.is_true(answer)
@@ -181,12 +182,12 @@ class Recall:
     def keep(self, reduced: bytes, answer: Answer) -> bool:
         """Give this answer again to what is reduced to the same, for as long as its basis stands.
 
-        Return whether it is kept: not where its basis has ended by now, nor where it is too long.
+        Return whether it is kept. It is not if its basis has ended by now, or if it is too long.
         """
         if not self.is_true(answer):
             return False
         octets = _measure(reduced, answer)
-        # A long part of a content would be held by its entry alone.
+        # A long part of a content would stay in memory for this entry alone.
         is_copy = answer.status == 206 and any(isinstance(one, bytes) for one in answer.rest)
         if is_copy or len(reduced) > _REQUEST_OCTETS_LIMIT or octets > self._short_limit:
             return False
@@ -204,8 +205,8 @@ class Recall:
     ) -> None:
         """Keep the answer with the whole of what a request asks a part of, unless it is known.
 
-        To be called before the part is kept: it is another look, and what has ended takes the content
-        along of all answers that are kept.
+        To be called before the part is kept: this looks at the basis once more, and if that has ended,
+        all answers that are kept lose their content.
         """
         split = split_range(reduced)
         if split is None or self.find(split[0]) is not None:
@@ -230,7 +231,8 @@ class Recall:
     def _find_part(self, reduced: bytes, rest: bytes) -> Answer | None:
         """Return an answer with a range of what is known as a whole, to be given once.
 
-        ``rest`` is what was asked but for the range, which leads to the whole from the second time on.
+        ``rest`` is what was asked without the range; from the second time on it leads to the whole at
+        once.
         """
         split = split_range(reduced)
         if split is None:
@@ -253,7 +255,7 @@ class Recall:
     def _note(self, octets: bytes, answer: Answer) -> None:
         """Have octets that come for the second time lead to their answer without a reduction.
 
-        Those with a cookie do where they have come with another one, or it is blank.
+        With a cookie, they do if they have come with another cookie before, or if the cookie is blank.
         """
         if not self._marks:
             self._marks = array("I", bytes(4 * _MARKS))
@@ -268,7 +270,7 @@ class Recall:
         self.known[key] = answer
         self.octets += answer.kept_octets
         if former is not None:
-            # Its basis has ended: the place in the queue is that of what is asked for.
+            # The basis of the former answer has ended; the new answer takes its place in the queue.
             self._discount(former)
             answer.uses, answer.is_established = former.uses, former.is_established
             if not answer.is_established:
@@ -288,7 +290,7 @@ class Recall:
             key = self._short.popleft()
             answer = self.known[key]
             self._short_octets -= answer.kept_octets
-            # The first use is the one that it was made for.
+            # The first use is that of the request for which it was made.
             if self.octets <= self._limit or (answer.uses > 1 and answer.basis is not ENDED):
                 answer.uses = 0
                 answer.is_established = True

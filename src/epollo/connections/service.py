@@ -91,8 +91,8 @@ class Service:
         self.is_report_instant = loop.traits.is_instant
         """Whether every change that is older than what the poller reported was reported with it.
 
-        Not from a change that came after the report until changes are looked for: of a request in parts
-        only the first need have been there.
+        A change after the report makes this false until changes are looked for: the last part of a
+        request may have come after that change.
         """
         self.log = log
         self.recalls: dict[bytes, Recall | None] = (
@@ -101,7 +101,7 @@ class Service:
             else dict.fromkeys((b"http", *secured_scopes))
         )
         """What is recalled, by the scope of the client that asked (`Kind`)."""
-        # Where answers are counted, even one that is recalled passes through the protocol.
+        # If answers are counted, even one that is recalled passes through the protocol, which counts.
         self.recalls_at_once = (
             self.recalls if not capacity.requests else dict.fromkeys(self.recalls)
         )
@@ -110,7 +110,7 @@ class Service:
         """Everything that serves a peer now, in the order of arrival."""
         self.capacity = capacity
         self.clients = clients
-        """Knows clients behind proxies that tell of them in each request; None where none is believed."""
+        """Finds the client behind a proxy that names it in each request; None if no proxy is believed."""
         self.addresses = _count_addresses(capacity, clients)
         self.keeps_addresses = (
             needs_addresses or self.addresses is not None or (log is not None and log.names_peers)
@@ -137,7 +137,7 @@ class Service:
         self.frames.begin(self.clock.date)
 
     def doubt(self) -> None:
-        """Have each answer looked at again in this second before it is given: much may have ended."""
+        """Have each answer of this second looked at before it is given: much may have ended."""
         self.trusted_second = -2
         for recall in self.recalls.values():
             if recall is not None:
@@ -170,7 +170,7 @@ class Service:
     def note_change(self) -> None:
         """Note, in the middle of anything, a change that no report may have told of.
 
-        What looks for changes takes this back before it reads them, so that none is passed over.
+        What looks for changes takes this back before it reads them, so that it misses none.
         """
         self.is_report_instant = False
 

@@ -1,4 +1,4 @@
-"""The kernel's own books on a process: its processor time, its memory, its descriptors."""
+"""What the kernel counts for a process: processor time and memory; and the machine that it runs on."""
 
 import os
 import platform
@@ -10,8 +10,8 @@ from pathlib import Path
 def cpu_seconds(processes: Iterable[int]) -> float:
     """Return user and system time of the processes, exact to the nanosecond.
 
-    /proc/PID/stat counts in ticks of 10 ms. The CPU clock of a process, whose number follows from the
-    process's own (clock_getcpuclockid(3)), has the scheduler's sum.
+    /proc/PID/stat counts in ticks of 10 ms. The CPU clock of a process has the scheduler's sum; its
+    number follows from that of the process (clock_getcpuclockid(3)).
     """
     total = 0.0
     for process in processes:

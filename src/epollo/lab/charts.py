@@ -1,8 +1,8 @@
 """Charts as SVG: pure functions from numbers to text.
 
-Colours come from the page (CSS variables, with a fallback for a picture on its own), so that one
-drawing serves light and dark. A line is known by its marker and its name beside it as well as by its
-colour; every chart has a title and a description for readers that do not see it.
+Colours come from the page (CSS variables, with a fallback for a picture on its own), so one drawing
+serves light and dark. A line has a marker and a name beside it, not only a colour. Every chart has a
+title and a description, for readers that do not see it.
 """
 
 import math
@@ -32,7 +32,7 @@ class Frame:
 
 WIDE: Final = Frame(WIDTH, 380, 112, 92, 52, 68, 17)
 NARROW: Final = Frame(480, 420, 112, 84, 68, 84, 23, "large")
-"""For a screen so small that the drawing is shrunk on it."""
+"""For a small screen, on which the drawing is shrunk."""
 _TOP: Final = 16
 
 STYLE: Final = """

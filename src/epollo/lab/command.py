@@ -1,4 +1,4 @@
-"""``epollo lab``: what is asked on the command line, and where the results go."""
+"""``epollo lab``: its command line, and where the results go."""
 
 import errno
 import os
@@ -42,7 +42,7 @@ from epollo.terminal import report, tell
 IDLE: Final = (0, 10, 100, 1000, 5000, 10_000)
 QUICK_IDLE: Final = (0, 100, 500)
 IDLE_LIMIT: Final = 1_000_000
-"""The lab goes no further: each connection takes the kernel kilobytes, on either side of it."""
+"""The lab goes no further: each end of a connection takes kilobytes of the kernel's memory."""
 ASKING: Final = 4
 """Connections that ask without pause."""
 _QUICK_SECONDS: Final = 0.3
@@ -246,7 +246,7 @@ def _measure(
     *,
     quick: bool,
 ) -> Results:
-    """Measure what was asked for; raises `OperatorError` where that cannot be had."""
+    """Measure what was asked for. Raises `OperatorError` if that cannot be done."""
     counts = idle or (QUICK_IDLE if quick else IDLE)
     allowed, refused = fit_idle_counts(counts, ASKING, raise_descriptor_limit())
     if refused:
@@ -343,7 +343,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 def main(arguments: list[str]) -> None:
     """Run the lab; mistakes are one line on stderr and status 2, Ctrl-C is status 130."""
-    # Being told to end is being interrupted: what was started is ended first.
+    # SIGTERM is treated as an interrupt, so that what was started is ended first.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         command.main(arguments, prog_name="epollo lab", standalone_mode=False)

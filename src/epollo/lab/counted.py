@@ -1,8 +1,8 @@
 """The server with a tally on its seams: ``python -m epollo.lab.counted DESCRIPTOR ROOT POLLER``.
 
-The server itself has no line of code that counts. Here, in a process of its own, the poller, the
-sockets and a few functions of ``os`` are wrapped before the ordinary worker is started; each wrapper
-adds one to a number in shared memory (`counters`) and then makes the call that it stands for.
+The server itself has no code that counts. Here, in a process of its own, the poller, the sockets and a
+few functions of ``os`` are wrapped before the ordinary worker is started. Each wrapper adds one to a
+number in shared memory (`counters`) and then makes the call that it stands for.
 """
 
 import _socket
@@ -91,7 +91,7 @@ def _counted(call: Callable[..., Any], index: int, values: Values) -> Callable[.
 
 
 def _counted_try(call: Callable[..., Any], index: int, values: Values) -> Callable[..., Any]:
-    """Return the same for a call that may find nothing: then one is added to those calls as well."""
+    """Return the same for a call that may find nothing; if it does, it counts as ``in_vain``, too."""
 
     def count_and_call(*arguments: Any, **named: Any) -> Any:
         values[index] += 1

@@ -1,6 +1,6 @@
 """Numbers that a server counts and another process reads, in memory that both have mapped.
 
-Facts: counting must cost the server no system call, or it would count itself.
+Fact: if counting took a system call, it would count itself.
 Decision: a memfd of 64-bit numbers, mapped by both sides; one writes, the other reads.
 Price: Linux only; a reader may see one number a moment newer than the next.
 """
@@ -36,10 +36,10 @@ looked at in them; descriptors that the poller reported as ready; and `TRIES` th
 """
 
 TRIES: Final = ("recvfrom", "accept4")
-"""The calls that ask a peer, or for one. Reads are the server's own look for changed files."""
+"""The calls that ask for a peer or its octets. A read is the server's look for changed files."""
 
 SYSTEM_CALLS: Final = NAMES[4:]
-"""The system calls that are counted; those of one purpose go by one name (fstat counts as stat)."""
+"""The system calls that are counted; those with one purpose share a name (fstat counts as stat)."""
 
 Values: TypeAlias = "memoryview[int]"
 

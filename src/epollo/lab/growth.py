@@ -1,11 +1,10 @@
-"""How a cost grows with the number of idle connections: fitted, not believed.
+"""How a cost grows with the number of idle connections, by a fit.
 
-Facts: the noise of a machine is a share of what is measured, so errors are taken relative to it; and
-two rounds of one and the same thing differ by a tenth where others use the machine too.
+Facts: the noise of a machine is a share of what is measured, so errors are relative. If others use the
+machine too, two rounds of the same measurement differ by a tenth.
 Decision: a line, cost = base + slope * idle, by least squares of the relative errors of the medians.
-Where the line at its end stands within `FLAT` of its beginning, or no further off than the rounds
-scatter about it, growth is *constant*; where the line misses the medians by more than `MISFIT`, there
-is no line, and growth is called *other*.
+If the line misses the medians by more than `MISFIT`, growth is *other*. Else, if the line ends within
+`FLAT` of its begin, or no further off than the rounds scatter about it, growth is *constant*.
 Price: a growth that is smaller than the noise is not seen. More rounds make the noise less.
 """
 
@@ -34,14 +33,14 @@ class Growth:
     """The line at the greatest number of idle connections over the line at the least."""
     misfit: float
     scatter: float
-    """The share by which a cost that does not grow might seem to, as the rounds differ so much."""
+    """The share by which a constant cost might seem to grow, by the scatter of the rounds alone."""
 
 
 def fit_growth(points: Sequence[tuple[float, Sequence[float]]]) -> Growth | None:
     """Fit idle connections and the costs of every round.
 
-    None for fewer than three points, or costs that are not above 0: two points are on a line whatever
-    they are, and would prove nothing.
+    None for fewer than three points, or costs that are not above 0: any two points are on a line, which
+    would prove nothing.
     """
     if len({idle for idle, _ in points}) < 3 or any(min(costs) <= 0 for _, costs in points):
         return None
@@ -92,8 +91,8 @@ def _measure_scatter(rounds: Sequence[tuple[float, float]], base: float, slope: 
     """Return how far the line of a constant cost might rise over the whole range, by chance.
 
     The standard error of a fitted rise is the standard deviation of the points times a factor that
-    comes from where they stand. Twice that is what chance seldom exceeds; the fewer points are left to
-    tell the deviation from, the more it takes (Student's t, roughly).
+    follows from their places. Chance seldom exceeds twice that, and more the fewer degrees of freedom
+    are left (Student's t, roughly).
     """
     left = len(rounds) - 2
     deviation = math.sqrt(_sum_squares(rounds, base, slope) / left)

@@ -1,11 +1,11 @@
 """The guests, in a process of their own: ``python -m epollo.lab.guests PORT COUNTERS PID...``.
 
-Most of them sit and say nothing; a few ask, get their answer, and ask again. What the server spends
-meanwhile is read here, around the very window in which they ask, from the kernel's books and from the
+Most of them sit and say nothing; a few ask, get their answer, and ask again. What the server spends is
+read here, right before and after the time in which they ask, from the kernel's books and from the
 server's own tally (``COUNTERS`` is its descriptor, -1 for a server that does not count).
 
-Each line on stdin is a command in JSON, each line on stdout what came of it. When stdin ends, so do
-the guests, and the server with them: nothing is left behind, however the lab itself ended.
+Each line on stdin is a command in JSON, each line on stdout its result. When stdin ends, the guests
+end, and the server with them: nothing is left behind, however the lab itself ended.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ REQUEST: Final = b"GET /dish HTTP/1.1\r\nHost: lab\r\n\r\n"
 _CONNECTIONS_PER_SOURCE: Final = 20_000
 """Connections from one source address, below the 28,232 ephemeral ports of ip(7)."""
 _TOGETHER: Final = 256
-"""How many connect before the first of them is waited for."""
+"""How many connect before an answer to the first is awaited."""
 _ANSWER_SECONDS: Final = 60.0
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
 """ip(7): choose the port at connect; else each bind looks for a free one, and that takes time."""
@@ -56,7 +56,7 @@ class Guests:
     def open(self, total: int) -> dict[str, Any]:
         """Open connections until ``total`` are idle; each is answered once and then silent.
 
-        Told is how many there are: fewer than asked for where the server turned one away.
+        Return how many there are: fewer than ``total`` if the server turned one away.
         """
         try:
             while len(self._idle) < total:
@@ -66,13 +66,13 @@ class Guests:
         return {"idle": len(self._idle), "trouble": ""}
 
     def wait(self, seconds: float) -> dict[str, Any]:
-        """Ask nothing for a while; tell what the server spent on that."""
+        """Ask nothing for a while; return what the server spent meanwhile."""
         before = self._read_books()
         time.sleep(seconds)
         return self._close_books(before)
 
     def ask(self, seconds: float, connections: int) -> dict[str, Any]:
-        """Keep some connections asking, each as soon as it is answered; tell what that took.
+        """Keep some connections asking, each again as soon as it is answered; return what that took.
 
         Latencies are microseconds.
         """
@@ -218,7 +218,8 @@ def main() -> None:
             name, *arguments = json.loads(line)
             print(json.dumps(commands[name](*arguments)), flush=True)
     finally:
-        # Resets overtake everything; what serves us is ended first, so that it need not look at each.
+        # Each close resets a connection. The server is ended first, so that it need not act on all of
+        # them.
         for process in held:
             with contextlib.suppress(OSError):
                 signal.pidfd_send_signal(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The experiment: real servers in processes of their own, guests in another, the books read between."""
+"""The experiment: servers and guests in processes of their own, and what the kernel counts for them."""
 
 import contextlib
 import json
@@ -34,10 +34,10 @@ DISH_OCTETS: Final = 1024
 """Length of the file that the guests ask for."""
 _END_SECONDS: Final = 5.0
 _MEMORY_CONNECTIONS: Final = 1000
-"""With fewer connections what each of them takes is lost in what the process takes for itself."""
+"""With fewer connections, the memory of each is too small beside that of the process to be measured."""
 
 Progress = Callable[[str, float], None]
-"""Told what is measured now, and how many seconds are left."""
+"""Is told what is measured now, and how many seconds are left."""
 
 
 class Party:
@@ -119,7 +119,7 @@ class Party:
         if self._guests is not None:
             assert self._guests.stdin is not None  # noqa: S101
             assert self._guests.stdout is not None  # noqa: S101
-            # It may be in the middle of an order, and would not see that there are no more.
+            # It may be in the middle of an order, and would not notice that stdin has ended.
             self._guests.kill()
             self._guests.wait()
             with contextlib.suppress(BrokenPipeError):
@@ -128,7 +128,7 @@ class Party:
             self._guests = None
         if self._server is not None:
             assert self._server.stdout is not None  # noqa: S101
-            # Its session: a server that has workers is ended with them.
+            # The whole session is killed, so that workers end with their server.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
@@ -193,7 +193,7 @@ def _run_course(
     progress(f"{name}: {course.poller}, starting", 0.0)
     party = Party(course.poller, root, counts=course.is_counting)
     try:
-        # What the first answer brings into memory is not a connection's.
+        # So that what the first answer brings into memory is not counted as a connection's.
         party.order("ask", min(0.2, scope.seconds), scope.asking)
         empty_octets = pss_octets(party.processes)
         within = START_SECONDS

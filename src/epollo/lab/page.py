@@ -1,4 +1,4 @@
-"""The report as one page: nothing is fetched, both languages are in it, charts and all."""
+"""The report as one page that fetches nothing: both languages and all charts are in it."""
 
 import json
 from html import escape
@@ -28,7 +28,7 @@ def format_page(results: Results) -> str:
 
 
 def format_both(key: str, number: str = "") -> str:
-    """Return some words in both languages, of which the page shows one.
+    """Return some words in both languages; the page shows one of them.
 
     ``number`` is the element that stands where the words have a place for a number.
     """

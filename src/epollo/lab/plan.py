@@ -52,8 +52,8 @@ class Course:
 def list_steps(scope: Scope, course: Course) -> list[int]:
     """Return the numbers of idle connections that a course goes through, ascending.
 
-    Counts are exact, and grow as steadily as they do up to `COUNTED_IDLE_LIMIT`; what lies beyond would
-    tell nothing new, and accepting that many takes the busy server minutes while it counts.
+    Counts are exact, and grow steadily, so more than `COUNTED_IDLE_LIMIT` would tell nothing new. To
+    accept that many takes the busy server minutes while it counts.
     """
     if not course.is_counting:
         return list(scope.idle)
@@ -61,7 +61,7 @@ def list_steps(scope: Scope, course: Course) -> list[int]:
 
 
 def plan_courses(scope: Scope) -> list[Course]:
-    """Return the courses, interleaved: what troubles the machine for a while troubles every poller.
+    """Return the courses, interleaved: if the machine is slow for a while, it is for every poller.
 
     Each round begins with another poller, so that none is always the first.
     """
@@ -76,7 +76,7 @@ def plan_courses(scope: Scope) -> list[Course]:
 def forecast_step_seconds(scope: Scope, poller: str, before: int, idle: int) -> float:
     """Return how long it will take to go from one number of idle connections to the next and measure.
 
-    To accept a connection costs one turn of the loop, and with these pollers a turn costs something for
+    To accept a connection takes one turn of the loop; with most pollers, a turn takes some time for
     each connection that is open already.
     """
     turns = idle - before
@@ -95,7 +95,7 @@ def forecast_seconds(scope: Scope, course: Course) -> float:
 def correct_forecast(done_seconds: float, forecast_done: float, forecast_left: float) -> float:
     """Return how many seconds are left, given how well the forecast has held so far.
 
-    The first few seconds say little about that.
+    In the first few seconds, the forecast counts for more.
     """
     ratio = (done_seconds + _TRUSTED_SECONDS) / (forecast_done + _TRUSTED_SECONDS)
     return forecast_left * ratio

@@ -1,9 +1,10 @@
 """Drawings as PNG: Chromium draws them, and what lies below the drawing is cut off.
 
-Facts: a window of Chromium has a least height, and part of it is the browser's own, so that a low
-drawing would be shrunk into what is left.
-Decision: each drawing stands at its own size at the top of a page in a window with more than enough
-room, and the rows below it are cut off.
+Facts: a window of Chromium has a least height, and the browser takes a part of it, so a low drawing
+would be shrunk into what is left.
+Decision: each drawing stands at its own size at the top of a page, in a window with more than enough
+room.
+The rows below it are cut off.
 """
 
 import shutil

@@ -1,7 +1,7 @@
-"""The results of a lab, read from JSON: nothing is believed, and what is wrong is said in words.
+"""The results of a lab, read from JSON: all of it is checked, and a mistake is reported in words.
 
-Form 1, which had no number of its own, counted the server's look for changed files among its tries that
-found nothing, and had some English in its figures; it is read as well.
+Form 1 is read as well. It has no number of its own, counts the server's look for changed files among
+the tries that found nothing, and has English words in two figures.
 """
 
 import json

@@ -55,7 +55,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Wall:
-    """A number of idle connections that could not be had, how many could, and why not more.
+    """A number of idle connections that could not be opened, how many could, and why not more.
 
     ``trouble`` is `FD_SETSIZE_WALL`, or what the system said.
     """
@@ -106,7 +106,7 @@ class Results:
         return cell
 
     def note_wall(self, wall: Wall) -> None:
-        """Note what could not be had, once for each poller."""
+        """Note where a poller met its wall; only the first for each."""
         if all(known.poller != wall.poller for known in self.walls):
             self.walls.append(wall)
 

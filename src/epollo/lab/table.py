@@ -22,14 +22,14 @@ COLUMNS: Final = (
     "memory",
 )
 _DISPENSABLE: Final = ("spread", "worst", "p50", "memory", "p99", "calls", "rate")
-"""What a terminal that is too narrow does not get, the first of them first."""
+"""The columns that a narrow terminal does without, in the order in which they go."""
 _GAP: Final = "  "
 
 
 def list_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Return the columns (of `COLUMNS`) that have anything in them, and a row of text for each cell.
 
-    Pollers stand side by side: what has the same number of idle connections is in rows that follow.
+    Cells with the same number of idle connections follow each other, one for each poller.
     """
     rows = [
         _format_row(cell)

@@ -1,7 +1,7 @@
 """The browser of a visitor: one request on a connection, or a stream of events without an end.
 
-The server itself answers with what is in files, and ends each answer. Server-sent events (HTML, section
-9.2) never end; so here is a second, small handler beside it, on the same loop and protocol.
+The server itself answers with what is in files, and each of its answers ends. Server-sent events (HTML,
+section 9.2) never end: so this is another, small handler over the same loop and protocol.
 """
 
 import errno
@@ -60,7 +60,8 @@ class Door(Handler):
         try:
             peer, _ = self._socket.accept()
         except OSError as error:
-            # Else the peer left. One that waits where there is no room is reported again and again.
+            # Any other error: the peer left. Without room, one that waits would be reported again and
+            # again.
             if error.errno in _EXHAUSTED:
                 self._host.report(f"no browser can connect for a moment: {error.strerror}")
                 self._host.loop.modify(self._socket.fileno(), 0)

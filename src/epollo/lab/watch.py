@@ -1,7 +1,7 @@
 """``epollo lab watch``: a server at work, looked at through a browser.
 
-Three processes: this one, which shows the page and holds the guests' connections; the server that is
-watched, which counts (`counted`); and one more that only sees to it that the server ends with us. Five
+There are three processes: this one, which shows the page and holds the guests' connections; the server
+that is watched, which counts (`counted`); and one that only ends the server when this one ends. Five
 times a second the server's tally is read, and what it did in the last second is sent to every browser.
 """
 
@@ -97,25 +97,25 @@ class Watch:
         self.served: set[int] = set()
         """The guests that got an answer since the last tick."""
         self.key = secrets.token_urlsafe(12)
-        """Only a browser that was given it may look or order: any web page can reach a local port."""
+        """Only a browser that has it may look or order: any web page can reach a local port."""
         self._root = root
         self._wanted = 50
         self._asking = 1
         self._ticks = 0
         self._restarts = 0
         self._page = format_watch_page(self.key)
-        self._door = Door(listening, self)
+        Door(listening, self)
         self._listening = listening
         self._is_over = False
-        # A signal waits for the loop: it finds nothing half begun.
+        # The loop makes the calls of signals, so they find nothing half done.
         self._wakeup = Wakeup(self.loop)
         for number in (signal.SIGINT, signal.SIGTERM):
             self._wakeup.on_signal(number, self._stop)
         self._poller = ""
         self._party: Party | None = None
         self._counters: Counters | None = None
-        # Readings of the last second: a rate over one tick would flicker between nothing and five times
-        # what is true.
+        # Readings of the last second: a rate over one tick would flicker between 0 and five times the
+        # truth.
         self._readings: deque[tuple[float, float, dict[str, int]]] = deque(
             maxlen=_TICKS_PER_SECOND + 1
         )
@@ -147,9 +147,9 @@ class Watch:
         self._seat_guests(seated)
 
     def tick(self) -> None:
-        """Send round what the server did, seat or see off guests, and let some of them ask.
+        """Send all browsers what the server did, seat or dismiss guests, and let some of them ask.
 
-        In this order: the guests that order now are served in the time that the next event tells of.
+        In this order: guests that ask now are served in the time that the next event tells of.
         """
         assert self._party is not None  # noqa: S101 - for the type checker: closed only at the end
         if self._party.is_over:

@@ -10,5 +10,5 @@ def describe_exit(status: int) -> str:
     try:
         return f"was ended by {signal.Signals(-status).name}"
     except ValueError:
-        # Those for real time have no names of their own.
+        # Real-time signals have no names.
         return f"was ended by signal {-status}"

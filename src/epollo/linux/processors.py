@@ -1,8 +1,9 @@
 """How many processors this process may use: its affinity, and the quotas of its control groups.
 
-A container with a quota sees every processor of the machine. The quota is time per period, and holds for
-all processes of a group and of the groups below it together: so the least quota of the own group and of
-those above it counts (cgroups(7); cpu.max of version 2, cpu.cfs_quota_us of version 1).
+A container with a quota sees every processor of the machine. The quota is time per period, for all
+processes of a group and of the groups below it together. So what counts is the least quota of this
+process's group and the groups above it (cgroups(7); cpu.max of version 2, cpu.cfs_quota_us of version
+1).
 """
 
 import math
@@ -23,7 +24,7 @@ def count_processors() -> int:
     """Return how many processors this process may use at a time, at least one."""
     processors = len(os.sched_getaffinity(0))
     quota = find_quota(_read)
-    # Half a processor more is worth a process more: the time is shared out by the kernel.
+    # Half a processor is worth another process: the kernel shares the time out.
     return processors if quota is None else max(1, min(processors, math.ceil(quota)))
 
 
@@ -54,7 +55,7 @@ def find_quota(read: Read) -> float | None:
 
 
 class _Hierarchy(NamedTuple):
-    """Where the groups that bound the processor's time are mounted; ``root`` is the group that is."""
+    """Where the groups that bound processor time are mounted; ``root`` is the group that is mounted."""
 
     version: int
     root: PurePosixPath
@@ -95,8 +96,8 @@ def _parse_groups(text: str, version: int) -> Iterator[PurePosixPath]:
 def _list_folders(hierarchy: _Hierarchy, name: PurePosixPath) -> Iterator[PurePosixPath]:
     """Return the folders of the group and of all above it that can be seen here.
 
-    A container may see a part of the hierarchy as the whole, and its own group by the name that it has
-    outside (cgroup_namespaces(7)): then what is mounted is the nearest that can be seen.
+    A container may see a part of the hierarchy as the whole, but its own group by the name that it has
+    outside (cgroup_namespaces(7)): then the mounted group is the nearest that can be seen.
     """
     is_below = name.is_relative_to(hierarchy.root) and ".." not in name.parts
     relative = name.relative_to(hierarchy.root) if is_below else PurePosixPath()

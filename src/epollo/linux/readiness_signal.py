@@ -1,11 +1,11 @@
 """A signal when a descriptor becomes ready (fcntl(2), O_ASYNC), which costs no system call to notice.
 
-Facts: the kernel sends SIGIO before the call that made the descriptor ready returns to its caller. What
-that caller sends afterwards reaches a socket later, so the call that receives it finds the signal pending
-and runs the handler before it returns (signal(7)). The interpreter runs ours between that call and
-whatever uses its result.
-Decision: the signal goes to the thread that receives (F_SETOWN_EX), not to any of the process.
-Facts: of a storm of changes each is a signal, and its handler takes all the time that the thread has.
+Facts: if a call makes the descriptor ready, the kernel sends SIGIO before that call returns. What its
+caller sends afterwards reaches a socket later. So the call that receives it finds the signal pending,
+and the signal's handler runs before it returns (signal(7)). The interpreter then runs the handler in
+Python before anything uses the result.
+Decision: the signal goes to the thread that receives (F_SETOWN_EX), not to any thread of the process.
+Fact: in a storm of changes each one is a signal, and the handler would take all the time of the thread.
 Decision: the first signal blocks those after it, until changes are looked for (`await_signal`).
 Price: a change interrupts the wait for readiness, which the interpreter begins again (PEP 475).
 """
@@ -32,7 +32,7 @@ def signal_readiness(descriptor: int, call: Callable[[], None]) -> bool:
 
     def note(_number: int, _frame: object) -> None:
         call()
-        # Until changes are looked for, another tells nothing new: of a storm one signal is enough.
+        # Until changes are looked for, another signal would tell nothing new.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
 
     signal.signal(signal.SIGIO, note)
@@ -48,5 +48,5 @@ def signal_readiness(descriptor: int, call: Callable[[], None]) -> bool:
 
 
 def await_signal() -> None:
-    """Have the next change signalled again; to be called before the changes that are here are read."""
+    """Have the next change signalled again; to be called before the present changes are read."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})

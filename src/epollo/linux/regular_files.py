@@ -1,7 +1,7 @@
-"""Reading a file that an operator names, which may be anything else by now.
+"""Reading a file that an operator names: it may be a pipe, a folder or a device instead.
 
-Facts: of a pipe without a writer an open waits, and what a pipe gives is gone when it is read again; a
-folder is opened like a file, and `open` leaves its descriptor open when it refuses it.
+Facts: to open a pipe waits for a writer, and what was read from a pipe cannot be read again. A folder
+is opened like a file; where `open` refuses it, its descriptor stays open.
 """
 
 import errno
@@ -12,7 +12,7 @@ import stat
 def read_regular_file(path: str | os.PathLike[str], octets_limit: int) -> bytes:
     """Return the first octets of a file, at most the limit.
 
-    Raises `OSError`, also where there is something else than a regular file; its ``strerror`` says so.
+    Raises `OSError`, also if it is no regular file; ``strerror`` says so.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

@@ -1,16 +1,17 @@
 """seccomp: a process has the kernel judge its system calls by a program, and cannot take that back.
 
 The program is one of the classic Berkeley Packet Filter (seccomp(2); the kernel's
-userspace-api/seccomp_filter): it sees the number of a call, the architecture and six arguments, and says
-what becomes of the call. Here it is made of a table (`system_calls`).
+userspace-api/seccomp_filter). It sees the number of a call, the architecture and six arguments, and
+decides what becomes of the call. Here it is made of a table (`system_calls`).
 
-Decision: the program is compiled here. The bindings to libseccomp want a shared library that base systems
-lack, or were last kept years ago; a table of 100 calls and sixty lines can be read as a page, and are run
-call by call by an interpreter in the tests.
-Decision: what is not allowed fails with EPERM, and the process lives on: a call that a library tries and
-can do without is no reason to end clients' connections.
-Facts: a kernel since 5.11 remembers which calls a program always allows, and does not run it for them.
-What it has to look at arguments for comes first, so that a send passes few instructions.
+Facts: the bindings to libseccomp want a shared library that base systems lack, or were last maintained
+years ago. A kernel since 5.11 remembers which calls a program always allows, and does not run it for
+them.
+Decision: the program is compiled here: a table of 100 calls and sixty lines of code fit on a page or
+two. The tests run each call through an interpreter of such programs. Calls whose arguments are looked
+at come first, so that a send passes few instructions.
+Decision: what is not allowed fails with EPERM, and the process continues. If a library tries a call
+that it can do without, that is no reason to end clients' connections.
 """
 
 import ctypes
@@ -34,8 +35,8 @@ _SET_MODE_FILTER: Final = 1
 _FLAG_TSYNC: Final = 1
 """For every thread of the process."""
 _FLAG_SPEC_ALLOW: Final = 4
-"""Kernels before 5.16 otherwise slow the process down against attacks on speculation, which a process
-that runs one program for itself does not need."""
+"""Without it, kernels before 5.16 slow the process down to guard it against attacks by speculation. A
+process whose filter is its own needs no such guard."""
 
 ALLOW: Final = 0x7FFF0000
 REFUSE: Final = 0x00050000
@@ -74,8 +75,8 @@ class Instruction(NamedTuple):
 def compile_filter(rows: Mapping[str, Row], architecture: Architecture) -> list[Instruction]:
     """Return the program that lets through what the rows allow, in their order.
 
-    Everything else is refused with EPERM, also the calls of another architecture; what is newer than this
-    table with ENOSYS, so that a C library does without.
+    Everything else is refused with EPERM, also the calls of another architecture. Calls that are newer
+    than this table fail with ENOSYS, so that a C library does without them.
     """
     refusal = Instruction(RETURN, REFUSE | errno.EPERM)
     program = [
@@ -101,7 +102,7 @@ def compile_filter(rows: Mapping[str, Row], architecture: Architecture) -> list[
 
 
 def _judge(row: Row) -> Iterator[Instruction]:
-    """Return what is done once the number is that of the row; each way through it ends in a verdict."""
+    """Return the instructions for a call of this row; each way through them ends in a verdict."""
     if not isinstance(row, Permission):
         yield Instruction(RETURN, REFUSE | row.errno)
         return
@@ -123,7 +124,7 @@ def _judge(row: Row) -> Iterator[Instruction]:
 
 
 def _test(condition: Condition) -> Iterator[list[Instruction]]:
-    """Return the tests of the halves of an argument about which the condition says anything."""
+    """Return a test for each half of an argument about which the condition says something."""
     argument, value, mask = condition
     for half in range(2):
         shift = 32 * half

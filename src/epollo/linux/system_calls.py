@@ -1,8 +1,8 @@
-"""Which system calls a worker makes once it serves, with which arguments, and what numbers they have.
+"""Which system calls a worker may make once it serves, with which arguments, and their numbers.
 
-Whatever is not in the table is refused: a call that a worker begins to make gets its row here, and what
-it may ask for gets a condition. Where an argument is a pointer, the kernel's filter sees the address
-alone, so a call that could do harm through what it points to is not in the table.
+What is not in the table is refused. If a worker is to make another call, the call gets a row here, and
+a condition for what it may ask for. If an argument is a pointer, the kernel's filter sees only the
+address; so a call that could do harm by what it points to is not in the table.
 """
 
 import errno
@@ -89,14 +89,14 @@ _DESCRIPTOR_COMMANDS: Final = (
     1033,  # F_ADD_SEALS
     1034,  # F_GET_SEALS
 )
-"""fcntl.h, linux/fcntl.h. F_SETOWN and F_SETSIG, by which the kernel would send signals to others, are
-refused. So is F_SETFL, which takes O_APPEND from a log: what the log tells could be written over. That a
-descriptor does not block is told by ioctl(2)."""
+"""fcntl.h, linux/fcntl.h. F_SETOWN and F_SETSIG are refused: by them, the kernel would send signals to
+other processes. So is F_SETFL: it could take O_APPEND from a log, whose lines could then be written
+over. A descriptor is made non-blocking by ioctl(2)."""
 _PR_SET_NAME: Final = 15
 _PR_SET_VMA: Final = 0x53564D41
 
 _FREE: Final = (
-    # Peers that are connected or come; no new socket is made.
+    # Peers that are connected or connect; no socket is made.
     *("recvfrom", "accept4", "accept", "recvmsg"),
     *("getsockname", "getpeername", "getsockopt", "sendfile"),
     # Waiting.
@@ -127,21 +127,22 @@ _LATER_ALTERNATIVES: Final = (
     "futex_waitv",
     "fchmodat2",
 )
-"""A C library that is told that there is no such call takes the older one, which is judged here."""
+"""They fail with ENOSYS: then a C library makes the older call, whose arguments can be judged here."""
 
 
 def select_worker_calls(process: int) -> Mapping[str, Row]:
     """Return what the worker with this process number may call, the most frequent calls first."""
     itself = _one_of(0, process)
     rows: dict[str, Row] = {
-        # To an address would be to another peer.
+        # With an address, it could send to another peer.
         "sendto": Permission(((Condition(3, 0, _TCP_FAST_OPEN), Condition(4, 0, _ALL)),)),
         "sendmsg": _none_of(2, _TCP_FAST_OPEN),
     }
     rows |= dict.fromkeys(_FREE, ALWAYS)
     rows |= {
-        # To a listening socket this does nothing. To end its reading would end it for all that hold it,
-        # and leave a socket that can be connected (inet_shutdown in the kernel's net/ipv4/af_inet.c).
+        # SHUT_WR does nothing to a listening socket. SHUT_RD would end it for all processes that have
+        # it, and leave a socket that can be connected (inet_shutdown in the kernel's
+        # net/ipv4/af_inet.c).
         "shutdown": _one_of(1, socket.SHUT_WR),
         "openat": _none_of(2, _OPENING_TO_WRITE),
         "open": _none_of(1, _OPENING_TO_WRITE),
@@ -165,9 +166,9 @@ def select_worker_calls(process: int) -> Mapping[str, Row]:
 
 
 _CODER_FREE: Final = (
-    # The parent and clients, that are connected or come; no new socket is made.
+    # The parent, and clients; no socket is made.
     *("recvmsg", "getsockname", "epoll_wait", "epoll_pwait", "epoll_ctl"),
-    # Descriptors that are open, and files without a name; none is opened.
+    # Descriptors that are open, and files without a name; no file is opened.
     *("pread64", "fstat", "newfstatat", "write", "memfd_create", "close"),
     *("brk", "munmap", "mremap", "madvise", "futex", "sched_yield", "getcpu", "rseq"),
     *("exit", "exit_group", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack"),

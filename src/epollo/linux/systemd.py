@@ -1,4 +1,4 @@
-"""What a service manager (systemd) hands over and wants to be told: sd_listen_fds(3), sd_notify(3)."""
+"""The service manager (systemd): the sockets that it passes on, and what it is told of this process."""
 
 import contextlib
 import os
@@ -17,8 +17,8 @@ _FIRST_PASSED: Final = 3
 def take_passed_descriptors() -> Sequence[int]:
     """Return the listening sockets that were passed to this very process.
 
-    The variables are removed, so that no child takes them for its own. Raises `OperatorError` where
-    their number is none.
+    The variables are removed, so that no child takes them for its own (sd_listen_fds(3)). Raises
+    `OperatorError` where ``LISTEN_FDS`` is no number.
     """
     number = os.environ.pop("LISTEN_FDS", "")
     process = os.environ.pop("LISTEN_PID", "")
@@ -31,7 +31,7 @@ def take_passed_descriptors() -> Sequence[int]:
 
 
 def notify_ready() -> None:
-    """Tell that we serve, for the first time or again."""
+    """Tell the manager that this process serves, for the first time or again (sd_notify(3))."""
     _notify("READY=1")
 
 
@@ -41,7 +41,7 @@ def notify_reloading() -> None:
 
 
 def notify_stopping() -> None:
-    """Tell that this is the end."""
+    """Tell the manager that this process ends."""
     _notify("STOPPING=1")
 
 
@@ -65,7 +65,7 @@ def _notify(message: str) -> None:
     descriptor = _connect() if _Manager.descriptor < 0 else _Manager.descriptor
     if descriptor < 0:
         return
-    # It is gone, or does not read; nothing else changes.
+    # If the manager is gone, or does not read, this process serves all the same.
     with contextlib.suppress(OSError):
         os.write(descriptor, message.encode())
     if descriptor != _Manager.descriptor:

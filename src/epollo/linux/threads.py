@@ -1,4 +1,4 @@
-"""Threads in the background, in a system that may refuse them, or their priority."""
+"""Threads in the background; the system may refuse them, or their priority."""
 
 import contextlib
 import os
@@ -20,17 +20,17 @@ def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None
 
 
 def lower_session_priority() -> None:
-    """Have the session of this process, too, run when no other wants to, where that can be said.
+    """Have the session of this process run when no other wants to, if the kernel shares by sessions.
 
-    Linux may share a processor out by sessions first, and then a priority counts among the processes of
-    one session only (autogroup, sched(7)).
+    Linux may share a processor among sessions first. Then a priority counts only among the processes of
+    one session (autogroup, sched(7)).
     """
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "wb", buffering=0) as file:
         file.write(b"%d" % _LOWEST_PRIORITY)
 
 
 def lower_priority() -> None:
-    """Have the thread that calls run when no other wants to; if that is refused, it runs as others."""
+    """Have the calling thread run when no other wants to; if that is refused, it runs as before."""
     # Linux has a priority for each thread (setpriority(2), BUGS); 0 is the one that calls.
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)

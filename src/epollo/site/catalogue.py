@@ -1,9 +1,10 @@
 """The catalogue: from a path of names to the resource that stands there now.
 
-What was found once is kept until the kernel says that it ended (`watch`), and is besides compared with
-the file system about once a second while it is in use, for where the kernel does not say: network
-file systems, lost events, folders that cannot be watched, writes through a name that was made since or
-through a mapping, of which the kernel may not even change the time: they are seen once it is closed.
+What was found is kept until the kernel reports its end (`watch`). While it is in use, it is also
+compared with the file system about once a second, for changes that the kernel does not report: on
+network file systems, after lost events, in folders that cannot be watched, and by writes through a
+newer name or a mapping. A write through a mapping may not even change the time until the mapping is
+closed.
 """
 
 import os
@@ -70,7 +71,7 @@ class Catalogue:
         self._clock = clock
         self._kept_octets_limit = kept_octets_limit
         self.media_types = media_types
-        # One object that all resources share, where each access to the method makes another.
+        # One object for all resources: each access to the method would make another.
         self._confirm = self.confirm
         # How often all answers have ended, and how often all was to be compared anew.
         self._era = self._doubts = 0
@@ -137,7 +138,8 @@ class Catalogue:
     def end_answers(self) -> None:
         """Let none of the answers made so far be given again, whatever they rest on.
 
-        Of many resources each releases its own when it is looked at: have that done (`on_doubt`).
+        If there are many resources, each releases its own when it is looked at: have that done
+        (`on_doubt`).
         """
         if self._has_ended_all:
             return
@@ -210,11 +212,11 @@ class Catalogue:
     def offer(self, resource: Resource, compressor: Compressor, wanted: bytes) -> Basis | None:
         """Have a coding made of a resource, once, when that pays; sidecar files are looked for first.
 
-        Return until when besides an answer may be given again, None where it may not.
+        Return what also has to stand for an answer to be given again; None if it must not be.
         """
         edition = resource.edition
         if edition is None or not resource.is_current:
-            # One that was evicted at once is looked up anew for the next request anyway.
+            # If it was evicted at once, the next request looks it up anew anyway.
             return None
         second = self._clock.second
         if is_due(resource, edition, second):
@@ -279,7 +281,7 @@ class Catalogue:
                 self._read(resource, found.descriptor, is_rule_file=is_rule_file)
                 resource.note_ambiguity(second, found.edges)
         except OSError as error:
-            # A file that cannot be read through: a disk that fails, a network that is gone.
+            # The file cannot be read to its end: a disk fails, a network is gone.
             is_refused = is_rule_file or isinstance(error, PermissionError)
             resource.kind = Kind.FORBIDDEN if is_refused else Kind.UNAVAILABLE
         finally:

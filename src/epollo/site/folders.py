@@ -9,13 +9,13 @@ mounts and for file systems that report no change.
 No look at the name comes first: a file takes ``open``, ``fstat``, ``read``, ``close``. A write while it
 is read shows in the next look at its version, and a FIFO is opened and closed without waiting.
 Price: a descriptor for each, 256 at most, and one ``stat`` in each second in which something new is
-asked for. A folder on another device than the root is not kept, for what is mounted there could not be
-taken away as long as it was open.
+asked for. A folder on another device than the root is not kept: an open descriptor would keep what is
+mounted there from being unmounted.
 
 If only this kernel makes names in a folder, it reports each name that comes to a watched one. It also
-changes the time of the folder, which tells of a name that is spelled otherwise where case does not
-count.
-So what is missing in such a folder is missing until then, without a look at the name.
+changes the time of the folder, which reveals a name in another spelling where case does not count.
+Until one of the two happens, a name that is missing in such a folder stays missing, without another
+look.
 """
 
 import os

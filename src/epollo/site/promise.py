@@ -1,19 +1,19 @@
 """What an answer from a large file has promised: a number of bytes of one content, all of them.
 
 Facts: an answer is under way for as long as its client takes. Meanwhile the file may be renamed,
-replaced, touched or appended to, which leaves what was promised as it is; or be written over, and then
-be given its old modification time (``rsync --inplace --times``). No process can set the time at which
-an inode changed (st_ctime, inode(7)), but much else than a write moves it. inotify(7) tells a write from
-the rest, but not an append from a write over what was there.
+replaced, touched or appended to, which leaves what was promised as it is. Or it may be written over,
+and then be given its old modification time (``rsync --inplace --times``). No process can set the time
+at which an inode changed (st_ctime, inode(7)), but other things than a write move it, too. inotify(7)
+tells a write from those, but not an append from a write over what was there.
 
 Decision: the file itself is watched, not one of its names, until nothing rests on the promise any more.
 A look compares length and times (one ``fstat``). Where these are the same, nothing has happened. Else
 the events decide, and samples of what was promised have to be as before: without a write the promise
 holds, and a write that made the file longer is taken for an append. Every other write breaks the promise.
 
-A write has its event at its end, and its times from its begin on. So an event of another kind explains
-no time of modification that a write may have set: the present one. If it is that of a ``touch``, by all
-that is to be seen, the promise is in doubt from then on, and each look compares samples.
+The event of a write comes at its end, but its times are set from its begin on. So if the time of
+modification is the present one, a write may have set it, whatever other event came. Even if a ``touch``
+seems to have set it, the promise is in doubt from then on, and each look compares samples.
 
 Price: a watch for each large file in use. A write over the content is missed if an append hides it
 between the same two looks and it misses all samples; so is one that lasts until an answer has been sent,
@@ -110,8 +110,9 @@ class Promise:
     def is_settled(self) -> bool:
         """Return whether the file has not changed in the last ten seconds.
 
-        By the time of its change: a copy may set the modification time back. A file system that keeps no
-        such time shows another one there, so the modification time counts, too, if it is not to come.
+        The time of its change decides, for a copy may set the modification time back. A file system
+        that keeps no such time shows another one in its place; so the modification time counts, too,
+        unless it lies in the future.
         """
         now_ns = time.time_ns()
         return (
@@ -180,7 +181,7 @@ class Promise:
         if status.st_size > seen.octets:
             return True
         if self.notice.is_written:
-            # The event of an append whose end was seen already: nothing has begun since.
+            # This is the event of an append whose end was seen already: nothing has begun since.
             return self._has_grown and status.st_ctime_ns == seen.changed_ns
         if status.st_size < seen.octets:
             return False
@@ -188,15 +189,15 @@ class Promise:
             return True
         is_other_right = _rights_of(status) != self._rights
         if self.notice.is_touched:
-            # What has changed a right has not set the time as well.
+            # To change a right does not set the time of modification.
             return not (is_other_right and self._may_be_written(status))
         # No event told, but its rights have changed, or its names.
         return is_other_right and status.st_mtime_ns == seen.modified_ns
 
     def _may_be_written(self, status: os.stat_result) -> bool:
-        """Return whether a write of which no event tells yet may be why there are other times.
+        """Return whether a write of which no event tells yet may have set these times.
 
-        It sets the time of modification to that of the change, as far as a file system has either.
+        A write sets the time of modification to that of the change, as far as a file system has either.
         """
         return (
             not self.notice.is_written
@@ -218,8 +219,8 @@ def _rights_of(status: os.stat_result) -> tuple[int, int, int, int]:
 def _read_samples(descriptor: int, octets: int) -> list[tuple[int, bytes]]:
     """Return short parts of a file with their offsets, from its begin to its end.
 
-    Only what is in memory (RWF_NOWAIT, preadv2(2)): of a file that was written lately this is all of it,
-    and a disk would have every client wait.
+    Only what is in memory is read (RWF_NOWAIT, preadv2(2)), for a disk would have every client wait. A
+    file that was written lately is in memory as a whole.
     """
     samples = []
     last = max(0, octets - _SAMPLE_OCTETS)

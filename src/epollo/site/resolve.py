@@ -45,7 +45,7 @@ class Kind(Enum):
     FORBIDDEN = auto()
     """The file system does not let this process read it."""
     UNAVAILABLE = auto()
-    """There is something perhaps, but at this moment no descriptor to look at it with."""
+    """Something may stand there, but there is no descriptor left now to look at it with."""
 
 
 # Errors that mean that nothing stands at a name: it is gone, was renamed, or can be no name there.

@@ -134,7 +134,8 @@ class Root:
 
     def _follow(self) -> None:
         """Follow a root that was replaced; one that is gone stays open until it comes back."""
-        # Looked at again whenever other folders are watched: it may have changed before they were.
+        # Other folders are watched now: the path may have changed before they were, so it is looked at
+        # again.
         while not self._is_settled():
             self._watch_names()
 
