@@ -17,6 +17,7 @@ from epollo.budget import Budget
 from epollo.connections import http1_stage, refusing
 from epollo.connections.contract import AccessLog, Capacity, Responder, Timeouts
 from epollo.connections.door import Arrival, Door, Stage
+from epollo.connections.http1_stage import LastAnswers
 from epollo.connections.listener import Listener
 from epollo.connections.service import Service
 from epollo.http.message import PERMANENT, Request, Response
@@ -221,13 +222,15 @@ class InProcess:
         *,
         needs_addresses: bool = False,
     ) -> Listener:
-        """Accept from a socket; ``begin`` is the first stage, by default the door."""
+        """Accept from a socket; ``begin`` is the first stage, by default the door of plain HTTP."""
+        give_last = LastAnswers(self.service, PLAIN).give
         return Listener(
             listening,
             self.service,
             begin or self.door.admit,
             self.door.make_room,
             needs_addresses=needs_addresses,
+            give_last=None if begin else give_last,
         )
 
     def settle(self, peer: Peer) -> None:

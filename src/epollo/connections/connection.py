@@ -31,9 +31,9 @@ from epollo.connections.state import (
     RECEIVING,
     WAITING,
 )
-from epollo.http.message import FileSegment, Segment, close_files, count_octets
+from epollo.http.message import Segment, close_files, count_octets
 from epollo.loop import READABLE, WRITABLE
-from epollo.protocols.answer import Exchange
+from epollo.protocols.answer import Answer, Exchange
 
 _NOTHING: Final = -1
 """The events of a connection that waits for a result: the poller reports its end, nothing else."""
@@ -154,30 +154,34 @@ class Connection(Peer):
         """Return whether the peer may be sending something that was not received yet."""
         return False
 
-    def _send_octets(self, octets: bytes, exchanges: Sequence[Exchange]) -> None:
-        """Send octets, and do what comes next; ``exchanges`` are as in `_send`."""
+    def _send_octets(self, octets: bytes, head: bytes, answer: Answer) -> None:
+        """Send an answer that is these octets, and do what comes next, as `_send` does.
+
+        ``head`` is what asked for it. The most frequent way out, which allocates nothing.
+        """
         try:
             sent = self._transport.send(octets, MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._lose(exchanges, len(octets))
+            self._lose(((head, answer),), len(octets))
             return
         if sent != len(octets):
-            self._await_room(self._begin_outbox(octets, sent, exchanges))
+            self._await_room(self._begin_outbox(octets, sent, ((head, answer),)))
             return
         if self._service.log is not None:
-            self._note(exchanges, self._service.clock.now)
+            self._note(((head, answer),), self._service.clock.now)
         if self._state >= BEHIND:
             self._go_on(is_long=False)
 
-    def _send_part(self, octets: bytes, part: FileSegment, exchanges: Sequence[Exchange]) -> None:
-        """Send octets and a part of a file, at most a step, and do what comes next, as `_send` does."""
-        file, offset, length = part
+    def _send_long(self, octets: bytes, head: bytes, answer: Answer) -> None:
+        """Send an answer that is these octets and more, otherwise like `_send_octets`."""
+        part, exchanges = answer.part, ((head, answer),)
         # sendfile(2) knows no MSG_DONTWAIT, and a socket is a blocking one until it is watched.
-        if not (self._events and self.kind.sends_files and file.is_settled):
-            self._send(octets, (part,), exchanges)
+        if part is None or not (self._events and self.kind.sends_files and part.file.is_settled):
+            self._send(octets, answer.rest, exchanges)
             return
+        file, offset, length = part
         sent = sent_of_part = 0
         try:
             sent = self._transport.send(octets, MSG_DONTWAIT)
@@ -187,8 +191,7 @@ class Connection(Peer):
             # The outbox meets the error again, and reads the file instead, or gives up.
             pass
         if sent_of_part == length:
-            if self._service.log is not None:
-                self._note(exchanges, self._service.clock.now)
+            self._note(exchanges, self._service.clock.now)
             if self._state >= BEHIND:
                 self._go_on(is_long=True)
             return
@@ -202,14 +205,13 @@ class Connection(Peer):
         What the peer does not take at once goes to an outbox. ``exchanges`` are the answers that these
         octets are made of; the log is told of them when the kernel has all of them.
         """
-        if not rest:
-            self._send_octets(octets, exchanges)
-            return
         service = self._service
         total = len(octets)
         sent = 0
         try:
-            if len(rest) == 1:
+            if not rest:
+                sent = self._transport.send(octets, MSG_DONTWAIT)
+            elif len(rest) == 1:
                 segment = rest[0]
                 if isinstance(segment, bytes):
                     total += len(segment)
@@ -233,17 +235,16 @@ class Connection(Peer):
             close_files(rest)
             return
         if sent == total:
-            if service.log is not None:
-                self._note(exchanges, service.clock.now)
+            self._note(exchanges, service.clock.now)
             if self._state >= BEHIND:
-                self._go_on(is_long=True)
+                self._go_on(is_long=bool(rest))
             return
         outbox = self._begin_outbox(octets, sent, exchanges)
         offset = max(0, sent - len(octets))
         for segment in rest:
             # Only a single segment was tried.
             outbox.put(segment, offset)
-        if offset:
+        if offset or not rest:
             self._await_room(outbox)
         else:
             self._flush(outbox)

@@ -26,5 +26,5 @@ def format_refusal(service: Service, received: bytes, alert: Alert) -> bytes:
         return format_alert(alert)
     answer = render_refusal(refuse(400, received), link=link)
     return b"".join(
-        (service.frames[answer], *(one for one in answer.rest if isinstance(one, bytes)))
+        (service.frames.frame(answer), *(one for one in answer.rest if isinstance(one, bytes)))
     )

@@ -52,7 +52,8 @@ class Http1Connection(Connection):
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Receive once, and answer: from recall where these very octets are known."""
-        if self._outbox is not None or self._state >= BEHIND:
+        state = self._state
+        if self._outbox is not None or state >= BEHIND:
             self._continue(events)
             return
         try:
@@ -71,7 +72,7 @@ class Http1Connection(Connection):
             # No longer what the poller reported: what was received is older than this look.
             events = 0
         recall = self._recall
-        if recall is None or self._state > IDLE:
+        if recall is None or state > IDLE:
             self._take_in(octets, is_current=events != READABLE)
             return
         answer = recall.at_hand.young.get(octets)
@@ -84,16 +85,17 @@ class Http1Connection(Connection):
                 return
         if not answer.persists:
             self._state = FINISHING
-        elif self._state == IDLE:
+        elif state == IDLE:
             self.deadline = service.idle_deadline
         else:
             self._begin_idle()
-        if not answer.rest:
-            self._send_octets(service.frames[answer], ((octets, answer),))
-        elif answer.part is None:
-            self._send(service.frames[answer], answer.rest, ((octets, answer),))
+        framed = answer.framed
+        if framed is None:
+            framed = service.frames.frame(answer)
+        if answer.rest:
+            self._send_long(framed, octets, answer)
         else:
-            self._send_part(service.frames[answer], answer.part, ((octets, answer),))
+            self._send_octets(framed, octets, answer)
 
     def _continue(self, events: int) -> None:
         """Send what is owed, answer what is here, see whether a peer that waits for a result is gone."""
@@ -117,7 +119,7 @@ class Http1Connection(Connection):
             self._begin_idle()
             if not answer.persists:
                 self._state = FINISHING
-            self._send(self._service.frames[answer], answer.rest, ((octets, answer),))
+            self._send(self._service.frames.frame(answer), answer.rest, ((octets, answer),))
         elif self._waiting is not None:
             self._state = WAITING
             self._await_result()
@@ -169,7 +171,7 @@ class Http1Connection(Connection):
         else:
             super().on_deadline()
             return
-        self._give((self._service.frames[answer], *answer.rest), ((head, answer),))
+        self._give((self._service.frames.frame(answer), *answer.rest), ((head, answer),))
 
     def give_way(self) -> None:
         """Close, so that there is room for another; half a request is answered."""
@@ -208,7 +210,7 @@ class Http1Connection(Connection):
         service = self._service
         assert protocol is not None  # noqa: S101 - octets were received
         recall = service.recalls[self.kind.scope]
-        frames = service.frames
+        frame = service.frames.frame
         exchanges: list[Exchange] = []
         # Framed at once: a look for changes may end what an answer rests on, and take its content along.
         segments: list[Segment] = []
@@ -246,7 +248,7 @@ class Http1Connection(Connection):
             if service.capacity.requests:
                 answer = protocol.conclude(answer)
             exchanges.append((head, answer))
-            segments.append(frames[answer])
+            segments.append(frame(answer))
             if answer.rest:
                 segments += answer.rest
             owed_octets += answer.length
@@ -352,7 +354,7 @@ class Http1Connection(Connection):
         if self._service.capacity.requests:
             answer = protocol.conclude(answer)
         self._state = BEHIND
-        self._give((self._service.frames[answer], *answer.rest), ((waiting.head, answer),))
+        self._give((self._service.frames.frame(answer), *answer.rest), ((waiting.head, answer),))
 
     def close(self) -> None:
         """Leave nothing behind, nor anything waited for."""

@@ -21,7 +21,7 @@ import math
 import os
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from epollo.connections.addresses import read_address
 from epollo.connections.crowd import bound_unsent_octets
@@ -41,6 +41,12 @@ _PAUSE_SECONDS: Final = 1.0
 _arrive: Final = tuple.__new__
 
 
+GiveLast: TypeAlias = Callable[[Transport, int, str, bytes], bool]
+"""Gives a peer, with its descriptor, its address and its first octets, the only answer that it wants.
+
+Returns whether it was given, so that nothing is left to do for this peer."""
+
+
 def _receive(transport: Transport) -> bytes:
     """Return what a peer sent first; nothing where its first turn will tell what there is."""
     try:
@@ -56,12 +62,17 @@ def _bound_unsent(one: _socket.socket, octets_limit: int) -> None:
 
 
 class Listener(Handler):
-    """The handler of one listening socket; ``begin`` is the first stage of what it accepts."""
+    """The handler of one listening socket.
+
+    ``give_last`` is tried with what it accepts and has received from, if there is one; ``begin`` is the
+    first stage of all others.
+    """
 
     __slots__ = (
         "_begin",
         "_burst",
         "_family",
+        "_give_last",
         "_is_exhausted",
         "_is_queue_older",
         "_is_reported",
@@ -84,12 +95,14 @@ class Listener(Handler):
         *,
         kind: Kind = PLAIN,
         needs_addresses: bool = False,
+        give_last: GiveLast | None = None,
     ) -> None:
         self._socket = listening
         self._family = listening.family
         self._service = service
         self._begin = begin
         self._make_room = make_room
+        self._give_last = give_last
         self._kind = kind
         self._needs_addresses = needs_addresses or service.keeps_addresses
         self._is_reported = holds_back(listening)
@@ -106,22 +119,25 @@ class Listener(Handler):
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Accept what waits, as many as are likely to, and have their first turns taken."""
         accepted = self._accept()
-        kind, service = self._kind, self._service
+        kind, service, give_last = self._kind, self._service, self._give_last
         if len(accepted) == 1:
             octets = b""
             if self._is_reported:
                 octets = _receive(accepted[0][0])
                 if not service.is_report_instant:
                     service.look_for_changes()
-            self._begin(_arrive(Arrival, (*accepted[0], octets, self._is_reported, kind, False)))
+            if not (octets and give_last and give_last(*accepted[0], octets)):
+                arrival = (*accepted[0], octets, self._is_reported, kind, False)
+                self._begin(_arrive(Arrival, arrival))
         elif accepted:
             received = [_receive(peer) for peer, _, _ in accepted]
             service.look_for_changes()
             for (peer, descriptor, address), octets in zip(accepted, received, strict=True):
                 try:
-                    self._begin(
-                        _arrive(Arrival, (peer, descriptor, address, octets, False, kind, False))
-                    )
+                    if octets and give_last and give_last(peer, descriptor, address, octets):
+                        continue
+                    arrival = (peer, descriptor, address, octets, False, kind, False)
+                    self._begin(_arrive(Arrival, arrival))
                 except Exception as fault:
                     # The others are served all the same.
                     service.loop.end_fault(self, fault)

@@ -44,7 +44,7 @@ def turn_away(service: Service, arrival: Arrival) -> None:
 def send_last(service: Service, transport: Transport, answer: Answer) -> None:
     """Send what the peer takes now of an answer after which its transport is closed."""
     with contextlib.suppress(OSError):
-        transport.send(service.frames[answer], MSG_DONTWAIT)
+        transport.send(service.frames.frame(answer), MSG_DONTWAIT)
 
 
 def respond_to_fault(fault: Exception) -> Response:

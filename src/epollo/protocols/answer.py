@@ -43,6 +43,7 @@ class Answer:
         "end",
         "fields",
         "file",
+        "framed",
         "head_octets",
         "is_established",
         "kept_octets",
@@ -86,6 +87,8 @@ class Answer:
         self.length = length
         self.head_octets = head_octets
         self.basis = basis
+        self.framed: bytes | None = None
+        """Head and short content as they are sent in this second; None where they are not kept so."""
         self.kept_octets = 0
         """What recall counts for it."""
         self.uses = 0
@@ -126,7 +129,7 @@ class Answer:
         self.basis = ENDED
         self.content = b""
         self.rest = ()
-        self.file = self.part = None
+        self.framed = self.file = self.part = None
 
 
 Exchange: TypeAlias = tuple[bytes, Answer]

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from epollo.connections import http1_stage, refusing
 from epollo.connections.door import Door, Stage
+from epollo.connections.http1_stage import LastAnswers
 from epollo.connections.listener import Listener
 from epollo.connections.service import Service
 from epollo.errors import DescriptorLimitError, ExhaustedError
 from epollo.loop.timers import Timer
 from epollo.settings import Settings
+from epollo.transports import PLAIN
 from epollo.transports.listening import BACKLOG, is_listening
 from epollo.worker.tls_ports import speaks_tls
 
@@ -107,7 +109,10 @@ class _Stages:
         make_handshakes: "Callable[[Stage], Handshakes] | None" = None,
     ) -> None:
         self._service = service
-        serve: Stage = partial(http1_stage.serve, service)
+        # Where nothing stands before the last stage, a listener does a part of it.
+        self._gives_last = proxies is None and make_handshakes is None
+        last = http1_stage.begin if self._gives_last else http1_stage.serve
+        serve: Stage = partial(last, service)
         turn_away: Stage = partial(refusing.turn_away, service)
         if make_handshakes is not None:
             stage = make_handshakes(serve)
@@ -125,4 +130,5 @@ class _Stages:
             self._begin,
             self._door.make_room,
             needs_addresses=self._needs_addresses,
+            give_last=LastAnswers(self._service, PLAIN).give if self._gives_last else None,
         )

@@ -15,7 +15,7 @@ from epollo.protocols.contract import Refusal
 from epollo.protocols.http1.content import ChunkReader, LengthReader, Progress
 from epollo.protocols.http1.framing import Head
 from epollo.protocols.http1.head import HeadReader, refuse
-from epollo.protocols.http1.render import Frames, end_answer, render_answer, render_refusal
+from epollo.protocols.http1.render import end_answer, frame_answer, render_answer, render_refusal
 
 _EMPTY_LINE: Final = b"\r\n"
 _EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)+")
@@ -190,7 +190,7 @@ class Http1:
 
     def answer(self, query: Query, answer: Answer, date: bytes) -> Sequence[Segment]:  # noqa: ARG002
         """Return an answer as it is sent, with this value of Date."""
-        return (Frames(date)[answer], *answer.rest)
+        return (frame_answer(answer, date), *answer.rest)
 
     def describe(self, query: Query | None = None) -> bytes:
         """Return the head of a query as it came; without one, what is here of a head."""
