@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from epollo.connections.addresses import network_of
 from epollo.connections.contract import Responder
 from epollo.linux.readiness_signal import signal_readiness
 from epollo.loop import CallInLoop, EventLoop
@@ -52,7 +53,7 @@ class Access:
         from epollo.site.access import guard, password_file, verifier  # noqa: PLC0415
 
         self._guard = guard.Guard
-        self._verifier = verifier.Verifier(call_in_loop, lambda: loop.clock.now, report)
+        self._verifier = verifier.Verifier(call_in_loop, lambda: loop.clock.now, report, network_of)
         for number, site in enumerate(self._sites):
             if site.auth:
                 self._files[number] = password_file.PasswordFile(

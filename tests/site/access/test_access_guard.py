@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from connections.in_process import InProcess, Peer
+from epollo.connections.addresses import network_of
 from epollo.http.message import PERMANENT, Basis, Later, Request, Response
 from epollo.loop import Wakeup
 from epollo.site.access.guard import Guard
@@ -66,7 +67,7 @@ class Protected:
         loop = self.harness.loop
         self.wakeup = Wakeup(loop)
         self.verifier = Verifier(
-            self.wakeup.call, lambda: self.clock.now, self.harness.reports.append
+            self.wakeup.call, lambda: self.clock.now, self.harness.reports.append, network_of
         )
         hashes = self.verifier.hashes
         is_password = hashes.is_password

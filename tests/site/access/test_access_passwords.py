@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from epollo.connections.addresses import network_of
 from epollo.errors import OperatorError
 from epollo.site.access.guesses import AT_ONCE, EVERY_SECONDS, Guesses
 from epollo.site.access.passwords import Mistake, parse_passwords
@@ -41,7 +42,7 @@ def test_any_octets_are_lines(octets: bytes) -> None:
 
 
 def test_an_address_has_some_guesses_at_once_and_then_one_at_a_time() -> None:
-    guesses = Guesses()
+    guesses = Guesses(network_of)
     for number in range(AT_ONCE):
         assert guesses.find_wait("192.0.2.1", 100) == 0, number
         guesses.note("192.0.2.1", 100)
@@ -60,7 +61,7 @@ def test_an_address_has_some_guesses_at_once_and_then_one_at_a_time() -> None:
 
 
 def test_a_guess_that_was_right_does_not_count() -> None:
-    guesses = Guesses()
+    guesses = Guesses(network_of)
     for _ in range(10 * AT_ONCE):
         assert guesses.find_wait("192.0.2.1", 100) == 0
         guesses.note("192.0.2.1", 100)
@@ -69,7 +70,7 @@ def test_a_guess_that_was_right_does_not_count() -> None:
 
 
 def test_the_addresses_of_one_client_count_as_one() -> None:
-    guesses = Guesses()
+    guesses = Guesses(network_of)
     for number in range(AT_ONCE):
         guesses.note(f"2001:db8::{number:x}", 100)
     assert guesses.find_wait("2001:db8::ffff:1", 100) > 0
@@ -81,7 +82,7 @@ def test_the_addresses_of_one_client_count_as_one() -> None:
 
 def test_many_addresses_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("epollo.site.access.guesses._ADDRESSES_LIMIT", 100)
-    guesses = Guesses()
+    guesses = Guesses(network_of)
     for number in range(1000):
         guesses.note(f"10.0.{number >> 8}.{number & 255}", 100)
     assert len(guesses._until) <= 200

@@ -58,17 +58,22 @@ class Verifier:
     """A thread that compares passwords, started when the first is to be compared.
 
     ``call_in_loop`` has the loop's thread make a call; ``now`` returns the instant (monotonic, seconds).
+    ``network_of`` returns what the address of a client counts as (`Guesses`).
     """
 
     def __init__(
-        self, call_in_loop: CallInLoop, now: Callable[[], float], report: Callable[[str], None]
+        self,
+        call_in_loop: CallInLoop,
+        now: Callable[[], float],
+        report: Callable[[str], None],
+        network_of: Callable[[str], str | bytes],
     ) -> None:
         self._call_in_loop = call_in_loop
         self._now = now
         self._report = report
         self.hashes = Hashes()
         self._key = os.urandom(32)
-        self._guesses = Guesses()
+        self._guesses = Guesses(network_of)
         self._outcomes: Generations[bytes, bool] = Generations(
             entries_limit=_OUTCOMES_LIMIT, octets_limit=0
         )
