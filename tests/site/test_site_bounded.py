@@ -14,8 +14,7 @@ import pytest
 from conftest import Serve, Server
 from epollo.quantities import MEBIBYTE
 from epollo.site.compressor import Compressor, Task
-from epollo.site.entity_tags import tag_content
-from epollo.site.representation import KeptFile, Representation, keep
+from epollo.site.representation import KeptFile, keep, represent
 from site_grounds import Ground, count_descriptors
 
 BATCH = 50
@@ -229,7 +228,7 @@ def test_descriptors_of_content_that_is_kept_are_bounded() -> None:
     gc.collect()
     # Another test's may still be there.
     room = 512 - KeptFile._count
-    kept = [Representation(keep(b"x" * 65_536), 65_536, tag_content(b"")) for _ in range(514)]
+    kept = [represent(b"x" * 65_536) for _ in range(514)]
     are_octets = [isinstance(one.content, bytes) for one in kept]
     assert are_octets == [False] * room + [True] * (514 - room)
     assert {one.read() for one in kept[-3:]} == {b"x" * 65_536}

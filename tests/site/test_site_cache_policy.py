@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from epollo.site.cache_policy import CachePolicy, select_cache_control
+from epollo.site.inspection import Inspected
 from epollo.site.media_types import OURS
-from epollo.site.representation import Edition
+from epollo.site.representation import Edition, represent
 from epollo.site.version import Version
 from site_grounds import Ground, replace
 
@@ -207,7 +208,8 @@ def test_none_says_nothing_anywhere(ground: Ground) -> None:
 def edition_of(number: int) -> Edition:
     content = b"%d" % number
     version = Version(1, 1, len(content), 1, 1)
-    return Edition(version, OURS.select(b"a.js"), b"identity", content)
+    inspected = Inspected(OURS.select(b"a.js"), b"identity")
+    return Edition(version, version.modified_ns, inspected, represent(content))
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -33,7 +33,7 @@ def make_content(form: str, path: Path) -> Segment:
 
 
 def respond(content: Segment, *ranges: ByteRange) -> Response:
-    representation = Representation(content, len(CONTENT), tag_content(CONTENT))
+    representation = Representation(content, len(CONTENT), tag_content(CONTENT).opaque)
     return respond_in_part(representation, content, list(ranges), FIELDS, PERMANENT)
 
 

@@ -105,4 +105,4 @@ def _mark(edition: Edition) -> bytes:
     """
     if edition.identity.content is None:
         return b"%d %d" % (edition.version.octets, edition.version.modified_ns)
-    return edition.identity.entity_tag.opaque
+    return edition.identity.tag

@@ -37,7 +37,7 @@ class Comparison:
             # The clock was set back: a second that was past is present, or to come.
             return False
         try:
-            return is_version(self._root.stat(resource.names), edition.version)
+            return is_version(self._root.stat(resource.names), edition.version_mark)
         except (OSError, ValueError):
             return False
 

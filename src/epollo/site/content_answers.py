@@ -118,7 +118,7 @@ class ContentAnswers:
         basis = select_basis(fields, resource, edition, self._clock.second)
         if until is not PERMANENT:
             basis = limit_basis(basis, until)
-        representation = edition.representations[coding]
+        representation = edition.identity if coding == IDENTITY else edition.coded[coding]
         return _Selected(treatment, policy, resource, edition, coding, representation, basis)
 
     def _select_encoded(self, resource: Resource, edition: Edition, coding: bytes) -> Edition:

@@ -42,13 +42,16 @@ def select_encoded(
     """
     if edition.own_coding != IDENTITY:
         return edition
-    if coding not in edition.types_encoded:
-        edition.types_encoded[coding] = (
+    types = edition.types_encoded
+    if types is None:
+        types = edition.types_encoded = {}
+    if coding not in types:
+        types[coding] = (
             select_media_type(_remove_ending(name, coding))._replace(is_compressible=False)
             if begins_in(coding, head())
             else None
         )
-    media_type = edition.types_encoded[coding]
+    media_type = types[coding]
     if media_type is None:
         return edition
     encoded = copy.copy(edition)

@@ -33,18 +33,22 @@ class ContentTagger:
 
     def tag(self) -> EntityTag:
         """Return the tag of all that was added."""
-        return _format_tag(self._hash.digest())
+        return EntityTag(_format_tag(self._hash.digest()), is_weak=False)
 
 
 def tag_content(content: bytes) -> EntityTag:
     """Return the entity tag of content, the same wherever it is served."""
+    return EntityTag(format_tag_of(content), is_weak=False)
+
+
+def format_tag_of(content: bytes) -> bytes:
+    """Return the same tag as ETag shows it, without an object around it."""
     return _format_tag(blake2b(content, digest_size=_DIGEST_OCTETS).digest())
 
 
-def _format_tag(digest: bytes) -> EntityTag:
+def _format_tag(digest: bytes) -> bytes:
     # In base64url (RFC 4648 section 5).
-    octets = binascii.b2a_base64(digest, newline=False).translate(_URLSAFE)
-    return EntityTag(b'"%b"' % octets, is_weak=False)
+    return b'"%b"' % binascii.b2a_base64(digest, newline=False).translate(_URLSAFE)
 
 
 def tag_pieces(pieces: Iterable[bytes]) -> EntityTag:

@@ -183,7 +183,7 @@ class FileCodings:
             sidecar.file = None
             return
         whole = FileSegment(sidecar.file, 0, content.length)
-        edition.add(coding, Representation(whole, content.length, entity_tag))
+        edition.add(coding, Representation(whole, content.length, entity_tag.opaque))
         resource.end_answers()
 
 

@@ -55,5 +55,7 @@ class Negotiator:
             and edition.identity.length >= COMPRESSED_OCTETS_MINIMUM
         ):
             until = self._catalogue.offer(resource, self._compressor, wanted)
+        if not edition.coded:
+            return IDENTITY, until
         # RFC 9110 section 12.5.3: where nothing is acceptable, send it as it is.
         return select_coding(preference, edition.lengths) or IDENTITY, until

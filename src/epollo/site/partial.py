@@ -36,7 +36,7 @@ def respond_in_part(
         )
     # Made from a hash of the content, so that the content cannot hold it (RFC 2046 section 5.1.1)
     # and the same request gets the same octets.
-    boundary = blake2b(representation.entity_tag.opaque, digest_size=15).hexdigest().encode()
+    boundary = blake2b(representation.tag, digest_size=15).hexdigest().encode()
     parts, closing = format_multipart(ranges, representation.length, content_type[1], boundary)
     segments: list[Segment] = []
     for part_head, byte_range in parts:

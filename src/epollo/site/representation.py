@@ -12,18 +12,26 @@ import mmap
 import os
 import stat
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from epollo.http.content_coding import IDENTITY
 from epollo.http.message import FieldLine, FileSegment, Response, Segment
 from epollo.http.validators import EntityTag
-from epollo.site.entity_tags import tag_content
-from epollo.site.inspection import HEAD_OCTETS, inspect
+from epollo.site.entity_tags import format_tag_of
+from epollo.site.inspection import HEAD_OCTETS, Inspected, inspect
 from epollo.site.media_types import MediaType
 from epollo.site.open_files import SharedFile
 from epollo.site.promise import Promise
 from epollo.site.sealed import KEPT_FILE_OCTETS, Coded, SealedOctets, seal
-from epollo.site.version import Version, date_of, version_of
+from epollo.site.version import (
+    Version,
+    VersionMark,
+    date_of,
+    mark_version,
+    read_mark,
+    version_of,
+)
 
 _READ_ATTEMPTS: Final = 3
 _TAG_FIELDS: Final = (b"if-match", b"if-none-match", b"if-range")
@@ -114,16 +122,22 @@ class Representation:
     """The content of a version in one content coding, with the answers that consist of it.
 
     ``content`` is None for a file too large to be kept, and a segment of a `KeptFile` where that is
-    the better way to send it; ``length`` is octets.
+    the better way to send it; ``length`` is octets. ``tag`` is the entity tag, with its quotes: it is a
+    strong one.
     """
 
-    __slots__ = ("_answers", "content", "entity_tag", "length")
+    __slots__ = ("_answers", "content", "length", "tag")
 
-    def __init__(self, content: Segment | None, length: int, entity_tag: EntityTag) -> None:
+    def __init__(self, content: Segment | None, length: int, tag: bytes) -> None:
         self.content = content
         self.length = length
-        self.entity_tag = entity_tag
+        self.tag = tag
         self._answers: Answers | None = None
+
+    @property
+    def entity_tag(self) -> EntityTag:
+        """The entity tag."""
+        return EntityTag(self.tag, is_weak=False)
 
     def find_answers(self, fields: tuple[object, ...]) -> Answers:
         """Return the answers with these fields; those with the fields asked for last are kept."""
@@ -143,71 +157,84 @@ class Representation:
         return self.content or b""
 
 
+_NOT_CODED: Final[Mapping[bytes, Representation]] = MappingProxyType({})
+
+
 class Edition:
     """A version of a file, and what was made of it: a representation for each content coding.
 
-    ``last_modified_seconds`` is since 1970, None where the date says nothing. ``lengths`` has the octets
-    of each representation. Content is None where it is not kept, and then there is a ``promise`` of it.
-    ``cache_fields`` are the field lines about caching, once they were asked for.
+    ``identity`` is the one without a coding, ``coded`` has the others by their coding. Of content that is
+    not kept there is a ``promise``. ``last_modified_seconds`` is since 1970, None where the date says
+    nothing. ``cache_fields`` are the field lines about caching, once they were asked for.
+
+    Most files have one representation and need none of the rest. So nothing is made before it is needed:
+    an empty dictionary takes 64 octets, and one with an entry 232.
     """
 
     __slots__ = (
         "_earlier_tag",
         "cache_fields",
+        "coded",
         "file",
+        "identity",
         "last_modified_seconds",
-        "lengths",
         "media_type",
         "own_coding",
         "promise",
-        "representations",
         "types_encoded",
-        "version",
+        "version_mark",
     )
 
     def __init__(
         self,
-        version: Version,
-        media_type: MediaType,
-        own_coding: bytes,
-        content: bytes | None,
+        version_mark: VersionMark,
+        modified_ns: int,
+        inspected: Inspected,
+        identity: Representation,
         promise: Promise | None = None,
     ) -> None:
-        self.version = version
-        self.media_type = media_type
-        self.own_coding = own_coding
+        """``modified_ns`` is the time of modification of this version, since 1970."""
+        self.version_mark = version_mark
+        """What tells the version from others."""
+        self.media_type, self.own_coding = inspected
         """The content coding that the file itself is in."""
-        self.last_modified_seconds = date_of(version)
+        self.last_modified_seconds = date_of(modified_ns)
+        self.identity = identity
+        self.coded = _NOT_CODED
         self.cache_fields: tuple[FieldLine, ...] | None = None
-        self.types_encoded: dict[bytes, MediaType | None] = {}
-        """By the coding that a rule names: the media type of what it holds; None if it is not in it."""
+        self.types_encoded: dict[bytes, MediaType | None] | None = None
+        """By the coding that a rule names: the media type of what it holds; None if it is not in it.
+
+        None before a rule names one.
+        """
         self.file: SharedFile | None = None
         """The open file, once it was sent, where its content is not kept."""
         self.promise = promise
-        self._earlier_tag: EntityTag | None = None
-        self.representations: dict[bytes, Representation]
-        self.lengths: dict[bytes, int]
-        if content is not None:
-            octets = len(content)
-            kept = content if octets < KEPT_FILE_OCTETS else keep(content)
-            self.representations = {IDENTITY: Representation(kept, octets, tag_content(content))}
-            self.lengths = {IDENTITY: octets}
-            return
-        self.representations, self.lengths = {}, {}
-        if promise is not None:
-            self.add(IDENTITY, Representation(None, promise.octets, promise.provisional_tag))
-            if promise.content_tag is not None:
-                self.tag_anew(promise.content_tag)
+        self._earlier_tag: bytes | None = None
 
     @property
-    def identity(self) -> Representation:
-        """The representation without a content coding."""
-        return self.representations[IDENTITY]
+    def version(self) -> Version:
+        """The version of the file."""
+        return read_mark(self.version_mark)
+
+    @property
+    def representations(self) -> dict[bytes, Representation]:
+        """All representations, by their coding."""
+        return {IDENTITY: self.identity, **self.coded}
+
+    @property
+    def lengths(self) -> dict[bytes, int]:
+        """The octets of each representation, by its coding."""
+        return {coding: one.length for coding, one in self.representations.items()}
+
+    def select(self, coding: bytes) -> Representation:
+        """Return the representation in a coding that there is."""
+        return self.identity if coding == IDENTITY else self.coded[coding]
 
     def tag_anew(self, entity_tag: EntityTag) -> None:
         """Give content that is not kept another entity tag; the one that it had still names it."""
-        self._earlier_tag = self.identity.entity_tag
-        self.add(IDENTITY, Representation(None, self.identity.length, entity_tag))
+        self._earlier_tag = self.identity.tag
+        self.add(IDENTITY, Representation(None, self.identity.length, entity_tag.opaque))
 
     def as_known_to(self, fields: Mapping[bytes, bytes]) -> "Edition":
         """Return this edition under the entity tag that the fields of a request know it by.
@@ -218,24 +245,27 @@ class Edition:
         tag = self._earlier_tag
         if tag is None or not any(
             # The tag of a path that rules are about has their mark behind it.
-            tag.opaque[:-1] in fields.get(name, b"")
+            tag[:-1] in fields.get(name, b"")
             for name in _TAG_FIELDS
         ):
             return self
         earlier = copy.copy(self)
-        earlier.representations = {IDENTITY: Representation(None, self.identity.length, tag)}
-        earlier.lengths = {IDENTITY: self.identity.length}
+        earlier.identity = Representation(None, self.identity.length, tag)
+        earlier.coded = _NOT_CODED
         return earlier
 
     def forget_responses(self) -> None:
         """Release the responses that were made of this edition."""
-        for representation in self.representations.values():
+        self.identity.forget_answers()
+        for representation in self.coded.values():
             representation.forget_answers()
 
     def add(self, coding: bytes, representation: Representation) -> None:
         """Add a representation in a coding, in the place of an earlier one of that coding."""
-        self.representations[coding] = representation
-        self.lengths[coding] = representation.length
+        if coding == IDENTITY:
+            self.identity = representation
+        else:
+            self.coded = {**self.coded, coding: representation}
 
 
 def keep(content: bytes) -> Segment:
@@ -248,6 +278,13 @@ def keep(content: bytes) -> Segment:
         return content
 
 
+def represent(content: bytes) -> Representation:
+    """Return the representation of content, as it is kept."""
+    octets = len(content)
+    kept = content if octets < KEPT_FILE_OCTETS else keep(content)
+    return Representation(kept, octets, format_tag_of(content))
+
+
 def _promise(descriptor: int) -> Promise:
     """Return a promise of which no event tells."""
     return Promise(descriptor, None)
@@ -257,12 +294,12 @@ def keep_coded(coded: Coded) -> Representation:
     """Return the representation that has these octets as its content."""
     octets = coded.content
     if isinstance(octets, bytes):
-        return Representation(keep(octets), len(octets), coded.entity_tag)
+        return Representation(keep(octets), len(octets), coded.entity_tag.opaque)
     try:
         content: Segment = FileSegment(KeptFile(octets), 0, octets.length)
     except OSError:
         content = octets.read(0, octets.length)
-    return Representation(content, octets.length, coded.entity_tag)
+    return Representation(content, octets.length, coded.entity_tag.opaque)
 
 
 def read_edition(
@@ -282,7 +319,7 @@ def read_edition(
         if version.octets > kept_octets_limit:
             promised = promise(descriptor)
             head = os.pread(descriptor, HEAD_OCTETS, 0)
-            return Edition(promised.seen, *inspect(media_type, head, None), None, promised)
+            return _promise_edition(promised, inspect(media_type, head, None))
         content = _read(descriptor, version.octets)
         after = version_of(os.fstat(descriptor))
         if after == version and len(content) == version.octets:
@@ -291,7 +328,8 @@ def read_edition(
     # are empty), is taken as it was found: what counts is that the length that is announced and the
     # octets that are sent are of one reading, and of no more than the version has.
     content = content[: version.octets]
-    return Edition(version, *inspect(media_type, content[:HEAD_OCTETS], content), content)
+    inspected = inspect(media_type, content[:HEAD_OCTETS], content)
+    return Edition(version, version.modified_ns, inspected, represent(content))
 
 
 def read_watched(descriptor: int, media_type: MediaType, kept_octets_limit: int) -> Edition | None:
@@ -308,9 +346,18 @@ def read_watched(descriptor: int, media_type: MediaType, kept_octets_limit: int)
     content = os.read(descriptor, octets + 1)
     if len(content) != octets:
         return None
-    return Edition(
-        version_of(status), *inspect(media_type, content[:HEAD_OCTETS], content), content
-    )
+    inspected = inspect(media_type, content[:HEAD_OCTETS], content)
+    return Edition(mark_version(status), status.st_mtime_ns, inspected, represent(content))
+
+
+def _promise_edition(promise: Promise, inspected: Inspected) -> Edition:
+    """Return the edition of a file of which a promise was made."""
+    identity = Representation(None, promise.octets, promise.provisional_tag.opaque)
+    version = promise.seen
+    edition = Edition(version, version.modified_ns, inspected, identity, promise)
+    if promise.content_tag is not None:
+        edition.tag_anew(promise.content_tag)
+    return edition
 
 
 def _read(descriptor: int, octets: int) -> bytes:

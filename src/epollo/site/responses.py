@@ -41,7 +41,7 @@ def describe(
     seconds = edition.last_modified_seconds
     date = None if seconds is None else format_date(min(seconds, now_seconds - 1))
     content_coding = edition.own_coding if coding == IDENTITY else coding
-    representation = edition.representations[coding]
+    representation = edition.select(coding)
     return (
         (b"Content-Type", treatment.fields.content_type or edition.media_type.value),
         (b"Content-Length", b"%d" % representation.length),
@@ -78,7 +78,7 @@ def respond_with_page(
     It has the field lines of the plain answer, but for those about its content, and those that the rules
     give to errors at the path.
     """
-    representation = page.representations[coding]
+    representation = page.select(coding)
     content = representation.content
     assert content is not None  # noqa: S101 - for the type checker
     content_coding = page.own_coding if coding == IDENTITY else coding
@@ -146,10 +146,12 @@ def _format_query(query: bytes | None) -> bytes:
 
 def select_entity_tag(representation: Representation, fields: PathFields) -> EntityTag:
     """Return the entity tag of a representation at a path that has these fields."""
-    tag = representation.entity_tag
-    if not fields.mark:
-        return tag
-    return EntityTag(b'%b-%b"' % (tag.opaque[:-1], fields.mark), tag.is_weak)
+    return EntityTag(_format_entity_tag(representation, fields), is_weak=False)
+
+
+def _format_entity_tag(representation: Representation, fields: PathFields) -> bytes:
+    tag = representation.tag
+    return b'%b-%b"' % (tag[:-1], fields.mark) if fields.mark else tag
 
 
 def _validate(
@@ -157,11 +159,7 @@ def _validate(
 ) -> tuple[FieldLine, ...]:
     """Return the fields that an answer 304 repeats (RFC 9110 section 15.4.5)."""
     fields = treatment.fields
-    tag = representation.entity_tag
-    if fields.mark or tag.is_weak:
-        entity_tag = (b"ETag", select_entity_tag(representation, fields).format())
-    else:
-        entity_tag = (b"ETag", tag.opaque)
+    entity_tag = (b"ETag", _format_entity_tag(representation, fields))
     cache = edition.cache_fields or () if fields.cache is None else fields.cache
     if edition.media_type.is_compressible or edition.own_coding != IDENTITY:
         return (entity_tag, *fields.negotiated, *cache)

@@ -54,7 +54,7 @@ class Sharing:
             except OSError:
                 # No more may be open: the former stays.
                 return
-            edition.add(coding, Representation(kept, content.length, representation.entity_tag))
+            edition.add(coding, Representation(kept, content.length, representation.tag))
             # They refer to the former file.
             resource.end_answers()
 

@@ -1,7 +1,8 @@
 """What tells one version of a file from another without reading it."""
 
 import os
-from typing import Final
+import struct
+from typing import Final, TypeAlias
 
 from epollo.named_tuples import NamedTuple
 
@@ -24,6 +25,28 @@ class Version(NamedTuple):
     changed_ns: int
 
 
+VersionMark: TypeAlias = bytes | Version
+"""A version as it is kept: packed, as one object instead of six, where its numbers have 64 bits."""
+
+_VERSION: Final = struct.Struct("QQqqq")
+
+
+def mark_version(status: os.stat_result) -> VersionMark:
+    """Return the version that a status shows, as it is kept."""
+    try:
+        return _VERSION.pack(
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )
+    except struct.error:
+        # A time beyond the year 2262.
+        return version_of(status)
+
+
+def read_mark(mark: VersionMark) -> Version:
+    """Return the version that is kept so."""
+    return mark if isinstance(mark, Version) else Version(*_VERSION.unpack(mark))
+
+
 def version_of(status: os.stat_result) -> Version:
     """Return the version that a status shows."""
     return Version(
@@ -31,8 +54,10 @@ def version_of(status: os.stat_result) -> Version:
     )
 
 
-def is_version(status: os.stat_result, version: Version) -> bool:
+def is_version(status: os.stat_result, version: VersionMark) -> bool:
     """Return whether a status shows this version, without making one of it."""
+    if isinstance(version, bytes):
+        return mark_version(status) == version
     # Unpacked: five attributes of a named tuple take as long as the rest.
     device, inode, octets, modified_ns, changed_ns = version
     return (
@@ -44,11 +69,11 @@ def is_version(status: os.stat_result, version: Version) -> bool:
     )
 
 
-def date_of(version: Version) -> int | None:
-    """Return the second (since 1970) in which a file was last modified; None where its time says nothing.
+def date_of(modified_ns: int) -> int | None:
+    """Return the second (since 1970) of a time of modification; None where that says nothing.
 
     Two contents under one name would both have the date that a packer sets: a client that asks with it
     would keep the former one. No file is older than the epoch.
     """
-    seconds = version.modified_ns // 1_000_000_000
+    seconds = modified_ns // 1_000_000_000
     return None if seconds < 0 or seconds in _DATES_OF_PACKERS else seconds

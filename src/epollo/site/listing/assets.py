@@ -12,9 +12,10 @@ from epollo.http.caching import IMMUTABLE
 from epollo.http.content_coding import IDENTITY
 from epollo.named_tuples import NamedTuple
 from epollo.site.blake2 import blake2b
+from epollo.site.inspection import Inspected
 from epollo.site.listing.snapshot import NO_VERSION, GeneratedResource
 from epollo.site.media_types import select_media_type
-from epollo.site.representation import Edition
+from epollo.site.representation import Edition, represent
 from epollo.site.resolve import Kind, Names
 from epollo.site.resource import Resource
 
@@ -28,7 +29,8 @@ class Asset(GeneratedResource):
 
     def __init__(self, names: Names, content: bytes) -> None:
         super().__init__(names, Kind.FILE, (), 0, _confirm)
-        edition = Edition(NO_VERSION, select_media_type(names[-1]), IDENTITY, content)
+        inspected = Inspected(select_media_type(names[-1]), IDENTITY)
+        edition = Edition(NO_VERSION, 0, inspected, represent(content))
         edition.cache_fields = ((b"Cache-Control", IMMUTABLE),)
         self.edition = edition
 

@@ -7,8 +7,8 @@ hashed as it is made, and counts from its first piece to its last answer.
 from typing import Final, Protocol
 
 from epollo.http.message import FileSegment
-from epollo.site.entity_tags import ContentTagger, tag_content
-from epollo.site.representation import KeptFile, Representation, keep
+from epollo.site.entity_tags import ContentTagger
+from epollo.site.representation import KeptFile, Representation, represent
 from epollo.site.sealed import SealedOctets
 
 LARGE_OCTETS_LIMIT: Final = 256 * 1024 * 1024
@@ -42,7 +42,7 @@ class ShortContent:
     def finish(self) -> Representation:
         """Return all pieces as they are kept."""
         content = b"".join(self._pieces)
-        return Representation(keep(content), len(content), tag_content(content))
+        return represent(content)
 
 
 class LargeContent:
@@ -74,7 +74,7 @@ class LargeContent:
             file = _LargeFile(self._octets, self._share)
         except OSError:
             raise NoRoomError from None
-        return Representation(FileSegment(file, 0, length), length, self._tagger.tag())
+        return Representation(FileSegment(file, 0, length), length, self._tagger.tag().opaque)
 
 
 class _Share:

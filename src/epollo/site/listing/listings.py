@@ -17,6 +17,7 @@ from epollo.loop import Clock
 from epollo.site.cache import HITS_LIMIT, Cache
 from epollo.site.codings import CODING_NAMES, select_codings
 from epollo.site.compressor import Compressor, Task
+from epollo.site.inspection import Inspected
 from epollo.site.listing.as_html import format_html
 from epollo.site.listing.as_json import format_json
 from epollo.site.listing.builds import (
@@ -308,8 +309,7 @@ class Listings:
             made = content.finish()
         except NoRoomError:
             return Kind.UNAVAILABLE
-        edition = Edition(NO_VERSION, media_type, IDENTITY, None)
-        edition.add(IDENTITY, made)
+        edition = Edition(NO_VERSION, 0, Inspected(media_type, IDENTITY), made)
         edition.cache_fields = cache_fields
         page = ListingPage(key, snapshot, edition, has_all=model.pages == 1)
         # Tens of megabytes that change with each file would be compressed for minutes.
