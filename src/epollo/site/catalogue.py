@@ -258,6 +258,8 @@ class Catalogue:
         if not is_known:
             return None
         kind = Kind.MISSING if edition is None else Kind.FILE
+        # The names of folders are those of the folder, not another copy for each file.
+        names = (*folder.names, name)
         # It ends with its name among the folder's members.
         resource = Resource(names, kind, (), self._clock.second, self._confirm, era=self._era)
         resource.doubts = self._doubts

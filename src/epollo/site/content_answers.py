@@ -154,10 +154,11 @@ class ContentAnswers:
         if outcome is not Outcome.NOT_MODIFIED:
             return None
         answers = representation.find_answers(selected.treatment.fields)
-        response = answers.not_modified
+        response = None if answers is None else answers.not_modified
         if response is None:
             response = respond_not_modified(selected.treatment, selected.edition, representation)
-            answers.not_modified = response
+            if answers is not None:
+                answers.not_modified = response
         # That of a file which is not kept depends on more than the catalogue's events tell.
         return response.on(selected.basis if representation.content is not None else None)
 
@@ -185,12 +186,13 @@ class ContentAnswers:
             return Response(200, self._describe(selected))
         if representation.content is None:
             return self._respond_from_file(selected)
-        content = (representation.content,)
         answers = representation.find_answers(selected.treatment.fields)
-        if answers.ok is not None:
+        if answers is not None and answers.ok is not None:
             return answers.ok if answers.ok.basis is basis else answers.ok.on(basis)
+        content = (representation.content,)
         response = Response(200, self._describe(selected), content, basis=basis)
-        if (selected.edition.last_modified_seconds or 0) < self._clock.second:
+        is_past = (selected.edition.last_modified_seconds or 0) < self._clock.second
+        if answers is not None and is_past:
             answers.ok = response
         return response
 

@@ -9,8 +9,9 @@ for first, so that nothing is added to a version that has ended.
 """
 
 import os
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
 
 from epollo.http.message import FileSegment
 from epollo.http.validators import EntityTag
@@ -36,7 +37,7 @@ class Codable(Protocol):
     names: Names
     edition: Edition | None
     offered: frozenset[bytes]
-    sidecars: "dict[bytes, Sidecar]"
+    sidecars: "Mapping[bytes, Sidecar]"
 
     @property
     def is_current(self) -> bool:
@@ -63,6 +64,10 @@ class Sidecar:
         """Note an event by which the name of the file was written to."""
         if self.file is not None:
             self.file.promise.note_write()
+
+
+NO_SIDECARS: Final[Mapping[bytes, Sidecar]] = MappingProxyType({})
+"""What most resources have: one object for all."""
 
 
 class FileCodings:
@@ -123,7 +128,7 @@ class FileCodings:
             for sidecar in resource.sidecars.values():
                 self._watch.forget(sidecar)
         # Each refers to the resource: without them, no collection is needed to free it.
-        resource.sidecars = {}
+        resource.sidecars = NO_SIDECARS
 
     def refuse(self, resource: Codable, suffix: bytes, reason: str) -> None:
         """Tell of a sidecar file that cannot be used."""
@@ -135,7 +140,8 @@ class FileCodings:
         found = {}
         for coding in CODINGS:
             content, edges = self._open_content(name_sidecar(resource.names, coding))
-            resource.sidecars[coding.name] = sidecar = Sidecar(resource, edges)
+            sidecar = Sidecar(resource, edges)
+            resource.sidecars = {**resource.sidecars, coding.name: sidecar}
             if self._watch is not None:
                 self._watch.depend(sidecar)
             if content is not None:

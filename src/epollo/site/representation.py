@@ -104,7 +104,7 @@ class KeptFile:
 
 
 class Answers:
-    """The answers 200 and 304 with one representation, each made when it is first asked for.
+    """The answers 200 and 304 with one representation, each kept from the second time on.
 
     They have the ``fields`` that the rules add for a path; paths with other rules may lead to the same
     file.
@@ -116,6 +116,9 @@ class Answers:
         self.fields = fields
         self.ok: Response | None = None
         self.not_modified: Response | None = None
+
+
+_ASKED_ONCE: Final = Answers(())
 
 
 class Representation:
@@ -139,10 +142,16 @@ class Representation:
         """The entity tag."""
         return EntityTag(self.tag, is_weak=False)
 
-    def find_answers(self, fields: tuple[object, ...]) -> Answers:
-        """Return the answers with these fields; those with the fields asked for last are kept."""
+    def find_answers(self, fields: tuple[object, ...]) -> Answers | None:
+        """Return the answers with these fields; those with the fields asked for last are kept.
+
+        None for the first time: most files are asked for in one way, and then are recalled.
+        """
         answers = self._answers
-        if answers is None or (answers.fields is not fields and answers.fields != fields):
+        if answers is None:
+            self._answers = _ASKED_ONCE
+            return None
+        if answers is _ASKED_ONCE or (answers.fields is not fields and answers.fields != fields):
             answers = self._answers = Answers(fields)
         return answers
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from epollo.http.message import Basis, Releasable
-from epollo.site.file_codings import Sidecar
+from epollo.site.file_codings import NO_SIDECARS
 from epollo.site.folders import Folder
 from epollo.site.representation import Edition
 from epollo.site.resolve import Edge, Kind, Names
@@ -80,7 +80,7 @@ class Resource(Basis):
         """Begin with what was found in this second (since 1970), and in this era."""
         self._confirm = confirm
         # Answers that are recalled; an answer that recall has dropped is gone from here as well.
-        self._answers: list[weakref.ref[Releasable]] | None = None
+        self._answers: weakref.ref[Releasable] | list[weakref.ref[Releasable]] | None = None
         self.names = names
         self.kind = kind
         self.edges = edges
@@ -109,7 +109,7 @@ class Resource(Basis):
         self.hits = 0
         own_octets = RESOURCE_OCTETS if kind is Kind.FILE else ABSENCE_OCTETS
         self.octets = own_octets + NAME_OCTETS * len(names) + sum(map(len, names))
-        self.sidecars: dict[bytes, Sidecar] = {}
+        self.sidecars = NO_SIDECARS
         """Where the content is not kept: what stands beside it, by name of the coding."""
 
     @property
@@ -123,14 +123,19 @@ class Resource(Basis):
 
     def hold(self, answer: Releasable) -> None:
         """Have an answer that is kept release its content when this ends."""
+        reference = weakref.ref(answer)
         answers = self._answers
         if answers is None:
-            self._answers = [weakref.ref(answer)]
+            # Most have one answer: a list takes as much again.
+            self._answers = reference
+            return
+        if not isinstance(answers, list):
+            self._answers = [answers, reference]
             return
         if len(answers) >= _ANSWERS_LOOKED_AT and len(answers) & (len(answers) - 1) == 0:
             # At each doubling, so that it costs O(1) for each.
             self._answers = answers = [one for one in answers if one() is not None]
-        answers.append(weakref.ref(answer))
+        answers.append(reference)
 
     def note_ambiguity(self, second: int, edges: tuple[Edge, ...]) -> None:
         """Note whether the file may change again without another time, and without an event.
@@ -157,6 +162,8 @@ class Resource(Basis):
     def end_answers(self) -> None:
         """Let none of the answers made so far be given again."""
         answers, self._answers = self._answers, None
+        if isinstance(answers, weakref.ref):
+            answers = [answers]
         for reference in answers or ():
             answer = reference()
             if answer is not None:
