@@ -232,8 +232,7 @@ def written(tmp_path: Path) -> Iterator[Written]:
 
 def make_answer(status: int = 200, length: int = 5) -> Answer:
     return Answer(
-        status, b"", b"\r\n", (), persists=True, method=b"GET", target=b"/", length=length,
-        head_octets=2,
+        status, b"", b"\r\n", (), persists=True, method=b"GET", length=length,
     )  # fmt: skip
 
 

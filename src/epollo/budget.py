@@ -6,7 +6,19 @@ Decision: each has a bound of its own, and all together have one. Beyond that, w
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+_GRAIN_OCTETS: Final = 16
+_ROUND: Final = tuple(range(0, 16 * 1024 + 1, _GRAIN_OCTETS))
+
+
+def round_up(octets: int) -> int:
+    """Return what an allocator takes for octets; up to 16 KiB all that are the same are one object.
+
+    For each of its entries a number of its own takes 32 octets.
+    """
+    grains = -(-octets // _GRAIN_OCTETS)
+    return _ROUND[grains] if grains < len(_ROUND) else grains * _GRAIN_OCTETS
 
 
 class Sharer(Protocol):

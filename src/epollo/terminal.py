@@ -14,6 +14,7 @@ from epollo.linux.nonblocking import await_relays, open_nonblocking
 from epollo.loop import EventLoop
 from epollo.output import Output
 from epollo.protocols.answer import Answer
+from epollo.protocols.http1 import describe_target
 
 _SHOWN_OCTETS: Final = 200
 """At most this many characters of a target are shown; it may have thousands."""
@@ -42,7 +43,7 @@ class TerminalLog:
     def note(
         self,
         peer: str | None,  # noqa: ARG002
-        head: bytes,  # noqa: ARG002
+        head: bytes,
         answer: Answer,
         content_octets: int,
         begun: float,
@@ -52,7 +53,7 @@ class TerminalLog:
         """Print one line; nothing of the request can break out of it."""
         milliseconds = max(0.0, time.monotonic() - begun) * 1000
         tell(
-            f"{_show(answer.method)} {_show(answer.target)} {answer.status} "
+            f"{_show(answer.method)} {_show(describe_target(answer, head))} {answer.status} "
             f"{content_octets} {milliseconds:.1f} ms"
         )
 

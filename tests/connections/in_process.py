@@ -24,7 +24,7 @@ from epollo.http.message import PERMANENT, Request, Response
 from epollo.loop import Clock, EventLoop, SystemClock
 from epollo.pollers import open_poller
 from epollo.protocols.answer import Answer
-from epollo.protocols.http1 import HeadReader, Limits
+from epollo.protocols.http1 import HeadReader, Limits, describe_target
 from epollo.quantities import MEBIBYTE
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
@@ -118,7 +118,7 @@ class Log:
         subject: str = "",  # noqa: ARG002
     ) -> None:
         self.peers.append(peer)
-        self.noted.append((answer.target, answer.status))
+        self.noted.append((describe_target(answer, head), answer.status))
         self.heads.append(head)
         self.contents.append(content_octets)
         self.instants.append(begun)

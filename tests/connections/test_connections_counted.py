@@ -75,7 +75,7 @@ def test_files_of_answers_that_are_not_sent_are_closed(small_site: SmallSite) ->
 def test_the_last_answer_is_made_once_and_leaves_the_other_as_it_is() -> None:
     answer = Answer(
         200, b"A: x\r\n", b"\r\n", (b"\r\n\r\ncontent",), persists=True, method=b"GET",
-        target=b"/", length=11, head_octets=8,
+        length=11,
     )  # fmt: skip
     last = end_answer(answer)
     assert answer.persists

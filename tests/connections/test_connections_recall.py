@@ -35,9 +35,7 @@ def make_answer(
         content,
         persists=True,
         method=b"GET",
-        target=b"/",
         length=sum(map(len, content)),
-        head_octets=len(octets) + 2,
         basis=PERMANENT,
     )
 

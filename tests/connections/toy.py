@@ -43,18 +43,23 @@ class Toy:
         target = parse_target(query)
         return Refusal(400) if target is None else Request(b"GET", target, {})
 
-    def render(self, request: Request, response: Response, *, may_persist: bool) -> Answer:
+    def render(
+        self,
+        request: Request,  # noqa: ARG002
+        response: Response,
+        *,
+        may_persist: bool,
+    ) -> Answer:
         fields = b"%d %d\n" % (response.status, response.length)
         return Answer(
             response.status, fields, b"", response.content, persists=may_persist, method=b"GET",
-            target=request.target.path, length=response.length, head_octets=len(fields),
+            length=response.length,
         )  # fmt: skip
 
     def refuse(self, refusal: Refusal) -> Answer:
         fields = b"%d 0\n" % refusal.status
         return Answer(
-            refusal.status, fields, b"", (), persists=False, method=b"-", target=b"-", length=0,
-            head_octets=len(fields),
+            refusal.status, fields, b"", (), persists=False, method=b"-", length=0,
         )  # fmt: skip
 
     def answer(self, query: bytes, answer: Answer, date: bytes) -> Sequence[Segment]:  # noqa: ARG002

@@ -238,7 +238,7 @@ def test_a_head_is_split_at_its_only_range(
 def test_what_has_no_ranges_is_not_cut(status: int, method: bytes, accepts: bytes) -> None:
     answer = Answer(
         status, b"Content-Type: a\r\nContent-Length: 4\r\n" + accepts, b"\r\n", (b"page",), persists=True,
-        method=method, target=b"/", length=4, head_octets=60, basis=PERMANENT,
+        method=method, length=4, basis=PERMANENT,
     )  # fmt: skip
     assert cut_answer(answer, b"bytes=0-1") is None
 

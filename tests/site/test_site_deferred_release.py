@@ -273,7 +273,7 @@ def test_rules_end_the_answers_of_many_files_without_a_look_at_each(
             answer = ground.ask(target)
             assert answer.basis is not None
             kept = RecalledAnswer(
-                200, b"", b"", (), persists=True, method=b"GET", target=b"", length=0, head_octets=0,
+                200, b"", b"", (), persists=True, method=b"GET", length=0,
                 basis=answer.basis,
             )  # fmt: skip
             assert recall.keep(target.encode(), kept)

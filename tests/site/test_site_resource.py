@@ -22,9 +22,7 @@ def make_answer(resource: Resource) -> Answer:
         (b"content",),
         persists=True,
         method=b"GET",
-        target=b"/",
         length=7,
-        head_octets=10,
         basis=resource,
     )
 

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from epollo.budget import Budget
+from epollo.budget import Budget, round_up
 from epollo.generations import Generations
 from epollo.http.message import ENDED, Later, Request, Response, close_files
 from epollo.loop import Clock
@@ -323,12 +323,12 @@ def _measure(key: bytes, answer: Answer) -> int:
 
     The content of a file, which has ranges, and of a page 404 is the representation's own.
     """
-    octets = _ENTRY_OCTETS + len(key) + len(answer.target) + len(answer.fields)
+    octets = _ENTRY_OCTETS + len(key) + len(answer.fields)
     status = answer.status
-    if status == 404 or (status == 200 and _HAS_RANGES in answer.fields):
-        return octets
-    own_octets = sum(len(one) for one in answer.rest if isinstance(one, bytes))
-    return octets + len(answer.content) + own_octets
+    if status != 404 and (status != 200 or _HAS_RANGES not in answer.fields):
+        octets += len(answer.content)
+        octets += sum(len(one) for one in answer.rest if isinstance(one, bytes))
+    return round_up(octets)
 
 
 def _remember(fingerprints: set[int], fingerprint: int) -> None:

@@ -161,7 +161,7 @@ class Service:
             return
         clients = self.clients if log.names_peers else None
         peer = address
-        contents = count_content(exchanges, unsent_octets)
+        contents = count_content(exchanges, unsent_octets, self.frames.count_head)
         for (head, answer), content_octets in zip(exchanges, contents, strict=True):
             if clients is not None:
                 peer = clients.find_client(address or "", head) or None

@@ -251,13 +251,16 @@ class Response:
         content: tuple[Segment, ...] = (),
         *,
         basis: Basis | None = None,
+        length: int | None = None,
     ) -> None:
+        """``length`` need not be given; to count again makes another number, which is kept."""
         self.status = status
         self.fields = fields
         self.content = content
-        length = 0
-        for segment in content:
-            length += len(segment) if isinstance(segment, bytes) else segment.length
+        if length is None:
+            length = 0
+            for segment in content:
+                length += len(segment) if isinstance(segment, bytes) else segment.length
         self.length = length
         self.basis = basis
         self.rendered: bytes | None = None
@@ -265,7 +268,7 @@ class Response:
 
     def on(self, basis: Basis | None) -> "Response":
         """Return the same response on another basis."""
-        other = Response(self.status, self.fields, self.content, basis=basis)
+        other = Response(self.status, self.fields, self.content, basis=basis, length=self.length)
         other.rendered = self.rendered
         return other
 

@@ -5,7 +5,7 @@ status line and Date stand in a prefix that all answers of one status share for 
 of the representation, never a copy.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from epollo.http.message import ENDED, Basis, File, FileSegment, Later, Request, Segment
@@ -31,8 +31,8 @@ class Waiting(NamedTuple):
 class Answer:
     """A rendered answer: its fields, what ends its head, short content, and long content as ``rest``.
 
-    ``length`` is the octets of the content, ``head_octets`` those before it. The log is told ``method``,
-    ``target`` and ``status``. ``persists`` is whether the connection stays open after it.
+    ``length`` is the octets of the content. The log is told ``method`` and ``status``; what else it shows
+    stands in the head of the request. ``persists`` is whether the connection stays open after it.
     ``basis`` is what it rests on; while that stands, the same request has this answer.
     """
 
@@ -44,7 +44,6 @@ class Answer:
         "fields",
         "file",
         "framed",
-        "head_octets",
         "is_established",
         "kept_octets",
         "length",
@@ -54,7 +53,6 @@ class Answer:
         "persists",
         "rest",
         "status",
-        "target",
         "uses",
     )
 
@@ -67,9 +65,7 @@ class Answer:
         *,
         persists: bool,
         method: bytes,
-        target: bytes,
         length: int,
-        head_octets: int,
         basis: Basis = ENDED,
     ) -> None:
         self.status = status
@@ -83,9 +79,7 @@ class Answer:
         """All of ``rest``, where that is one part of a file, not to be copied and not to be divided."""
         self.persists = persists
         self.method = method
-        self.target = target
         self.length = length
-        self.head_octets = head_octets
         self.basis = basis
         self.framed: bytes | None = None
         """Head and short content as they are sent in this second; None where they are not kept so."""
@@ -122,7 +116,6 @@ class Answer:
         """Add whole field lines to the head."""
         self.fields += lines
         self.part_pattern = None
-        self.head_octets += len(lines)
 
     def release(self) -> None:
         """Release the content: what the answer rests on has ended, and it is not given again."""
@@ -136,10 +129,13 @@ Exchange: TypeAlias = tuple[bytes, Answer]
 """The head of a request, for the log, and its answer."""
 
 
-def count_content(exchanges: Iterable[Exchange], unsent_octets: int) -> list[int]:
+def count_content(
+    exchanges: Iterable[Exchange], unsent_octets: int, count_head: Callable[[Answer], int]
+) -> list[int]:
     """Return how many octets of content each answer was sent with.
 
     The answers are in the order of sending; the last ``unsent_octets`` of all together were not sent.
+    ``count_head`` returns the octets of an answer that come before its content.
     """
     answers = [answer for _, answer in exchanges]
     if not unsent_octets:
@@ -147,5 +143,5 @@ def count_content(exchanges: Iterable[Exchange], unsent_octets: int) -> list[int
     counts = []
     for answer in reversed(answers):
         counts.append(max(0, answer.length - unsent_octets))
-        unsent_octets -= min(answer.head_octets + answer.length, unsent_octets)
+        unsent_octets -= min(count_head(answer) + answer.length, unsent_octets)
     return counts[::-1]

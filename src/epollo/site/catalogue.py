@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Final, cast
 
-from epollo.budget import Budget
+from epollo.budget import Budget, round_up
 from epollo.http.message import Basis, FileSegment
 from epollo.loop import Clock
 from epollo.site.absences import select_missing
@@ -330,7 +330,7 @@ class Catalogue:
             edition.last_modified_seconds = self._clock.second
         identity = edition.identity
         if identity.content is not None:
-            resource.octets += identity.length
+            resource.octets = round_up(resource.octets + identity.length)
 
     def _is_free(self, names: Names) -> bool:
         """Return whether nothing stands at a path of names, nor is known to."""

@@ -190,7 +190,8 @@ class ContentAnswers:
         if answers is not None and answers.ok is not None:
             return answers.ok if answers.ok.basis is basis else answers.ok.on(basis)
         content = (representation.content,)
-        response = Response(200, self._describe(selected), content, basis=basis)
+        fields, length = self._describe(selected), representation.length
+        response = Response(200, fields, content, basis=basis, length=length)
         is_past = (selected.edition.last_modified_seconds or 0) < self._clock.second
         if answers is not None and is_past:
             answers.ok = response

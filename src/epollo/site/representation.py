@@ -204,9 +204,8 @@ class Edition:
     ) -> None:
         """``modified_ns`` is the time of modification of this version, since 1970."""
         self.version_mark = version_mark
-        """What tells the version from others."""
+        """The version of the file, as it is kept."""
         self.media_type, self.own_coding = inspected
-        """The content coding that the file itself is in."""
         self.last_modified_seconds = date_of(modified_ns)
         self.identity = identity
         self.coded = _NOT_CODED

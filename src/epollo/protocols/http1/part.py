@@ -15,7 +15,6 @@ from epollo.http.message import FileSegment, Segment
 from epollo.http.ranges import parse_range
 from epollo.patterns import compile_late
 from epollo.protocols.answer import Answer
-from epollo.protocols.http1.render import count_head
 
 _RANGE_LINE: Final = b"\r\nrange:"
 # What nearly every client sends; `parse_range` knows the rest of the grammar.
@@ -57,9 +56,7 @@ def cut_answer(whole: Answer, value: bytes) -> Answer | None:
         (_slice(whole.content or whole.rest[0], first, length),),
         persists=whole.persists,
         method=whole.method,
-        target=whole.target,
         length=length,
-        head_octets=count_head(206, fields, whole.end),
     )
 
 

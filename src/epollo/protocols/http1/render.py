@@ -9,15 +9,13 @@ from typing import Final
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.message import ENDED, FieldLine, Request, Response
 from epollo.http.status import REASONS, respond_plainly
-from epollo.http.target import Target
+from epollo.http.target import parse_target
 from epollo.protocols.answer import Answer
 from epollo.protocols.contract import Refusal
 
 _PREFIX: Final = b"HTTP/1.1 %d %b\r\nServer: epollo\r\nDate: %b\r\n"
 _KEPT_OCTETS: Final = 1024 * 1024
 _ENTRY_OCTETS: Final = 512
-# With a Date (RFC 9110 section 5.6.7) and without the reason.
-_PREFIX_OCTETS: Final = len(_PREFIX % (200, b"", bytes(29)))
 
 # A connection of HTTP/1.1 persists unless its end is announced; one of HTTP/1.0 ends unless it is
 # announced that it persists (RFC 9112 section 9.3).
@@ -78,6 +76,10 @@ class Frames:
         self._prefixes = _Prefixes(date)
         self._room_octets = _KEPT_OCTETS
 
+    def count_head(self, answer: Answer) -> int:
+        """Return the octets of an answer that come before its content."""
+        return len(self._prefixes[answer.status]) + len(answer.fields) + len(answer.end)
+
     def frame(self, answer: Answer) -> bytes:
         """Return what an answer begins with in this second: all but the long part of its content."""
         if answer.framed is not None:
@@ -113,9 +115,7 @@ def render_answer(
         content,
         persists=persists,
         method=request.method,
-        target=_show_target(request.target),
         length=length,
-        head_octets=count_head(response.status, fields, end),
         basis=ENDED if response.basis is None else response.basis,
     )
 
@@ -136,9 +136,7 @@ def render_refusal(
         () if refusal.is_head else response.content,
         persists=False,
         method=b"-",
-        target=b"-",
         length=0 if refusal.is_head else response.length,
-        head_octets=count_head(refusal.status, rendered, _END_CLOSED),
     )
 
 
@@ -154,9 +152,7 @@ def end_answer(answer: Answer) -> Answer:
         content,
         persists=False,
         method=answer.method,
-        target=answer.target,
         length=answer.length,
-        head_octets=count_head(answer.status, answer.fields, _END_CLOSED),
     )
 
 
@@ -174,12 +170,14 @@ def has_content(method: bytes, status: int) -> bool:
     return method != b"HEAD" and status != 304 and status >= 200
 
 
-def count_head(status: int, fields: bytes, end: bytes) -> int:
-    """Return the octets of a head with these fields and this end."""
-    return _PREFIX_OCTETS + len(REASONS[status]) + len(fields) + len(end)
+def describe_target(answer: Answer, head: bytes) -> bytes:
+    """Return the target of a request for the log: the path with its query, or the host of a CONNECT.
 
-
-def _show_target(target: Target) -> bytes:
+    ``head`` is what was answered; where that was no request, there is none.
+    """
+    target = None if answer.method == b"-" else parse_target(head.split(b" ", 2)[1])
+    if target is None:
+        return b"-"
     if target.query is not None:
         return b"%b?%b" % (target.path, target.query)
     return target.path or target.authority or b"*"
