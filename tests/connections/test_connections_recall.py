@@ -228,15 +228,17 @@ def test_a_flood_is_bounded_in_octets() -> None:
     assert len(recall) == recall.octets == budget.octets == 0
 
 
-def test_a_flood_drives_out_nothing_that_is_in_use() -> None:
+@pytest.mark.parametrize("lengths", [1, 7, 300])
+def test_a_flood_drives_out_nothing_that_is_in_use(lengths: int) -> None:
+    """Of answers of one length, and of several."""
     recall, frames = Recall(HandClock(), Budget(4 * MEBIBYTE)), Frames(b"date")
     in_use = [b"used %d" % number for number in range(400)]
 
-    def give(key: bytes) -> bool:
+    def give(key: bytes, length: int = 500) -> bool:
         answer = recall.find(key)
         is_known = answer is not None
         if answer is None:
-            answer = make_answer(bytes(500))
+            answer = make_answer(bytes(length))
             recall.keep(key, answer)
         frames.begin(b"date")
         assert frames.frame(answer)
@@ -246,7 +248,7 @@ def test_a_flood_drives_out_nothing_that_is_in_use() -> None:
         for key in in_use:
             give(key)
     for number in range(20_000):
-        assert not give(b"junk %d" % number)
+        assert not give(b"junk %d" % number, 500 + number * 7919 % lengths)
         assert give(in_use[number % len(in_use)])
     assert len(recall.known) > 400
 

@@ -286,7 +286,11 @@ class Recall:
             self._make_room()
 
     def _make_room(self) -> None:
-        while self._short_octets > self._short_limit:
+        # Down to half of it, the short queue gives way first: what is new and longer than what is dropped
+        # for it would else take the place of what is in use.
+        while self._short_octets > self._short_limit or (
+            self.octets > self._limit and self._short_octets > self._short_limit // 2
+        ):
             key = self._short.popleft()
             answer = self.known[key]
             self._short_octets -= answer.kept_octets
