@@ -646,7 +646,7 @@ def test_the_log_that_the_settings_ask_for(
         seen = b""
         with contextlib.suppress(BlockingIOError):
             seen = os.read(reading, 4096)
-        assert (b"GET / 200 5 " in seen) == (kind in {"TerminalLog", "TwoLogs"})
+        assert (b"GET /a?b=c 200 5 " in seen) == (kind in {"TerminalLog", "TwoLogs"})
         assert (b'"GET /a?b=c HTTP/1.1" 200 5 "http://r/"' in seen) == (name == "-")
     os.close(reading)
     os.close(writing)
