@@ -13,9 +13,7 @@ def make_answer(basis: Basis = PERMANENT, octets: int = 5) -> Answer:
         (bytes(octets),),
         persists=True,
         method=b"GET",
-        target=b"/",
         length=octets,
-        head_octets=20,
         basis=basis,
     )
 
