@@ -22,6 +22,9 @@ def main() -> None:
     gc.disable()
     try:
         # What serves is imported here, for that takes a good part of a second.
+        from epollo.imports import find_at_once  # noqa: PLC0415
+
+        find_at_once()
         from epollo.cli import main as run  # noqa: PLC0415
     except (ImportError, MemoryError, OSError) as error:
         # A library that there is no room to map is one that cannot be imported.

@@ -8,6 +8,9 @@ import sys
 gc.disable()
 
 try:
+    from epollo.imports import find_at_once
+
+    find_at_once()
     from epollo.worker.program import main
 except (ImportError, MemoryError, OSError) as error:
     # A file of the program cannot be read, or a library be mapped.
