@@ -51,8 +51,7 @@ class HeldFlights(Flights):
     def end(self) -> None:
         """Make what is held, as the thread would."""
         for session, octets, done in self.held:
-            session.shake_hands(octets)
-            done(True, session.take())
+            done(True, session.shake_hands(octets))
         self.held.clear()
 
 

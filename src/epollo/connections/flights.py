@@ -77,8 +77,9 @@ class Flights:
         call: CallInLoop,
     ) -> None:
         try:
-            session.shake_hands(octets)
+            owed = session.shake_hands(octets)
             is_right = True
         except ssl.SSLError:
+            owed = session.take()
             is_right = False
-        call(partial(done, is_right, session.take()))
+        call(partial(done, is_right, owed))

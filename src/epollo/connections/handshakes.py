@@ -44,12 +44,12 @@ _HANDSHAKE_RECORD: Final = b"\x16"
 _arrive: Final = tuple.__new__
 
 # What a handshake waits for. Plain numbers, as the states of a connection are (`state`).
-_HELLO: Final = 0
-"""The ClientHello, or more of it."""
-_TURN: Final = 1
+_TURN: Final = 0
 """A later batch, in which the ClientHello is answered."""
-_THREAD: Final = 2
+_THREAD: Final = 1
 """A flight that the thread makes."""
+_HELLO: Final = 2
+"""The ClientHello, or more of it. From here on the client moves next."""
 _CLIENT: Final = 3
 """The client's last flight."""
 _REQUEST: Final = 4
@@ -133,25 +133,19 @@ class Handshake(Peer):
             self._read_hello(received)
         else:
             self.on_ready(READABLE)
+        if self._is_watched or self._state == _OVER:
+            return
         if self._state == _THREAD:
             self._stage.service.loop.note_deadline(self, self.deadline)
-        elif self._state != _OVER and not self._is_watched:
-            self._watch()
+        else:
+            self._stage.service.loop.add(self._descriptor, self, READABLE)
+            self._is_watched = True
 
     def on_ready(self, events: int) -> None:
         """Take what the client sent."""
         state = self._state
-        stage = self._stage
-        if state == _TURN:
-            hello = self._hello
-            if hello is not None and (not events or not stage.service.loop.is_late):
-                self._begin_session(hello, stage.is_alone)
-            return
-        if state == _THREAD:
-            # A client that keeps to the protocol waits now. Another one, or the end of it, would be
-            # reported again and again.
-            self._unwatch()
-            stage.service.loop.note_deadline(self, self.deadline)
+        if state < _HELLO:
+            self._wait_on(events)
             return
         try:
             octets = self._transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
@@ -162,14 +156,32 @@ class Handshake(Peer):
         if not octets:
             self.close()
         elif state == _REQUEST:
-            service = stage.service
+            service = self._stage.service
             if events != READABLE or not service.is_report_instant:
                 service.look_for_changes()
             self._pass_on(octets)
-        elif self._session is None:
-            self._read_hello(octets)
+        elif state == _CLIENT:
+            session, terms = self._session, self._terms
+            assert session is not None and terms is not None  # noqa: S101, PT018 - it has begun
+            # A chain of certificates may take as long to verify as the first flight takes.
+            if terms.verifies_client and self._should_wait():
+                self._make_flight(session, octets)
+            else:
+                self._shake_hands(session, octets)
         else:
-            self._continue(self._session, octets)
+            self._read_hello(octets)
+
+    def _wait_on(self, events: int) -> None:
+        """Take the turn that was waited for, or wait for the thread."""
+        stage = self._stage
+        hello = self._hello
+        if self._state == _THREAD:
+            # A client that keeps to the protocol waits now. Another one, or the end of it, would be
+            # reported again and again.
+            self._unwatch()
+            stage.service.loop.note_deadline(self, self.deadline)
+        elif hello is not None and (not events or not stage.service.loop.is_late):
+            self._begin_session(hello, stage.is_alone)
 
     @property
     def is_idle(self) -> bool:
@@ -280,7 +292,7 @@ class Handshake(Peer):
         self._terms = terms
         # What a thread may work on has buffers of its own.
         buffers = stage.flights.buffers if is_alone and not terms.verifies_client else None
-        session = self._session = Session(terms.context, terms.verifies_client, buffers)
+        session = self._session = Session(terms.context, buffers)
         if is_alone:
             self._shake_hands(session, octets)
         else:
@@ -312,37 +324,31 @@ class Handshake(Peer):
             self._refuse(octets)
         elif session.is_complete:
             self._complete(session, octets)
-        elif not self._send(octets):
-            self.close()
-        elif not self._is_watched:
-            self._watch()
-
-    def _continue(self, session: Session, octets: bytes) -> None:
-        """Take the client's last flight."""
-        stage = self._stage
-        # A chain of certificates may take as long to verify as the first flight takes.
-        if session.verifies_client and (not stage.is_alone or stage.service.loop.is_late):
-            self._make_flight(session, octets)
         else:
-            self._shake_hands(session, octets)
+            self._send(octets)
+            if self._state != _OVER and not self._is_watched:
+                self._watch()
+
+    def _should_wait(self) -> bool:
+        """Return whether what takes long is to be done by the thread."""
+        return not self._stage.is_alone or self._stage.service.loop.is_late
 
     def _shake_hands(self, session: Session, octets: bytes) -> None:
         """Continue a session now."""
         try:
-            is_complete = session.shake_hands(octets)
+            owed = session.shake_hands(octets)
         except ssl.SSLError:
             self._refuse(session.take())
             return
-        owed = session.take()
-        if is_complete:
+        if session.is_complete:
             self._complete(session, owed)
-        elif owed and not self._send(owed):
-            self.close()
+        elif owed:
+            self._send(owed)
 
     def _complete(self, session: Session, owed: bytes) -> None:
         """Continue over a session; ``owed`` is what the client has not got of it."""
-        stage = self._stage
-        terms = self._terms
+        stage, terms = self._stage, self._terms
+        assert terms is not None  # noqa: S101 - it has begun
         plain = b""
         if session.incoming.pending:
             try:
@@ -351,15 +357,15 @@ class Handshake(Peer):
                 self._refuse(owed + session.take())
                 return
             owed += session.take()
-        if terms is not None and terms.is_proof and session.protocol == _PROOF:
+        if terms.is_proof and session.protocol == _PROOF:
             # RFC 8737 section 3: nothing is said over such a session.
             self._refuse(owed)
             return
         # Behind a request tickets go out with its answer. Without one they also confirm what the client
         # sent: it may hold back its request until then, for 40 milliseconds (RFC 9293 section 3.7.4).
         if owed and not plain:
-            if not self._send(owed):
-                self.close()
+            self._send(owed)
+            if self._state == _OVER:
                 return
             owed = b""
         self._transport = TlsTransport(self._transport, session, owed, stage.flights.buffers)
@@ -380,24 +386,22 @@ class Handshake(Peer):
         if terms.verifies_client:
             kind = kind._replace(subject=session.find_subject())
         self._end()
-        self._stage.then(
-            _arrive(
-                Arrival,
-                (
-                    self._transport,
-                    self._descriptor,
-                    self._address,
-                    octets,
-                    False,
-                    kind,
-                    self._is_watched,
-                ),
-            )
+        given = (
+            self._transport,
+            self._descriptor,
+            self._address,
+            octets,
+            False,
+            kind,
+            self._is_watched,
         )
+        self._stage.then(_arrive(Arrival, given))
 
-    def _send(self, octets: bytes) -> bool:
-        """Send a flight; return whether the peer took it: an empty send buffer takes more than one."""
+    def _send(self, octets: bytes) -> None:
+        """Send a flight; close where the peer does not take it, as an empty send buffer does."""
         try:
-            return self._transport.send(octets, MSG_DONTWAIT) == len(octets)
+            if self._transport.send(octets, MSG_DONTWAIT) == len(octets):
+                return
         except OSError:
-            return False
+            pass
+        self.close()

@@ -121,7 +121,7 @@ def say_end(engine: Any) -> bool:
     it has not, which takes ten times as long.
     """
     call = _find_shutdown()
-    return call is not None and call(_find_pointer(engine, _SECOND)) >= 0
+    return call is not None and call(_pointer_at(id(engine) + _SECOND).value) >= 0
 
 
 @cache

@@ -29,7 +29,9 @@ Decision: parts of 64 KiB and more are written to the socket, record by record (
 the library can be called so.
 """
 
+import contextlib
 import ssl
+from collections.abc import Iterable
 from typing import Any, Final
 
 from epollo.linux.openssl import say_end, set_buffers, set_outgoing, set_socket
@@ -65,15 +67,9 @@ class Session:
         "is_direct",
         "is_ended",
         "outgoing",
-        "verifies_client",
     )
 
-    def __init__(
-        self,
-        context: ssl.SSLContext,
-        verifies_client: bool = False,
-        buffers: Buffers | None = None,
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, buffers: Buffers | None = None) -> None:
         """Without ``buffers``, which sessions of one thread share, a session has its own."""
         if buffers is None:
             buffers = Buffers()
@@ -86,8 +82,6 @@ class Session:
         self._engine: Any = context._wrap_bio(  # type: ignore[attr-defined]
             self.incoming, self.outgoing, server_side=True
         )
-        self.verifies_client = verifies_client
-        """Whether the client is asked for a certificate, which takes long to verify."""
         self.is_complete = False
         """Whether the handshake is over."""
         self.is_direct = False
@@ -95,8 +89,8 @@ class Session:
         self.is_ended = False
         """Whether the peer said that no more follows (RFC 8446 section 6.1)."""
 
-    def shake_hands(self, octets: bytes) -> bool:
-        """Continue the handshake with what the peer sent; return whether it is complete.
+    def shake_hands(self, octets: bytes) -> bytes:
+        """Continue the handshake with what the peer sent; return what it is to be sent.
 
         Raises `ssl.SSLError` where it failed; the alert that says so is to be taken.
         """
@@ -111,7 +105,7 @@ class Session:
             if not isinstance(fault, ssl.SSLError):
                 _drop(self.outgoing)
             raise
-        return self.is_complete
+        return self.take()
 
     def share(self, buffers: Buffers) -> None:
         """Use buffers that other sessions of this thread use too; its own have to be empty."""
@@ -151,46 +145,55 @@ class Session:
         plain = b""
         try:
             incoming.write(octets)
-            # A call returns the whole of a record. To be told by an error that no other follows costs
-            # as much as to decrypt a request.
-            while incoming.pending:
+            # A call returns the whole of a record, and most requests are one. To be told by an error that
+            # no other follows costs as much as to decrypt a request.
+            part = plain = self._engine.read(RECORD_OCTETS)
+            while part and incoming.pending:
                 part = self._engine.read(RECORD_OCTETS)
-                if not part:
-                    self.is_ended = True
-                    break
-                # The first is not copied: most requests are one record.
-                plain = plain + part if plain else part
+                plain += part
+            if not part:
+                self.is_ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
             self.is_ended = True
-        finally:
-            if incoming.pending:
-                _drop(incoming)
+        except BaseException:
+            _drop(incoming)
+            raise
+        if self.is_ended:
+            _drop(incoming)
         return plain
 
-    def protect(self, *parts: bytes | memoryview) -> bytes:
-        """Return plain octets as the peer is to get them; each part begins a record.
+    def protect(self, plain: bytes | memoryview) -> bytes:
+        """Return plain octets as the peer is to get them, in records of their own.
 
         What `take` would have returned comes before them.
         """
         try:
+            self._engine.write(plain)
+            return self.outgoing.read()
+        except BaseException:
+            # Another session that uses the buffer would send it to its own peer.
+            _drop(self.outgoing)
+            raise
+
+    def protect_parts(self, parts: Iterable[bytes | memoryview]) -> bytes:
+        """Return several parts as `protect` does, together."""
+        try:
             for part in parts:
                 self._engine.write(part)
+            return self.outgoing.read()
         except BaseException:
             _drop(self.outgoing)
             raise
-        return self.take()
 
-    def say_end(self) -> None:
-        """Say that no more follows (close_notify)."""
-        if say_end(self._engine):
-            return
-        try:
-            self._engine.shutdown()
-        except ssl.SSLError:
-            # The peer has not said so yet, or has broken off.
-            return
+    def say_end(self) -> bytes:
+        """Return what `take` would have, and that no more follows (close_notify)."""
+        if not say_end(self._engine):
+            # It raises an error if the peer has not said so yet, or has broken off.
+            with contextlib.suppress(ssl.SSLError):
+                self._engine.shutdown()
+        return self.take()
 
     def take(self) -> bytes:
         """Return what is to be sent to the peer: protected content, handshake, tickets, alerts."""

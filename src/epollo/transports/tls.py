@@ -46,7 +46,7 @@ class TlsTransport:
     ) -> None:
         self._socket = plain
         self._session = session
-        if buffers is not None:
+        if buffers is not None and session.incoming is not buffers.incoming:
             session.share(buffers)
         self._unsent: tuple[Buffer, ...] = (unsent,) if unsent else ()
         # How many of the plain octets that the caller will pass again are part of what is unsent.
@@ -65,10 +65,15 @@ class TlsTransport:
         that it causes.
         """
         octets = self._socket.recv(limit, flags | MSG_DONTWAIT)
-        if flags & MSG_PEEK or self._has_said_end:
-            return octets
         session = self._session
-        if not octets or session.is_ended:
+        if not octets:
+            # To end without close_notify is a fault of the peer, after which nothing is said any more
+            # (SSL_shutdown(3)). Nearly all such peers are gone, and would answer with a reset.
+            self._has_said_end = self._has_said_end or not session.is_ended
+            return octets
+        if self._has_said_end or flags & MSG_PEEK:
+            return octets
+        if session.is_ended:
             return b""
         if session.is_direct and self._rest is None:
             session.end_direct()
@@ -101,8 +106,7 @@ class TlsTransport:
         protected = session.protect(data)
         if flags & LAST and not self._has_said_end:
             self._has_said_end = True
-            session.say_end()
-            protected += session.take()
+            protected += session.say_end()
         if self._unsent:
             protected = b"".join((*self._unsent, protected))
             self._unsent = ()
@@ -168,8 +172,11 @@ class TlsTransport:
 
     def close(self) -> None:
         """Say that no more follows, if that was not said, and give the descriptor back."""
-        with contextlib.suppress(OSError):
-            self._say_end()
+        if not self._has_said_end:
+            try:
+                self._say_end()
+            except OSError:
+                self._unsent = ()
         self._socket.close()
         # What is closed stays in memory until the second of its deadline is over (`loop.timers`); a
         # session takes 30 KiB.
@@ -184,8 +191,7 @@ class TlsTransport:
         session = self._session
         if session.is_direct and self._rest is None:
             session.end_direct()
-        session.say_end()
-        octets = session.take()
+        octets = session.say_end()
         if self._unsent or self._rest is not None:
             with contextlib.suppress(BlockingIOError):
                 self._flush(octets)
@@ -225,7 +231,7 @@ class TlsTransport:
     def _send_piece(self, parts: Iterable[Buffer], plain_octets: int) -> None:
         """Protect parts and send them; note their octets where not all of it is taken."""
         # All of them by one call, and in one buffer, which `send` takes.
-        protected = self._session.protect(*parts)
+        protected = self._session.protect_parts(parts)
         try:
             self._flush(protected)
         except BlockingIOError:
