@@ -7,12 +7,11 @@ is said in their place.
 
 import math
 import os
-import select
 import time
 from collections.abc import Callable
 from typing import Final
 
-from epollo.linux.nonblocking import Write, choose_write
+from epollo.linux.nonblocking import Write, await_room, choose_write
 from epollo.loop import EventLoop, Handler
 
 _WAITING_OCTETS: Final = 64 * 1024
@@ -72,10 +71,7 @@ class Output(Handler):
         self.attend(None)
         until = time.monotonic() + _PARTING_SECONDS
         self._settle()
-        while self._waiting and (left_seconds := until - time.monotonic()) > 0:
-            poll = select.poll()
-            poll.register(self._descriptor, select.POLLOUT)
-            poll.poll(left_seconds * 1000)
+        while self._waiting and await_room(self._descriptor, until - time.monotonic()):
             self._settle()
         os.close(self._descriptor)
 

@@ -22,7 +22,7 @@ from typing import Final
 
 from epollo.access_log.walk import open_log_file
 from epollo.errors import OperatorError
-from epollo.linux.nonblocking import choose_write, open_nonblocking
+from epollo.linux.nonblocking import await_room, choose_write, open_nonblocking
 
 STDOUT: Final = "-"
 """The name of a log that goes to stdout."""
@@ -123,7 +123,7 @@ class Destination:
         """Write what waits, if need be for a moment; say what was dropped."""
         until = time.monotonic() + _PARTING_SECONDS
         while self._waiting and self._is_reader_slow():
-            if not _await_room(self._descriptor, until - time.monotonic()):
+            if not await_room(self._descriptor, until - time.monotonic()):
                 break
             self.write(b"")
         dropped = self._dropped + self._waiting.count(_LINE_END)
@@ -166,15 +166,6 @@ def _find_step(octets: bytes, position: int) -> int:
 
 def _is_file(descriptor: int) -> bool:
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
-
-
-def _await_room(descriptor: int, seconds: float) -> bool:
-    """Wait until something can be written; False after this many seconds."""
-    if seconds <= 0:
-        return False
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    return bool(poll.poll(seconds * 1000))
 
 
 def open_destination(name: str) -> int:

@@ -24,11 +24,10 @@ def _count_addresses(capacity: Capacity, clients: Clients | None) -> Addresses |
 def _make_recalls(
     clock: Clock, budget: Budget | None, secured_scopes: Sequence[bytes]
 ) -> dict[bytes, Recall | None]:
-    """Return the recall of each scope; those of TLS share what one scheme may take."""
-    recalls: dict[bytes, Recall | None] = {b"http": Recall(clock, budget)}
-    for scope in secured_scopes:
-        recalls[scope] = Recall(clock, budget, parts=len(secured_scopes))
-    return recalls
+    """Return a recall for each scope; those of TLS share what one scheme may take."""
+    parts = len(secured_scopes)
+    secured = {scope: Recall(clock, budget, parts=parts) for scope in secured_scopes}
+    return {b"http": Recall(clock, budget), **secured}
 
 
 class Service:
@@ -89,22 +88,14 @@ class Service:
         self.look_for_changes = look_for_changes
         """Has the site learn of every change up to now, at the price of a system call."""
         self.is_report_instant = loop.traits.is_instant
-        """Whether every change that is older than what the poller reported was reported with it.
-
-        A change after the report makes this false until changes are looked for: the last part of a
-        request may have come after that change.
-        """
+        """Whether a change that is older than what the poller reported was reported with it; false from
+        a later change until changes are looked for, as the end of a request may be newer than that."""
         self.log = log
-        self.recalls: dict[bytes, Recall | None] = (
-            _make_recalls(loop.clock, budget, secured_scopes)
-            if has_recall
-            else dict.fromkeys((b"http", *secured_scopes))
-        )
+        recalls = _make_recalls(loop.clock, budget, secured_scopes)
+        self.recalls = recalls if has_recall else dict.fromkeys(recalls)
         """What is recalled, by the scope of the client that asked (`Kind`)."""
         # If answers are counted, even one that is recalled passes through the protocol, which counts.
-        self.recalls_at_once = (
-            self.recalls if not capacity.requests else dict.fromkeys(self.recalls)
-        )
+        self.recalls_at_once = dict.fromkeys(recalls) if capacity.requests else self.recalls
         """The same, for octets that are one whole request."""
         self.peers: dict[Peer, None] = {}
         """Everything that serves a peer now, in the order of arrival."""
@@ -122,9 +113,6 @@ class Service:
         """Field lines of each answer over TLS, and of no other (RFC 6797 section 7.2)."""
         self.is_draining = False
         self.steps = Steps()
-        self.trusted_second = 0
-        """What was found to stand in this second stands."""
-        self.idle_deadline = 0.0
         self.frames = Frames(loop.clock.date)
         self.begin_second()
         loop.on_second.append(self.begin_second)
@@ -132,6 +120,7 @@ class Service:
     def begin_second(self) -> None:
         """Begin another second, which Date shows."""
         self.trusted_second = self.clock.second
+        """What was found to stand in this second stands."""
         # One number for all connections that move in this second, so that they can share it.
         self.idle_deadline = self.clock.now + self.timeouts.idle
         self.frames.begin(self.clock.date)

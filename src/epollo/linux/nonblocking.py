@@ -56,6 +56,15 @@ def choose_write(descriptor: int) -> Write:
     return partial(_send if is_socket else _write, descriptor)
 
 
+def await_room(descriptor: int, seconds: float) -> bool:
+    """Wait until something can be written; return False where these seconds are over before."""
+    if seconds <= 0:
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
+
+
 def await_relays(seconds: float) -> None:
     """Let threads pass on what was written before their descriptors closed, for at most this long."""
     until = time.monotonic() + seconds
