@@ -89,14 +89,14 @@ class Connection(Peer):
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Take a turn; with octets that were ``received`` already, if there are any.
 
-        ``events`` say how old the octets can be, not whether there are any, which the call tells. After
-        `READABLE` they were there when the poller reported. After anything else they may be newer than
-        a change which the poller has not reported.
+        ``events`` say how old the octets may be; whether there are any, receiving will tell. With
+        `READABLE` they were there when the poller reported. With anything else they may be newer than a
+        change that the poller has not reported.
         """
         raise NotImplementedError
 
     def on_deadline(self) -> None:
-        """Give up on this peer, unless it takes what it is owed at the pace that is asked for."""
+        """Give up on this peer, unless it takes what it is owed fast enough (`pace`)."""
         if not self._is_pace_kept():
             self.close()
 
@@ -110,7 +110,7 @@ class Connection(Peer):
         if not self.is_idle:
             return False
         with contextlib.suppress(OSError):
-            # A request may be here already, and its turn come later in this batch.
+            # A request may be here already, and have its turn later in this batch.
             if self._transport.recv(1, MSG_DONTWAIT | MSG_PEEK):
                 return False
         self.close()
@@ -157,7 +157,7 @@ class Connection(Peer):
     def _send_octets(self, octets: bytes, head: bytes, answer: Answer) -> None:
         """Send an answer that is these octets, and do what comes next, as `_send` does.
 
-        ``head`` is what asked for it. The most frequent way out, which allocates nothing.
+        ``head`` is what asked for it. This is the most frequent way out; it allocates nothing.
         """
         try:
             sent = self._transport.send(octets, MSG_DONTWAIT)

@@ -1,15 +1,16 @@
 """The stage of TLS: a handshake, and then the connection continues over the session.
 
 Facts: the first flight of a server (key exchange, signature) takes some 300 microseconds and releases
-the interpreter; done by the loop, 200 handshakes a second make the slowest tenth of plain requests wait
-three times as long. The flights after it take little. A thread costs something, too (`flights`).
-Decision: the ClientHello is read by the loop (`epollo.protocols.tls`), which refuses what cannot be
-served; the first flight is made by a thread, unless no connection is there that could wait for it; the
-rest by the loop. A connection is made with the first octets of a request: until then its handshake waits
-for them, so that a client which wants one answer is registered with the poller once.
+the interpreter. If the loop made it, 200 handshakes a second would make the slowest tenth of plain
+requests wait three times as long. The later flights take little. A thread costs something, too
+(`flights`).
+Decision: the loop reads the ClientHello (`epollo.protocols.tls`), and refuses what cannot be served. A
+thread makes the first flight, unless there is no connection that could wait for it. The loop makes the
+rest. A connection is made with the first octets of a request. Until then its handshake waits for them,
+so that a client which wants one answer is registered with the poller once.
 
-A handshake has the time of a request's head for all of it, and counts as a connection from its begin, so
-that those which are silent or slow are bounded in number as well, and by address.
+All of a handshake has the time of a request's head. It counts as a connection from its begin, so that
+silent and slow ones are bounded in number, and by address, too.
 """
 
 import contextlib
@@ -43,7 +44,7 @@ _HANDSHAKE_RECORD: Final = b"\x16"
 # What calling the class does besides costs as much as the rest of a stage.
 _arrive: Final = tuple.__new__
 
-# What a handshake waits for. Plain numbers, as the states of a connection are (`state`).
+# What a handshake waits for, as plain numbers, like the states of a connection (`state`).
 _TURN: Final = 0
 """A later batch, in which the ClientHello is answered."""
 _THREAD: Final = 1
@@ -75,7 +76,7 @@ class Handshakes:
 
     @property
     def is_alone(self) -> bool:
-        """Whether no connection is there that could wait for a flight, but handshakes at the most."""
+        """Whether there is no connection that a flight could keep waiting, only handshakes."""
         return len(self.service.peers) == self.flights.handshakes
 
     def begin(self, arrival: Arrival) -> None:
@@ -115,7 +116,7 @@ class Handshake(Peer):
         self._state = _HELLO
         # What came of the ClientHello; empty once there is a session.
         self._octets = b""
-        # Of one that comes in parts.
+        # Reads a ClientHello that comes in parts.
         self._reader: HelloReader | None = None
         # What is to be answered in a later batch.
         self._hello: ClientHello | None = None
@@ -176,7 +177,7 @@ class Handshake(Peer):
         stage = self._stage
         hello = self._hello
         if self._state == _THREAD:
-            # A client that keeps to the protocol waits now. Another one, or the end of it, would be
+            # A client that keeps to the protocol waits now. If it does not, or has left, that would be
             # reported again and again.
             self._unwatch()
             stage.service.loop.note_deadline(self, self.deadline)
@@ -193,7 +194,7 @@ class Handshake(Peer):
         if self._state != _REQUEST:
             return False
         with contextlib.suppress(OSError):
-            # A request may be here already, and its turn come later in this batch.
+            # A request may be here already, and have its turn later in this batch.
             if self._transport.recv(1, MSG_DONTWAIT | MSG_PEEK):
                 return False
         self.close()
@@ -272,7 +273,7 @@ class Handshake(Peer):
         stage = self._stage
         is_alone = stage.is_alone
         if is_alone and stage.service.loop.is_late:
-            # Other handshakes wait for one that takes long together.
+            # Other handshakes wait as well, for this one takes long.
             self._state = _TURN
             self._hello = hello
             stage.service.loop.call_again(self)
@@ -290,7 +291,7 @@ class Handshake(Peer):
         octets, self._octets = self._octets, b""
         self._state = _CLIENT
         self._terms = terms
-        # What a thread may work on has buffers of its own.
+        # A session that the thread may work on has buffers of its own.
         buffers = stage.flights.buffers if is_alone and not terms.verifies_client else None
         session = self._session = Session(terms.context, buffers)
         if is_alone:

@@ -4,7 +4,7 @@ A turn is bounded: in octets received, in requests answered, in octets owed. A c
 gets another turn in the next batch, after all others.
 
 It is one class because each method is a move between the same states (`state`), with the same protocol
-and the same deadline; what needs neither is in `recall`, `refusing`, `crowd` and the protocol.
+and deadline. What needs neither is in `recall`, `refusing`, `crowd` and the protocol.
 """
 
 from _socket import MSG_DONTWAIT
@@ -44,7 +44,7 @@ class Http1Connection(Connection):
 
     def __init__(self, service: Service, arrival: Arrival) -> None:
         super().__init__(service, arrival)
-        # Made when octets come that are not recalled whole; many a peer never needs one.
+        # Made when octets come that are not recalled whole; many peers never need one.
         self._protocol: Http1 | None = None
         # Where to look for octets that are one whole request.
         self._recall = service.recalls_at_once[arrival.kind.scope]
@@ -69,7 +69,7 @@ class Http1Connection(Connection):
         service = self._service
         if events != READABLE or not service.is_report_instant:
             service.look_for_changes()
-            # No longer what the poller reported: what was received is older than this look.
+            # Now that changes were looked for after receiving, the report does not matter.
             events = 0
         recall = self._recall
         if recall is None or state > IDLE:
@@ -102,8 +102,8 @@ class Http1Connection(Connection):
         if self._outbox is not None:
             self._flush(self._outbox)
         elif self._state == BEHIND:
-            # It asked for a turn, and will have it: a report of the poller brings it no earlier. What is
-            # here came before this batch, which has begun with the changes that are older.
+            # It has asked for a turn and will get it; a report of the poller brings it no earlier. What
+            # is here came before this batch, which began with the changes that are older.
             if not events or not self._service.loop.is_late:
                 self._take_turn(is_current=True)
         elif events & (ERROR | HANGUP):
@@ -212,11 +212,12 @@ class Http1Connection(Connection):
         recall = service.recalls[self.kind.scope]
         frame = service.frames.frame
         exchanges: list[Exchange] = []
-        # Framed at once: a look for changes may end what an answer rests on, and take its content along.
+        # Framed at once: a look for changes may end the basis of an answer, which then loses its
+        # content.
         segments: list[Segment] = []
         owed_octets = 0
         before = self._state
-        # Only what the poller reported first was there then; what follows it may be newer.
+        # Only the first request was certainly there at the poller's report; what follows may be newer.
         may_be_newer = before > IDLE
         self._state = BEHIND
         high_water_octets = bound_turn_octets(len(service.peers))
@@ -320,7 +321,7 @@ class Http1Connection(Connection):
             render = partial(protocol.render, may_persist=may_persist)
             recall.keep_whole(reduced, request, service.respond, render)
         if recall is None or not protocol.is_whole or not recall.keep(reduced, answer):
-            # What an answer rests on is not to be kept by one that is given once.
+            # An answer that is given once must not keep its basis in memory.
             answer.basis = ENDED
         return answer
 
@@ -330,7 +331,7 @@ class Http1Connection(Connection):
             try:
                 self._take_result()
             except Exception as fault:
-                # The call comes from the end of a task, which must not end with this connection.
+                # A task calls this at its end; a fault of this connection must not reach the task.
                 self._service.loop.end_fault(self, fault)
 
     def _await_result(self) -> None:
@@ -366,9 +367,9 @@ class Http1Connection(Connection):
     def _await_more(self, protocol: Http1, before: int, has_answered: bool) -> None:
         """Note that the peer has to move next, and by when.
 
-        ``before`` is the state that this turn began in, `BEHIND` if it has an answer. Without one the
-        deadline of a request stands, also if the turn was put off (`_take_in`), and so does any other
-        where only empty lines came.
+        ``before`` is the state in which this turn began, or `BEHIND` if the turn has an answer. Without
+        an answer the deadline of a request stays, also if the turn was put off (`_take_in`). If only
+        empty lines came, any deadline stays.
         """
         self._state = before
         if not protocol.is_between:
@@ -381,7 +382,7 @@ class Http1Connection(Connection):
             elif before == BETWEEN:
                 self._state = IDLE
         elif self._service.is_draining:
-            # The last answer was sent in an earlier turn, and promised that there would be more.
+            # The last answer was sent in an earlier turn, and said that the connection persists.
             self._finish()
         else:
             self._begin_idle()

@@ -1,8 +1,8 @@
 """The last stage of HTTP/1: makes a connection, unless a peer wants one answer only and that is known.
 
-Such a peer is sent the answer at once, and is closed. Nothing is waited for, so that no connection object
-is needed: this saves half of the work for it. Where no other stage stands before this one, its listener
-asks for it before it makes an `Arrival` (`LastAnswers`), which saves a tenth of the rest.
+Such a peer is sent the answer at once, and is closed. It waits for nothing, so it needs no connection
+object, which saves half of the work. If no other stage stands before this one, the listener itself asks
+for the answer before it makes an `Arrival` (`LastAnswers`), which saves a tenth of the rest.
 """
 
 from _socket import MSG_DONTWAIT
@@ -29,7 +29,7 @@ def serve(service: Service, arrival: Arrival) -> None:
 
 
 def begin(service: Service, arrival: Arrival) -> None:
-    """Serve a peer that was admitted, and is known to want more than one answer that is known."""
+    """Serve a peer that was admitted, where one known answer is certainly not enough."""
     connection = Http1Connection(service, arrival)
     try:
         connection.on_accepted(arrival)
@@ -40,7 +40,7 @@ def begin(service: Service, arrival: Arrival) -> None:
 class LastAnswers:
     """Gives peers of one kind the only answer that they want, if it is known.
 
-    They take no place that the door could refuse, so they pass it by.
+    They take no room, so they need not pass the door.
     """
 
     __slots__ = ("_kind", "_recall", "_service")
@@ -48,7 +48,7 @@ class LastAnswers:
     def __init__(self, service: Service, kind: Kind) -> None:
         self._service = service
         self._kind = kind
-        # Where connections are counted by address, each of them is.
+        # If connections are counted by address, each of these peers is counted, too.
         self._recall = service.recalls_at_once[kind.scope] if service.addresses is None else None
 
     def give(
@@ -60,9 +60,9 @@ class LastAnswers:
         *,
         is_watched: bool = False,
     ) -> bool:
-        """Answer the first octets of a peer if their answer is known, and the last one that it gets.
+        """Answer the first octets of a peer if their answer is known, and is the only one that it wants.
 
-        Return whether it is. Changes were looked for since these octets are here.
+        Return whether that was done. Changes have to be looked for after these octets were received.
         """
         recall, service = self._recall, self._service
         if recall is None or service.is_draining:

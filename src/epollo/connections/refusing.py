@@ -1,4 +1,4 @@
-"""The answers of HTTP/1 where there is no room, in one send that waits for nothing, and to a fault."""
+"""The answers of HTTP/1 if there is no room, sent at once and without waiting, or after a fault."""
 
 import contextlib
 from _socket import MSG_DONTWAIT
@@ -14,9 +14,9 @@ from epollo.protocols.http1 import refuse, render_refusal
 from epollo.transports import Transport
 
 RETRY_FIELDS: Final[tuple[FieldLine, ...]] = ((b"Retry-After", b"5"),)
-"""What an answer 503 says besides, in seconds (RFC 9110 section 10.2.3)."""
+"""Retry-After of an answer 503, in seconds (RFC 9110 section 10.2.3)."""
 UNAVAILABLE: Final = respond_plainly(503, (NO_CACHE_FIELD, *RETRY_FIELDS))
-"""The response where what it would be made of takes too long."""
+"""The response if its making takes too long."""
 
 _HANDSHAKE: Final = b"\x16\x03"
 """What a client that speaks TLS begins with (RFC 8446 section 5.1)."""

@@ -1,7 +1,7 @@
-"""On which terms a session begins: what a ClientHello asks for, and what there is for it.
+"""The terms of a session: what a ClientHello asks for, and what the server has for it.
 
-They are the same for each ClientHello that says the same, so they are found once: to find them anew
-takes a fortieth of the steps of a connection.
+ClientHellos that say the same get the same terms, so these are found once: to find them anew takes a
+fortieth of the steps of a connection.
 """
 
 import ssl
@@ -16,7 +16,7 @@ from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificat
 from epollo.transports.tls import TLS
 
 _ENTRIES_LIMIT: Final = 256
-# A name takes at most 255 octets, and a list of protocols that has one of ours may be long.
+# A name takes at most 255 octets, but a list of protocols with one of ours in it may be long.
 _OCTETS_LIMIT: Final = 64 * 1024
 _NO_PROOFS: Final[Mapping[bytes, ssl.SSLContext]] = MappingProxyType({})
 
@@ -34,15 +34,15 @@ class SessionTerms:
         self.verifies_client = verifies_client
         """Whether the client is asked for a certificate."""
         self.is_proof = is_proof
-        """Whether the client is an authority that has a host proven (RFC 8737), if it says so again."""
+        """Whether the client may be an authority that has a host proven (RFC 8737)."""
 
 
 class SessionOffer:
-    """All that sessions may begin with; never changed, but replaced by another one.
+    """All that sessions may begin with. It is never changed, but replaced by another one.
 
-    ``certificates`` are those for each way in which clients are verified; ``find_way`` returns which of
-    them is that of a name. ``proofs`` are, by name, what answers an authority that asks whether a host
-    is ours.
+    ``certificates`` has some for each way in which clients are verified; ``find_way`` returns the
+    number of the way for a name. ``proofs`` has, by name, what answers an authority that asks whether a
+    host is ours.
     """
 
     __slots__ = ("_certificates", "_find_way", "_kinds", "_proofs", "known")
@@ -63,7 +63,7 @@ class SessionOffer:
         """What was found, for a look-up in its ``young``."""
 
     def find(self, hello: ClientHello) -> SessionTerms | Alert:
-        """Return on which terms a session begins, or why there is none."""
+        """Return the terms of a session, or why there can be none."""
         octets = len(hello.server_name) + sum(map(len, hello.protocols))
         found = self.known.get(hello, octets)
         if found is not None:

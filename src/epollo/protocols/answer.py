@@ -1,8 +1,8 @@
-"""Answers: responses rendered by a protocol, but for what belongs to one second.
+"""Answers: responses rendered by a protocol, except for what belongs to one second.
 
 An answer is given again for as long as what it was made of stands, so nothing in it tells the time: the
-status line and Date stand in a prefix that all answers of one status share for a second. Content is that
-of the representation, never a copy.
+status line and Date stand in a prefix that all answers of one status share for a second. The content is
+that of the representation, never a copy.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ JOINED_OCTETS: Final = 16 * 1024
 STEP_OCTETS: Final = 2 * 1024 * 1024
 """At most this much of a file is sent in one turn, so that a large download holds up no other peer."""
 STEP_OCTETS_MINIMUM: Final = 128 * 1024
-"""A smaller step costs more than it sends, so that this much is never divided."""
+"""A smaller step costs more than it sends, so this much is never divided."""
 
 
 class Waiting(NamedTuple):
@@ -86,7 +86,7 @@ class Answer:
         self.kept_octets = 0
         """What recall counts for it."""
         self.uses = 0
-        """In how many seconds, at least, it was sent since recall looked last."""
+        """How often it was framed since recall looked last: once a second, if what was framed is kept."""
         self.part_pattern: bytes | None = None
         """A pattern of the fields of an answer with a part of this content (`http1.part`); None until
         there is one."""

@@ -1,13 +1,16 @@
 """What was read of ClientHellos of a shape, so that the next one of the same shape need not be read.
 
-Facts: a client that comes again says the same, but for random octets, keys and tickets: the same
+Facts: a client that comes again says the same, except for random octets, keys and tickets: the same
 extensions in the same order, each as long as before. To find them takes 450 steps of the interpreter, a
 seventh of all that it does for a connection.
-Decision: by the length of a message, those of its octets on which the reading depends are kept, with what
-was read. Where they are the same, all of them, one call and one comparison do. Of a length there may be
-some: OpenSSL's client fills up to 517 octets, whatever the name.
-Price: a client that puts its extensions into another order each time (Chromium) is compared without a
-use. So that it drives out no other, a shape gives way to another at each `_EVERY`-th miss alone.
+Decision: for each length of a message, the octets on which the reading depends are kept, with what was
+read.
+If all of them are the same again, one call and one comparison are enough. One length may have several
+shapes:
+OpenSSL's client fills up to 517 octets, whatever the name.
+Price: a client that puts its extensions into another order each time (Chromium) is compared for
+nothing.
+So that it does not drive out others, a shape gives way to another only at every `_EVERY`-th miss.
 """
 
 from struct import Struct
@@ -21,9 +24,9 @@ _EVERY: Final = 16
 _OF_A_LENGTH: Final = 4
 _LENGTHS: Final = 64
 _KEPT_OCTETS: Final = 32 * 1024
-"""Of each generation, for one shape of a length."""
+"""The most octets that each generation keeps for one shape of a length."""
 _LONGEST_OCTETS: Final = 4096
-"""Of a message that is remembered; hybrid key shares take some 1,200."""
+"""A longer message is not remembered; hybrid key shares take some 1,200."""
 _EXTENSIONS_LIMIT: Final = 64
 _HEADS: Final = 5 + 4
 """The head of a record, and that of the message in it: types, versions, lengths."""
@@ -34,7 +37,7 @@ _RANDOM: Final = 2 + 32
 class HelloShapes(Generic[Reading]):
     """Readings, each with the shape of the messages that have it; bounded in number and in octets.
 
-    ``kinds`` are the types of the extensions whose content is read; of all others it is passed over.
+    ``kinds`` are the types of the extensions whose content is read; all others are passed over.
     """
 
     __slots__ = ("_kinds", "_misses", "_shapes")
@@ -73,9 +76,9 @@ class HelloShapes(Generic[Reading]):
 
 
 def _find_shape(octets: bytes, kinds: frozenset[int]) -> Struct | None:
-    """Return what takes the octets out of a ClientHello on which its reading depends.
+    """Return the call that takes out of a ClientHello the octets on which its reading depends.
 
-    None for one that has no extensions (RFC 5246 section 7.4.1.2), or very many.
+    None for a ClientHello without extensions (RFC 5246 section 7.4.1.2), or with very many.
     """
     parts = [f">{_HEADS}s{_RANDOM}x"]
     offset = _HEADS + _RANDOM
