@@ -20,12 +20,13 @@ from epollo.access_log.batches import BatchedLog
 from epollo.access_log.choice import open_log
 from epollo.access_log.destination import Destination, open_destination
 from epollo.access_log.formats import FORMATS, format_end
+from epollo.access_log.terminal_log import TerminalLog
 from epollo.errors import OperatorError
 from epollo.loop import EventLoop
 from epollo.pollers import open_poller
 from epollo.protocols.answer import Answer
 from epollo.settings import Settings
-from epollo.terminal import TerminalLog, report
+from epollo.terminal import report
 from loop.hand_clock import HandClock
 
 # 1994-11-06 08:49:37, the second at which the hand clock begins.

@@ -1,10 +1,9 @@
-"""What the operator sees in a terminal: where the server is, and a line for each request."""
+"""What the operator is told: lines on stdout and stderr; the first of them say where the site is."""
 
 import io
 import os
 import socket
 import sys
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -13,56 +12,9 @@ from epollo.errors import OperatorError
 from epollo.linux.nonblocking import await_relays, open_nonblocking
 from epollo.loop import EventLoop
 from epollo.output import Output
-from epollo.protocols.answer import Answer
-from epollo.protocols.http1 import describe_target
 
-_SHOWN_OCTETS: Final = 200
-"""At most this many characters of a target are shown; it may have thousands."""
 _PARTING_SECONDS: Final = 1.0
 """A slow reader is waited for at most this long at the end."""
-
-
-class TerminalLog:
-    """One line on the terminal for each request: method, target, status, octets, milliseconds.
-
-    Their reader may stop for a while (a pager, Ctrl-S): then lines are left out, and counted
-    (`make_streams_nonblocking`), so that no client waits for an answer because of them.
-    """
-
-    names_peers = False
-
-    def begin(self, loop: EventLoop) -> None:
-        """Do without: lines are printed at once."""
-
-    def reopen(self) -> None:
-        """Do nothing: a terminal is not rotated."""
-
-    def close(self) -> None:
-        """Leave the terminal to others; nothing waits to be printed."""
-
-    def note(
-        self,
-        peer: str | None,  # noqa: ARG002
-        head: bytes,
-        answer: Answer,
-        content_octets: int,
-        begun: float,
-        *,
-        subject: str = "",  # noqa: ARG002
-    ) -> None:
-        """Print one line; nothing of the request can break out of it."""
-        milliseconds = max(0.0, time.monotonic() - begun) * 1000
-        tell(
-            f"{_show(answer.method)} {_show(describe_target(answer, head))} {answer.status} "
-            f"{content_octets} {milliseconds:.1f} ms"
-        )
-
-
-def _show(octets: bytes) -> str:
-    shown = "".join(
-        chr(octet) if 0x20 < octet < 0x7F else f"\\x{octet:02x}" for octet in octets[:_SHOWN_OCTETS]
-    )
-    return shown if len(octets) <= _SHOWN_OCTETS else shown + "..."
 
 
 class _Nowhere:

@@ -21,12 +21,13 @@ pytestmark = pytest.mark.skipif(ABI == 0, reason="this kernel has no Landlock")
 _PROGRAM = """
 import json, os, socket, sys
 from pathlib import Path
+from epollo.access_log.terminal_log import TerminalLog
 from epollo.transports.listening import open_listening_socket
 from epollo.linux.confinement import confine
 from epollo.pollers import open_poller
 from epollo.settings import Settings
 from epollo.site.respond import Site
-from epollo.terminal import TerminalLog, make_streams_nonblocking, report, tell
+from epollo.terminal import make_streams_nonblocking, report, tell
 from epollo.worker.process import Worker
 
 respond = Site.respond

@@ -6,47 +6,7 @@ from collections.abc import Callable
 
 from epollo.access_log.destination import STDOUT, Destination, open_destination
 from epollo.connections.contract import AccessLog
-from epollo.loop import EventLoop
-from epollo.protocols.answer import Answer
 from epollo.settings import Settings
-from epollo.terminal import TerminalLog
-
-
-class TwoLogs:
-    """Notes everything in two logs."""
-
-    def __init__(self, one: AccessLog, other: AccessLog) -> None:
-        self._logs = (one, other)
-        self.names_peers = one.names_peers or other.names_peers
-
-    def note(
-        self,
-        peer: str | None,
-        head: bytes,
-        answer: Answer,
-        content_octets: int,
-        begun: float,
-        *,
-        subject: str = "",
-    ) -> None:
-        """Note an answer in both."""
-        for log in self._logs:
-            log.note(peer, head, answer, content_octets, begun, subject=subject)
-
-    def begin(self, loop: EventLoop) -> None:
-        """Write both by this loop from now on."""
-        for log in self._logs:
-            log.begin(loop)
-
-    def reopen(self) -> None:
-        """Continue with other files of the same names, after a rotation."""
-        for log in self._logs:
-            log.reopen()
-
-    def close(self) -> None:
-        """Write everything in both."""
-        for log in self._logs:
-            log.close()
 
 
 def open_log(
@@ -61,9 +21,13 @@ def open_log(
     person gets lines only on a terminal that nothing else is written to. Raises `OperatorError`.
     """
     name = settings.access_log
+    # Each kind of lines is loaded for servers that write some.
     if not name:
-        return None if settings.quiet else TerminalLog()
-    # Lines for programs are for servers that write some.
+        if settings.quiet:
+            return None
+        from epollo.access_log.terminal_log import TerminalLog  # noqa: PLC0415
+
+        return TerminalLog()
     from epollo.access_log.batches import BatchedLog  # noqa: PLC0415
     from epollo.access_log.formats import FORMATS  # noqa: PLC0415
 
@@ -73,6 +37,8 @@ def open_log(
     log = BatchedLog(FORMATS[settings.access_log_format], destination)
     if settings.quiet or name == STDOUT or not sys.stdout.isatty():
         return log
+    from epollo.access_log.terminal_log import TerminalLog, TwoLogs  # noqa: PLC0415
+
     return TwoLogs(log, TerminalLog())
 
 
