@@ -20,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 import copies
+from chromium import Chromium, find_chromium
 
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
@@ -330,6 +331,30 @@ def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """The same for servers that all tests of a module share."""
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
         yield serve
+
+
+@pytest.fixture(scope="session")
+def shared_chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """The browser of all tests that want no flags of their own; they use `chromium` or `browser`."""
+    if find_chromium() is None:
+        pytest.skip("Chromium is not installed (Debian: apt install chromium)")
+    browser = Chromium(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(shared_chromium: Chromium) -> Iterator[Chromium]:
+    """A browser that knows what tests of this module have left in it."""
+    with shared_chromium.fresh() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(shared_chromium: Chromium) -> Iterator[Chromium]:
+    """A browser that knows nothing."""
+    with shared_chromium.fresh() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,31 +53,24 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    browser = Chromium(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture(scope="module")
 def isolated(serve_module: Serve, root: Path) -> Server:
     return serve_module(root, "--isolate", "--quiet")
 
 
 def test_threads_share_memory_on_an_isolated_page(
-    browser: Chromium, isolated: Server, serve: Serve, root: Path
+    chromium: Chromium, isolated: Server, serve: Serve, root: Path
 ) -> None:
-    page = browser.load(isolated.url + "/", questions={"shared": "shared()"})
+    page = chromium.load(isolated.url + "/", questions={"shared": "shared()"})
     assert page.answers == {"shared": 42}
     assert not page.faults
     other = serve(root, "--quiet")
-    assert browser.load(other.url + "/", questions={"shared": "shared()"}).answers == {
+    assert chromium.load(other.url + "/", questions={"shared": "shared()"}).answers == {
         "shared": "not isolated"
     }
 
 
 def test_scripts_of_allowed_origins_read_parts_and_tags(
-    browser: Chromium, isolated: Server, serve: Serve, root: Path, tmp_path: Path
+    chromium: Chromium, isolated: Server, serve: Serve, root: Path, tmp_path: Path
 ) -> None:
     passwords = tmp_path / "passwords"
     digest = base64.b64encode(hashlib.sha1(b"open").digest()).decode()
@@ -94,21 +86,21 @@ def test_scripts_of_allowed_origins_read_parts_and_tags(
         "refused": f"ask('{data.url}/data.bin', {{}})",
     }
     for _ in range(2):
-        answers = browser.load(isolated.url + "/", questions=questions).answers
+        answers = chromium.load(isolated.url + "/", questions=questions).answers
         assert answers["allowed"] == [206, "234", [True, True, True, True]]
         assert answers["refused"][0] == 401
-        answers = browser.load(third.url + "/", questions=questions).answers
+        answers = chromium.load(third.url + "/", questions=questions).answers
         assert answers == {"allowed": "TypeError", "refused": "TypeError"}
 
 
 def test_scripts_of_any_origin_read_what_is_for_all(
-    browser: Chromium, isolated: Server, serve: Serve, root: Path
+    chromium: Chromium, isolated: Server, serve: Serve, root: Path
 ) -> None:
     data = serve(root, "--quiet", "--cors", "any")
     questions = {
         "part": f"ask('{data.url}/data.bin', {{Range: 'bytes=2-4'}})",
         "missing": f"ask('{data.url}/none', {{'If-None-Match': '\"x\"'}})",
     }
-    answers = browser.load(isolated.url + "/", questions=questions).answers
+    answers = chromium.load(isolated.url + "/", questions=questions).answers
     assert answers["part"] == [206, "234", [True, True, True, True]]
     assert answers["missing"][0] == 404

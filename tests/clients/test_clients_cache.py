@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,13 +57,6 @@ def root(tmp_path: Path) -> Path:
     os.utime(kept, (time.time() - AGE_SECONDS,) * 2)
     write_site(root, 1)
     return root
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chromium]:
-    browser = Chromium(tmp_path / "profile")
-    yield browser
-    browser.close()
 
 
 class Asked:

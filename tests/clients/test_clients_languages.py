@@ -1,13 +1,12 @@
 """The example site in its two languages: the same pages, one switch, on a phone as well."""
 
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chromium import Chromium, find_chromium
+from chromium import Chromium
 from conftest import Serve, Server
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "example"
@@ -78,20 +77,10 @@ def server(serve_module: Serve) -> Server:
     return serve_module(EXAMPLE, "--quiet")
 
 
-@pytest.fixture
-def chromium(tmp_path: Path) -> Iterator[Chromium]:
-    """A browser that has not chosen a language."""
-    if find_chromium() is None:
-        pytest.skip("Chromium is not installed (Debian: apt install chromium)")
-    browser = Chromium(tmp_path / "profile")
-    yield browser
-    browser.close()
-
-
-def test_no_page_is_wider_than_a_phone(server: Server, chromium: Chromium) -> None:
+def test_no_page_is_wider_than_a_phone(server: Server, browser: Chromium) -> None:
     widths = {}
     for path in [*ENGLISH, *(Path("zh") / path for path in CHINESE)]:
-        page = chromium.load(
+        page = browser.load(
             f"{server.url}/{path}",
             questions={"width": "document.documentElement.scrollWidth"},
             until="load",
@@ -102,14 +91,14 @@ def test_no_page_is_wider_than_a_phone(server: Server, chromium: Chromium) -> No
     assert {path: width for path, width in widths.items() if width > 390} == {}
 
 
-def test_the_footer_of_a_short_page_is_at_the_bottom(server: Server, chromium: Chromium) -> None:
+def test_the_footer_of_a_short_page_is_at_the_bottom(server: Server, browser: Chromium) -> None:
     tall = ("Emulation.setDeviceMetricsOverride", {**PHONE[1], "width": 1280, "height": 2000})
     gap = "innerHeight - document.querySelector('footer').getBoundingClientRect().bottom"
-    page = chromium.load(f"{server.url}/menu/", questions={"gap": gap}, emulation=[tall])
+    page = browser.load(f"{server.url}/menu/", questions={"gap": gap}, emulation=[tall])
     assert abs(page.answers["gap"]) < 1
 
 
-def test_no_media_type_is_broken_within_a_word(server: Server, chromium: Chromium) -> None:
+def test_no_media_type_is_broken_within_a_word(server: Server, browser: Chromium) -> None:
     """Each part between the marks at which a line may break stands on one line."""
     broken = """(() => {
       const parts = [];
@@ -126,9 +115,7 @@ def test_no_media_type_is_broken_within_a_word(server: Server, chromium: Chromiu
       }
       return [document.querySelectorAll(".is-right").length, parts];
     })()"""
-    page = chromium.load(
-        f"{server.url}/files.html", questions={"broken": broken}, emulation=[PHONE]
-    )
+    page = browser.load(f"{server.url}/files.html", questions={"broken": broken}, emulation=[PHONE])
     right, parts = page.answers["broken"]
     assert right > 20
     # "charset=utf-8" may be divided at its hyphen, as any word.
@@ -142,7 +129,7 @@ def speaking(language: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_the_browsers_language_is_taken_at_first_and_then_the_one_that_was_chosen(
-    server: Server, chromium: Chromium
+    server: Server, browser: Chromium
 ) -> None:
     def visit(path: str, language: str, then: str = "") -> Any:
         """Return which page is shown in the end in a frame that is sent to a page."""
@@ -159,7 +146,7 @@ def test_the_browsers_language_is_taken_at_first_and_then_the_one_that_was_chose
           while (frame.contentDocument.readyState !== "complete") await loaded();
           return frame.contentWindow.location.pathname;
         }})()"""
-        page = chromium.load(
+        page = browser.load(
             f"{server.url}/robots.txt",
             questions={"where": script},
             until="load",

@@ -13,7 +13,7 @@ import pytest
 
 import copies
 import epollo
-from chromium import Chromium, find_chromium
+from chromium import Chromium
 from conftest import POLLER_NAMES, require_descriptors
 from epollo.errors import OperatorError
 from epollo.lab.command import check_targets
@@ -224,8 +224,7 @@ def test_a_report_is_drawn_again_from_its_json(tmp_path: Path) -> None:
     assert {"lab-cost-en.svg", "lab-cost-zh.svg", "lab-copied-epoll-en.svg"} <= names
 
 
-@pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
-def test_the_page_in_a_browser(tmp_path: Path) -> None:
+def test_the_page_in_a_browser(browser: Chromium, tmp_path: Path) -> None:
     # With every column that there is.
     text = format_json(make_results())
     text = text.replace('"octets_per_connection": null', '"octets_per_connection": 1234.5')
@@ -233,30 +232,26 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     page_path = tmp_path / "r.html"
     done = run("--from", str(tmp_path / "r.json"), "--html", str(page_path))
     assert done.returncode == 0, done.stderr
-    browser = Chromium(tmp_path / "profile")
-    try:
-        asked = {
-            "title": "document.title",
-            "charts": "[...document.querySelectorAll('svg')].filter(s => s.checkVisibility()).length",
-            "language": "(document.getElementById('language').click(), document.title)",
-            "lang": "document.documentElement.lang",
-            "charts after": (
-                "[...document.querySelectorAll('svg')].filter(s => s.checkVisibility()).length"
-            ),
-            "light": "getComputedStyle(document.body).backgroundColor",
-            "dark": (
-                "(document.getElementById('theme').click(), "
-                "getComputedStyle(document.body).backgroundColor)"
-            ),
-            "wide": "document.documentElement.scrollWidth <= innerWidth",
-            "table": (
-                "(document.body.style.width = '1265px', [...document.querySelectorAll('.wide')]"
-                ".every(one => one.scrollWidth <= one.clientWidth))"
-            ),
-        }
-        page = browser.load(page_path.as_uri(), questions=asked)
-    finally:
-        browser.close()
+    asked = {
+        "title": "document.title",
+        "charts": "[...document.querySelectorAll('svg')].filter(s => s.checkVisibility()).length",
+        "language": "(document.getElementById('language').click(), document.title)",
+        "lang": "document.documentElement.lang",
+        "charts after": (
+            "[...document.querySelectorAll('svg')].filter(s => s.checkVisibility()).length"
+        ),
+        "light": "getComputedStyle(document.body).backgroundColor",
+        "dark": (
+            "(document.getElementById('theme').click(), "
+            "getComputedStyle(document.body).backgroundColor)"
+        ),
+        "wide": "document.documentElement.scrollWidth <= innerWidth",
+        "table": (
+            "(document.body.style.width = '1265px', [...document.querySelectorAll('.wide')]"
+            ".every(one => one.scrollWidth <= one.clientWidth))"
+        ),
+    }
+    page = browser.load(page_path.as_uri(), questions=asked)
     answers = page.answers
     assert page.faults == []
     assert answers["title"] == "Are you hungry? Four ways to find out"

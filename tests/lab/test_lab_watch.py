@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from chromium import Chromium, find_chromium
+from chromium import Chromium
 from conftest import rest
 
 Seen = dict[str, Any]
@@ -265,15 +265,13 @@ def test_octets_that_are_no_request_do_no_harm(watching: Watching) -> None:
     assert watching.ask("GET", f"/?key={watching.key}")[0] == 200
 
 
-@pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
-def test_the_page_in_a_browser(watching: Watching, tmp_path: Path) -> None:
+def test_the_page_in_a_browser(watching: Watching, browser: Chromium) -> None:
     watching.order("poller=epoll&guests=50&asking=2")
     wait = (
         "new Promise((done, fail) => { const since = Date.now(); const look = () => {"
         " if (CONDITION) done(true); else if (Date.now() - since > 15000) fail('too late');"
         " else setTimeout(look, 50); }; look(); })"
     )
-    browser = Chromium(tmp_path / "profile")
     questions = {
         "seated": wait.replace(
             "CONDITION", "document.querySelectorAll('.guest.seated').length === 50"
@@ -318,7 +316,6 @@ def test_the_page_in_a_browser(watching: Watching, tmp_path: Path) -> None:
     try:
         page = browser.load(watching.url, questions=questions, until="load")
     finally:
-        browser.close()
         watching.order("poller=epoll")
     assert page.faults == []
     assert page.answers == {
