@@ -54,7 +54,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lab")
 
 
-@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize("poller", POLLER_NAMES)
 def test_the_tally_agrees_with_strace_within_two_percent(
@@ -153,15 +152,19 @@ def test_a_look_for_changed_files_is_no_try_that_found_nothing(poller: str, root
     assert asked["counted"]["in_vain"] < asked["requests"] / 10
 
 
-@pytest.mark.alone
 def test_the_cpu_clock_agrees_with_the_kernels_accounting(root: Path) -> None:
     with party("busy", root, counts=False) as one:
-        before, before_ticks = cpu_seconds(one.processes), _ticks_seconds(one.processes[0])
-        one.order("wait", 1.0)
-        spent = cpu_seconds(one.processes) - before
-        ticks = _ticks_seconds(one.processes[0]) - before_ticks
-        assert spent > 0.2
-        assert spent == pytest.approx(ticks, abs=0.05)
+        begun = cpu_seconds(one.processes)
+        # As long as it takes until it has run for a while: others want the processors too.
+        for _ in range(60):
+            one.order("wait", 0.5)
+            before = _ticks_seconds(one.processes[0])
+            spent = cpu_seconds(one.processes)
+            after = _ticks_seconds(one.processes[0])
+            assert before - 0.02 <= spent <= after + 0.02
+            if spent - begun > 0.2:
+                break
+        assert spent - begun > 0.2
         assert pss_octets(one.processes) > 1024 * 1024
 
 
@@ -171,16 +174,25 @@ def _ticks_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@pytest.mark.alone
 def test_waiting_costs_the_busy_server_a_processor_and_epoll_nothing(root: Path) -> None:
-    shares = {}
-    for poller in ("busy", "epoll"):
-        with party(poller, root, counts=False) as one:
-            one.order("open", 50)
-            waited = one.order("wait", 0.5)
-            shares[poller] = waited["cpu_seconds"] / waited["seconds"]
-    assert shares["busy"] > 0.2
-    assert shares["epoll"] < 0.02
+    with party("busy", root, counts=False) as one:
+        one.order("open", 50)
+        before = _runnable_seconds(one.processes[0])
+        waited = one.order("wait", 0.5)
+        wanted = _runnable_seconds(one.processes[0]) - before
+        # It wants all that there is: what others take of the processor makes no difference to that.
+        assert wanted / waited["seconds"] > 0.9
+        assert 0 < waited["cpu_seconds"] <= wanted
+    with party("epoll", root, counts=False) as one:
+        one.order("open", 50)
+        waited = one.order("wait", 0.5)
+        assert waited["cpu_seconds"] / waited["seconds"] < 0.02
+
+
+def _runnable_seconds(process: int) -> float:
+    """Return for how long a process has run or waited for a processor (kernel: sched-stats)."""
+    running, waiting, _ = Path(f"/proc/{process}/schedstat").read_text().split()
+    return (int(running) + int(waiting)) / 1e9
 
 
 def test_guests_take_the_server_with_them(root: Path) -> None:

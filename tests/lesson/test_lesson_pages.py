@@ -126,11 +126,7 @@ def test_the_questions_are_ten_and_each_names_the_test_that_answers_it() -> None
         assert all(text for pair in texts.values() for text in pair)
 
 
-@pytest.mark.parametrize(
-    "number",
-    # That of the outbox waits for two seconds, not for its slow client: a reader is to see all of it.
-    [pytest.param(n, marks=pytest.mark.alone) if n == 2 else n for n in range(len(PROGRAMS))],
-)
+@pytest.mark.parametrize("number", range(len(PROGRAMS)))
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_the_command_shows_the_fault_of_the_step_before_and_that_it_is_gone(
     number: int, moment: str, tmp_path: Path
