@@ -21,7 +21,7 @@ LONGEST_SECONDS = 1.0
 
 
 def read_waited_seconds(tasks: tuple[str, str]) -> float:
-    """Return for how long these tasks have waited for a processor (Documentation/scheduler/sched-stats)."""
+    """Return for how long these tasks have waited for a processor (kernel: sched-stats)."""
     return sum(int(Path(f"/proc/{one}/schedstat").read_text().split()[1]) for one in tasks) / 1e9
 
 
