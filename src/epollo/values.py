@@ -17,7 +17,10 @@ _AS_NEAR: Final = 0.05
 
 
 def parse_value(option: Option, default: Any, value: float | str) -> Any:
-    """Return what is given for an option that takes a value; one of them, if it may have several."""
+    """Return the value of an option from what is given; one value, if the option may have several.
+
+    Raises `ValueError`, with a reason for the operator, where there can be no such value.
+    """
     if option.is_cache_control:
         return parse_cache_control(str(value))
     if option.choices:
@@ -30,8 +33,9 @@ def parse_value(option: Option, default: Any, value: float | str) -> Any:
 def parse_cache_control(text: str) -> str:
     """Return one of `CACHE_CONTROL_WORDS`, in lower case, or a value of the field Cache-Control.
 
-    A directive that is not known may be an extension (RFC 9111 section 5.2.3), but not if it is near one
-    that is known: caches would do nothing, and say nothing.
+    A directive that is not known may be an extension (RFC 9111 section 5.2.3). If it is near a known
+    one, it is taken for a mistake, which caches would silently ignore. Raises `ValueError` with the
+    reason.
     """
     value = text.strip(" \t")
     if value.lower() in CACHE_CONTROL_WORDS:
@@ -49,7 +53,7 @@ def parse_cache_control(text: str) -> str:
 
 
 def parse_choice(text: str, choices: Sequence[str]) -> str:
-    """Return the choice that a text is, in any case."""
+    """Return the choice that a text names, in upper or lower case. Raises `ValueError` for any other."""
     word = text.casefold()
     for choice in choices:
         if choice.casefold() == word:
@@ -66,7 +70,10 @@ def select_unit(option: Option) -> str:
 def parse_quantity(
     value: float | str, minimum: float | None, maximum: float | None, unit: str = ""
 ) -> float:
-    """Return a number within bounds: of octets or seconds, also with a unit, or a whole number."""
+    """Return a number within bounds: octets or seconds, also given with a unit, or a whole number.
+
+    Raises `ValueError` with the reason, for anything else.
+    """
     parse, format_number, description = _QUANTITIES[unit]
     number = parse(value) if isinstance(value, str) else value
     if number is None:

@@ -99,6 +99,7 @@ class Client:
         ``request`` is a signing request (DER). ``prove`` begins to answer a challenge, of the first of
         ``kinds`` that the authority offers; called with None, it ends that. ``replaced`` is what the
         authority calls the certificate that this one renews (`identify`); empty where it renews none.
+        Raises `AcmeError`.
         """
         order: dict[str, Any] = {"identifiers": [{"type": "dns", "value": name} for name in names]}
         if profile:

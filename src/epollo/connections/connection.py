@@ -299,7 +299,7 @@ class Connection(Peer):
         self._set_deadline(self._next_look(self._pace) - now)
 
     def _next_look(self, pace: Pace) -> float:
-        """Return when to look again: soon if the peer only has to confirm what was sent."""
+        """Return when to look again (monotonic): soon if the peer only has to confirm what was sent."""
         timeouts = self._service.timeouts
         look = pace.next_look(timeouts.send)
         return look if self._outbox else min(look, self._service.clock.now + timeouts.linger)

@@ -188,7 +188,7 @@ class Guests:
 
 
 def measure_answer(octets: bytes) -> int:
-    """Return how long an answer is, head and content, from its head."""
+    """Return the octets of an answer, head and content, from its head. Raises `TurnedAwayError`."""
     head = octets.partition(b"\r\n\r\n")[0]
     found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
     if found is None:

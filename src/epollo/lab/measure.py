@@ -100,7 +100,7 @@ class Party:
         return self._server is None or self._server.poll() is not None
 
     def order(self, *command: Any) -> dict[str, Any]:
-        """Have the guests do something; return what came of it."""
+        """Have the guests do something; return the result. Raises `OperatorError` if they have ended."""
         guests = self.guests
         assert guests.stdin is not None  # noqa: S101
         assert guests.stdout is not None  # noqa: S101

@@ -322,7 +322,7 @@ def format_watch_page(key: str) -> bytes:
 
 
 def watch(port: int, poller: str) -> None:
-    """Show a server at work until SIGINT or SIGTERM."""
+    """Show a server at work until SIGINT or SIGTERM. Raises `OperatorError` if it cannot be started."""
     try:
         listening = open_listening_socket("127.0.0.1", port)
     except OSError as error:

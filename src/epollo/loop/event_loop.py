@@ -144,14 +144,14 @@ class EventLoop:
         return [*self._handlers.values(), *self._added.values()]
 
     def note_deadline(self, handler: Handler, instant: float) -> None:
-        """Note that the deadline of a handler has moved closer.
+        """Note that the deadline of a handler has moved closer, to an instant (monotonic, seconds).
 
         A deadline that moves away needs no call, and a handler needs no descriptor.
         """
         self._timers.note(handler, instant)
 
     def call_at(self, instant: float, call: Callable[[], None]) -> Timer:
-        """Make a call in the second after an instant; closing what is returned cancels it."""
+        """Make a call in the second after an instant (monotonic); closing what is returned cancels it."""
         timer = Timer(instant, call)
         self._timers.note(timer, instant)
         return timer
@@ -253,7 +253,7 @@ class EventLoop:
                 return
 
     def end_fault(self, handler: Handler, fault: Exception) -> None:
-        """Report a bug in a handler, and have the handler act on it; likewise that there is no room."""
+        """Report a bug in a handler, or that there is no room, and have the handler act on it."""
         if not isinstance(fault, ExhaustedError):
             self.report(describe_fault(fault))
         elif self.clock.now >= self._exhausted_until:

@@ -71,7 +71,7 @@ class Wakeup(Handler):
             self._calls.popleft()()
 
     def on_fault(self, fault: Exception) -> None:
-        """Let a bug in a signal's call end the process: it may be the one that stops it."""
+        """Let a bug in a signal's call end the process: it may be the call that stops the process."""
         raise EpolloError(f"a signal or a thread could not be served: {fault!r}") from fault
 
     def close(self, *, gives_back: bool = True) -> None:

@@ -41,7 +41,7 @@ NOT_DECODED: Final = "does not decode to the file beside it"
 
 
 def decode_gzip(coded: Iterable[bytes]) -> Iterator[bytes]:
-    """Undo gzip: one member (RFC 1952)."""
+    """Undo gzip: one member (RFC 1952). Raises `UnreadableError`."""
     member = zlib.decompressobj(wbits=31)
     for piece in coded:
         rest, content = piece, b""
@@ -60,7 +60,7 @@ def decode_gzip(coded: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def decode_brotli(coded: Iterable[bytes]) -> Iterator[bytes]:
-    """Undo br: one stream (RFC 7932)."""
+    """Undo br: one stream (RFC 7932). Raises `UnreadableError`."""
     stream = brotli.Decompressor()
     is_begun = False
     for piece in coded:
@@ -86,7 +86,10 @@ def decode_brotli(coded: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def decode_zstd(coded: Iterable[bytes]) -> Iterator[bytes]:
-    """Undo zstd: one frame (RFC 8878) with a window that clients have (RFC 9659)."""
+    """Undo zstd: one frame (RFC 8878) with a window that clients have (RFC 9659).
+
+    Raises `UnreadableError`.
+    """
     frame = ZstdDecompressor(options={DecompressionParameter.window_log_max: _WINDOW_LOG_LIMIT})
     is_begun = False
     for piece in coded:

@@ -78,7 +78,7 @@ class LargeContent:
 
 
 class _Share:
-    """What one page takes of the room for all; it is given back with this."""
+    """What one page takes of the room that all pages share; it is given back when this object ends."""
 
     __slots__ = ("_octets",)
 
@@ -98,7 +98,7 @@ class _Share:
 
 
 class _LargeFile(KeptFile):
-    """The file of such a page: answers under way refer to it also when the page has ended."""
+    """The file of a long page: answers under way may refer to it after the page has ended."""
 
     __slots__ = ("_share",)
 
