@@ -9,7 +9,7 @@ class EpolloError(Exception):
 
 
 class OperatorError(EpolloError):
-    """The operator asked for something that cannot be had.
+    """The operator asked for something that cannot be done.
 
     The message is one line for a person; the command prints it on stderr and exits with status 2.
     ``setting`` is the setting that has to be changed, where it is a single one; ``site`` the number of

@@ -2,9 +2,9 @@
 
 Fact: that of `typing` compiles a text for each class, and looks at each type. The classes of a server
 take a twelfth of its start.
-Decision: what a class is called with is code that stands here once for each number of fields; each class
-gets it with the names of its own. To a type checker, and where code cannot be had so, it is that of
-`typing`.
+Decision: the code that makes a tuple stands here once for each number of fields; each class gets a copy
+with its own names. For a type checker, and where code cannot be copied in this way, the class is that
+of `typing`.
 Consequence: what a program does with a named tuple takes the time that it takes with one of `typing`.
 Price: a class has no more than twelve fields.
 """

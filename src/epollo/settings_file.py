@@ -18,7 +18,7 @@ from epollo.values import find_near, parse_value
 _LIMIT_OCTETS: Final = 16 * 1024 * 1024
 _SITE: Final = "site"
 _OF_SITE: Final = ("hosts", "default")
-"""What a table of a site has besides settings."""
+"""What a table of a site may have in addition to settings."""
 _SITE_HEADER: Final = re.compile(r"\s*\[\[\s*(?:site|\"site\"|'site')\s*\]\]")
 
 

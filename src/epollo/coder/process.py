@@ -51,7 +51,7 @@ _DIGEST_OCTETS: Final = 32
 _DESCRIPTORS_END: Final = 1 << 20
 _LINE_OCTETS_LIMIT: Final = 1024
 _REQUEST_SECONDS: Final = 0.0005
-"""What is counted for a request besides: to receive it and to answer takes less."""
+"""What each request counts in addition; to receive it and to answer takes less."""
 
 
 class _TooLongError(Exception):

@@ -15,7 +15,7 @@ from epollo.coder.clients import Client, Work
 from epollo.coder.messages import Grade
 
 AHEAD_SECONDS: Final = 3.0
-"""The processor time that a client may have had more than another that waits."""
+"""How much more processor time a client may have had than another one that waits."""
 _REMEMBERED_LIMIT: Final = 1024
 
 

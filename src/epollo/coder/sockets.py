@@ -9,7 +9,7 @@ from typing import Final
 CONTROL_DESCRIPTOR: Final = 3
 """Where the socket to the parent is when the coder begins, unless it is told another number."""
 CLIENT: Final = b"client "
-"""The parent sends it with the number of a client and a socket to it, of which a client has one."""
+"""The parent sends it with the number of a client and a socket to it; a client has one socket."""
 ARE_YOU_THERE: Final = b"are you there"
 """The parent sends it where a client waits."""
 HERE: Final = b"here"

@@ -13,13 +13,13 @@ from epollo.errors import explain
 from epollo.loop import EventLoop
 
 _SOUND_SECONDS: Final = 5.0
-"""A coder that lived for less died of what may end the next one too."""
+"""If a coder lived for less, what ended it may end the next one, too."""
 _FIRST_DELAY_SECONDS: Final = 1.0
 _DEATHS_LIMIT: Final = 4
-"""After this number of early deaths in a row there is none any more."""
+"""After this number of early deaths in a row, no coder is started any more."""
 
 Take: TypeAlias = Callable[[int | None], None]
-"""Is given the descriptor of a socket to a coder, which is the taker's to close; None for none ever."""
+"""Is given the descriptor of a socket to a coder, for the taker to close; None if there is none."""
 
 
 class CoderSupply:

@@ -99,10 +99,10 @@ class Outbox:
         which is not whole never looks whole. It is compared before other steps as often as the file
         asks for it, so that an answer which cannot become whole ends early.
 
-        ``second`` is now, whole seconds since 1970. Of a file that has to be read, no more is read than
-        may wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` where the
-        peer takes nothing now, `VersionEndedError` where a file is not what it was, and `OSError` where
-        the peer is gone.
+        ``second`` is now, whole seconds since 1970. If a file has to be read, no more is read than may
+        wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` where the peer
+        takes nothing now, `VersionEndedError` where a file is not what it was, and `OSError` where the
+        peer is gone.
         """
         part = self._next
         if part is None or not part.file.is_settled:
@@ -262,12 +262,12 @@ class Outbox:
         return sent == length
 
     def _end_part(self, part: _FilePart) -> None:
-        """Take out the part that is first, of which nothing is left."""
+        """Take out the first part, which was sent."""
         self._segments.popleft()
         self._next = None
         self._close_unless_needed(part.file)
 
     def _close_unless_needed(self, file: File) -> None:
-        """Close a file of which no part is left."""
+        """Close a file if no other part of it is owed."""
         if not any(isinstance(other, _FilePart) and other.file is file for other in self._segments):
             file.close()

@@ -3,8 +3,8 @@
 Facts: octets that the kernel took need not have reached the peer: buffers hold megabytes, and report
 room only when a third of them is free. SIOCOUTQ (tcp(7)) tells how many octets are not confirmed yet.
 Decision: the pace is looked at when a deadline comes, not when something is sent: every
-`WINDOW_SECONDS`, and when the peer may have taken nothing for too long. What was owed at one look and
-is neither owed nor unconfirmed at the next, the peer has taken.
+`WINDOW_SECONDS`, and when the peer may have taken nothing for too long. The peer has taken what was
+owed at one look and is neither owed nor unconfirmed at the next.
 Consequence: a download costs nothing for this, and a peer that takes a few octets now and then cannot
 put its end off.
 Price: a look is a system call; a peer that stops is noticed up to a window late.

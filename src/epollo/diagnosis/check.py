@@ -81,7 +81,7 @@ class _Check:
         return os.fsdecode(os.path.join(self._root, *names))
 
     def _check_names(self, files: set[Names]) -> Iterator[str]:
-        """Find names that hide others, and rule files that are none."""
+        """Find names that hide others, and rule files that do not count."""
         for names in sorted(files):
             shown = self._show(names)
             if names[-1] in RULE_FILES:

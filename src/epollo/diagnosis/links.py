@@ -129,5 +129,5 @@ def _join(base: str, url: str) -> str:
         # A browser takes the one slash for the other (WHATWG URL, 4.4).
         return urljoin(base, _PATH.sub(lambda found: found[0].replace("\\", "/"), url, count=1))
     except ValueError:
-        # A host that is none, such as http://[.
+        # It is no valid host, such as http://[.
         return url

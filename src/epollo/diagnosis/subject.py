@@ -66,7 +66,7 @@ class _PromptCompressor(Compressor):
 
 
 class Question(NamedTuple):
-    """What is asked for; ``target`` is a path with its query, ``fields`` are sent besides Host."""
+    """What is asked for; ``target`` is a path with its query, ``fields`` are sent in addition to Host."""
 
     target: bytes
     host: bytes = b"localhost"

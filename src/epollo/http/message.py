@@ -141,7 +141,7 @@ class OneSecond(Basis):
 
 
 class AllOf(Basis):
-    """Several bases, all of which have to stand.
+    """Several bases; all of them have to stand.
 
     If one look in a second is enough for each of them, it is enough for all: an answer that is held is
     released when one of them ends.
@@ -236,7 +236,7 @@ def select_host(request: Request) -> bytes:
 class Response:
     """What the site answers; shared by all requests that get the same answer.
 
-    ``fields`` are complete but for those that belong to the connection (Date, Connection).
+    ``fields`` are complete except for those that belong to the connection (Date, Connection).
     ``content`` is what follows the head of an answer to anything but HEAD; ``length`` is its octets.
     ``basis`` is what it rests on: while that stands, the same request has the same response. None where
     it is to be made anew each time.

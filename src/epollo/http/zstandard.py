@@ -30,7 +30,7 @@ class FrameHeader(NamedTuple):
 
 
 def parse_frame_header(octets: bytes) -> FrameHeader | None:
-    """Return the header that the octets begin with; None where that is none, or not whole.
+    """Return the header that the octets begin with; None if they do not, or if it is not whole.
 
     A skippable frame (RFC 8878 section 3.1.2) has no such header.
     """

@@ -17,7 +17,7 @@ from typing import Final, Literal
 FLAT: Final = 1.1
 """A cost that ends within this factor of where it began is called constant."""
 MISFIT: Final = 0.25
-"""A line that misses by more than this (root of the mean of the squared relative errors) is none."""
+"""Where the line misses by more (root of the mean of the squared relative errors), there is no line."""
 
 Kind = Literal["constant", "linear", "falling", "other"]
 

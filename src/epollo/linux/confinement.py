@@ -36,8 +36,8 @@ def confine(roots: Sequence[int], sandbox: str, user: str | None = None) -> str:
     becomes, with each of them. To be called once, when everything outside the roots is open, every module
     imported, and no thread but this one started: the kernel restricts threads, not processes.
 
-    Raises `OperatorError` where this cannot be had, or where the user cannot read a root; `OSError`
-    where one of ``roots`` is no descriptor, which must not pass for a kernel without Landlock.
+    Raises `OperatorError` if this cannot be done, or if the user cannot read a root. Raises `OSError`
+    if one of ``roots`` is no descriptor, so that this does not pass for a kernel without Landlock.
     """
     for root in roots:
         os.fstat(root)

@@ -50,7 +50,7 @@ def forbid_dumps() -> None:
 
 
 def load_library(name: str) -> bool:
-    """Load a shared library now, so that its file is not read later; False where there is none."""
+    """Load a shared library now, so that its file is not read later; False if it is missing."""
     try:
         ctypes.CDLL(name)
     except OSError:

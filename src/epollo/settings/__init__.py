@@ -1,7 +1,7 @@
 """Every option once: its name, its type, its default, its group and its manual.
 
-The command line, its ``--help`` and ``docs/reference.md`` are made from these tables, of which each has
-one subject: `SiteSettings`, `ListenerSettings`, `ServerSettings`. A test compares them.
+The command line, its ``--help`` and ``docs/reference.md`` are made from these tables, each about one
+subject: `SiteSettings`, `ListenerSettings`, `ServerSettings`. A test compares them.
 """
 
 from collections.abc import Iterator

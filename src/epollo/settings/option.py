@@ -1,4 +1,4 @@
-"""What is known of an option besides its type: flags, manual, group, bounds."""
+"""What is known of an option in addition to its type: flags, manual, group, bounds."""
 
 from collections.abc import Sequence
 from typing import Any, Final

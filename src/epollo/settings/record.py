@@ -14,7 +14,7 @@ from epollo.settings.option import Default, Option
 class Record:  # noqa: PLW1641 - tables of sites have no hash
     """The settings of one subject; a subclass says each with its type and its default.
 
-    Raises `TypeError` for a name that is none of its own, `AttributeError` where one is set.
+    Raises `TypeError` for a name that it does not have, `AttributeError` where one is set.
     """
 
     defaults: ClassVar[dict[str, Any]] = {}
@@ -51,5 +51,5 @@ class Record:  # noqa: PLW1641 - tables of sites have no hash
         return f"{type(self).__name__}({', '.join(f'{name}={one!r}' for name, one in changed.items())})"
 
     def replace(self, **changes: Any) -> Self:
-        """Return the same but for these settings."""
+        """Return the same settings except for these."""
         return type(self)(**vars(self) | changes)

@@ -31,7 +31,7 @@ def select_basis(
 ) -> Basis | None:
     """Return what an answer that was made of an edition in this second rests on; None for nothing.
 
-    Some depend on the time besides: Last-Modified within the second of a change, and conditions with a
+    Some also depend on the time: Last-Modified within the second of a change, and conditions with a
     date whose century the time tells.
     """
     if not resource.is_current:
@@ -60,7 +60,7 @@ def limit_basis(basis: Basis | None, until: Basis | None) -> Basis | None:
 
 
 def select_file_basis(basis: Basis | None, edition: Edition, file: OpenFile) -> Basis | None:
-    """Return what an answer that is read from a file rests on besides; no event tells of all changes."""
+    """Return what an answer that is read from a file also rests on, as no event tells of all changes."""
     if basis is None or file is not edition.file:
         return None
     return AllOf(basis, Unchanged(file))

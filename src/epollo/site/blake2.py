@@ -1,7 +1,7 @@
 """BLAKE2b (RFC 7693) as `hashlib` has it, without what else that loads.
 
 Fact: `hashlib` maps the library of OpenSSL, which takes a fiftieth of a start, and three megabytes. Its
-BLAKE2b is none of OpenSSL's, but the interpreter's own.
+BLAKE2b is not that of OpenSSL, but the interpreter's own.
 Decision: it is imported from where `hashlib` has it from.
 Price: a name that CPython does not promise; without it, `hashlib` is loaded.
 """

@@ -109,7 +109,7 @@ class Cache(Generic[Name, Cached]):
             self._discount(entry.octets)
 
     def take_all(self) -> list[OrderedDict[Name, Cached]]:
-        """Return all entries, which are cached no more; that takes as long for many as for few."""
+        """Take all entries out and return them; that takes as long for many as for few."""
         taken = [self._short, self._main]
         self._short, self._main = OrderedDict(), OrderedDict()
         self._short_octets = 0

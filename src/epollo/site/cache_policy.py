@@ -38,7 +38,7 @@ class CachePolicy:
     """The choice of Cache-Control for each version of a file.
 
     ``choice`` is `AUTO`, `NONE`, or the value that every file gets. ``error_fields`` are the field lines
-    of every answer that is no file: an error or a redirect is never kept without asking.
+    of every answer without a file: an error or a redirect is never kept without asking.
     """
 
     def __init__(self, choice: str = AUTO, report: Callable[[str], None] = lambda _: None) -> None:

@@ -112,7 +112,7 @@ class Compressor:
         is_wanted: Callable[[], bool],
         use: Callable[[SealedOctets], None],
     ) -> None:
-        """Have the file of the same content called for that another process keeps: here there is none."""
+        """Do nothing: only a coder keeps files that several processes share."""
 
     def close(self) -> None:
         """Stop after what is being done; nothing more is handed to the loop."""
@@ -193,7 +193,7 @@ class Compressor:
         self._make_file(task, task.prepare(self._give_way, self._hand_on))
 
     def _make_file(self, task: FileTask, codings: list[Coding]) -> None:
-        """Make codings of a file that is not kept, of which no sidecar can be used."""
+        """Make codings of a file that is not kept and has no sidecar that can be used."""
         limits = task.make(codings, self._give_way, self._hand_on)
         if limits and len(self._best_files) < FILE_TASKS_LIMIT:
             self._best_files.append((task, limits))

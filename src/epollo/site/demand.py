@@ -41,7 +41,7 @@ def is_due(resource: Resource, edition: Edition, second: int) -> bool:
 
 
 def select_end(resource: Resource, wanted: bytes, second: int) -> Basis | None:
-    """Return what bounds an answer besides its resource: while it is recalled, no coding is asked for.
+    """Return what else bounds an answer: while it is recalled, no coding is asked for.
 
     None if it must not be recalled: nothing is kept of what was asked for once.
     """

@@ -8,7 +8,7 @@ Price: what one site wants to know of a folder, the kernel tells the others as w
 
 Facts: a program that writes a log in the folder causes hundreds of thousands of events a second. To read
 them takes as long as to cause them, and no event of another folder can be read before them.
-Decision: a folder of which too much is told is not watched for some seconds. Meanwhile whatever rests on
+Decision: a folder with too many events is not watched for some seconds. Meanwhile whatever rests on
 it ends at each look for changes, and each request has a look (`on_storm`).
 Price: in such a folder, and below it, nothing is recalled until the storm is over.
 """
@@ -31,7 +31,7 @@ _STORM_SECOND_OCTETS: Final = 512 * 1024
 """Events that are too many in a second: some sixteen thousand, which the kernel keeps (inotify(7))."""
 _STORM_SECONDS: Final = 2.0
 _STORM_FOLDERS_LIMIT: Final = 64
-"""How many folders are found at once of which too much is told."""
+"""How many folders with too many events are found at once."""
 _REST_READS_LIMIT: Final = 8
 
 
@@ -74,7 +74,7 @@ class Events(Handler):
         # In the order in which they came; by the number of a folder, those that watch it.
         self._listeners: dict[Listener, None] = {}
         self._numbers: dict[int, dict[Listener, None]] = {}
-        # By the number of a folder of which too much was told, until when it is not watched.
+        # By the number of a folder with too many events, until when it is not watched.
         self._storms: dict[int, float] = {}
         self._second = -math.inf
         self._second_octets = 0
@@ -161,7 +161,7 @@ class Events(Handler):
             listener.note_loss()
 
     def _is_storm(self, octets: int) -> bool:
-        """Return whether too much was told, now or in this second."""
+        """Return whether there were too many events, now or in this second."""
         second = self._now() // 1
         if second != self._second:
             self._second = second
@@ -170,7 +170,7 @@ class Events(Handler):
         return octets > _STORM_TURN_OCTETS or self._second_octets > _STORM_SECOND_OCTETS
 
     def _calm(self, octets: bytes) -> bytes:
-        """Watch no longer the folders of which most is told; return all events that are here.
+        """Stop watching the folders with the most events; return all events that are here.
 
         Those of other folders are behind them. Where these are too many as well, they are as good as
         lost.

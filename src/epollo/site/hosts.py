@@ -58,7 +58,7 @@ class HostTable(Generic[Value]):
 
 
 def parse_pattern(pattern: str) -> bytes:
-    """Return a pattern in the form in which hosts are compared; raise `ValueError` for what is none."""
+    """Return a pattern as hosts are compared with it; raise `ValueError` if it is no pattern."""
     text = pattern.strip().lower()
     if ":" in text and not text.startswith("["):
         text = f"[{text}]"
@@ -149,7 +149,7 @@ class AllowedHosts:
 
 
 def split_hosts(text: str) -> tuple[str, ...]:
-    """Return the patterns of a list with commas; raise `ValueError` for what is none."""
+    """Return the patterns of a list with commas; raise `ValueError` if one is no pattern."""
     patterns = tuple(one.strip() for one in text.split(",") if one.strip())
     if text and not patterns:
         raise ValueError(f"{text!r} names no host")

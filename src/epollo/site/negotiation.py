@@ -34,7 +34,7 @@ class Negotiator:
     def negotiate(
         self, accept_encoding: bytes, resource: Resource, edition: Edition
     ) -> tuple[bytes, Basis | None]:
-        """Return the coding to send now, and until when besides the same request may get it again.
+        """Return the coding to send now, and what else bounds how long the same request may get it.
 
         None where it may not: an answer that is recalled would ask for no other codings.
         """

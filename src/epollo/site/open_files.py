@@ -18,7 +18,7 @@ _PROMISES_LIMIT: Final = 256
 
 
 class OpenFile:
-    """An open file of which a promise is to be kept."""
+    """An open file, and the promise about it that is to be kept."""
 
     is_sealed = False
 

@@ -143,7 +143,7 @@ class ChunkReader:
         return _TRAILER_LINE.fullmatch(line) is not None
 
     def _judge_part(self, part: bytes) -> Progress:
-        """Judge a line of which the end is missing."""
+        """Judge a line whose end is missing."""
         if self._state is _State.DATA_END:
             is_possible = b"\r\n".startswith(part)
         else:

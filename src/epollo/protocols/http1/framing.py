@@ -62,7 +62,7 @@ def conclude(line: RequestLine, fields: dict[bytes, bytes]) -> Head | int:
         return 400
     content_length: int | None = 0
     if b"transfer-encoding" in fields:
-        # A length besides, or the field in HTTP/1.0, is what smuggling looks like: RFC 9112
+        # An additional length, or the field in HTTP/1.0, is what smuggling looks like: RFC 9112
         # section 6.1 lets us refuse it.
         if b"content-length" in fields or not line.minor_version:
             return 400

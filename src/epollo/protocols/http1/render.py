@@ -173,7 +173,7 @@ def has_content(method: bytes, status: int) -> bool:
 def describe_target(answer: Answer, head: bytes) -> bytes:
     """Return the target of a request for the log: the path with its query, or the host of a CONNECT.
 
-    ``head`` is what was answered; where that was no request, there is none.
+    ``head`` is what was answered; it is empty if that was no request.
     """
     target = None if answer.method == b"-" else parse_target(head.split(b" ", 2)[1])
     if target is None:

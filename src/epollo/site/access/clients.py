@@ -22,7 +22,7 @@ class VerifiedClients:
     """Lets requests of one scope (`Kind`) pass, and no others.
 
     ``is_required`` is whether each client has to have a certificate: then plain HTTP is answered with 503
-    until it leads to https, but for what an authority asks for (RFC 8555 section 8.3).
+    until it leads to https, except for what an authority asks for (RFC 8555 section 8.3).
     """
 
     def __init__(

@@ -44,7 +44,7 @@ class CrossOrigin:
 
 
 def add_fields(response: Response, added: tuple[FieldLine, ...]) -> Response:
-    """Return a response with more field lines; a name that it has already stays as it is, but for Vary.
+    """Return a response with more field lines; a field that it has already stays as it is, except Vary.
 
     If the response itself names an origin that may read it, that origin gets no credentials: the
     operator allowed them to others.

@@ -57,7 +57,7 @@ class Hashes:
         self._argon2 = _load_argon2()
 
     def find_mistake(self, hashed: bytes) -> str:
-        """Return what keeps a hash from being used; nothing where it can be."""
+        """Return what keeps a hash from being used; an empty text if it can be used."""
         if _APACHE_MD5.fullmatch(hashed) or _SHA1.fullmatch(hashed):
             return ""
         if _ARGON2.fullmatch(hashed):
@@ -72,7 +72,7 @@ class Hashes:
         return f"is of no kind that epollo knows; {_REMEDY}"
 
     def is_password(self, password: bytes, hashed: bytes) -> bool | None:
-        """Return whether a hash, in which no mistake was found, was made of this password.
+        """Return whether a hash without a known mistake was made of this password.
 
         None where the library does not know its format after all.
         """

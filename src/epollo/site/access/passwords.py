@@ -81,4 +81,4 @@ class Passwords(Basis):
         return self.is_current
 
     def hold(self, answer: object) -> None:
-        """Hold nothing: the resource that an answer rests on besides releases its content."""
+        """Hold nothing: an answer also rests on a resource, which releases its content."""

@@ -346,7 +346,7 @@ def _name_snapshot(folder: Names) -> Names:
 
 
 def _examine(descriptor: int) -> Kind:
-    """Return `Kind.FOLDER` for an open folder that still exists, otherwise why it is none."""
+    """Return `Kind.FOLDER` for an open folder that still exists, otherwise what stands there instead."""
     try:
         # A root that was deleted is still open: it has no names left.
         return Kind.FOLDER if os.fstat(descriptor).st_nlink else Kind.MISSING

@@ -149,8 +149,8 @@ class Snapshot(Resource):
 class Reader:
     """Reads a folder into a snapshot, in steps.
 
-    Not listed is what is hidden, what this process may not read, what is neither file nor folder, and a
-    link to a folder on its own path.
+    These are not listed: what is hidden, what this process may not read, what is neither file nor
+    folder, and a link to a folder on its own path.
     """
 
     def __init__(self, root: Root, watch: Watch | None) -> None:
@@ -214,7 +214,7 @@ class Reader:
     def _watch_entry(
         self, snapshot: Snapshot, folder: int, name: bytes, *, is_folder: bool
     ) -> Entry | None:
-        """Look at an entry of which the folder's events do not tell everything."""
+        """Look at an entry about which the folder's events do not tell everything."""
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=folder)
         try:

@@ -1,6 +1,6 @@
 """What of a folder a request asks to see: its form, its order, a search, a page.
 
-What a query says besides means nothing here: a link with the mark of a newsletter shows the folder.
+All else in a query means nothing here: a link with the mark of a newsletter shows the folder.
 """
 
 from enum import Enum
