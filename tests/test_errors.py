@@ -1,8 +1,11 @@
 """Errors: what a fault of our own says in one line."""
 
+import shlex
+import sys
+
 import pytest
 
-from epollo.errors import OperatorError, describe_fault, explain
+from epollo.errors import OperatorError, describe_fault, describe_missing, explain
 
 
 def _first() -> None:
@@ -45,3 +48,12 @@ def test_too_little_memory_is_no_fault_to_be_reported() -> None:
 )
 def test_what_is_no_fault_is_explained_in_its_own_words(error: Exception, words: str) -> None:
     assert explain(error) == words
+
+
+def test_what_is_missing_is_told_with_the_command_of_this_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = shlex.split(describe_missing("cryptography").partition(": ")[2])
+    assert command == [sys.executable, "-m", "pip", "install", "cryptography"]
+    monkeypatch.setattr(sys, "executable", "/a b/python")
+    assert "'/a b/python' -m pip" in describe_missing("cryptography")

@@ -1,5 +1,6 @@
 """The errors that epollo raises on purpose; every other exception is a bug."""
 
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -32,6 +33,16 @@ class DescriptorLimitError(EpolloError):
 
 class ExhaustedError(EpolloError, OSError):
     """The system has no room for one more of something; the message is one line for the operator."""
+
+
+def describe_missing(package: str) -> str:
+    """Return what is missing, and the command that installs it for the Python that runs epollo.
+
+    A bare ``pip`` may be that of another one, which would look for epollo itself in an index first.
+    """
+    import shlex  # noqa: PLC0415 - for this alone
+
+    return f"the package {package}: {shlex.quote(sys.executable)} -m pip install {package}"
 
 
 def describe_fault(fault: Exception) -> str:

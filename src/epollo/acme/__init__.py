@@ -3,10 +3,8 @@
 try:
     import cryptography
 except ImportError:
-    from epollo.errors import OperatorError
+    from epollo.errors import OperatorError, describe_missing
 
-    raise OperatorError(
-        "--acme needs the package cryptography: pip install 'epollo[tls]'"
-    ) from None
+    raise OperatorError(f"--acme needs {describe_missing('cryptography')}") from None
 
 __all__ = ["cryptography"]

@@ -22,11 +22,9 @@ try:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 except ImportError:
-    from epollo.errors import OperatorError
+    from epollo.errors import OperatorError, describe_missing
 
-    raise OperatorError(
-        "--tls-self-signed needs the package cryptography: pip install 'epollo[tls]'"
-    ) from None
+    raise OperatorError(f"--tls-self-signed needs {describe_missing('cryptography')}") from None
 
 from epollo.transports.state_folder import (
     AUTHORITY,

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from typing import Any, Final
 
+from epollo.errors import describe_missing
 from epollo.linux.crypt import Crypt
 from epollo.patterns import compile_late
 
@@ -61,7 +62,7 @@ class Hashes:
         if _APACHE_MD5.fullmatch(hashed) or _SHA1.fullmatch(hashed):
             return ""
         if _ARGON2.fullmatch(hashed):
-            missing = "is Argon2, which needs argon2-cffi: pip install 'epollo[argon2]'"
+            missing = f"is Argon2, which needs {describe_missing('argon2-cffi')}"
             return "" if self._argon2 is not None else missing
         if _CRYPT.fullmatch(hashed):
             missing = "needs the library libcrypt, which this system does not have"
