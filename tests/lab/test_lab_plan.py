@@ -1,5 +1,7 @@
 """Order and forecast."""
 
+from dataclasses import replace
+
 import pytest
 
 from epollo.lab.plan import (
@@ -28,6 +30,12 @@ def test_rounds_are_interleaved_and_begin_with_another_poller_each() -> None:
     courses = plan_courses(SCOPE)
     assert [course.round for course in courses] == sorted(course.round for course in courses)
     assert [courses[4 * number].poller for number in range(4)] == list(SCOPE.pollers)
+
+
+def test_a_poller_of_which_nothing_is_known_is_forecast_as_the_most_expensive() -> None:
+    scope = replace(SCOPE, pollers=("busy", "new"))
+    busy, new = (forecast_seconds(scope, course) for course in plan_courses(scope)[:2])
+    assert new == busy
 
 
 def test_the_forecast_knows_that_letting_in_costs_a_turn_for_each() -> None:

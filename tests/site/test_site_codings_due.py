@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from epollo.http.content_coding import parse_accept_encoding
+from epollo.http.content_coding import CodingPreference, parse_accept_encoding
 from epollo.site.compressor import Task
 from epollo.site.demand import select_wanted
 from site_grounds import Answer, Ground, PromptCompressor, TurnedClock, replace
@@ -52,6 +52,11 @@ def test_one_coding_is_wanted_of_those_that_are_liked_best(
     accepted: bytes, wanted: bytes | None
 ) -> None:
     assert select_wanted(parse_accept_encoding(accepted)) == wanted
+
+
+def test_a_coding_of_which_no_speed_is_known_is_wanted_after_the_others() -> None:
+    assert select_wanted(CodingPreference(((b"new", 1000), (b"gzip", 1000)))) == b"gzip"
+    assert select_wanted(CodingPreference(((b"new", 1000), (b"gzip", 900)))) == b"new"
 
 
 @pytest.fixture

@@ -134,7 +134,16 @@ def test_hidden_names_are_shown_by_a_pattern(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hidden", "folders"), [("zgroup", ""), (".a/b", ""), (".a,b", ""), ("", "/nowhere/at/all")]
+    ("hidden", "folders"),
+    [
+        ("zgroup", ""),
+        (".a/b", ""),
+        (".a,b", ""),
+        (" , ", ""),
+        ("", "/nowhere/at/all"),
+        ("", " "),
+        ("", ","),
+    ],
 )
 def test_what_cannot_be_named(hidden: str, folders: str) -> None:
     with pytest.raises(OperatorError):

@@ -11,6 +11,7 @@ COUNTED_IDLE_LIMIT: Final = 1000
 """Calls are counted with at most this many idle connections."""
 # What a turn of the loop costs for each idle connection, microseconds: enough for a forecast.
 _TURN_MICROSECONDS: Final = {"busy": 1.0, "select": 0.2, "poll": 0.2, "epoll": 0.0}
+_TURN_MICROSECONDS_OF_OTHERS: Final = max(_TURN_MICROSECONDS.values())
 _OPEN_MICROSECONDS: Final = 250.0
 _TRUSTED_SECONDS: Final = 20.0
 
@@ -80,7 +81,8 @@ def forecast_step_seconds(scope: Scope, poller: str, before: int, idle: int) -> 
     each connection that is open already.
     """
     turns = idle - before
-    each = _OPEN_MICROSECONDS + _TURN_MICROSECONDS[poller] * (before + idle) / 2
+    turn_microseconds = _TURN_MICROSECONDS.get(poller, _TURN_MICROSECONDS_OF_OTHERS)
+    each = _OPEN_MICROSECONDS + turn_microseconds * (before + idle) / 2
     return turns * each / 1e6 + scope.seconds + scope.waiting_seconds
 
 

@@ -19,6 +19,7 @@ from epollo.site.representation import Edition
 from epollo.site.resource import Resource
 
 _QUICKEST_FIRST: Final = (b"zstd", b"br", b"gzip")
+"""Any other coding comes after these."""
 _ASKED_MINIMUM: Final = 2
 _IMPROVED_SECONDS: Final = 60
 
@@ -30,7 +31,7 @@ def select_wanted(preference: CodingPreference) -> bytes | None:
     most = max(weights.values(), default=0)
     if most < least:
         return None
-    return next(coding for coding in _QUICKEST_FIRST if weights.get(coding) == most)
+    return next(coding for coding in (*_QUICKEST_FIRST, *weights) if weights.get(coding) == most)
 
 
 def is_due(resource: Resource, edition: Edition, second: int) -> bool:

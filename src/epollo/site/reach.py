@@ -59,7 +59,7 @@ def parse_reach(hidden: str, folders: str) -> Reach:
 
 def _parse_patterns(text: str) -> re.Pattern[bytes] | None:
     expressions = []
-    for word in filter(None, map(str.strip, text.split(","))):
+    for word in _split(text, "pattern"):
         if "/" in word or not word.startswith("."):
             raise OperatorError(f"{word!r} is no pattern of a name that begins with a dot")
         expressions.append(fnmatch.translate(word).encode("utf-8", "surrogateescape"))
@@ -68,7 +68,7 @@ def _parse_patterns(text: str) -> re.Pattern[bytes] | None:
 
 def _parse_folders(text: str) -> tuple[bytes, ...]:
     folders = []
-    for word in filter(None, map(str.strip, text.split(","))):
+    for word in _split(text, "folder"):
         path = os.path.abspath(word)
         try:
             os.close(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -78,3 +78,11 @@ def _parse_folders(text: str) -> tuple[bytes, ...]:
             ) from None
         folders.append(os.fsencode(path))
     return tuple(folders)
+
+
+def _split(text: str, what: str) -> list[str]:
+    """Return the words of a list; raise `OperatorError` where it was given and has none."""
+    words = [word for word in map(str.strip, text.split(",")) if word]
+    if text and not words:
+        raise OperatorError(f"{text!r} names no {what}")
+    return words
