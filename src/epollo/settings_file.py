@@ -109,8 +109,8 @@ def _explain_unknown(
     """Return what is wrong with a key that a table cannot have, and which may be meant."""
     near = find_near(key, (*known, *others))
     if key in _list_known(list_options()):
-        meant = f"is {near[0]} meant?" if near else "it stands before the first [[site]]"
-        return f"{key} is the same for all sites; {meant}"
+        meant = f"; or is {near[0]} meant?" if near else ""
+        return f"{key} is the same for all sites, and stands before the first [[site]]{meant}"
     if key in _OF_SITE:
         return f"{key} stands in a table of a site, below [[site]]"
     if isinstance(value, dict) and not near:

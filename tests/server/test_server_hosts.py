@@ -152,7 +152,7 @@ def test_hundreds_of_sites_share_one_descriptor_for_changes(
         ),
         (
             '[[site]]\nhost = "a"\ndirectory = "."\n',
-            ":2: host is the same for all sites; is hosts meant?",
+            ":2: host is the same for all sites, and stands before the first [[site]]; or is hosts ",
         ),
         ('[[sites]]\nhosts = "a"\n', ":1: there is no setting sites; is site meant?"),
         (
