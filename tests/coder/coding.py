@@ -36,13 +36,19 @@ def decode(name: bytes, coded: Coded) -> bytes:
 
 
 class Coding:
-    """A loop, what starts coders, and compressors that use them."""
+    """A loop, what starts coders, and compressors that use them.
 
-    def __init__(self, sandbox: str = "auto") -> None:
+    With ``beside`` the loop does not wait until a coder has started.
+    """
+
+    def __init__(self, sandbox: str = "auto", *, beside: bool = False) -> None:
         self.lines: list[str] = []
         self.loop = EventLoop(open_poller("auto"), self.lines.append)
-        self.supply = CoderSupply(self.loop, self.lines.append, sandbox, "")
         self._calls: deque[Callable[[], None]] = deque()
+        call_in_loop = self._calls.append if beside else None
+        self.supply = CoderSupply(
+            self.loop, self.lines.append, sandbox, "", call_in_loop=call_in_loop
+        )
         self._compressors: list[SharedCompressor] = []
         self.asked = 0
         self._clients = 0
@@ -81,7 +87,7 @@ class Coding:
         """Let the coder run as others do, where that is allowed: a test waits for it."""
         coder = self.supply._coder
         with contextlib.suppress(OSError):
-            if coder is not None and os.getpriority(os.PRIO_PROCESS, coder.pid):
+            if coder is not None and coder.pid and os.getpriority(os.PRIO_PROCESS, coder.pid):
                 os.setpriority(os.PRIO_PROCESS, coder.pid, 0)
                 Path(f"/proc/{coder.pid}/autogroup").write_text("0")
 

@@ -1,17 +1,21 @@
 """A coder and those that use it: real processes, real sockets."""
 
 import os
+import queue
 import re
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from coder.coding import TEXT, Coding, Wanted, WantedFile, decode
+from epollo.coder import child
 from epollo.coder.messages import REQUESTS_LIMIT
 from epollo.coder.sockets import HELLO
 from epollo.errors import ExhaustedError
@@ -388,6 +392,86 @@ def test_no_coder_is_started_that_could_not_be_heard(
     assert not started
     assert coding.lines[0].startswith("cannot start a coder: cannot watch one more")
     coding.await_true(wanted.is_done)
+
+
+@pytest.fixture
+def beside() -> Iterator[Coding]:
+    """A parent that answers requests itself."""
+    coding = Coding(beside=True)
+    yield coding
+    coding.close()
+
+
+class Slowly:
+    """Starts a coder once it may."""
+
+    def __init__(self) -> None:
+        self.may_start = threading.Event()
+        self.pids: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._start = child._start
+
+    def __call__(self, *arguments: Any) -> int:
+        assert self.may_start.wait(60)
+        pid = self._start(*arguments)
+        self.pids.put(pid)
+        return pid
+
+
+def test_no_request_waits_until_a_coder_has_started(
+    beside: Coding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Slowly()
+    monkeypatch.setattr("epollo.coder.child._start", start)
+    wanted = Wanted(TEXT)
+    compressor = beside.open_compressor()
+    compressor.add(wanted.task())
+    assert beside.coder_pid == 0
+    beside.supply.look()
+    start.may_start.set()
+    beside.await_true(wanted.is_done)
+    assert wanted.decoded() == dict.fromkeys(NAMES, TEXT)
+    assert beside.coder_pid == start.pids.get()
+    assert not beside.lines
+
+
+def test_a_coder_that_is_not_wanted_by_the_time_it_runs_is_ended(
+    beside: Coding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Slowly()
+    monkeypatch.setattr("epollo.coder.child._start", start)
+    beside.open_compressor().add(Wanted(TEXT).task())
+    coder = beside.supply._coder
+    assert coder is not None
+    beside.supply.close()
+    start.may_start.set()
+    beside.await_true(lambda: coder.pid > 0)
+    assert coder.pid == start.pids.get()
+
+    def is_collected() -> bool:
+        try:
+            os.kill(coder.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    beside.await_true(is_collected)
+    assert not beside.lines
+
+
+def test_a_coder_that_cannot_start_beside_the_loop_is_told_of(
+    beside: Coding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("epollo.coder.supply._FIRST_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr("epollo.coder.child._start", refuse)
+    wanted = Wanted(TEXT)
+    beside.open_compressor().add(wanted.task())
+    beside.await_true(wanted.is_done)
+    assert wanted.decoded() == dict.fromkeys(NAMES, TEXT)
+    assert beside.lines[0].startswith("the coder cannot start: Resource temporarily unavailable; ")
+    assert beside.lines[-1] == "no coder is started any more; each process codes for itself"
 
 
 def test_what_is_not_wanted_any_more_is_not_asked_for(coding: Coding) -> None:

@@ -6,6 +6,9 @@ Decision: a client that waits says so. Then the coder is asked for a sign of lif
 does nothing for some seconds, or does not answer after a minute of processor time.
 Consequence: an idle coder is never asked, and one that only waits for a processor is not given up: it has
 the lowest priority, and on a busy machine it answers late.
+
+Fact: to start a program takes a millisecond, and tens of them on a busy machine (`linux.spawn`).
+Decision: where the parent answers requests itself, a thread starts the coder.
 """
 
 import contextlib
@@ -14,8 +17,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeAlias
 
 from epollo.coder.sockets import (
     ARE_YOU_THERE,
@@ -25,10 +29,12 @@ from epollo.coder.sockets import (
     IGNORED_SIGNALS,
     SOCKET_OCTETS,
 )
+from epollo.errors import explain
 from epollo.linux.activity import Activity, read_activity
 from epollo.linux.inheritance import open_end_of_file, select_environment
 from epollo.linux.processes import describe_exit
-from epollo.loop import EventLoop, Handler
+from epollo.linux.threads import run_beside
+from epollo.loop import CallInLoop, EventLoop, Handler
 from epollo.loop.control import open_control
 
 SILENT_TICKS: Final = 5
@@ -47,10 +53,17 @@ _END_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 0.002
 
 
+Spawn: TypeAlias = Callable[
+    [str, Sequence[str], Mapping[str, str], Sequence[tuple[int, int]], Collection[int]], int
+]
+"""Starts a program (`linux.spawn.spawn`)."""
+
+
 class CoderProcess(Handler):
     """A coder as its parent sees it: a process, and the socket that both hold.
 
-    ``on_end`` is told for how many seconds it lived, and how it ended, in words.
+    ``on_end`` is told for how many seconds it lived, and how it ended, in words. With ``call_in_loop`` a
+    thread starts it, and ``pid`` is 0 until it runs.
     """
 
     def __init__(
@@ -60,17 +73,24 @@ class CoderProcess(Handler):
         on_end: Callable[[float, str], None],
         sandbox: str,
         user: str,
+        *,
+        call_in_loop: CallInLoop | None = None,
     ) -> None:
         """Raise `OSError` where the system has no room for another process."""
+        _have_statuses_kept()
+        self.pid = 0
+        self._is_over = False
         self._loop = loop
         self._report = report
         self._on_end = on_end
         with open_control(loop, self) as (self._control, theirs):
-            self.pid = _start(theirs.fileno(), sandbox, user)
+            if call_in_loop is None:
+                self.pid = _start(theirs.fileno(), sandbox, user)
+            else:
+                self._start_beside(os.dup(theirs.fileno()), sandbox, user, call_in_loop)
         self._started = loop.clock.now
         self._lines_left = _LINES_LIMIT
         self._is_asked = self._is_sent = False
-        self._is_over = False
         self._idle_ticks = self._ticks = 0
         self._asked_at: Activity | None = None
         self._last: Activity | None = None
@@ -113,7 +133,7 @@ class CoderProcess(Handler):
 
     def ask(self) -> None:
         """Have it give a sign of life, and give it up if none comes; once at a time."""
-        if self._asked_at is None and not self._is_over:
+        if self.pid and self._asked_at is None and not self._is_over:
             self._is_asked, self._is_sent = True, False
             self._idle_ticks = self._ticks = 0
             self._asked_at = self._last = read_activity(self.pid)
@@ -125,6 +145,9 @@ class CoderProcess(Handler):
         self._is_over = True
         self._loop.remove(self._control.fileno())
         self._control.close()
+        if not self.pid:
+            # It is ended once it runs.
+            return None
         os.kill(self.pid, signal.SIGKILL)
         until = time.monotonic() + _END_SECONDS
         while (status := self._collect()) is None and time.monotonic() < until:
@@ -132,6 +155,37 @@ class CoderProcess(Handler):
         if status is None:
             self._collect_later()
         return status
+
+    def _start_beside(
+        self, control: int, sandbox: str, user: str, call_in_loop: CallInLoop
+    ) -> None:
+        """Start it in a thread; ``control`` is its end of the socket, and is closed when it runs."""
+
+        def start() -> None:
+            pid, refusal = 0, None
+            try:
+                # A parent that serves nothing needs none of it.
+                from epollo.linux.spawn import spawn  # noqa: PLC0415
+
+                pid = _start(control, sandbox, user, spawn)
+            except Exception as error:
+                refusal = error
+            call_in_loop(partial(self._on_started, control, pid, refusal))
+
+        if not run_beside(start):
+            start()
+
+    def _on_started(self, control: int, pid: int, refusal: Exception | None) -> None:
+        # Not before: it would be reported to have ended while its number is not known.
+        os.close(control)
+        self.pid = pid
+        if self._is_over:
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                self._collect_later()
+        elif refusal is not None:
+            self.end()
+            self._on_end(0.0, f"cannot start: {explain(refusal)}")
 
     def _tick(self) -> None:
         asked_at, last = self._asked_at, self._last
@@ -177,15 +231,32 @@ class CoderProcess(Handler):
             self._loop.call_at(self._loop.clock.now + _TICK_SECONDS, self._collect_later)
 
 
-def _start(control: int, sandbox: str, user: str) -> int:
-    """Start a coder; return its process number. Raises `OSError`.
-
-    Not by subprocess: a server that has no children loads that for this alone, while it serves.
-    """
+def _have_statuses_kept() -> None:
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         # As the program left it that started this one. The kernel would keep no status (wait(2)), and
         # soon give the number of a coder that has ended to another process.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def _spawn(
+    program: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    moves: Sequence[tuple[int, int]],
+    blocked: Collection[int],
+) -> int:
+    """Start a program as `linux.spawn` does, but hold the interpreter until it runs."""
+    actions = [(os.POSIX_SPAWN_DUP2, *move) for move in moves]
+    return os.posix_spawn(
+        program, list(arguments), environment, file_actions=actions, setsigmask=blocked
+    )
+
+
+def _start(control: int, sandbox: str, user: str, spawn: Spawn = _spawn) -> int:
+    """Start a coder; return its process number. Raises `OSError`.
+
+    Not by subprocess: a server that has no children loads that for this alone, while it serves.
+    """
     end_of_file = open_end_of_file()
     # What it has to say it says to its parent. The numbers are taken in this order.
     moves = [(end_of_file, 0), (end_of_file, 1), (end_of_file, 2), (control, CONTROL_DESCRIPTOR)]
@@ -193,13 +264,7 @@ def _start(control: int, sandbox: str, user: str) -> int:
     command = [sys.executable, "-P", "-m", "epollo.coder", sandbox, user]
     environment = select_environment(os.environ)
     try:
-        return os.posix_spawn(
-            sys.executable,
-            command,
-            environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, *move) for move in moves],
-            setsigmask=IGNORED_SIGNALS,
-        )
+        return spawn(sys.executable, command, environment, moves, IGNORED_SIGNALS)
     except PermissionError:
         # A container's filter that does not know clone3(2) and refuses it (Docker 20.10).
         return _fork(control, command, environment, end_of_file)

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from epollo.coder.child import CoderProcess
 from epollo.errors import explain
-from epollo.loop import EventLoop
+from epollo.loop import CallInLoop, EventLoop
 
 _SOUND_SECONDS: Final = 5.0
 """If a coder lived for less, what ended it may end the next one, too."""
@@ -25,16 +25,24 @@ Take: TypeAlias = Callable[[int | None], None]
 class CoderSupply:
     """The coder of a parent and its children, while there is one.
 
-    ``sandbox`` and ``user`` are as for `confine`; ``report`` tells the operator, in one line.
+    ``sandbox`` and ``user`` are as for `confine`; ``report`` tells the operator, in one line. With
+    ``call_in_loop`` the loop does not wait until a coder has started.
     """
 
     def __init__(
-        self, loop: EventLoop, report: Callable[[str], None], sandbox: str, user: str
+        self,
+        loop: EventLoop,
+        report: Callable[[str], None],
+        sandbox: str,
+        user: str,
+        *,
+        call_in_loop: CallInLoop | None = None,
     ) -> None:
         self._loop = loop
         self._report = report
         self._sandbox = sandbox
         self._user = user
+        self._call_in_loop = call_in_loop
         self._coder: CoderProcess | None = None
         self._waiting: dict[int, Take] = {}
         self._early_deaths = 0
@@ -74,9 +82,7 @@ class CoderSupply:
                 self._waiting.pop(number)(None)
                 continue
             try:
-                coder = self._coder = self._coder or CoderProcess(
-                    self._loop, self._report, self._on_end, self._sandbox, self._user
-                )
+                coder = self._coder = self._coder or self._start()
                 descriptor = coder.connect(number)
             except (BrokenPipeError, ConnectionResetError):
                 # It has ended, and its socket will report that.
@@ -91,6 +97,16 @@ class CoderSupply:
                 self._rest()
                 return
             self._waiting.pop(number)(descriptor)
+
+    def _start(self) -> CoderProcess:
+        return CoderProcess(
+            self._loop,
+            self._report,
+            self._on_end,
+            self._sandbox,
+            self._user,
+            call_in_loop=self._call_in_loop,
+        )
 
     def _on_end(self, lifetime_seconds: float, how: str) -> None:
         """Handle that the coder has ended by itself."""

@@ -1,5 +1,6 @@
 """Threads in the background; the system may refuse them, or their priority."""
 
+import _thread
 import contextlib
 import os
 import threading
@@ -17,6 +18,18 @@ def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None
     except (RuntimeError, MemoryError):
         return None
     return thread
+
+
+def run_beside(work: Callable[[], None]) -> bool:
+    """Do something short in a thread, and wait for nothing; False where the system has no room for it.
+
+    `threading.Thread.start` waits until the thread runs: for milliseconds on a busy machine.
+    """
+    try:
+        _thread.start_new_thread(work, ())
+    except (RuntimeError, MemoryError):
+        return False
+    return True
 
 
 def lower_session_priority() -> None:

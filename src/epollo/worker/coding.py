@@ -65,7 +65,9 @@ class _OwnCompressor(SharedCompressor):
 
         if self._supply is None:
             # This process has changed to its user already.
-            self._supply = CoderSupply(self._loop, self._report, self._sandbox, "")
+            self._supply = CoderSupply(
+                self._loop, self._report, self._sandbox, "", call_in_loop=self._call_in_loop
+            )
         self._supply.ask(self.use, 0)
 
     def _look(self) -> None:
