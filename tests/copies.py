@@ -14,6 +14,7 @@ import io
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -26,6 +27,9 @@ _MESSAGE_OCTETS = 1 << 17
 # Of pytest, at each test; no program looks at it.
 _TOLD_APART = "PYTEST_CURRENT_TEST"
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
 
 
 def _environment() -> dict[str, str]:
@@ -49,9 +53,14 @@ class Original:
             )
         atexit.register(self._close)
 
-    def copy(self, words: Sequence[str], folder: str, stdout: int, stderr: int) -> int:
-        """Start a server with these words behind its name; return its number. It is our child."""
-        message = json.dumps([list(words), folder]).encode()
+    def copy(
+        self, words: Sequence[str], folder: str, stdout: int, stderr: int, program: bytes
+    ) -> int:
+        """Start a server with these words behind its name; return its number. It is our child.
+
+        ``program`` is the filter of its system calls, if there is one (seccomp(2)).
+        """
+        message = json.dumps([list(words), folder, program.hex()]).encode()
         with _Foster():
             socket.send_fds(self._control, [message], [stdout, stderr])
             number = self._control.recv(32)
@@ -106,14 +115,19 @@ def _find_original(options: tuple[str, ...]) -> Original:
 
 
 def start(
-    command: Sequence[str], stderr: IO[bytes] | None = None, folder: Path | None = None
+    command: Sequence[str],
+    stderr: IO[bytes] | None = None,
+    folder: Path | None = None,
+    program: bytes = b"",
 ) -> subprocess.Popen[bytes]:
     """Start ``python [OPTIONS] -m epollo WORDS``, as a copy where that is the same.
 
-    Its stdout is read from the process, and so is its stderr where none is given.
+    Its stdout is read from the process, and so is its stderr where none is given. A ``program`` filters
+    the system calls of the copy, and of all that it starts, from before it reads its first word.
     """
     module = command.index("-m")
     if _environment() != _ENVIRONMENT:
+        assert not program
         return subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -127,7 +141,7 @@ def start(
     error_reading, error_writing = (-1, stderr.fileno()) if stderr else os.pipe()
     try:
         place = str(folder or Path.cwd())
-        pid = original.copy(command[module + 2 :], place, writing, error_writing)
+        pid = original.copy(command[module + 2 :], place, writing, error_writing, program)
     finally:
         os.close(writing)
         if stderr is None:
@@ -137,10 +151,13 @@ def start(
 
 
 def run(
-    command: Sequence[str], folder: Path | None = None, timeout_seconds: float = 60
+    command: Sequence[str],
+    folder: Path | None = None,
+    timeout_seconds: float = 60,
+    program: bytes = b"",
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python [OPTIONS] -m epollo WORDS`` to its end."""
-    with start(command, folder=folder) as process:
+    with start(command, folder=folder, program=program) as process:
         try:
             stdout, stderr = process.communicate(timeout=timeout_seconds)
         except BaseException:
@@ -177,7 +194,7 @@ def _serve(control: socket.socket) -> None:
 
 def _become_server(message: bytes, descriptors: Sequence[int]) -> None:
     """Have the words, the folder and the streams that a server is to have."""
-    words, folder = json.loads(message)
+    words, folder, program = json.loads(message)
     os.chdir(folder)
     sys.argv = ["epollo", *words]
     for number, one in enumerate(descriptors, 1):
@@ -186,6 +203,18 @@ def _become_server(message: bytes, descriptors: Sequence[int]) -> None:
     # As an interpreter opens them that is to buffer nothing (`-u`).
     sys.stdout = _open_stream(1, "strict")
     sys.stderr = _open_stream(2, "backslashreplace")
+    if program:
+        _filter_calls(bytes.fromhex(program))
+
+
+def _filter_calls(program: bytes) -> None:
+    """Have the kernel decide each system call by a program from now on (seccomp(2))."""
+    octets = ctypes.create_string_buffer(program, len(program))
+    described = struct.pack("@HP", len(program) // 8, ctypes.addressof(octets))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    failed = libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, described)
+    assert not failed, os.strerror(ctypes.get_errno())
 
 
 def _open_stream(number: int, errors: str) -> io.TextIOWrapper:

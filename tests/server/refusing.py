@@ -127,8 +127,12 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 def refuse(refusals: Sequence[No], command: Sequence[str]) -> list[str]:
     """Return the command that runs another one to which these calls are refused."""
-    octets = encode(compile_refusals(refusals))
-    return [sys.executable, "-c", _LAUNCHER, octets.hex(), *command]
+    return [sys.executable, "-c", _LAUNCHER, compile_program(refusals).hex(), *command]
+
+
+def compile_program(refusals: Sequence[No]) -> bytes:
+    """Return the same program as the kernel takes it; nothing where nothing is refused."""
+    return encode(compile_refusals(refusals)) if refusals else b""
 
 
 # What Docker's default profile does not list for a container without added capabilities (moby/profiles).
