@@ -298,7 +298,7 @@ def _check_acme(settings: Settings) -> None:
 
 
 def _find_domain_mistake(name: str) -> str:
-    """Return why no certificate is obtained for a name; nothing where one is."""
+    """Return why no certificate is obtained for a name; nothing if one is."""
     if name.startswith("*."):
         return "is a wildcard, which needs a proof in the DNS: use certbot or lego, and --tls-cert"
     if not name.isascii():

@@ -102,7 +102,7 @@ def _read_again() -> Settings:
 
 
 def _read_arguments() -> Given | None:
-    """Return what this process was given; None where it asked for a text, which was printed."""
+    """Return what this process was given; None if it asked for a text, which was printed."""
     argv = sys.argv[1:]
     given = None if _COMPLETION in os.environ else read_plain(argv)
     if given is not None:

@@ -188,7 +188,7 @@ def _collect(words: tuple[str, ...], **values: Any) -> Given:
 
 
 def read_command_line(argv: Sequence[str]) -> Given | None:
-    """Return what a command line gives; None where it asked for a text, which was printed.
+    """Return what a command line gives; None if it asked for a text, which was printed.
 
     Raises `UsageError`, and `OperatorError` for the settings file.
     """

@@ -42,7 +42,7 @@ class Given(NamedTuple):
 
 
 def read_plain(argv: Sequence[str]) -> Given | None:
-    """Return what a command line gives; None where the library has to read it."""
+    """Return what a command line gives; None if the library has to read it."""
     options = list_options()
     known = {
         flag: (name, option, default)
@@ -97,7 +97,7 @@ def _read_file(path: str) -> "SettingsFile":
 def resolve_positional(given: Given) -> dict[str, Any]:
     """Return the settings with what stands without a flag: a folder, or a port.
 
-    ``python -m http.server`` has them so. Raises `OperatorError` where there are two, with a flag or
+    ``python -m http.server`` has them so. Raises `OperatorError` if there are two, with a flag or
     without, that are not the same.
     """
     settings = dict(given.values)

@@ -70,7 +70,7 @@ def _find(name: str, folder: str, file: str) -> ModuleSpec | None:
 
 
 def _read_code(source: str, cached: str) -> CodeType | None:
-    """Return what a cache holds; None where it is not of this source. Raises as `marshal.loads` does."""
+    """Return what a cache holds; None if it is not of this source. Raises as `marshal.loads` does."""
     status = os.stat(source)
     descriptor = os.open(cached, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -15,7 +15,7 @@ _SECONDS: Final = {"ms": 0.001, "": 1, "s": 1, "min": 60, "m": 60, "h": 3600, "d
 
 
 def parse_octets(text: str) -> int | None:
-    """Return how many octets a size means; None where it is none.
+    """Return how many octets a size means; None if it is none.
 
     As in the GNU tools, ``k`` and ``KiB`` count 1,024s, and ``kB`` counts 1,000s; case does not matter.
     """
@@ -29,7 +29,7 @@ def parse_octets(text: str) -> int | None:
 
 
 def parse_seconds(text: str) -> float | None:
-    """Return how many seconds a duration means; None where it is none."""
+    """Return how many seconds a duration means; None if it is none."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         return None

@@ -203,7 +203,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _find_mistake(value: object, option: Option, default: object) -> str:
-    """Return what is wrong with the type of a value; nothing where it is right."""
+    """Return what is wrong with the type of a value; nothing if it is right."""
     if isinstance(default, tuple):
         return _find_mistake_in_list(value)
     kinds: tuple[type, ...] = _KINDS.get(type(default), (str,))
@@ -223,7 +223,7 @@ def _find_mistake(value: object, option: Option, default: object) -> str:
 
 
 def _find_mistake_in_list(value: object) -> str:
-    """Return what is wrong with a list of texts; nothing where it is right."""
+    """Return what is wrong with a list of texts; nothing if it is right."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         return 'must be a list of texts, such as ["one", "two"], or one text'
     return next((mistake for one in value if (mistake := _find_mistake(one, _TEXT, ""))), "")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def start(settings: Settings, read_again: Callable[[], Settings]) -> None:
     """Serve until a signal says to stop; ``read_again`` returns the settings as they are at a reload.
 
-    Raises `OperatorError` where the settings ask for what cannot be had.
+    Raises `OperatorError` if the settings ask for what cannot be had.
     """
     make_streams_nonblocking()
     inherited, tell_predecessor = take_over()

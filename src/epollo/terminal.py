@@ -24,7 +24,7 @@ class _Nowhere:
 
 
 class _Outputs:
-    """What takes lines without waiting; None where printing may wait."""
+    """What takes lines without waiting; None if printing may wait."""
 
     stdout: Output | None = None
     stderr: Output | None = None
@@ -127,7 +127,7 @@ def tell(line: str) -> None:
 def print_text(text: str) -> None:
     """Print a requested text on stdout; its reader may stop before the end.
 
-    Raises `OperatorError` where it cannot be written.
+    Raises `OperatorError` if it cannot be written.
     """
     try:
         sys.stdout.write(text)

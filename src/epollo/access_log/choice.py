@@ -45,7 +45,7 @@ def open_log(
 def explain_no_reopening(settings: Settings) -> str:
     """Return why this very process, which gave up rights, cannot open the log again after a rotation.
 
-    Nothing where it can. The parent of workers gives up no rights, and opens it for them.
+    Nothing if it can. The parent of workers gives up no rights, and opens it for them.
     """
     name = settings.access_log
     if name in {"", STDOUT}:

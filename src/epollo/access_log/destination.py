@@ -42,7 +42,7 @@ class Destination:
     """Takes lines, and never waits; owns its descriptor.
 
     ``open_again`` returns a descriptor to continue with after a rotation, and raises `OSError` or
-    `OperatorError` where it cannot. ``report`` tells the operator, in one line.
+    `OperatorError` if it cannot. ``report`` tells the operator, in one line.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ def _is_file(descriptor: int) -> bool:
 def open_destination(name: str) -> int:
     """Return a descriptor for the log of this name, which never blocks.
 
-    Raises `OperatorError` where there can be none.
+    Raises `OperatorError` if there can be none.
     """
     try:
         if name == STDOUT:
@@ -184,7 +184,7 @@ def open_destination(name: str) -> int:
 
 
 def check_destination(name: str) -> None:
-    """Raise `OperatorError` where there can be no log of this name; nothing is made, nothing stays open.
+    """Raise `OperatorError` if there can be no log of this name; nothing is made, nothing stays open.
 
     A pipe is not opened, for its reader takes a writer that comes and goes for the last one (fifo(7)):
     only the permission is looked at. So it is for the folder of a log that is not there yet.
@@ -204,7 +204,7 @@ def check_destination(name: str) -> None:
 
 
 def _check_folder(name: str) -> None:
-    """Raise `OperatorError` where no file of this name can be made."""
+    """Raise `OperatorError` if no file of this name can be made."""
     folder = os.path.dirname(os.path.realpath(name))
     try:
         is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY

@@ -134,7 +134,7 @@ _USER_AGENT: Final = _make_field_pattern(b"user-agent")
 
 
 def _read_field(pattern: re.Pattern[bytes], head: bytes) -> bytes:
-    """Return the value of a field's first line; nothing where there is none."""
+    """Return the value of a field's first line; nothing if there is none."""
     found = pattern.search(head)
     return b"" if found is None else found[1].rstrip(b" \t")[:_SHOWN_OCTETS]
 

@@ -25,7 +25,7 @@ class UntrustedError(OSError):
 
 
 def open_log_file(name: str, flags: int, mode: int) -> int:
-    """Return a descriptor like `os.open`; raise `UntrustedError` where another user chose the path."""
+    """Return a descriptor like `os.open`; raise `UntrustedError` if another user chose the path."""
     if os.geteuid() != 0:
         return os.open(name, flags, mode)
     folder = os.open("/" if name.startswith("/") else ".", os.O_PATH | os.O_CLOEXEC)
@@ -66,7 +66,7 @@ def _move(folder: int, name: str) -> int:
 
 
 def _read_link(name: str, folder: int) -> str | None:
-    """Return where a link leads; None where it is none, or nothing is there."""
+    """Return where a link leads; None if it is none, or nothing is there."""
     try:
         status = os.lstat(name, dir_fd=folder)
     except FileNotFoundError:

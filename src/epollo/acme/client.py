@@ -35,7 +35,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,512}")
 
 @contextlib.contextmanager
 def _understanding() -> Iterator[None]:
-    """Raise `AcmeError` where a document lacks something, or has it in another type."""
+    """Raise `AcmeError` if a document lacks something, or has it in another type."""
     try:
         yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
@@ -66,7 +66,7 @@ class Client:
         wait: Callable[[float], None],
         cancellation: Cancellation | None = None,
     ) -> None:
-        """Raise `AcmeError` where the authority cannot be reached."""
+        """Raise `AcmeError` if the authority cannot be reached."""
         self._key = key
         self._exchanges = Exchanges(context, cancellation or Cancellation())
         self._wait = wait
@@ -98,7 +98,7 @@ class Client:
 
         ``request`` is a signing request (DER). ``prove`` begins to answer a challenge, of the first of
         ``kinds`` that the authority offers; called with None, it ends that. ``replaced`` is what the
-        authority calls the certificate that this one renews (`identify`); empty where it renews none.
+        authority calls the certificate that this one renews (`identify`); empty if it renews none.
         Raises `AcmeError`.
         """
         order: dict[str, Any] = {"identifiers": [{"type": "dns", "value": name} for name in names]}
@@ -141,7 +141,7 @@ class Client:
     def find_window(self, certificate_id: str) -> tuple[str, str] | None:
         """Return when the authority wants a certificate renewed, first and last (RFC 9773).
 
-        Both are written as in RFC 3339; None where the authority does not say.
+        Both are written as in RFC 3339; None if the authority does not say.
         """
         base = self._directory.get("renewalInfo")
         if not isinstance(base, str):

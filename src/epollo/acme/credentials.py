@@ -32,7 +32,7 @@ def dump_key(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def load_key(octets: bytes) -> ec.EllipticCurvePrivateKey | None:
-    """Return the key that `dump_key` wrote; None where this is none."""
+    """Return the key that `dump_key` wrote; None if this is none."""
     try:
         key = serialization.load_pem_private_key(octets, None)
     except (ValueError, TypeError):
@@ -79,7 +79,7 @@ def identify(certificate: bytes) -> str:
     """Return what the authority calls a certificate when it is asked about its renewal.
 
     RFC 9773 section 4.1: the identifier of the authority's key and the serial number. Raises
-    `ValueError` where the certificate has no such identifier.
+    `ValueError` if the certificate has no such identifier.
     """
     parsed = x509.load_pem_x509_certificate(certificate)
     try:
@@ -104,7 +104,7 @@ def find_renewal(certificate: bytes) -> float:
 def choose_within(first: str, last: str) -> float:
     """Return an instant at random between two (RFC 3339), seconds since 1970 (RFC 9773 section 4.2).
 
-    Raises `ValueError` where these are no instants.
+    Raises `ValueError` if these are no instants.
     """
     begin, end = (datetime.datetime.fromisoformat(text).timestamp() for text in (first, last))
     return random.uniform(begin, max(begin, end))  # noqa: S311 - it spreads load

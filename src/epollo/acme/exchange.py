@@ -29,8 +29,8 @@ _LONGEST_RETRY_SECONDS: Final = 86_400.0
 class AcmeError(Exception):
     """The authority did not do what it was asked for.
 
-    ``retry_seconds`` is when it wants to be asked again; 0 where it does not say. ``kind`` is the type of
-    its problem document; empty where there is none.
+    ``retry_seconds`` is when it wants to be asked again; 0 if it does not say. ``kind`` is the type of
+    its problem document; empty if there is none.
     """
 
     def __init__(self, text: str, retry_seconds: float = 0.0, kind: str = "") -> None:
@@ -49,7 +49,7 @@ class Reply(NamedTuple):
     document: Any
 
     def read_retry(self) -> float:
-        """Return after how many seconds the authority wants the next request; 0 where it does not say.
+        """Return after how many seconds the authority wants the next request; 0 if it does not say.
 
         RFC 9110 section 10.2.3.
         """
@@ -105,7 +105,7 @@ class Exchanges:
         self._cancellation = cancellation
 
     def fetch(self, method: str, url: str, content: bytes | None = None) -> Reply:
-        """Return what a request is answered with. Raises `AcmeError` where there is no answer."""
+        """Return what a request is answered with. Raises `AcmeError` if there is no answer."""
         host, port, target = split_url(url)
         headers = {"User-Agent": "epollo"}
         if content is not None:
@@ -136,7 +136,7 @@ class Exchanges:
 
     @contextlib.contextmanager
     def _connect(self, host: str, port: int) -> Iterator[socket.socket]:
-        """Yield a connection that has a time for all of it. Raises `TimeoutError` where that is over.
+        """Yield a connection that has a time for all of it. Raises `TimeoutError` if that is over.
 
         The timeout of a socket is one for each octet.
         """
@@ -169,7 +169,7 @@ class Exchanges:
 
 
 def split_url(url: str) -> tuple[str, int, str]:
-    """Return the host, the port and the target of a URL. Raises `AcmeError` where it is none of https."""
+    """Return the host, the port and the target of a URL. Raises `AcmeError` if it is none of https."""
     try:
         parts = urllib.parse.urlsplit(str(url))
         port = parts.port or 443

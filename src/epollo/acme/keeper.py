@@ -97,7 +97,7 @@ def select_acme(settings: Settings) -> AcmeSettings:
 
 
 def check_authority(ca_file: str) -> None:
-    """Raise `OperatorError` where an authority could not be trusted for its own certificate."""
+    """Raise `OperatorError` if an authority could not be trusted for its own certificate."""
     try:
         ssl.create_default_context(cafile=ca_file or None)
     except (ssl.SSLError, OSError) as error:
@@ -135,7 +135,7 @@ class Keeper:
         call_in_loop: Callable[[Callable[[], None]], None],
         change: Callable[[], None],
     ) -> None:
-        """Raise `OperatorError` where the folder cannot be used."""
+        """Raise `OperatorError` if the folder cannot be used."""
         self._settings = settings
         self._report = report
         self._call_in_loop = call_in_loop
@@ -194,7 +194,7 @@ class Keeper:
         return pair
 
     def _check(self, pair: Pair) -> None:
-        """Raise `OperatorError` or `AcmeError` where a certificate is not what was asked for."""
+        """Raise `OperatorError` or `AcmeError` if a certificate is not what was asked for."""
         if set(Certificates([pair]).names) != set(self._settings.names):
             raise AcmeError("the certificate that the authority sent has other names")
 
@@ -237,7 +237,7 @@ class Keeper:
         self._call_in_loop(partial(self._report, line))
 
     def _wait(self, seconds: float) -> None:
-        """Wait; raise `_StoppedError` where the keeper is to stop."""
+        """Wait; raise `_StoppedError` if the keeper is to stop."""
         with self._condition:
             if not self._is_stopped:
                 self._condition.wait(max(0.0, seconds))
@@ -286,7 +286,7 @@ class Keeper:
             os.close(descriptor)
 
     def _find_others(self, used: Pair | None) -> Pair | None:
-        """Return what another server has obtained meanwhile, and use it; None where there is nothing."""
+        """Return what another server has obtained meanwhile, and use it; None if there is nothing."""
         pair = self._load()
         if pair is None or pair == used or find_renewal(pair.certificate) <= time.time():
             return None

@@ -76,7 +76,7 @@ class CoderProcess(Handler):
         *,
         call_in_loop: CallInLoop | None = None,
     ) -> None:
-        """Raise `OSError` where the system has no room for another process."""
+        """Raise `OSError` if the system has no room for another process."""
         _have_statuses_kept()
         self.pid = 0
         self._is_over = False
@@ -141,7 +141,7 @@ class CoderProcess(Handler):
             self._loop.call_at(self._loop.clock.now + _TICK_SECONDS, self._tick)
 
     def end(self) -> int | None:
-        """End it; return its exit status, negative for a signal; None where it does not end soon."""
+        """End it; return its exit status, negative for a signal; None if it does not end soon."""
         self._is_over = True
         self._loop.remove(self._control.fileno())
         self._control.close()
@@ -222,7 +222,7 @@ class CoderProcess(Handler):
         self._on_end(lifetime_seconds, how or _describe(status))
 
     def _collect(self) -> int | None:
-        """Return the exit status of a process that has ended; None where it has not."""
+        """Return the exit status of a process that has ended; None if it has not."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return os.waitstatus_to_exitcode(status) if pid else None
 

@@ -57,7 +57,7 @@ class SharedCompressor(Compressor):
         self._is_alone = False
 
     def use(self, descriptor: int | None) -> None:
-        """Ask the coder at the other end of this socket from now on; None where there will be none."""
+        """Ask the coder at the other end of this socket from now on; None if there will be none."""
         self._is_asked = False
         if descriptor is None:
             self._is_alone = True
@@ -90,7 +90,7 @@ class SharedCompressor(Compressor):
         return len(self._waiting[Grade.LARGE]) < FILE_TASKS_LIMIT and super().has_room_for_file()
 
     def add(self, task: Task) -> bool:
-        """Take a task; False where too many are waiting."""
+        """Take a task; False if too many are waiting."""
         if self._is_alone or task.sidecars:
             return super().add(task)
         return self.has_room() and self._await_kept(KeptJob(task, {}, None))
@@ -102,7 +102,7 @@ class SharedCompressor(Compressor):
         return self.has_room() and self._await_kept(KeptJob(task, {}, limits))
 
     def add_file(self, task: FileTask) -> bool:
-        """Take a file that is not kept; False where too many are waiting."""
+        """Take a file that is not kept; False if too many are waiting."""
         if self._is_alone or task.needs_reading:
             return super().add_file(task)
         return self.has_room_for_file() and self._await_file(task, CODINGS)

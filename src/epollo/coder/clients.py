@@ -46,7 +46,7 @@ class Work:
         return isinstance(content, HeldContent) or content.is_unchanged()
 
     def hold(self) -> None:
-        """Read content that is not long into memory. Raises `EndedError` where it changed."""
+        """Read content that is not long into memory. Raises `EndedError` if it changed."""
         content = self.content
         if isinstance(content, FileContent) and content.length <= HELD_OCTETS_LIMIT:
             octets = b"".join(read_pieces(content))

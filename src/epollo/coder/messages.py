@@ -57,8 +57,8 @@ class Outcome(IntEnum):
 class Request(NamedTuple):
     """Content to be coded.
 
-    ``octets`` is its length. ``limits`` say how long each of `CODINGS` may be, 0 where it is not wanted.
-    ``content`` is None where a descriptor comes with the message.
+    ``octets`` is its length. ``limits`` say how long each of `CODINGS` may be, 0 if it is not wanted.
+    ``content`` is None if a descriptor comes with the message.
     """
 
     number: int
@@ -71,7 +71,7 @@ class Request(NamedTuple):
 class Answer(NamedTuple):
     """One coding of what was asked for.
 
-    ``place`` is that of the coding among `CODINGS`, ``octets`` how long it is. ``content`` is None where
+    ``place`` is that of the coding among `CODINGS`, ``octets`` how long it is. ``content`` is None if
     there is none, or a descriptor comes with the message. ``is_last`` is whether no other follows.
     """
 
@@ -98,7 +98,7 @@ def format_request(request: Request) -> bytes:
 def parse_request(message: bytes, *, has_descriptor: bool) -> Request:
     """Return the request that a message is.
 
-    Raises `MessageError` where it is none, or asks for more than a coder does.
+    Raises `MessageError` if it is none, or asks for more than a coder does.
     """
     if len(message) < _REQUEST.size:
         raise MessageError("no whole request")
@@ -125,7 +125,7 @@ def format_answer(answer: Answer) -> bytes:
 
 
 def parse_answer(message: bytes, *, has_descriptor: bool) -> Answer:
-    """Return the answer that a message is. Raises `MessageError` where it is none."""
+    """Return the answer that a message is. Raises `MessageError` if it is none."""
     if len(message) < _ANSWER.size:
         raise MessageError("no whole answer")
     number, place, outcome, is_last, tag, octets = _ANSWER.unpack_from(message)

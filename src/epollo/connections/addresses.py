@@ -25,7 +25,7 @@ def read_address(name: object) -> str:
 
 
 def ask_address(descriptor: int) -> str:
-    """Return the address of the peer of a socket (getpeername(2)), empty where it has none any more."""
+    """Return the address of the peer of a socket (getpeername(2)), empty if it has none any more."""
     one = _socket.socket(fileno=descriptor)
     try:
         return read_address(one.getpeername())

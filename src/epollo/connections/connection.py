@@ -60,7 +60,7 @@ class Connection(Peer):
         # Unpacked: each name of a named tuple takes as long as a look-up.
         self._transport, self.descriptor, address, _, _, self.kind, is_watched = arrival
         self.address = (address or None) if service.keeps_addresses else None
-        """The address of the peer; None where nothing needs it."""
+        """The address of the peer; None if nothing needs it."""
         self._outbox: Outbox | None = None
         # How fast the peer takes what it is owed; None until that has to be waited for.
         self._pace: Pace | None = None
@@ -122,7 +122,7 @@ class Connection(Peer):
         return self._outbox is not None or BEHIND <= self._state <= FINISHING
 
     def find_address(self) -> str:
-        """Return the address that this peer came from; empty where it has none."""
+        """Return the address that this peer came from; empty if it has none."""
         return self.address or ask_address(self.descriptor)
 
     def on_drain(self) -> None:

@@ -102,7 +102,7 @@ class Peer(Handler):
         return False
 
     def find_address(self) -> str:
-        """Return the address that this peer came from; empty where it has none."""
+        """Return the address that this peer came from; empty if it has none."""
         return ""
 
     def give_way(self) -> None:

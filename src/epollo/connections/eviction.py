@@ -42,7 +42,7 @@ class Eviction:
     def make_room(self, address: str) -> int:
         """Close a connection of the network that has most, for a peer of one that will have fewer.
 
-        Return how many it had; 0 where none gives way.
+        Return how many it had; 0 if none gives way.
         """
         network = network_of(address)
         if not network:

@@ -100,7 +100,7 @@ class Outbox:
         asks for it, so that an answer which cannot become whole ends early.
 
         ``second`` is now, whole seconds since 1970. If a file has to be read, no more is read than may
-        wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` where the peer
+        wait in the kernel for one of this many ``connections``. Raises `BlockingIOError` if the peer
         takes nothing now, `VersionEndedError` where a file is not what it was, and `OSError` where the
         peer is gone.
         """

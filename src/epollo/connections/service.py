@@ -14,7 +14,7 @@ from epollo.protocols.http1 import Frames, HeadReader
 
 
 def _count_addresses(capacity: Capacity, clients: Clients | None) -> Addresses | None:
-    """Return what counts connections by address; None where there is no limit for one."""
+    """Return what counts connections by address; None if there is no limit for one."""
     limit = capacity.per_address
     if not limit:
         return None

@@ -138,7 +138,7 @@ class _Check:
         return asked.response.status == 200 and b"immutable" in said.lower()
 
     def _judge(self, reference: Reference, place: str) -> str:
-        """Return what is wrong with a reference; nothing where it is right."""
+        """Return what is wrong with a reference; nothing if it is right."""
         if not reference.url.startswith(_ORIGIN + "/"):
             if reference.url.startswith("http://") and not reference.is_navigation:
                 return f"{reference.url} is fetched over plain http, which a page of https blocks"

@@ -32,7 +32,7 @@ def list_open_links(root: bytes, realm: Realm) -> Iterator[tuple[Names, Names]]:
 
 
 def _names_of(path: bytes, root: bytes) -> Names | None:
-    """Return an absolute path below the root as names; None where it is elsewhere."""
+    """Return an absolute path below the root as names; None if it is elsewhere."""
     names = os.path.relpath(path, root).split(b"/")
     if names[0] == b"..":
         return None

@@ -77,7 +77,7 @@ class Question(NamedTuple):
 class Asked(NamedTuple):
     """A question and its answer.
 
-    ``request`` is None where the octets are no request. ``lookups`` are the paths of names that the
+    ``request`` is None if the octets are no request. ``lookups`` are the paths of names that the
     catalogue was asked for, in their order, and what stands there. ``site`` is the number of the site.
     """
 
@@ -108,7 +108,7 @@ class Subject:
     """The sites that are examined; ``reports`` are the lines that the operator would be told."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raise `OperatorError` where a site cannot be served."""
+        """Raise `OperatorError` if a site cannot be served."""
         self.reports: list[str] = []
         report = self.reports.append
         self.settings = select_sites(settings)

@@ -23,7 +23,7 @@ class Credentials(NamedTuple):
 
 
 def parse_basic(value: bytes) -> Credentials | None:
-    """Return the credentials in a value of Authorization; None where it has none of this scheme."""
+    """Return the credentials in a value of Authorization; None if it has none of this scheme."""
     found = _BASIC.fullmatch(value)
     if found is None:
         return None

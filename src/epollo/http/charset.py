@@ -45,7 +45,7 @@ _DOUBLE_OCTET_SET: Final = _ESCAPE + b"$"
 
 
 def find_declared_charset(media_type: bytes, head: bytes) -> bytes | None:
-    """Return the encoding that the beginning of a text names, in lower case; None where it names none.
+    """Return the encoding that the beginning of a text names, in lower case; None if it names none.
 
     ``media_type`` has no parameters. HTML, XML and CSS can name their encoding; other types cannot.
     """

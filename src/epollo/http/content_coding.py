@@ -94,7 +94,7 @@ def select_coding(preference: CodingPreference, sizes: Mapping[bytes, int]) -> b
     """Return the acceptable coding of the greatest weight and, among these, of the smallest size.
 
     ``sizes`` has the octets of the content in each coding that is at hand, identity included. None
-    where none of these is acceptable.
+    if none of these is acceptable.
     """
     selected = None
     selected_weight = selected_size = -1

@@ -92,7 +92,7 @@ def is_host(octets: bytes) -> bool:
 
 
 def parse_content_length(value: bytes) -> int | None:
-    """Return the length in octets that a Content-Length field announces, None where it is invalid.
+    """Return the length in octets that a Content-Length field announces, None if it is invalid.
 
     A recipient may take a list of equal lengths for one (RFC 9110 section 8.6). We refuse it: two
     readers that disagree on the length of a request are what request smuggling is made of (RFC 9112

@@ -65,7 +65,7 @@ def _find_for(element: bytes) -> bytes:
 
 
 def _parse_node(value: bytes) -> str | None:
-    """Return the address of a node, without its port; None where it is no address."""
+    """Return the address of a node, without its port; None if it is no address."""
     found = _NODE.fullmatch(value.decode("latin-1"))
     if found is None:
         return None

@@ -60,7 +60,7 @@ _ELEMENT: Final = compile_late(rb'(?:[^",]++|"(?:[^"\\]++|\\.)*"?)+', re.DOTALL)
 
 
 def parse_weight(octets: bytes) -> int | None:
-    """Return a qvalue in thousandths, 0 to 1000, or None where it is none.
+    """Return a qvalue in thousandths, 0 to 1000, or None if it is none.
 
     RFC 9110 section 12.4.2.
     """

@@ -238,7 +238,7 @@ class Response:
 
     ``fields`` are complete except for those that belong to the connection (Date, Connection).
     ``content`` is what follows the head of an answer to anything but HEAD; ``length`` is its octets.
-    ``basis`` is what it rests on: while that stands, the same request has the same response. None where
+    ``basis`` is what it rests on: while that stands, the same request has the same response. None if
     it is to be made anew each time.
     """
 
@@ -301,7 +301,7 @@ class Later:
         """Whether the client still waits."""
 
     def begin(self, address: str) -> None:
-        """Begin to wait on behalf of an address, empty where it has none; it may be done at once."""
+        """Begin to wait on behalf of an address, empty if it has none; it may be done at once."""
         self._begin(self, address)
 
     def finish(self) -> None:

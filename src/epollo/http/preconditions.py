@@ -52,7 +52,7 @@ def evaluate_preconditions(
     """Evaluate the preconditions in the order of RFC 9110 section 13.2.2, If-Range excepted.
 
     ``entity_tag`` and ``last_modified_seconds`` are those of the selected representation, None
-    where it has none. Instants are seconds since 1970.
+    if it has none. Instants are seconds since 1970.
     """
     if method in _UNCONDITIONAL_METHODS:
         return Outcome.PROCEED

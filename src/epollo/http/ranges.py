@@ -61,7 +61,7 @@ def parse_range(value: bytes, complete_length: int) -> list[ByteRange] | Unsatis
 
     They are clamped to the content and at least one; neighbours and overlaps are joined (RFC 9110
     section 15.3.7.2), else the order is the client's. ``UNSATISFIABLE`` where the content has none
-    of them. None where the field is to be ignored: another unit, no valid set, one that asks too
+    of them. None if the field is to be ignored: another unit, no valid set, one that asks too
     much, or an empty content: Content-Range cannot name the octets of that, and a client that asks for
     a range of it has the whole by 200.
     """
@@ -140,7 +140,7 @@ def format_multipart(
 def _resolve_range(
     first_pos: bytes, last_pos: bytes, complete_length: int
 ) -> ByteRange | Unsatisfiable | None:
-    """Return the octets that one range-spec names in the content, None where it is invalid."""
+    """Return the octets that one range-spec names in the content, None if it is invalid."""
     last = complete_length - 1
     if first_pos:
         first = int(first_pos)

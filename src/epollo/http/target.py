@@ -63,7 +63,7 @@ class Target(NamedTuple):
     """A request target; every part is as sent, percent-encoding included.
 
     ``path`` starts with ``/``, and is empty in the asterisk and authority forms; ``query`` is None
-    without a ``?``, ``authority`` is None where the form has none.
+    without a ``?``, ``authority`` is None if the form has none.
     """
 
     form: TargetForm
@@ -82,7 +82,7 @@ class HttpsTarget(Target):
 
 
 def parse_target(target: bytes) -> Target | None:
-    """Return the parts of a request target, None where it is invalid.
+    """Return the parts of a request target, None if it is invalid.
 
     Whether the form suits the method (RFC 9112 section 3.2) is for the caller to say.
     """
@@ -133,7 +133,7 @@ _IDLE_SEGMENTS: Final = re.compile(rb"/(?:\.?/)+")
 
 
 def decode_path(path: bytes) -> tuple[bytes, ...] | None:
-    """Return the names that a raw path descends through, None where it is to be refused.
+    """Return the names that a raw path descends through, None if it is to be refused.
 
     ``/`` is ``(b"",)``, ``/a/b`` is ``(b"a", b"b")``, ``/a/`` is ``(b"a", b"")``. No name is ``.``
     or ``..``, none holds ``/`` or NUL, and only the last may be empty.
@@ -169,7 +169,7 @@ def encode_path(segments: Iterable[bytes]) -> bytes:
 
 
 def decode_segment(segment: bytes) -> bytes | None:
-    """Return a segment percent-decoded, None where that is an error."""
+    """Return a segment percent-decoded, None if that is an error."""
     if b"%" not in segment:
         return segment
     head, *rest = segment.split(b"%")
@@ -185,7 +185,7 @@ def encode_segment(segment: bytes) -> bytes:
 
 
 def _ascend(segments: list[bytes]) -> tuple[bytes, ...] | None:
-    """Return segments without dots; None where they lead above the root.
+    """Return segments without dots; None if they lead above the root.
 
     None of them is empty or ``.`` but the last.
     """

@@ -40,7 +40,7 @@ def parse_entity_tag(octets: bytes) -> EntityTag | None:
 def is_listed(value: bytes, tag: EntityTag | None, *, weakly: bool) -> bool | None:
     """Return whether If-Match or If-None-Match names a tag: by ``*``, or in a list that may be empty.
 
-    None where the value is neither ``*`` nor a list of entity tags. By the weak comparison two tags
+    None if the value is neither ``*`` nor a list of entity tags. By the weak comparison two tags
     match if they are the same; by the strong one (``weakly`` false) only if none of them is weak either
     (RFC 9110 sections 8.8.3.2 and 13.1.1). A tag that is None is named by ``*`` alone.
 

@@ -19,7 +19,7 @@ _CONTENT_SIZE_OCTETS: Final = (0, 2, 4, 8)
 
 
 class FrameHeader(NamedTuple):
-    """What a frame says of itself; ``content_octets`` is None where it does not say it.
+    """What a frame says of itself; ``content_octets`` is None if it does not say it.
 
     ``dictionary`` is the number of a dictionary, 0 for none.
     """

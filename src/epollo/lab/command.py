@@ -213,7 +213,7 @@ def _list_given(context: click.Context, names: tuple[str, ...]) -> list[str]:
 
 
 def check_targets(targets: list[Path], folders: list[Path | None]) -> None:
-    """Raise `OperatorError` where something cannot be written, before minutes are spent on it."""
+    """Raise `OperatorError` if something cannot be written, before minutes are spent on it."""
     for path in targets:
         if path.exists():
             # Not opened: the reader of a pipe would take this for the whole.

@@ -44,7 +44,7 @@ class Party:
     """A server and its guests, each in a process of its own; ends with `close`, or with the lab."""
 
     def __init__(self, poller: str, root: Path, *, counts: bool) -> None:
-        """Raise `OperatorError` where the server does not start."""
+        """Raise `OperatorError` if the server does not start."""
         self._counters = create_counters() if counts else -1
         self._server: subprocess.Popen[bytes] | None = None
         self._guests: subprocess.Popen[str] | None = None

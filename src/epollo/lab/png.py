@@ -25,7 +25,7 @@ _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def find_chromium() -> str:
-    """Return the program; raises `OperatorError` where there is none."""
+    """Return the program; raises `OperatorError` if there is none."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         raise OperatorError("--png needs Chromium; --svg does not")

@@ -27,7 +27,7 @@ class Round:
     waiting_share: float
     """Processor time per second while no client asks: 1 is a whole processor."""
     octets_per_connection: float | None
-    """Memory of the process per idle connection; None where there are too few to tell."""
+    """Memory of the process per idle connection; None if there are too few to tell."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Results:
     walls: list[Wall] = field(default_factory=list)
 
     def cell(self, poller: str, idle: int) -> Cell | None:
-        """Return one cell, None where it was not measured."""
+        """Return one cell, None if it was not measured."""
         for cell in self.cells:
             if (cell.poller, cell.idle) == (poller, idle):
                 return cell
@@ -137,7 +137,7 @@ def summarize(values: Sequence[float]) -> Figure:
 
 
 def summarize_memory(cell: Cell) -> Figure | None:
-    """Return octets per idle connection, None where no round could tell."""
+    """Return octets per idle connection, None if no round could tell."""
     known = [one.octets_per_connection for one in cell.rounds]
     values = [octets for octets in known if octets is not None]
     return summarize(values) if values else None

@@ -66,7 +66,7 @@ def filter_calls(
     no program can gain privileges. To be called last of all, when nothing more is to be made, bound or
     listened on. ``select_calls`` returns what a process with this number may call.
 
-    Raises `OperatorError` where ``on`` asks for what this kernel does not have.
+    Raises `OperatorError` if ``on`` asks for what this kernel does not have.
     """
     if sandbox == "off":
         return ""
@@ -85,7 +85,7 @@ def filter_calls(
 
 
 def require_landlock() -> None:
-    """Raise `OperatorError` where this kernel cannot restrict a process to reading a folder."""
+    """Raise `OperatorError` if this kernel cannot restrict a process to reading a folder."""
     try:
         find_abi()
     except OSError as error:
@@ -112,7 +112,7 @@ def preload() -> None:
 def _restrict(roots: Sequence[int], sandbox: str) -> list[str]:
     """Restrict this thread as far as the kernel can; return, for a person, how far that is.
 
-    Raises `OperatorError` where ``on`` asks for more, or a thread would stay as it is.
+    Raises `OperatorError` if ``on`` asks for more, or a thread would stay as it is.
     """
     if count_threads() > 1:
         # A thread that relays what is printed, where stdout cannot be opened anew.

@@ -35,7 +35,7 @@ class Crypt:
     def is_password(self, password: bytes, hashed: bytes) -> bool | None:
         """Return whether a hash was made of this password, which has no NUL.
 
-        None where this system does not know the format.
+        None if this system does not know the format.
         """
         if self._function is None:
             return None

@@ -30,7 +30,7 @@ class Listening(NamedTuple):
 
 
 def describe_port_holder(host: str, port: int) -> str:
-    """Return, for a person, the process that listens on an address; nothing where it is not told."""
+    """Return, for a person, the process that listens on an address; nothing if it is not told."""
     wanted = _normalise(ip_address(host.partition("%")[0]))
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
@@ -42,7 +42,7 @@ def describe_port_holder(host: str, port: int) -> str:
 
 
 def describe_path_holder(path: str) -> str:
-    """Return, for a person, the process that listens at a path; nothing where it is not told."""
+    """Return, for a person, the process that listens at a path; nothing if it is not told."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         # A socket whose queue is full would have this process wait.
         probe.setblocking(False)
@@ -82,7 +82,7 @@ def _is_same(one: Address, other: Address) -> bool:
 
 
 def _find_process(inode: int) -> int:
-    """Return the oldest process that has a socket, by its number; 0 where none is told."""
+    """Return the oldest process that has a socket, by its number; 0 if none is told."""
     wanted = f"socket:[{inode}]"
     with contextlib.suppress(OSError):
         for process in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):

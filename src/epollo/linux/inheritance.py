@@ -35,7 +35,7 @@ def open_for_writing(descriptor: int) -> int:
 
     The caller closes it. A file that several processes write to at one position is duplicated as it is,
     and so is a socket, which cannot be opened anew. What is written to the terminal of another user is
-    relayed by this process. Raises `OSError` where there is no descriptor.
+    relayed by this process. Raises `OSError` if there is no descriptor.
     """
     access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
     mode = os.fstat(descriptor).st_mode
@@ -51,7 +51,7 @@ def open_for_writing(descriptor: int) -> int:
 def open_end_of_file() -> int:
     """Return a descriptor that is at its end; it needs no /dev/null, which may be missing.
 
-    The caller closes it. Raises `OSError` where there is no descriptor.
+    The caller closes it. Raises `OSError` if there is no descriptor.
     """
     reading, writing = os.pipe()
     os.close(writing)

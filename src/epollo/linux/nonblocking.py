@@ -36,7 +36,7 @@ def open_nonblocking(descriptor: int) -> int:
     """Return another descriptor for what can be written to by this one, to be used by `choose_write`.
 
     The one that is given stays open for as long as the other is used.
-    Raises `OSError` where there is none.
+    Raises `OSError` if there is none.
     """
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode) or stat.S_ISSOCK(mode):
@@ -57,7 +57,7 @@ def choose_write(descriptor: int) -> Write:
 
 
 def await_room(descriptor: int, seconds: float) -> bool:
-    """Wait until something can be written; return False where these seconds are over before."""
+    """Wait until something can be written; return False if these seconds are over before."""
     if seconds <= 0:
         return False
     poll = select.poll()
@@ -88,7 +88,7 @@ def _send(descriptor: int, octets: bytes | memoryview) -> int:
 def begin_relay(descriptor: int) -> int:
     """Return the end of a pipe from which a thread passes octets on to a descriptor, which stays open.
 
-    Raises `OSError` where there is no room for pipe or thread.
+    Raises `OSError` if there is no room for pipe or thread.
     """
     # Imported here: few servers need it, and it would slow down the start of all.
     from threading import Thread  # noqa: PLC0415

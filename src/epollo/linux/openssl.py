@@ -105,7 +105,7 @@ def set_socket(engine: Any, descriptor: int) -> bool:
 def set_outgoing(engine: Any, outgoing: ssl.MemoryBIO) -> None:
     """Have a session write to a buffer again, and no longer to its socket (`set_socket`).
 
-    Raises `MemoryError` where that cannot be done.
+    Raises `MemoryError` if that cannot be done.
     """
     calls = _find_buffer_calls()
     pointer = _find_pointer(outgoing)
@@ -135,7 +135,7 @@ def _find_shutdown() -> Any:
 
 @cache
 def _find_set_socket() -> Any:
-    """Return SSL_set_wfd(3); None where it, or the way back from it, is missing."""
+    """Return SSL_set_wfd(3); None if it, or the way back from it, is missing."""
     call = _find_function("SSL_set_wfd")
     if call is None or _find_buffer_calls() is None:
         return None
@@ -186,7 +186,7 @@ def _find_control() -> Any:
 
 @cache
 def _find_function(name: str) -> Any:
-    """Return a function of the library, to be given its types; None where it cannot be called."""
+    """Return a function of the library, to be given its types; None if it cannot be called."""
     if sys.implementation.name != "cpython" or not _KNOWN[0] <= sys.version_info[:2] <= _KNOWN[1]:
         return None
     try:

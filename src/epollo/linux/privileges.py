@@ -83,7 +83,7 @@ def _parse_id(text: str) -> int | None:
 
 
 def require_root(identity: Identity) -> None:
-    """Raise `OperatorError` where this process is not root, and so cannot become another user."""
+    """Raise `OperatorError` if this process is not root, and so cannot become another user."""
     if os.geteuid() != 0:
         raise OperatorError(f"only root can become user {identity.name}: omit --user")
 

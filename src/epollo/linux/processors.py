@@ -39,7 +39,7 @@ def _read(path: PurePosixPath) -> str | None:
 def find_quota(read: Read) -> float | None:
     """Return the least quota of this process's control groups, in processors; None without one.
 
-    ``read`` returns the text of a file, None where it cannot be read.
+    ``read`` returns the text of a file, None if it cannot be read.
     """
     groups, mounts = read(_GROUPS), read(_MOUNTS)
     if groups is None or mounts is None:

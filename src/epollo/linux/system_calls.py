@@ -316,10 +316,10 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "write": (1, 64),
     "writev": (20, 66),
 }
-"""x86_64 (asm/unistd_64.h) and aarch64 (asm-generic/unistd.h); None where it has no such call."""
+"""x86_64 (asm/unistd_64.h) and aarch64 (asm-generic/unistd.h); None if it has no such call."""
 
 
 def find_architecture() -> Architecture | None:
-    """Return the architecture of this process; None where `NUMBERS` has none of its calls."""
+    """Return the architecture of this process; None if `NUMBERS` has none of its calls."""
     is_wide = struct.calcsize("P") == 8
     return _ARCHITECTURES.get(os.uname().machine) if is_wide else None

@@ -18,7 +18,7 @@ def take_passed_descriptors() -> Sequence[int]:
     """Return the listening sockets that were passed to this very process.
 
     The variables are removed, so that no child takes them for its own (sd_listen_fds(3)). Raises
-    `OperatorError` where ``LISTEN_FDS`` is no number.
+    `OperatorError` if ``LISTEN_FDS`` is no number.
     """
     number = os.environ.pop("LISTEN_FDS", "")
     process = os.environ.pop("LISTEN_PID", "")
@@ -73,7 +73,7 @@ def _notify(message: str) -> None:
 
 
 def _connect() -> int:
-    """Return the descriptor of a socket to the service manager; -1 where there is none."""
+    """Return the descriptor of a socket to the service manager; -1 if there is none."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     # A leading @ stands for the NUL of the abstract name space (unix(7)).
     address = "\0" + path[1:] if path.startswith("@") else path

@@ -11,7 +11,7 @@ _LOWEST_PRIORITY: Final = 19
 
 
 def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None:
-    """Start a thread that ends with the process; None where the system has no room for it."""
+    """Start a thread that ends with the process; None if the system has no room for it."""
     thread = threading.Thread(target=work, name=name, daemon=True)
     try:
         thread.start()
@@ -21,7 +21,7 @@ def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None
 
 
 def run_beside(work: Callable[[], None]) -> bool:
-    """Do something short in a thread, and wait for nothing; False where the system has no room for it.
+    """Do something short in a thread, and wait for nothing; False if the system has no room for it.
 
     `threading.Thread.start` waits until the thread runs: for milliseconds on a busy machine.
     """

@@ -60,7 +60,7 @@ if hasattr(system, "epoll"):
 def open_poller(name: str) -> OpenPoller:
     """Open a poller; ``auto`` takes the best that this system has.
 
-    Raises `OperatorError` where the system lacks the named one.
+    Raises `OperatorError` if the system lacks the named one.
     """
     if name == "auto":
         name = list(POLLERS)[-1]

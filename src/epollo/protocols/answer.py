@@ -82,7 +82,7 @@ class Answer:
         self.length = length
         self.basis = basis
         self.framed: bytes | None = None
-        """Head and short content as they are sent in this second; None where they are not kept so."""
+        """Head and short content as they are sent in this second; None if they are not kept so."""
         self.kept_octets = 0
         """What recall counts for it."""
         self.uses = 0

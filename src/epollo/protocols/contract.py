@@ -39,7 +39,7 @@ class Machine(Protocol[Query]):
         """Receive what the peer sent."""
 
     def next(self) -> Query | Refusal | None:
-        """Return the next query or refusal; None where more octets are needed."""
+        """Return the next query or refusal; None if more octets are needed."""
 
     def reduce(self, query: Query, /) -> bytes | Refusal:
         """Return the part of a query on which an answer may depend: equal keys have equal answers."""

@@ -42,7 +42,7 @@ _TRANSPORTS: Final = 3
 class ProxyHeader(NamedTuple):
     """What a valid header says; ``octets`` is its length.
 
-    ``source`` is the address of the peer that the proxy speaks for, None where it speaks for itself
+    ``source`` is the address of the peer that the proxy speaks for, None if it speaks for itself
     (LOCAL) or does not know, or where the peer did not come over TCP.
     """
 
@@ -55,7 +55,7 @@ class NoProxyHeader(NamedTuple):
 
 
 def parse_proxy_header(octets: bytes) -> ProxyHeader | NoProxyHeader | None:
-    """Return the header that stands first in the octets; None where more of it is to come."""
+    """Return the header that stands first in the octets; None if more of it is to come."""
     if octets.startswith(_SIGNATURE[:1]):
         return _parse_binary(octets)
     return _parse_line(octets) if octets else None

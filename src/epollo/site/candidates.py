@@ -28,7 +28,7 @@ class Paths(NamedTuple):
 def list_candidates(names: Names, paths: Paths) -> tuple[Names, ...]:
     """Return where the resource of a path is looked for, the first that stands; nowhere if it is hidden.
 
-    The last name is empty where the path ends in a slash.
+    The last name is empty if the path ends in a slash.
     """
     if is_hidden(names, paths.reach):
         return ()
@@ -52,7 +52,7 @@ def list_rewrite_candidates(names: Names, paths: Paths) -> tuple[Names, ...]:
 
 
 def select_page(names: Names, paths: Paths) -> Names | None:
-    """Return the page that a path means which ends in a slash by mistake; None where it means none."""
+    """Return the page that a path means which ends in a slash by mistake; None if it means none."""
     if names[-1] or len(names) < 2 or not paths.has_clean_urls or is_hidden(names, paths.reach):
         return None
     *folder, last, _ = names

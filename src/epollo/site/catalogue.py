@@ -67,7 +67,7 @@ class Catalogue:
         media_types: MediaTypes = OURS,
         events: Events | None = None,
     ) -> None:
-        """Raise `OperatorError` where the root is no folder that can be read."""
+        """Raise `OperatorError` if the root is no folder that can be read."""
         self._clock = clock
         self._kept_octets_limit = kept_octets_limit
         self.media_types = media_types
@@ -189,7 +189,7 @@ class Catalogue:
         self.on_look_anew()
 
     def open_file(self, resource: Resource) -> OpenFile | None:
-        """Open the file of a resource whose content is not kept; None where it has ended."""
+        """Open the file of a resource whose content is not kept; None if it has ended."""
         file = self._opener.open(resource)
         if file is None:
             self._on_end(resource)
@@ -252,7 +252,7 @@ class Catalogue:
         return resource or self._take_over(names, self._root.walk(names))
 
     def _look_up_in(self, folder: Folder, names: Names) -> Resource | None:
-        """Look for a name in a folder that is open; None where that takes a walk."""
+        """Look for a name in a folder that is open; None if that takes a walk."""
         name = names[-1]
         is_known, edition = look_in(folder, name, self.media_types, self._kept_octets_limit)
         if not is_known:

@@ -68,7 +68,7 @@ _MEMORY_OCTETS: Final = 112 * 1024 * 1024
 
 
 def _require_memory(octets: int) -> None:
-    """Raise `MemoryError` where the process cannot have this much more memory.
+    """Raise `MemoryError` if the process cannot have this much more memory.
 
     The library of brotli ends the process where it is refused some (BROTLI_ENCODER_EXIT_ON_OOM).
     """

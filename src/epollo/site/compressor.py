@@ -95,7 +95,7 @@ class Compressor:
         return len(self._files) < FILE_TASKS_LIMIT
 
     def add(self, task: Task) -> bool:
-        """Take a task; False where too many are waiting."""
+        """Take a task; False if too many are waiting."""
         return self._put(self._quick, task, self.has_room)
 
     def improve(self, task: Task, limits: Mapping[bytes, int]) -> bool:
@@ -103,7 +103,7 @@ class Compressor:
         return self._put(self._best, (task, limits), self.has_room)
 
     def add_file(self, task: FileTask) -> bool:
-        """Take a file that is not kept; False where too many are waiting."""
+        """Take a file that is not kept; False if too many are waiting."""
         return self._put(self._files, task, self.has_room_for_file)
 
     def share(
@@ -121,7 +121,7 @@ class Compressor:
             self._condition.notify()
 
     def _put(self, queue: deque[Queued], task: Queued, has_room: Callable[[], bool]) -> bool:
-        """Put a task behind those that wait for the thread; False where there is no room."""
+        """Put a task behind those that wait for the thread; False if there is no room."""
         with self._condition:
             if not has_room():
                 return False
@@ -177,7 +177,7 @@ class Compressor:
         return bool(self._quick or self._files or self._best or self._best_files)
 
     def _give_way(self) -> None:
-        """Do what is more urgent than a file; raise `UnwantedError` where nothing is of use any more."""
+        """Do what is more urgent than a file; raise `UnwantedError` if nothing is of use any more."""
         while self._quick and not self._is_closed:
             self._code(self._quick.popleft())
         if self._is_closed:

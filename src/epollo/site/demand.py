@@ -25,7 +25,7 @@ _IMPROVED_SECONDS: Final = 60
 
 
 def select_wanted(preference: CodingPreference) -> bytes | None:
-    """Return the coding that is to be there for clients with a preference; None where they like none."""
+    """Return the coding that is to be there for clients with a preference; None if they like none."""
     weights = dict(preference.weights)
     least = max(weights.pop(IDENTITY, 0), 1)
     most = max(weights.values(), default=0)

@@ -102,7 +102,7 @@ def rest_on(response: Response, resources: tuple[Resource, ...]) -> Response:
 
 
 def join_absences(resources: tuple[Resource, ...]) -> Basis | None:
-    """Return the basis of an answer that rests on all of these; None where one has ended.
+    """Return the basis of an answer that rests on all of these; None if one has ended.
 
     A resource that was evicted at once is told of no change.
     """

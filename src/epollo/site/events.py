@@ -67,7 +67,7 @@ class Events(Handler):
     )
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Raise `OSError` where the system gives no inotify descriptor."""
+        """Raise `OSError` if the system gives no inotify descriptor."""
         self._now = now
         self._inotify = INotify(nonblocking=True)
         self.descriptor: int = self._inotify.fileno()

@@ -132,7 +132,7 @@ class FileTask(NamedTuple):
     ) -> int:
         """Make a coding and hand it on; return how long it is.
 
-        Raise `UnwantedError` where it is of no use: longer than the limit, or of another version.
+        Raise `UnwantedError` if it is of no use: longer than the limit, or of another version.
         """
         octets = self.content.length
         if octets > CODED_OCTETS_LIMIT or not self.is_wanted():
@@ -168,7 +168,7 @@ class _Attentive:
         self.read_to = 0
 
     def read(self, offset: int, octets: int) -> bytes:
-        """Return octets; raise `UnwantedError` where they are of no use any more."""
+        """Return octets; raise `UnwantedError` if they are of no use any more."""
         self._give_way()
         if not self._is_wanted():
             raise UnwantedError
@@ -178,7 +178,7 @@ class _Attentive:
 
 
 def _limit(pieces: Iterator[bytes], octets: int) -> Iterator[bytes]:
-    """Yield the pieces; raise `UnwantedError` where they are more octets together."""
+    """Yield the pieces; raise `UnwantedError` if they are more octets together."""
     for piece in pieces:
         octets -= len(piece)
         if octets < 0:

@@ -19,7 +19,7 @@ class Files:
         self._clock = clock
 
     def open(self, resource: Resource) -> OpenFile | None:
-        """Open the file of a resource; None where the file is not what it was when it was found."""
+        """Open the file of a resource; None if the file is not what it was when it was found."""
         edition = resource.edition
         if edition is None:
             return None
@@ -40,7 +40,7 @@ class Files:
         return None
 
     def open_content(self, names: Names) -> tuple[FileContent | None, tuple[Edge, ...]]:
-        """Open what stands at a path of names, to be read piece by piece; None where that is no file.
+        """Open what stands at a path of names, to be read piece by piece; None if that is no file.
 
         The edges are what the walk rested on.
         """

@@ -8,7 +8,7 @@ from epollo.errors import OperatorError
 def open_root(path: str | bytes, shown: str) -> int:
     """Return a descriptor (O_PATH) of a folder that can be listed; ``shown`` is its name in messages.
 
-    Raises `OperatorError` where the path is no such folder.
+    Raises `OperatorError` if the path is no such folder.
     """
     try:
         os.listdir(path)

@@ -95,7 +95,7 @@ class Folders:
         self._watch = watch
 
     def find(self, names: Names, second: int) -> Folder | Walk | None:
-        """Return the folder at a path, open; None where it is not to be kept.
+        """Return the folder at a path, open; None if it is not to be kept.
 
         Where no folder stands there, return the walk, which has no descriptor: nothing stands below.
         """

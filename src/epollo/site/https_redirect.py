@@ -26,7 +26,7 @@ def is_challenge(path: bytes) -> bool:
 class HttpsRedirect:
     """A responder before that of the site.
 
-    ``port`` is where TLS is spoken, 0 where plain HTTP is to lead nowhere; ``is_ready`` returns whether
+    ``port`` is where TLS is spoken, 0 if plain HTTP is to lead nowhere; ``is_ready`` returns whether
     there is a certificate yet, ``find_token`` what a token of an authority is answered with.
     """
 
@@ -65,7 +65,7 @@ class HttpsRedirect:
         return respond_plainly(308, ((b"Location", location),))
 
     def _locate(self, request: Request) -> bytes | None:
-        """Return the URL by https of what is asked for; None where the host is not told."""
+        """Return the URL by https of what is asked for; None if the host is not told."""
         target = request.target
         authority = target.authority or request.fields.get(b"host", b"")
         host = _strip_port(authority)

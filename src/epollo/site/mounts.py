@@ -22,7 +22,7 @@ class Mounts(Handler):
     __slots__ = ("_epoll", "_mountinfo", "descriptor", "on_change")
 
     def __init__(self) -> None:
-        """Raise `OSError` where there is no /proc."""
+        """Raise `OSError` if there is no /proc."""
         self.on_change: Callable[[], None] = lambda: None
         self._mountinfo = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         self._epoll = select.epoll()

@@ -36,7 +36,7 @@ class Negotiator:
     ) -> tuple[bytes, Basis | None]:
         """Return the coding to send now, and what else bounds how long the same request may get it.
 
-        None where it may not: an answer that is recalled would ask for no other codings.
+        None if it may not: an answer that is recalled would ask for no other codings.
         """
         known = self._preferences.young.get(accept_encoding)
         if known is None:

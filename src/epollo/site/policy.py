@@ -97,7 +97,7 @@ class Policy:
         )
 
     def find(self, path: bytes, query: bytes | None, host: bytes = b"") -> Treatment | None:
-        """Return the treatment of a path as it stands in a request; None where that is no path.
+        """Return the treatment of a path as it stands in a request; None if that is no path.
 
         ``host`` is in lower case and without a port.
         """
@@ -124,7 +124,7 @@ class Policy:
         return treatment
 
     def treat(self, names: Names, query: bytes | None, host: bytes = b"") -> Treatment:
-        """Return what the rules say of a path of names; the last name is empty where it ends in a slash.
+        """Return what the rules say of a path of names; the last name is empty if it ends in a slash.
 
         The outcome depends on nothing else.
         """

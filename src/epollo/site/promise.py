@@ -41,7 +41,7 @@ _WAITS_SECONDS: Final = (0.0, 0.0001, 0.0002, 0.0004)
 class Promise:
     """The first ``octets`` of a file as they were when this was made.
 
-    ``watch`` is None where there is no inotify; ``former`` is an earlier promise of the same file that
+    ``watch`` is None if there is no inotify; ``former`` is an earlier promise of the same file that
     is broken. The file is watched before it is first looked at, so that no change falls between the
     two.
     """
@@ -64,7 +64,7 @@ class Promise:
     def __init__(
         self, descriptor: int, watch: Watch | None, former: "Promise | None" = None
     ) -> None:
-        """Raise `OSError` where the file cannot be looked at."""
+        """Raise `OSError` if the file cannot be looked at."""
         # Until there is a notice, there is nothing to forget.
         self._watch: Watch | None = None
         number = UNWATCHED if watch is None else watch.add_folder(descriptor, Interest.FILE)

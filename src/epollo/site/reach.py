@@ -81,7 +81,7 @@ def _parse_folders(text: str) -> tuple[bytes, ...]:
 
 
 def _split(text: str, what: str) -> list[str]:
-    """Return the words of a list; raise `OperatorError` where it was given and has none."""
+    """Return the words of a list; raise `OperatorError` if it was given and has none."""
     words = [word for word in map(str.strip, text.split(",")) if word]
     if text and not words:
         raise OperatorError(f"{text!r} names no {what}")

@@ -165,14 +165,14 @@ class _Descent:
         return not _is_hidden_name(name, self._reach, is_at_root=is_at_root)
 
     def follow(self, target: bytes) -> bool:
-        """Put the names of a link's target before those still to be walked; False where it leads out."""
+        """Put the names of a link's target before those still to be walked; False if it leads out."""
         if target.startswith(b"/"):
             return self._jump(target)
         self.names.extendleft(reversed(target.split(b"/")))
         return True
 
     def ascend(self) -> bool:
-        """Go to the folder above, as a link says; return False where that leads out."""
+        """Go to the folder above, as a link says; return False if that leads out."""
         if len(self.folders) > 1:
             os.close(self.folders.pop())
             return True

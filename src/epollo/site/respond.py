@@ -320,7 +320,7 @@ def _is_plain(request: Request, treatment: Treatment) -> bool:
 
 
 def _find_treatment(policy: Policy, request: Request) -> Treatment | None:
-    """Return what the rules say of the path of a request; None where it is no path."""
+    """Return what the rules say of the path of a request; None if it is no path."""
     # A dot at the end makes no other host of it (RFC 3986 section 3.2.2).
     host = select_host(request).removesuffix(b".") if policy.is_host_relevant else b""
     return policy.find(request.target.path, request.target.query, host)

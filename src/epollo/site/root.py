@@ -47,7 +47,7 @@ class Root:
         on_out_of_reach: Callable[[str, bool], None] = do_nothing,
         reach: Reach = PLAIN,
     ) -> None:
-        """Raise `OperatorError` where the path is no folder that can be read."""
+        """Raise `OperatorError` if the path is no folder that can be read."""
         self._shown = os.fspath(path)
         self._path = os.fsencode(_make_absolute(self._shown))
         self._on_replaced = on_replaced

@@ -141,7 +141,7 @@ class Rulebook:
         self.readings: Readings | None = None
         """What lets long files be read in slices; without it they are read at once."""
         self.checked_second = -1
-        """The second in which the policy was found to be that of the files; -1 where it may not be."""
+        """The second in which the policy was found to be that of the files; -1 if it may not be."""
         self.on_change: list[Callable[[Policy], None]] = []
         """Called with the policy that comes into force."""
         self._in_force = InForce(self.follow)
@@ -326,7 +326,7 @@ def describe_mistakes(place: str, mistakes: tuple[Mistake, ...], *, is_kept: boo
 
 
 def _read_content(resource: Resource) -> tuple[bytes, str]:
-    """Return what a rule file says, and why it cannot be read; nothing where it is not there."""
+    """Return what a rule file says, and why it cannot be read; nothing if it is not there."""
     edition = resource.edition
     if edition is not None:
         if edition.identity.content is not None:

@@ -68,7 +68,7 @@ def is_sealed(descriptor: int) -> bool:
 def adopt_sealed(descriptor: int, length: int) -> SealedOctets:
     """Return the sealed file that another process made and passed on, and close it with that.
 
-    Raises `OSError` where it is not sealed, or has another length.
+    Raises `OSError` if it is not sealed, or has another length.
     """
     sealed = SealedOctets(descriptor)
     sealed.length = length
@@ -80,7 +80,7 @@ def adopt_sealed(descriptor: int, length: int) -> SealedOctets:
 def seal(pieces: Iterable[bytes]) -> SealedOctets:
     """Return the pieces as one sealed file.
 
-    Raises `OSError` where the system has no descriptor, no memory or no such files, and what the
+    Raises `OSError` if the system has no descriptor, no memory or no such files, and what the
     pieces raise.
     """
     sealed = SealedOctets()

@@ -14,7 +14,7 @@ _LENGTH_ADDED_OCTETS: Final = 1024
 def find_fault(coding: Coding, coded: Readable, content: Readable) -> str | None:
     """Return why coded octets cannot take the place of the content, the file being the subject.
 
-    None where every client that offers the coding decodes them to the content. No more is decoded than
+    None if every client that offers the coding decodes them to the content. No more is decoded than
     the content has. Raises `OSError`.
     """
     if coded.length > content.length * _LENGTH_FACTOR + _LENGTH_ADDED_OCTETS:

@@ -109,7 +109,7 @@ class Tagging:
             return task
 
     def _read(self, descriptor: int, octets: int) -> EntityTag | None:
-        """Return the tag of the first octets of a file; None where it is not one version all the time."""
+        """Return the tag of the first octets of a file; None if it is not one version all the time."""
         try:
             tagger = ContentTagger()
             buffer = memoryview(bytearray(_PART_OCTETS))

@@ -11,10 +11,10 @@ class Treatment(NamedTuple):
 
     A resource is looked for at the ``candidates`` in their order: the first that stands is the answer.
     A hidden path has no candidates. Where only a folder stands, a client is redirected to
-    ``folder_names``; None where a folder is not found. Where nothing stands but a file at ``page_names``,
+    ``folder_names``; None if a folder is not found. Where nothing stands but a file at ``page_names``,
     the slash at the end of the path is one too many. Where nothing is found, ``otherwise`` is done.
     ``app_fields`` are those of the answer to a navigation that finds nothing, for which the index of the
-    root is sent; None where the answer is 404.
+    root is sent; None if the answer is 404.
     """
 
     names: Names

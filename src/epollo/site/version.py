@@ -70,7 +70,7 @@ def is_version(status: os.stat_result, version: VersionMark) -> bool:
 
 
 def date_of(modified_ns: int) -> int | None:
-    """Return the second (since 1970) of a time of modification; None where that says nothing.
+    """Return the second (since 1970) of a time of modification; None if that says nothing.
 
     Two contents under one name would both have the date that a packer sets: a client that asks with it
     would keep the former one. No file is older than the epoch.

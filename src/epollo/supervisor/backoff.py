@@ -40,7 +40,7 @@ class Restarts:
 
     @property
     def next_instant(self) -> float:
-        """The instant of the next start; infinite where no place waits."""
+        """The instant of the next start; infinite if no place waits."""
         return min((instant for instant, _ in self._waiting), default=math.inf)
 
     def add(self, place: int, instant: float) -> None:

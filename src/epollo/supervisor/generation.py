@@ -39,7 +39,7 @@ class Generation:
     ) -> None:
         """Have what workers need; they share the ticket key of the generation before.
 
-        Raises `OperatorError` where a certificate is not right.
+        Raises `OperatorError` if a certificate is not right.
         """
         ticket_key = b"" if former.tls is None else former.tls.ticket_key
         settings = self.settings
@@ -64,7 +64,7 @@ class Generation:
 
     @property
     def secrets(self) -> Secrets:
-        """What a worker needs to speak TLS; nothing where none is spoken."""
+        """What a worker needs to speak TLS; nothing if none is spoken."""
         return Secrets(()) if self.tls is None else self.tls.secrets
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
 
 class Listening:
-    """Sockets, and what was asked for when they were opened; None where we did not open them.
+    """Sockets, and what was asked for when they were opened; None if we did not open them.
 
     ``path`` is what one of them was bound to, if to a path. It belongs to the program that serves:
     ``may_remove_path`` is false before this one has taken over, and after another one has.
@@ -66,7 +66,7 @@ NOWHERE: Final = Listening([], Asked("", -1, ""))
 def change_listening(present: Listening, settings: Settings) -> Listening:
     """Return the sockets that settings ask for: those that are there, and more if need be.
 
-    All or nothing: raises `OperatorError` where one cannot be had.
+    All or nothing: raises `OperatorError` if one cannot be had.
     """
     asked, count = _read_asked(settings), count_workers(settings)
     if present.asked is None:

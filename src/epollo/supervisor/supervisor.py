@@ -62,7 +62,7 @@ _LATE_SECONDS: Final = 5.0
 class Supervisor:
     """The parent.
 
-    ``load`` returns the settings as they are now, and raises `OperatorError` where they are wrong.
+    ``load`` returns the settings as they are now, and raises `OperatorError` if they are wrong.
     ``inherited`` are listening sockets that another process opened. ``on_serving`` is called with each
     generation when all of it serves: its settings, its sockets, and what a worker tells of itself.
     """

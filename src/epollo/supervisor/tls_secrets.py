@@ -33,7 +33,7 @@ class TlsSecrets:
         *,
         ticket_key: bytes,
     ) -> None:
-        """Raise `OperatorError` where a certificate is not right."""
+        """Raise `OperatorError` if a certificate is not right."""
         self._loop = loop
         self._change = change
         self._files: CertificateFiles | None = None

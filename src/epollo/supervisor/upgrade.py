@@ -32,7 +32,7 @@ class Upgrade(Handler):
     ) -> None:
         """Start it; ``on_outcome`` is told the process that serves, or None.
 
-        Raises `OSError` where the system has no room for another process.
+        Raises `OSError` if the system has no room for another process.
         """
         # A process that serves by itself starts no other, and loads this module too.
         import json  # noqa: PLC0415
@@ -80,7 +80,7 @@ class Upgrade(Handler):
 def take_over() -> tuple[Listening | None, Callable[[], None]]:
     """Return what the program listens on whose place this one takes, and what tells it that we serve.
 
-    None where there is no such program. Until it is told, the path of its socket is not ours.
+    None if there is no such program. Until it is told, the path of its socket is not ours.
     """
     text = os.environ.pop(_VARIABLE, "")
     if not text:

@@ -95,7 +95,7 @@ class WorkerProcess(Handler):
         *,
         coders: CoderSupply | None = None,
     ) -> None:
-        """Raise `OSError` where the system has no room for another process."""
+        """Raise `OSError` if the system has no room for another process."""
         self._parent = parent
         self._loop = parent.loop
         self.place = place
@@ -124,7 +124,7 @@ class WorkerProcess(Handler):
             self._watch_exit(os.pidfd_open(self._process.pid))
 
     def _watch_exit(self, descriptor: int) -> None:
-        """Watch for the end by a pidfd; raises `OSError` where it cannot be watched."""
+        """Watch for the end by a pidfd; raises `OSError` if it cannot be watched."""
         told = _Exit(self, descriptor)
         try:
             self._loop.add(descriptor, told)
@@ -232,7 +232,7 @@ class WorkerProcess(Handler):
             self._parent.on_root_replaced(self)
 
     def _give_coder(self, descriptor: int | None) -> None:
-        """Pass a socket to a coder on; None where there is none."""
+        """Pass a socket to a coder on; None if there is none."""
         if descriptor is None:
             self.tell(CODER)
         else:

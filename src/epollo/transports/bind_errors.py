@@ -70,7 +70,7 @@ def _explain_in_use(family: int, address: Any) -> str:
 
 
 def _find_free_port(family: int, address: Any) -> int:
-    """Return a port near one in use that can be listened on; 0 where there is none."""
+    """Return a port near one in use that can be listened on; 0 if there is none."""
     host, port, *rest = address
     first = port + 1 if port >= _find_privileged_end() else port + 8000
     for candidate in range(first, min(first + _TRIED_PORTS, _PORTS_END)):

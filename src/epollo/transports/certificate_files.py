@@ -43,7 +43,7 @@ class CertificateFiles(Handler):
         *,
         clients: Sequence[tuple[str, str]] = (("", ""),),
     ) -> None:
-        """Raise `OperatorError` where they are not right now.
+        """Raise `OperatorError` if they are not right now.
 
         ``clients`` are the ways in which clients are verified (`read_client_authorities`).
         """
@@ -114,7 +114,7 @@ class CertificateFiles(Handler):
         self._loop.note_deadline(self, self.deadline)
 
     def _read(self) -> Secrets:
-        """Return what the files hold. Raises `OperatorError` where one cannot be read."""
+        """Return what the files hold. Raises `OperatorError` if one cannot be read."""
         pairs = read_pairs(self._certificates, self._keys)
         return Secrets(pairs, clients=read_clients(self._clients))
 
@@ -132,7 +132,7 @@ class CertificateFiles(Handler):
 
 
 def _check(secrets: Secrets) -> None:
-    """Raise `OperatorError` where they are not right."""
+    """Raise `OperatorError` if they are not right."""
     Certificates(secrets.pairs)
     for authorities in filter(None, secrets.clients):
         check_authorities(authorities)

@@ -46,7 +46,7 @@ class Certificates:
         ticket_key: bytes = b"",
         clients: ClientAuthorities | None = None,
     ) -> None:
-        """Raise `OperatorError` where one of the pairs, or the authority of clients, is not right.
+        """Raise `OperatorError` if one of the pairs, or the authority of clients, is not right.
 
         Processes with the same ``ticket_key`` accept each other's tickets. With ``clients``, every
         client is asked for a certificate, whatever name it asks for.
@@ -73,7 +73,7 @@ class Certificates:
         self.default = next(iter(by_names.values()), None)
 
     def find(self, server_name: bytes) -> ssl.SSLContext | None:
-        """Return the context for a name that a client asks for; None where no certificate has it.
+        """Return the context for a name that a client asks for; None if no certificate has it.
 
         A client that names none, because it knows the server by an address, gets the first certificate;
         so does one that names the address, which is no name (RFC 6066 section 3), and any client where no
@@ -110,7 +110,7 @@ def make_proof_context(pair: Pair) -> ssl.SSLContext:
 
 
 def make_context(pair: Pair) -> ssl.SSLContext:
-    """Return a context of the server's side. Raises `OperatorError` where the pair is not right."""
+    """Return a context of the server's side. Raises `OperatorError` if the pair is not right."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SUITES)
@@ -128,7 +128,7 @@ def make_context(pair: Pair) -> ssl.SSLContext:
 
 
 def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
-    """Have a context use a pair. Raises `OperatorError` where it is not right."""
+    """Have a context use a pair. Raises `OperatorError` if it is not right."""
     if CERTIFICATE_BEGIN not in pair.certificate:
         # The library would take the two in either order.
         is_swapped = CERTIFICATE_BEGIN in pair.key and _KEY in pair.certificate
@@ -211,7 +211,7 @@ def _has_later_leaf(pair: Pair) -> bool:
 def find_names(pair: Pair, context: ssl.SSLContext) -> tuple[str, ...]:
     """Return the names of a certificate, sorted; addresses as text.
 
-    Raises `OperatorError` where a client would not accept it by its dates or its purpose.
+    Raises `OperatorError` if a client would not accept it by its dates or its purpose.
     """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False

@@ -37,7 +37,7 @@ _ESCAPED: Final = {ord(one): f"\\{one}" for one in '"+,;<>\\'} | {0: "\\00"}
 def ask_clients(context: ssl.SSLContext, authorities: ClientAuthorities) -> None:
     """Have a context ask its clients for a certificate of these authorities.
 
-    Raises `OperatorError` where they are none.
+    Raises `OperatorError` if they are none.
     """
     try:
         with open_memory_file(authorities.certificates) as path:
@@ -54,7 +54,7 @@ def ask_clients(context: ssl.SSLContext, authorities: ClientAuthorities) -> None
 
 
 def check_authorities(authorities: ClientAuthorities) -> None:
-    """Raise `OperatorError` where these are no authorities."""
+    """Raise `OperatorError` if these are no authorities."""
     ask_clients(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), authorities)
 
 
@@ -76,7 +76,7 @@ def bind_ticket_key(ticket_key: bytes, authorities: ClientAuthorities) -> bytes:
 
 
 def format_subject(certificate: Mapping[str, Any] | None) -> str:
-    """Return whose certificate this is (RFC 4514), the common name first; empty where there is none.
+    """Return whose certificate this is (RFC 4514), the common name first; empty if there is none.
 
     ``certificate`` is as ``SSLObject.getpeercert`` returns it. One without a subject has its first
     alternative name instead, with the kind before it.

@@ -27,13 +27,13 @@ class Transport(Protocol):
     def recv(self, limit: int, flags: int = 0, /) -> bytes:
         """Return at most ``limit`` bytes; none at the end.
 
-        Raises `BlockingIOError` where nothing is here now, `OSError` where the peer is gone.
+        Raises `BlockingIOError` if nothing is here now, `OSError` where the peer is gone.
         """
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
         """Take bytes for the peer; return how many were taken.
 
-        Raises `BlockingIOError` where none can be taken now, `OSError` where the peer is gone.
+        Raises `BlockingIOError` if none can be taken now, `OSError` where the peer is gone.
         """
 
     def sendmsg(
@@ -46,7 +46,7 @@ class Transport(Protocol):
         """Take bytes of several buffers in their order; otherwise like `send`."""
 
     def shutdown(self, how: int, /) -> None:
-        """Say that no more bytes follow. Raises `OSError` where the peer is gone."""
+        """Say that no more bytes follow. Raises `OSError` if the peer is gone."""
 
     def setblocking(self, flag: bool, /) -> None:
         """Let calls return at once instead of waiting, with False."""

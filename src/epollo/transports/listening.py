@@ -20,7 +20,7 @@ _EVERY_USER_MAY_CONNECT: Final = 0o666
 def open_listening_socket(host: str, port: int) -> socket.socket:
     """Return a socket that listens on the address; port 0 takes a free one.
 
-    ``::`` listens for IPv4 as well. Raises `OperatorError` where the address cannot be had.
+    ``::`` listens for IPv4 as well. Raises `OperatorError` if the address cannot be had.
     """
     with _explained(host, port):
         # Text would be encoded as an international name, whose tables an address does without.
@@ -151,7 +151,7 @@ class BoundPath(NamedTuple):
 
 
 def identify_path(path: str) -> BoundPath | None:
-    """Return what is at a path now; None where nothing is, or nothing can be seen."""
+    """Return what is at a path now; None if nothing is, or nothing can be seen."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -192,7 +192,7 @@ def prepare(listening: socket.socket) -> None:
 def holds_back(listening: socket.socket) -> bool:
     """Return whether the kernel reports a connection only when its first octets are there (tcp(7)).
 
-    False where the kernel does not tell: then changes are looked for once more.
+    False if the kernel does not tell: then changes are looked for once more.
     """
     if listening.family == socket.AF_UNIX or not hasattr(socket, "TCP_DEFER_ACCEPT"):
         return False
@@ -204,7 +204,7 @@ def holds_back(listening: socket.socket) -> bool:
 def adopt(descriptors: Iterable[int]) -> list[socket.socket]:
     """Return the sockets behind descriptors that were inherited, made ready to accept from.
 
-    Raises `OperatorError` where one is no stream socket that listens, or could.
+    Raises `OperatorError` if one is no stream socket that listens, or could.
     """
     sockets: list[socket.socket] = []
     for descriptor in descriptors:
@@ -225,7 +225,7 @@ def adopt(descriptors: Iterable[int]) -> list[socket.socket]:
 
 
 def is_listening(one: socket.socket) -> bool:
-    """Return whether a socket listens already; False where that is not told: it may listen twice."""
+    """Return whether a socket listens already; False if that is not told: it may listen twice."""
     with contextlib.suppress(OSError):
         return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     return False

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 def open_memory_file(octets: bytes) -> Iterator[str]:
     """Yield a path from which the octets can be read while the context lasts (memfd_create(2)).
 
-    Raises `OSError` where the system has no descriptor or no memory.
+    Raises `OSError` if the system has no descriptor or no memory.
     """
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:

@@ -62,7 +62,7 @@ class Secrets(NamedTuple):
 
 
 def read_pair(certificate: str, key: str) -> Pair:
-    """Return what two files hold. Raises `OperatorError` where one cannot be read."""
+    """Return what two files hold. Raises `OperatorError` if one cannot be read."""
     return Pair(_read(certificate), _read(key), certificate)
 
 
@@ -79,14 +79,14 @@ def _read(path: str) -> bytes:
 
 
 def read_pairs(certificates: Sequence[str], keys: Sequence[str]) -> list[Pair]:
-    """Return the pairs of these files. Raises `OperatorError` where one cannot be read."""
+    """Return the pairs of these files. Raises `OperatorError` if one cannot be read."""
     return [read_pair(*paths) for paths in zip(certificates, keys, strict=True)]
 
 
 def read_client_authorities(path: str, mode: str) -> ClientAuthorities | None:
     """Return the authorities of clients that a file holds; None without a path.
 
-    ``mode`` is ``require`` or ``optional``. Raises `OperatorError` where the file cannot be read.
+    ``mode`` is ``require`` or ``optional``. Raises `OperatorError` if the file cannot be read.
     """
     return ClientAuthorities(_read(path), mode == "require", path) if path else None
 

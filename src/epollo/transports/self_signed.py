@@ -77,7 +77,7 @@ def list_local_names(host: str, reachable: str | None) -> tuple[str, ...]:
 def ensure_certificate(folder: Path, names: Sequence[str]) -> Local:
     """Return a certificate for these names that is good for a month at least; made where there is none.
 
-    Raises `OperatorError` where the folder cannot be used.
+    Raises `OperatorError` if the folder cannot be used.
     """
     open_state_folder(folder)
     local = Local(folder / "local.pem", folder / "local.key", folder / AUTHORITY)

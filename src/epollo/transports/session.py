@@ -92,7 +92,7 @@ class Session:
     def shake_hands(self, octets: bytes) -> bytes:
         """Continue the handshake with what the peer sent; return what it is to be sent.
 
-        Raises `ssl.SSLError` where it failed; the alert that says so is to be taken.
+        Raises `ssl.SSLError` if it failed; the alert that says so is to be taken.
         """
         self.incoming.write(octets)
         try:
@@ -127,8 +127,8 @@ class Session:
     def write(self, plain: bytes | memoryview) -> None:
         """Protect plain octets and send them, record by record, to the socket.
 
-        Raises `BlockingIOError` where it does not take all of them; the next call is to have the same
-        octets then. Raises `OSError` where the peer is gone.
+        Raises `BlockingIOError` if it does not take all of them; the next call is to have the same
+        octets then. Raises `OSError` if the peer is gone.
         """
         try:
             self._engine.write(plain)
@@ -138,7 +138,7 @@ class Session:
     def receive(self, octets: bytes) -> bytes:
         """Return the plain octets of what the peer sent; none where no record is complete.
 
-        What the library says to it waits until `take`. Raises `ssl.SSLError` where it is no TLS, or not
+        What the library says to it waits until `take`. Raises `ssl.SSLError` if it is no TLS, or not
         what the peer's keys protect.
         """
         incoming = self.incoming
@@ -206,7 +206,7 @@ class Session:
 
     @property
     def protocol(self) -> str | None:
-        """What is spoken, by the names of ALPN; None where the client did not say."""
+        """What is spoken, by the names of ALPN; None if the client did not say."""
         return self._engine.selected_alpn_protocol()  # type: ignore[no-any-return]
 
     def find_subject(self) -> str:

@@ -35,7 +35,7 @@ def find_state_folder() -> Path:
 
 
 def open_state_folder(folder: Path) -> None:
-    """Make the folder, for its owner alone. Raises `OperatorError` where another user may write to it."""
+    """Make the folder, for its owner alone. Raises `OperatorError` if another user may write to it."""
     try:
         folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
         status = folder.stat()

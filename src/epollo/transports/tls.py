@@ -60,7 +60,7 @@ class TlsTransport:
         """Return the plain octets that are here; none at the end.
 
         They may be a little more than ``limit`` if a record began earlier. With MSG_PEEK they are as
-        they came, and say only that there are some. Raises `BlockingIOError` where no record is
+        they came, and say only that there are some. Raises `BlockingIOError` if no record is
         complete, and `ConnectionAbortedError` where the peer does not take the replies of the library
         that it causes.
         """
@@ -239,7 +239,7 @@ class TlsTransport:
             raise
 
     def _flush(self, *parts: Buffer) -> None:
-        """Send what is unsent, and parts behind it. Raises `BlockingIOError` where some is left."""
+        """Send what is unsent, and parts behind it. Raises `BlockingIOError` if some is left."""
         if self._rest is not None:
             self._session.write(self._rest)
             self._rest = None

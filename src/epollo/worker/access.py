@@ -24,7 +24,7 @@ class Access:
     """The responders before those of the sites, by the numbers of these.
 
     To be made before the process gives up the right to read password files. ``fetch`` asks the parent for
-    what the file of a site holds; None where there is no parent.
+    what the file of a site holds; None if there is no parent.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from epollo.worker.sites import Sites
 
 
 class Changes:
-    """What changes under a worker. ``mounts`` tells of mounts; None where nothing does."""
+    """What changes under a worker. ``mounts`` tells of mounts; None if nothing does."""
 
     def __init__(self, loop: EventLoop, sites: Sites, mounts: Mounts | None) -> None:
         self._loop = loop

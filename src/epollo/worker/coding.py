@@ -20,7 +20,7 @@ def open_compressor(
     supervisor: Orders | None,
     sandbox: str,
 ) -> Compressor | None:
-    """Return what makes the codings of all sites; None where there are to be none.
+    """Return what makes the codings of all sites; None if there are to be none.
 
     ``sandbox`` is that of this process. A process in a sandbox can start no other: if no parent starts
     a coder, a thread makes the codings.

@@ -45,7 +45,7 @@ def open_catalogue(
 
     ``events`` are those of all sites; without them it has its own.
 
-    Raises `OperatorError` where it is no folder that can be read.
+    Raises `OperatorError` if it is no folder that can be read.
     """
     catalogue = kind(
         site.root,

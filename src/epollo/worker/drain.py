@@ -16,7 +16,7 @@ class Drain:
 
     A connection between two requests is closed at once if the server stops. If others serve from now on,
     it is kept for the grace: its next request may be under way. ``report`` tells the operator, in one
-    line, why a server that was asked to stop still runs; None where a parent was asked.
+    line, why a server that was asked to stop still runs; None if a parent was asked.
     """
 
     def __init__(

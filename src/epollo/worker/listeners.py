@@ -29,7 +29,7 @@ class Listeners:
     """The listening sockets of a worker.
 
     ``proxies`` are those in front, if any. ``make_handshakes`` makes the stage of TLS
-    before another stage; None where TLS is not spoken.
+    before another stage; None if TLS is not spoken.
     """
 
     def __init__(

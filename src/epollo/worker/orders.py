@@ -67,7 +67,7 @@ the supervisor says what they mean. They are blocked from before the worker is s
 def write_orders(orders: Any) -> int:
     """Return a descriptor that the first orders can be read from; the caller closes it.
 
-    Raises `OSError` where the system has no descriptor or no memory.
+    Raises `OSError` if the system has no descriptor or no memory.
     """
     return write_content(json.dumps(orders).encode())
 
@@ -75,7 +75,7 @@ def write_orders(orders: Any) -> int:
 def write_content(octets: bytes) -> int:
     """Return a descriptor that octets can be read from; the caller closes it.
 
-    Raises `OSError` where the system has no descriptor or no memory.
+    Raises `OSError` if the system has no descriptor or no memory.
     """
     try:
         descriptor = os.memfd_create("orders", os.MFD_CLOEXEC)
@@ -181,10 +181,10 @@ class Ordered(Protocol):
         """Use these certificates from the next handshake on."""
 
     def take_passwords(self, number: int, octets: bytes | None, /) -> None:
-        """Take what the password file of a site holds; None where it cannot be read."""
+        """Take what the password file of a site holds; None if it cannot be read."""
 
     def use_coder(self, descriptor: int | None, /) -> None:
-        """Have codings made at the other end of this socket; None where none are made there."""
+        """Have codings made at the other end of this socket; None if none are made there."""
 
 
 class Orders(Handler):

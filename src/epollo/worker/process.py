@@ -52,7 +52,7 @@ class Worker:
     before system calls are filtered.
 
     ``supervisor`` is the way to the parent that replaces this worker when it cannot serve on; None
-    where there is none. ``mounts`` tells of mounts, and is opened by the caller, before the worker gives
+    if there is none. ``mounts`` tells of mounts, and is opened by the caller, before the worker gives
     up its rights. ``place`` is this worker's among those that serve the same.
     """
 
@@ -68,7 +68,7 @@ class Worker:
         secrets: Secrets = Secrets(()),  # noqa: B008 - it is immutable
         place: int = 0,
     ) -> None:
-        """Raise `OperatorError` where the settings ask for what cannot be had."""
+        """Raise `OperatorError` if the settings ask for what cannot be had."""
         connections_limit = claim_descriptors()
         # A module cannot be read in the sandbox.
         proxies = _load_proxies(settings)
@@ -208,11 +208,11 @@ class Worker:
             self._secure.watch_files(self._settings, self._loop)
 
     def take_passwords(self, number: int, octets: bytes | None) -> None:
-        """Take what the password file of a site holds; None where it cannot be read."""
+        """Take what the password file of a site holds; None if it cannot be read."""
         self._access.take_passwords(number, octets)
 
     def use_coder(self, descriptor: int | None) -> None:
-        """Have codings made at the other end of this socket; None where none are made there."""
+        """Have codings made at the other end of this socket; None if none are made there."""
         if isinstance(self._compressor, SharedCompressor):
             self._compressor.use(descriptor)
 

@@ -12,9 +12,9 @@ from epollo.settings import Settings
 
 
 class TrustedProxies:
-    """What the settings say of proxies. Raises `OperatorError` where they name no networks.
+    """What the settings say of proxies. Raises `OperatorError` if they name no networks.
 
-    ``forwarding`` reads a field of requests, None where none is read.
+    ``forwarding`` reads a field of requests, None if none is read.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -25,7 +25,7 @@ class TrustedProxies:
             self.forwarding = Forwarding(settings.forwarded, self._networks)
 
     def make_stage(self, service: Service, then: Stage) -> Stage | None:
-        """Return the stage that reads the PROXY header before another; None where there is none."""
+        """Return the stage that reads the PROXY header before another; None if there is none."""
         if not self._has_header:
             return None
         # The proxy alone knows the address of a client, and says it once.

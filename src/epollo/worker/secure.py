@@ -38,7 +38,7 @@ class Secure:
         serves_plain_first: bool,
         find_way: Callable[[bytes], int],
     ) -> None:
-        """Raise `OperatorError` where a pair is not right."""
+        """Raise `OperatorError` if a pair is not right."""
         self._service = service
         self._secrets = secrets
         self._serves_plain_first = serves_plain_first
@@ -120,7 +120,7 @@ def _make_certificates(secrets: Secrets) -> list[Certificates]:
 def open_secure(
     settings: Settings, service: Service, secrets: Secrets, call_in_loop: CallInLoop
 ) -> Secure:
-    """Return what the settings ask for. Raises `OperatorError` where a pair is not right."""
+    """Return what the settings ask for. Raises `OperatorError` if a pair is not right."""
     return Secure(
         service,
         secrets,

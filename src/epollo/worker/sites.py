@@ -44,9 +44,9 @@ class Sites:
         kind: type[Catalogue] = Catalogue,
         compressor: Compressor | None,
     ) -> None:
-        """Raise `OperatorError` where a folder cannot be read.
+        """Raise `OperatorError` if a folder cannot be read.
 
-        ``kind`` is for an examination, which has one of its own. ``compressor`` makes codings, None where
+        ``kind`` is for an examination, which has one of its own. ``compressor`` makes codings, None if
         there are to be none.
         """
         self._settings = settings

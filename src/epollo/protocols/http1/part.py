@@ -25,7 +25,7 @@ _ACCEPTS_RANGES: Final = b"\r\nAccept-Ranges: bytes\r\n"
 def split_range(head: bytes) -> tuple[bytes, bytes] | None:
     """Return a reduced head without its Range line, and the value of that.
 
-    None where there is no such line, or another field might change what it means: a second one, If-Range.
+    None if there is no such line, or another field might change what it means: a second one, If-Range.
     """
     lowered = head.lower()
     begin = lowered.find(_RANGE_LINE)
@@ -38,7 +38,7 @@ def split_range(head: bytes) -> tuple[bytes, bytes] | None:
 def cut_answer(whole: Answer, value: bytes) -> Answer | None:
     """Return the answer 206 to the same request with a Range field of this value.
 
-    None where the field does not ask for one range of the content.
+    None if the field does not ask for one range of the content.
     """
     pattern = whole.part_pattern
     if pattern is None:

@@ -56,7 +56,7 @@ class MalformedHelloError(Exception):
 class ClientHello(NamedTuple):
     """What a client says first.
 
-    ``server_name`` is in lower case without a final dot, empty where the client names none (RFC 6066
+    ``server_name`` is in lower case without a final dot, empty if the client names none (RFC 6066
     section 3). ``protocols`` are those of ALPN (RFC 7301), in the order of the client; none where it
     does not use ALPN.
     """
@@ -80,7 +80,7 @@ def parse_client_hello(octets: bytes) -> ClientHello | None:
 def parse_whole(octets: bytes) -> ClientHello | None:
     """Return what a client says in one record that is the whole message, as nearly all are.
 
-    None where `HelloReader` has to say what they are; otherwise like `parse_client_hello`.
+    None if `HelloReader` has to say what they are; otherwise like `parse_client_hello`.
     """
     hello = _shapes.find(octets)
     if hello is None:
@@ -91,7 +91,7 @@ def parse_whole(octets: bytes) -> ClientHello | None:
 
 
 def _parse_record(octets: bytes) -> ClientHello | None:
-    """Return what a client says in one record; None where it is not the whole message."""
+    """Return what a client says in one record; None if it is not the whole message."""
     record_octets = len(octets) - _RECORD_HEAD
     if not _MESSAGE_HEAD < record_octets <= _RECORD_OCTETS_LIMIT:
         return None

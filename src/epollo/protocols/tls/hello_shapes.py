@@ -53,7 +53,7 @@ class HelloShapes(Generic[Reading]):
         return len(self._shapes)
 
     def find(self, octets: bytes) -> Reading | None:
-        """Return what was read of a message of this shape; None where that is not known."""
+        """Return what was read of a message of this shape; None if that is not known."""
         for split, fixed, reading in self._shapes.young.get(len(octets), ()):
             if split.unpack(octets) == fixed:
                 return reading

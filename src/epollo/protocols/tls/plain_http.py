@@ -14,7 +14,7 @@ _PLAIN_HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]-]+")
 
 
 def find_link(octets: bytes) -> bytes | None:
-    """Return the https URL of what a plain request asks for; None where this is no plain HTTP.
+    """Return the https URL of what a plain request asks for; None if this is no plain HTTP.
 
     Empty if it is plain HTTP without a host that can be read. Of the octets that mean something in
     HTML, the URL may have ``&`` alone.

@@ -27,7 +27,7 @@ class Guesses:
         )
 
     def find_wait(self, address: str, now: float) -> float:
-        """Return how many seconds an address has to wait before it may guess; 0 where it may now."""
+        """Return how many seconds an address has to wait before it may guess; 0 if it may now."""
         until = self._until.get(self._network_of(address)) or now
         return max(0.0, until - now - (AT_ONCE - 1) * EVERY_SECONDS)
 

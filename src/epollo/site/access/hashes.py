@@ -75,7 +75,7 @@ class Hashes:
     def is_password(self, password: bytes, hashed: bytes) -> bool | None:
         """Return whether a hash without a known mistake was made of this password.
 
-        None where the library does not know its format after all.
+        None if the library does not know its format after all.
         """
         if len(password) > PASSWORD_OCTETS_LIMIT:
             return False

@@ -34,7 +34,7 @@ _MISTAKES_SHOWN: Final = 5
 def read_password_file(path: str) -> bytes:
     """Return what a password file holds.
 
-    Raises `OperatorError` where it cannot be read, or is no file, or too long.
+    Raises `OperatorError` if it cannot be read, or is no file, or too long.
     """
     try:
         octets = read_regular_file(path, FILE_OCTETS_LIMIT + 1)
@@ -73,7 +73,7 @@ class PasswordFile(Handler):
 
     ``find_mistake`` returns what keeps a hash from being used. ``fetch`` asks the parent for what the
     file holds, which `take` is then called with; without it, the file is read here. Raises `OSError`
-    where the system gives no inotify descriptor.
+    if the system gives no inotify descriptor.
     """
 
     deadline = math.inf
@@ -94,7 +94,7 @@ class PasswordFile(Handler):
         self._has_told_unwatched = False
         self._inotify = self._open_inotify()
         self.descriptor: int = -1 if self._inotify is None else self._inotify.fileno()
-        """What tells of changes; -1 where nothing does, and they are seen within a second."""
+        """What tells of changes; -1 if nothing does, and they are seen within a second."""
         # For each watch the names that count, the empty one for what is watched itself.
         self._names: dict[int, set[bytes]] = {}
         self._is_asked = False
@@ -107,7 +107,7 @@ class PasswordFile(Handler):
         self._read(reports=False)
 
     def find(self) -> Passwords | None:
-        """Return what the file holds now; None where it has to be waited for."""
+        """Return what the file holds now; None if it has to be waited for."""
         passwords = self._passwords
         if passwords is not None and passwords.stands(self._clock.second):
             return passwords
@@ -121,7 +121,7 @@ class PasswordFile(Handler):
         self._waiting.append(later)
 
     def take(self, octets: bytes | None) -> None:
-        """Take what the parent read; None where it could not, which it has reported."""
+        """Take what the parent read; None if it could not, which it has reported."""
         self._is_asked = False
         # What changed since then may have been read or not.
         self.on_ready(0)

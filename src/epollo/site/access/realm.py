@@ -27,7 +27,7 @@ Names = tuple[bytes, ...]
 def parse_prefixes(text: str) -> tuple[Names, ...]:
     """Return the prefixes of a list with commas, such as ``/private,/admin``, as names.
 
-    Raises `OperatorError` where one is no path.
+    Raises `OperatorError` if one is no path.
     """
     prefixes = []
     for word in text.split(","):

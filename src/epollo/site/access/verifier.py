@@ -95,7 +95,7 @@ class Verifier:
         return Attempt(key, password, hashed or passwords.decoy, is_user=bool(hashed))
 
     def find_outcome(self, attempt: Attempt) -> bool | None:
-        """Return whether the password was found to be right; None where it was not compared yet."""
+        """Return whether the password was found to be right; None if it was not compared yet."""
         return self._outcomes.get(attempt.key)
 
     def begin(self, attempt: Attempt, later: Later, address: str) -> None:

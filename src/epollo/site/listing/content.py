@@ -49,7 +49,7 @@ class LargeContent:
     """The content of a page of all entries, in a file in memory."""
 
     def __init__(self) -> None:
-        """Raise `NoRoomError` where the system gives no such file."""
+        """Raise `NoRoomError` if the system gives no such file."""
         self._share = _Share()
         self._tagger = ContentTagger()
         try:

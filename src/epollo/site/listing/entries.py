@@ -25,7 +25,7 @@ _NUMBER: Final = compile_late(r"([0-9]{1,40})")
 class Entry(NamedTuple):
     """A name in a folder, and what stands there.
 
-    ``octets`` is 0 for a folder. ``modified_ns`` is since 1970; None where no time is shown.
+    ``octets`` is 0 for a folder. ``modified_ns`` is since 1970; None if no time is shown.
     """
 
     name: bytes

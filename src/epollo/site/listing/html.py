@@ -39,7 +39,7 @@ class Pattern:
         self._text = re.sub(r"\n[ ]*(?=[<{]|$)", "", re.sub(r"\n[ ]+(?![<{ ])", " ", text))
 
     def fill(self, **values: str | Html) -> Html:
-        """Return the piece with these values in its places; raises `KeyError` where one is missing."""
+        """Return the piece with these values in its places; raises `KeyError` if one is missing."""
         return Html(
             self._text.format(
                 **{

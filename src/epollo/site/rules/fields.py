@@ -63,7 +63,7 @@ class PathFields(NamedTuple):
     ``content`` are those of each answer with content of a file, ``negotiated`` of each answer that
     another request may get in another coding, ``fixed`` of each of the others; ``not_modified`` are
     those of each answer 304 besides, ``refusal`` of errors and redirects besides those of the policy.
-    ``content_type`` and ``cache`` take the place of what is known of the file; None where the rules are
+    ``content_type`` and ``cache`` take the place of what is known of the file; None if the rules are
     silent.
 
     ``mark`` is a hash of what the rules say besides Cache-Control, and part of the entity tags: a cache
@@ -126,7 +126,7 @@ def merge_fields(rules: Iterable[tuple[HeaderRule, Captures]]) -> PathFields:
 
 
 def mark_fields(lines: Iterable[FieldLine]) -> bytes:
-    """Return a hash of field lines, as a part of an entity tag; nothing where there are none."""
+    """Return a hash of field lines, as a part of an entity tag; nothing if there are none."""
     octets = b"\n".join(b"%b:%b" % (name.lower(), value) for name, value in lines)
     return blake2b(octets, digest_size=4).hexdigest().encode() if octets else b""
 

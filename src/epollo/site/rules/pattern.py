@@ -136,7 +136,7 @@ def _decode(text: bytes) -> bytes:
 
 
 def match_pattern(pattern: Pattern, host: bytes, names: Names) -> Captures | None:
-    """Return what a pattern captures of a host, in lower case, and a path; None where it does not match.
+    """Return what a pattern captures of a host, in lower case, and a path; None if it does not match.
 
     The compiled form (`RuleIndex`) gives the same outcome for many patterns at once.
     """

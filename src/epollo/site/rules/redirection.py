@@ -18,7 +18,7 @@ _SLASHES: Final = compile_late(rb"\A/+")
 class Redirect(NamedTuple):
     """A client is sent to a URL or path, ``location``, with a status of `REDIRECTS`.
 
-    ``dropped`` are the parameters of the query that are not handed on; None where none is.
+    ``dropped`` are the parameters of the query that are not handed on; None if none is.
     """
 
     status: int
@@ -40,7 +40,7 @@ def follow_rule(
     query: bytes | None,
     list_candidates: Callable[[Names], tuple[Names, ...]],
 ) -> Redirect | Rewrite | None:
-    """Return where a rule leads a path; None where it does not match, or leads the path to itself.
+    """Return where a rule leads a path; None if it does not match, or leads the path to itself.
 
     ``host`` is in lower case and without a port, ``query`` as it was sent. ``list_candidates`` says where
     the resource of a path is looked for that is rewritten to.
@@ -76,7 +76,7 @@ def parse_query(query: bytes | None) -> dict[bytes, bytes]:
 
 
 def _match_query(rule: RedirectRule, query: bytes | None) -> Captures | None:
-    """Return what a rule captures of a query; None where this lacks a parameter that it asks for."""
+    """Return what a rule captures of a query; None if this lacks a parameter that it asks for."""
     parameters = parse_query(query)
     captures: Captures = {}
     for name, value, is_captured in rule.query:

@@ -238,7 +238,7 @@ def _is_same(pattern: Pattern, names: tuple[bytes, ...]) -> bool:
 
 
 def query_of(target: bytes) -> bytes:
-    """Return the query of a target with its question mark; nothing where it has none."""
+    """Return the query of a target with its question mark; nothing if it has none."""
     path, mark, rest = target.partition(b"#")[0].partition(b"?")
     return mark + rest if path else b""
 

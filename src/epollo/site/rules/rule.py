@@ -60,7 +60,7 @@ class RedirectRule(NamedTuple):
 
     @property
     def condition(self) -> tuple[bytes, bytes] | None:
-        """A parameter that a request has to have, and its value; None where none has one value."""
+        """A parameter that a request has to have, and its value; None if none has one value."""
         return next(((one.name, one.value) for one in self.query if not one.is_captured), None)
 
 
@@ -103,6 +103,6 @@ UTF_16_REASON: Final = "the file is written in UTF-16: save it as UTF-8"
 
 
 def strip_line(line: bytes) -> bytes:
-    """Return what a line says, without the white space around it: nothing where it is a comment."""
+    """Return what a line says, without the white space around it: nothing if it is a comment."""
     stripped = line.strip()
     return b"" if stripped.startswith(b"#") else stripped
