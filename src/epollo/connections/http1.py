@@ -210,7 +210,7 @@ class Http1Connection(Connection):
         service = self._service
         assert protocol is not None  # noqa: S101 - octets were received
         recall = service.recalls[self.kind.scope]
-        frame = service.frames.frame
+        is_counted = service.capacity.requests > 0
         exchanges: list[Exchange] = []
         # Framed at once: a look for changes may end the basis of an answer, which then loses its
         # content.
@@ -230,26 +230,23 @@ class Http1Connection(Connection):
                 service.look_for_changes()
                 is_current = True
             may_be_newer = True
-            answer = (
-                recall.find_at_hand(query, service.trusted_second)
-                if recall is not None and isinstance(query, bytes)
-                else None
-            )
+            answer = None
+            if isinstance(query, bytes):
+                head, second = query, service.trusted_second
+                answer = None if recall is None else recall.find_at_hand(query, second)
             if answer is None:
                 answer = self._answer(protocol, query, reduced)
-            if isinstance(query, bytes):
-                head = query
-            else:
-                head = protocol.describe(None if isinstance(query, Refusal) else query)
+                if not isinstance(query, bytes):
+                    head = protocol.describe(None if isinstance(query, Refusal) else query)
             reduced = b""
             if answer is None:
                 if self._waiting is not None:
                     break
                 continue
-            if service.capacity.requests:
+            if is_counted:
                 answer = protocol.conclude(answer)
             exchanges.append((head, answer))
-            segments.append(frame(answer))
+            segments.append(answer.framed or service.frames.frame(answer))
             if answer.rest:
                 segments += answer.rest
             owed_octets += answer.length

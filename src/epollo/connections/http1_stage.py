@@ -22,8 +22,8 @@ def serve(service: Service, arrival: Arrival) -> None:
     # Unpacked: each name of a named tuple takes as long as a look-up.
     transport, descriptor, address, received, _, kind, is_watched = arrival
     if received:
-        answers = LastAnswers(service, kind)
-        if answers.give(transport, descriptor, address, received, is_watched=is_watched):
+        answers = LastAnswers(service, kind, is_watched=is_watched)
+        if answers.give(transport, descriptor, address, received):
             return
     begin(service, arrival)
 
@@ -40,26 +40,19 @@ def begin(service: Service, arrival: Arrival) -> None:
 class LastAnswers:
     """Gives peers of one kind the only answer that they want, if it is known.
 
-    They take no room, so they need not pass the door.
+    They take no room, so they need not pass the door. ``is_watched`` is whether the loop watches them.
     """
 
-    __slots__ = ("_kind", "_recall", "_service")
+    __slots__ = ("_is_watched", "_kind", "_recall", "_service")
 
-    def __init__(self, service: Service, kind: Kind) -> None:
+    def __init__(self, service: Service, kind: Kind, *, is_watched: bool = False) -> None:
         self._service = service
         self._kind = kind
+        self._is_watched = is_watched
         # If connections are counted by address, each of these peers is counted, too.
         self._recall = service.recalls_at_once[kind.scope] if service.addresses is None else None
 
-    def give(
-        self,
-        transport: Transport,
-        descriptor: int,
-        address: str,
-        received: bytes,
-        *,
-        is_watched: bool = False,
-    ) -> bool:
+    def give(self, transport: Transport, descriptor: int, address: str, received: bytes) -> bool:
         """Answer the first octets of a peer if their answer is known, and is the only one that it wants.
 
         Return whether that was done. Changes have to be looked for after these octets were received.
@@ -82,11 +75,16 @@ class LastAnswers:
             return False
         if sent_octets != len(octets):
             arrival = Arrival(
-                transport, descriptor, address, received, kind=self._kind, is_watched=is_watched
+                transport,
+                descriptor,
+                address,
+                received,
+                kind=self._kind,
+                is_watched=self._is_watched,
             )
             _owe(service, arrival, answer, octets, sent_octets)
             return True
-        if is_watched:
+        if self._is_watched:
             service.loop.remove(descriptor)
         transport.close()
         if service.log is not None:

@@ -83,10 +83,22 @@ class HeadReader:
     ``relevant_fields`` are those that an answer may depend on, as the site's policy says.
     """
 
-    __slots__ = ("_heeds_cookie", "_irrelevant", "_shapes", "limits", "relevant_fields")
+    __slots__ = (
+        "_heeds_cookie",
+        "_irrelevant",
+        "_lines_limit",
+        "_shapes",
+        "head_octets_limit",
+        "limits",
+        "relevant_fields",
+    )
 
     def __init__(self, limits: Limits, relevant_fields: frozenset[bytes]) -> None:
         self.limits = limits
+        # Plain attributes: each name of a named tuple takes as long as a look-up.
+        self.head_octets_limit = limits.head_octets
+        # The request line and the empty one, too.
+        self._lines_limit = limits.fields + 2
         # What a head says, by its shape.
         self._shapes: Generations[bytes, Head] = Generations(
             entries_limit=512, octets_limit=128 * 1024
@@ -116,14 +128,13 @@ class HeadReader:
         Heads with the same outcome ask for the same, and if one of them is a valid head and nothing
         else, all are: the value that is taken out ends no line.
         """
-        if self._heeds_cookie or len(octets) > self.limits.head_octets:
+        if self._heeds_cookie or len(octets) > self.head_octets_limit:
             return b""
         return blank_cookie(octets)
 
     def is_bounded(self, octets: bytes) -> bool:
         """Return whether a head has no more octets and lines than it may have."""
-        limits = self.limits
-        return len(octets) <= limits.head_octets and octets.count(b"\n") <= limits.fields + 2
+        return len(octets) <= self.head_octets_limit and octets.count(b"\n") <= self._lines_limit
 
     def strip(self, octets: bytes) -> bytes:
         """Return octets without the field lines that are valid and on which no answer depends.

@@ -107,8 +107,10 @@ class Http1:
             inbox = self._inbox = _EMPTY_LINES.sub(b"", inbox, count=1)
         if not inbox:
             return None
-        end = inbox.find(_HEAD_END, max(0, self._start - 2))
-        limit = self._reader.limits.head_octets
+        start = self._start
+        # Not `max`: a call takes longer.
+        end = inbox.find(_HEAD_END, start - 2 if start > 2 else 0)
+        limit = self._reader.head_octets_limit
         if 0 <= end <= limit - 4:
             self._inbox = inbox[end + 4 :]
             self._start = self._count = self._judged = 0
