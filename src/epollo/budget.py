@@ -48,7 +48,7 @@ class Budget:
         """Called when more is taken than there is; gives back until `is_exceeded` is false."""
 
     def share(self, sharer: Sharer) -> None:
-        """Let this give way; of several the one that takes most, so that no site drives out another."""
+        """Let this give way; among several, the one that takes most does."""
         self._sharers.append(sharer)
         self.give_way = sharer.give_way if len(self._sharers) == 1 else self._make_room
 

@@ -10,7 +10,7 @@ OCTETS_LIMIT: Final = 32 * 1024 * 1024
 DESCRIPTORS_LIMIT: Final = 256
 SHARED_OCTETS_LIMIT: Final = 64 * 1024 * 1024
 SHARED_DESCRIPTORS_LIMIT: Final = 512
-"""Of content that workers have offered: they hold it themselves for as long as they use it."""
+"""The most content of workers that is shared; they hold it themselves for as long as they use it."""
 _ENTRY_OCTETS: Final = 512
 """What an entry takes in addition to its content."""
 

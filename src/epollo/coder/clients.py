@@ -78,11 +78,11 @@ class Client(Handler):
         self.queues: tuple[deque[Work], ...] = tuple(deque() for _ in Grade)
         self.under_way = 0
         self.spent_seconds = 0.0
-        """Of a processor, for what was done for it."""
+        """Processor time that was spent for it."""
         self._unsent: deque[tuple[bytes, SealedOctets | None]] = deque()
         self.is_closed = False
         owner.loop.add(connection.fileno(), self)
-        # One that is gone is heard of in its turn.
+        # If the client is gone, its own turn tells.
         with contextlib.suppress(OSError):
             connection.send(HELLO)
 

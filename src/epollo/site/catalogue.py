@@ -378,7 +378,7 @@ class Catalogue:
     def _end_all(self) -> None:
         self.listings.end_all()
         self.deferred_release.add(self.resources.end_all(), self._folders.take_all())
-        # Rules that are read anew end all answers, of which there are none now.
+        # If rules are read anew, all answers end; there are none now.
         self._has_ended_all = True
         for rule_file in list(self.resources.rule_files.values()):
             self._on_end(rule_file)

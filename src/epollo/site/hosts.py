@@ -1,7 +1,7 @@
 """Which site a request is for, by its host (RFC 9110 section 7.2), and which hosts are answered at all.
 
-A pattern is a name or an address, or ``*.`` and a name: any name that ends in a dot and that. Of two
-patterns that match, an exact one counts before any other, and a longer one before a shorter.
+A pattern is a name or an address, or ``*.`` and a name: any name that ends in a dot and that. If two
+patterns match, an exact one counts before any other, and a longer one before a shorter.
 """
 
 from collections.abc import Callable, Mapping

@@ -90,7 +90,7 @@ class Policy:
         # Without rules to match, a treatment is made as fast as it is looked up.
         self._is_plain = not rules.headers and not rules.redirects
         self._refusals: dict[tuple[FieldLine, ...], Refusals] = {}
-        # Of the rules that are about a path, where these capture nothing that they use.
+        # Fields of paths by the numbers of the rules about them, if no rule uses what it captures.
         self._fields: dict[tuple[int, ...], PathFields] = {(): self._plain_fields}
         self._treatments: Generations[bytes, Treatment] = Generations(
             entries_limit=_TREATMENTS_LIMIT, octets_limit=_TREATMENTS_OCTETS_LIMIT
@@ -182,7 +182,7 @@ class Policy:
     def find_rules(
         self, names: Names, query: bytes | None, host: bytes
     ) -> tuple[RedirectRule | None, list[HeaderRule]]:
-        """Return the rules that are about a path: of those of redirects the first."""
+        """Return the rules that are about a path; only the first of the redirects."""
         found = self._find_redirect(names, query, host)
         return (None if found is None else found[0]), self.find_header_rules(names, host)
 

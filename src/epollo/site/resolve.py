@@ -91,7 +91,7 @@ def is_hidden(names: tuple[bytes, ...], reach: Reach = PLAIN) -> bool:
         names = names[1:]
     elif names[0] in RULE_FILES:
         return True
-    # One search for all names, of which there may be a thousand: no name holds a slash.
+    # One search for all names (there may be a thousand), because no name holds a slash.
     if b"/." not in b"/" + b"/".join(names):
         return False
     return any(name.startswith(b".") and not reach.shows(name) for name in names)

@@ -18,7 +18,7 @@ _ABSENCES_SHARE: Final = 16
 
 
 class Resources:
-    """Resources within a budget, of which files give way to all else.
+    """Resources within a budget; files give way to all else.
 
     ``end`` releases one that was evicted. Rule files are never evicted.
     """

@@ -4,7 +4,7 @@ Facts: ``sendfile`` sends such a file without copying it, and a seal cannot be t
 content take 45 microseconds, and 61 from octets. A file on disk (O_TMPFILE) takes a tenth less, but is
 written to the disk.
 Decision: kept content of 64 KiB and more is sealed. A range of up to 16 KiB of it is copied all the same.
-Price: a descriptor for each, of which there are 512 at most.
+Price: a descriptor for each, 512 at most.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """Content that is kept as a file in memory: one such file for all workers.
 
-Facts: of a file of 4 KiB the objects around it take 6.8 KiB in each worker, so to share the content of
-small files saves little; of 300 files of 200 KB, four workers keep four times 57 MiB. A sealed file is
+Facts: the objects around a file of 4 KiB take 6.8 KiB in each worker, so to share the content of small
+files saves little. Four workers keep 300 files of 200 KB four times, with 57 MiB each. A sealed file is
 sent by any process that holds a descriptor of it.
 Decision: content of 64 KiB and more that is used in another second than its first is offered to the
 coder, which looks at its seals, hashes it and gives back the file that was offered first of this content.

@@ -24,7 +24,7 @@ class Generation:
         self.places = range(count_workers(settings))
         self.tls: TlsSecrets | None = None
         self.coders: CoderSupply | None = None
-        """Of this generation alone: its coder runs the code that its workers run."""
+        """Starts the coder of this generation alone, which runs the code that its workers run."""
 
     def sockets_of(self, place: int) -> list[socket.socket]:
         """Return the sockets of one place."""

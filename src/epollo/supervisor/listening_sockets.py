@@ -128,8 +128,8 @@ def _listen_at_path(asked: Asked) -> Listening:
 def share_sockets(sockets: list[socket.socket], place: int, places: int) -> list[socket.socket]:
     """Return the sockets for one of ``places`` places.
 
-    Where there are enough for one address, each place has its own, so that the kernel shares out the
-    connections; of an address with fewer every place has all.
+    If there are enough for one address, each place has its own, so that the kernel shares out the
+    connections. If an address has fewer, every place has all of them.
     """
     by_address: dict[object, list[socket.socket]] = {}
     for one in sockets:

@@ -1,4 +1,4 @@
-"""Certificates for developers: of an authority of this user alone, for this machine alone.
+"""Certificates for developers: from an authority that belongs to this user, for this machine.
 
 Facts: a browser accepts certificates only of authorities that it was told to trust. A key that may sign
 for every host in the world is a danger on a disk.

@@ -84,7 +84,7 @@ class TlsTransport:
             self._unsent = (*self._unsent, session.take())
             raise
         if session.outgoing.pending:
-            # What came was refused with an alert, of which some end nothing.
+            # What came was refused with an alert; some alerts end nothing.
             answer = b"".join((*self._unsent, session.take()))
             self._unsent = ()
             with contextlib.suppress(BlockingIOError):

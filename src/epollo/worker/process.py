@@ -114,7 +114,7 @@ class Worker:
         self.sandbox = "; ".join(filter(None, in_force))
 
     def _open_sites(self, sandbox: str, *, is_first: bool) -> None:
-        """Have what is served; of several workers the first tells of mistakes in rules."""
+        """Open what is served; only the first of several workers tells of mistakes in rules."""
         self._budget = Budget(self._settings.cache_octets)
         self._compressor = open_compressor(
             self._settings,

@@ -16,8 +16,8 @@ _PLAIN_HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]-]+")
 def find_link(octets: bytes) -> bytes | None:
     """Return the https URL of what a plain request asks for; None if this is no plain HTTP.
 
-    Empty if it is plain HTTP without a host that can be read. Of the octets that mean something in
-    HTML, the URL may have ``&`` alone.
+    Empty if it is plain HTTP without a host that can be read. The only octet in the URL that means
+    something in HTML is ``&``.
     """
     if _BEGIN.match(octets) is None:
         return None

@@ -90,7 +90,7 @@ def merge_fields(rules: Iterable[tuple[HeaderRule, Captures]]) -> PathFields:
     """Return the fields that rules give to a path which they match, in their order.
 
     A rule first removes what rules before it set, and then sets its own. A field that is set twice is
-    joined to a list (RFC 9110 section 5.3), but for those that are no lists, of which the later counts.
+    joined to a list (RFC 9110 section 5.3). If it is no list, the later value counts.
     """
     lines: dict[bytes, list[FieldLine]] = {}
     removed: set[bytes] = set()

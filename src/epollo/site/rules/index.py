@@ -3,9 +3,10 @@
 Facts: a site may have ten thousand rules, and a path matches a handful of them.
 Decision: patterns stand in a tree by their segments. A node knows its literal children by name, the
 segments with a placeholder by what stands around it, and splats by what stands before and after them;
-the lengths of these are few, so that each length costs one look-up. Of rules about one path that ask for
-a parameter of the query with one value each, those of the value that was sent are looked at. What is
-behind a node is made when a path leads there: an edit of ten thousand rules is to be in the next answer.
+there are few lengths of these, and each costs one look-up. If many rules about one path ask for a
+parameter of the query with one value each, only those of the value that was sent are looked at. What is
+behind a node is made when a path leads there: an edit of ten thousand rules is to be in the next
+answer.
 Price: a tree for each host that patterns name; the first path that leads to a node sorts its patterns.
 """
 
