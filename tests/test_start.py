@@ -13,6 +13,7 @@ _LARGE = frozenset((
     "asyncio", "cryptography", "dataclasses", "datetime", "difflib", "encodings.idna",
     "hashlib", "html.entities", "inspect", "lzma", "pathlib", "shutil", "ssl",
     "tempfile", "tokenize", "tomllib", "traceback", "urllib.parse", "uuid",
+    *(() if sys.version_info >= (3, 14) else ("typing",)),
 ))  # fmt: skip
 _OF_SOME_OPTION = frozenset((
     "epollo.acme", "epollo.access_log.formats", "epollo.connections.handshakes",

@@ -1,10 +1,10 @@
 """Kinds of arguments, and manners of a command, that the command line library lacks."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import click
 
+from epollo.annotations import Any
 from epollo.values import find_near, parse_cache_control, parse_quantity
 
 

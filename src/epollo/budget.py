@@ -6,7 +6,8 @@ Decision: each has a bound of its own, and all together have one. Beyond that, w
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol
+
+from epollo.annotations import Final, Protocol
 
 _GRAIN_OCTETS: Final = 16
 _ROUND: Final = tuple(range(0, 16 * 1024 + 1, _GRAIN_OCTETS))

@@ -9,8 +9,8 @@ right and are not looked at; each check loads what it needs.
 
 import os
 from collections.abc import Callable
-from typing import Final, TypeVar
 
+from epollo.annotations import Final, TypeVar
 from epollo.errors import OperatorError
 from epollo.patterns import compile_late
 from epollo.settings import Settings, SiteSettings, list_options, select_sites

@@ -5,8 +5,8 @@ import gc
 import os
 import signal
 import sys
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.checks import check_settings
 from epollo.errors import OperatorError, UsageError, describe_fault
 from epollo.given import Given, read_plain, resolve_positional

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
 from epollo import __version__
+from epollo.annotations import TYPE_CHECKING, Any, Final
 from epollo.arguments import CacheControl, NearOptions, Quantity
 from epollo.errors import OperatorError, UsageError
 from epollo.given import Given

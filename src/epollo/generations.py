@@ -8,7 +8,7 @@ for once costs at most two generations of memory.
 Price: an entry may be forgotten after half of the bound's worth of others.
 """
 
-from typing import Generic, TypeVar
+from epollo.annotations import Generic, TypeVar
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

@@ -9,8 +9,8 @@ Price: two readers, which a test holds to the same.
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
 
+from epollo.annotations import TYPE_CHECKING, Any, Final
 from epollo.errors import OperatorError
 from epollo.named_tuples import NamedTuple
 from epollo.settings import list_options

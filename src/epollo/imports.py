@@ -15,7 +15,8 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import MAGIC_NUMBER
 from marshal import loads
 from types import CodeType, ModuleType
-from typing import Final
+
+from epollo.annotations import Final
 
 _OURS: Final = __name__.rpartition(".")[0] + "."
 _OCTETS_LIMIT: Final = 64 * 1024

@@ -10,7 +10,8 @@ Price: a class has no more than twelve fields.
 """
 
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from epollo.annotations import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING or sys.version_info >= (3, 14):
     # From there on the types of a class are not evaluated before they are asked for.

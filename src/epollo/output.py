@@ -9,8 +9,8 @@ import math
 import os
 import time
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.linux.nonblocking import Write, await_room, choose_write
 from epollo.loop import EventLoop, Handler
 

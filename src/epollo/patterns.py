@@ -5,7 +5,8 @@ send. Those that every request needs are compiled by `re` itself.
 """
 
 import re
-from typing import Any, AnyStr, cast
+
+from epollo.annotations import Any, AnyStr, cast
 
 
 def compile_late(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:

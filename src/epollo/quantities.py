@@ -1,8 +1,8 @@
 """Sizes and durations as an operator writes them: ``256M``, ``1GiB``; ``10s``, ``500ms``."""
 
 import re
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.patterns import compile_late
 
 MEBIBYTE: Final = 1024 * 1024

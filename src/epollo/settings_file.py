@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.errors import OperatorError
 from epollo.named_tuples import NamedTuple
 from epollo.settings import SiteSettings, list_options

@@ -3,9 +3,9 @@
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from epollo.access_log.destination import STDOUT
+from epollo.annotations import TYPE_CHECKING
 from epollo.checks import is_within_reach
 from epollo.errors import OperatorError
 from epollo.linux.systemd import keep_manager, notify_ready, take_passed_descriptors

@@ -6,8 +6,8 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.linux.nonblocking import await_relays, open_nonblocking
 from epollo.loop import EventLoop

@@ -3,8 +3,8 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.http.caching import DIRECTIVES, is_cache_control
 from epollo.http.grammar import parse_list
 from epollo.quantities import format_octets, format_seconds, parse_octets, parse_seconds

@@ -13,10 +13,10 @@ Price: a line that was not made before is made in the turn of its connection.
 
 import math
 from time import monotonic
-from typing import Final
 
 from epollo.access_log.destination import Destination
 from epollo.access_log.formats import Format, format_end
+from epollo.annotations import Final
 from epollo.generations import Generations
 from epollo.loop import EventLoop, Handler
 from epollo.protocols.answer import Answer

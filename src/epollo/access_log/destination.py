@@ -18,9 +18,9 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
 
 from epollo.access_log.walk import open_log_file
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.linux.nonblocking import await_room, choose_write, open_nonblocking
 

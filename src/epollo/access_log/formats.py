@@ -16,8 +16,8 @@ import json
 import re
 import time
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.dates import MONTH_NAMES
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late

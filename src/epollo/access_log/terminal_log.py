@@ -1,8 +1,8 @@
 """Lines for a person: one on the terminal for each request; and both kinds of lines at once."""
 
 import time
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.contract import AccessLog
 from epollo.loop import EventLoop
 from epollo.protocols.answer import Answer

@@ -10,7 +10,8 @@ another user, it refuses a log that has more than one name. For any user but roo
 
 import os
 import stat
-from typing import Final
+
+from epollo.annotations import Final
 
 _LINKS_LIMIT: Final = 40
 """path_resolution(7)."""

@@ -9,12 +9,12 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from epollo.acme.exchange import AcmeError, Cancellation, Exchanges, Reply
 from epollo.acme.messages import authorize, encode, sign
+from epollo.annotations import Any, Final
 from epollo.named_tuples import NamedTuple
 
 _PATIENCE_SECONDS: Final = 600.0

@@ -5,12 +5,13 @@ import datetime
 import hashlib
 import random
 from collections.abc import Sequence
-from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from epollo.annotations import Final
 
 _ACME_IDENTIFIER: Final = ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 """The extension of a certificate that answers a challenge (RFC 8737 section 3)."""

@@ -12,8 +12,8 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.http.dates import parse_date
 from epollo.named_tuples import NamedTuple
 

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -32,6 +31,7 @@ from epollo.acme.credentials import (
     make_request,
 )
 from epollo.acme.exchange import AcmeError, Cancellation
+from epollo.annotations import Final
 from epollo.errors import OperatorError, describe_fault
 from epollo.named_tuples import NamedTuple
 from epollo.settings import Settings

@@ -3,11 +3,12 @@
 import base64
 import hashlib
 import json
-from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from epollo.annotations import Any
 
 _NUMBER_OCTETS = 32
 

@@ -1,8 +1,8 @@
 """What a coder has made, by the hash of the content: bounded, the least recently used goes first."""
 
 from collections import OrderedDict
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 from epollo.site.sealed import Coded
 

@@ -19,8 +19,8 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.coder.sockets import (
     ARE_YOU_THERE,
     CLIENT,

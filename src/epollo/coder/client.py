@@ -10,8 +10,8 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.coder.jobs import FileJob, Job, KeptJob, ShareJob
 from epollo.coder.link import CoderLink
 from epollo.coder.messages import Grade

@@ -5,8 +5,8 @@ import os
 import socket
 import stat
 from collections import deque
-from typing import Final, Protocol
 
+from epollo.annotations import Final, Protocol
 from epollo.coder.messages import (
     REQUESTS_LIMIT,
     Answer,

@@ -3,8 +3,8 @@
 import os
 import socket
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.coder.jobs import Job
 from epollo.coder.messages import (
     REQUESTS_LIMIT,

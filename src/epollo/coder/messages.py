@@ -8,8 +8,8 @@ descriptor with it (SCM_RIGHTS, unix(7)).
 import re
 import struct
 from enum import IntEnum
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.validators import EntityTag
 from epollo.named_tuples import NamedTuple
 from epollo.site.codings import CODED_OCTETS_LIMIT, CODINGS, LARGE_OCTETS, Coding

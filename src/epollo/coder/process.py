@@ -25,8 +25,8 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.coder.cache import SHARED_DESCRIPTORS_LIMIT, SHARED_OCTETS_LIMIT, CodingCache, Key
 from epollo.coder.clients import HELD_OCTETS_LIMIT, Client, EndedError, Work
 from epollo.coder.messages import Answer, Grade, Outcome

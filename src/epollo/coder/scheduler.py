@@ -9,8 +9,8 @@ with as much as the client that has had least, of those that wait.
 """
 
 from collections import OrderedDict, deque
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.coder.clients import Client, Work
 from epollo.coder.messages import Grade
 

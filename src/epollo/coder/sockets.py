@@ -4,7 +4,8 @@ The parent loads no library for this.
 """
 
 import signal
-from typing import Final
+
+from epollo.annotations import Final
 
 CONTROL_DESCRIPTOR: Final = 3
 """Where the socket to the parent is when the coder begins, unless it is told another number."""

@@ -6,8 +6,8 @@ coder that dies early, again and again, is done without.
 
 import errno
 from collections.abc import Callable
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.coder.child import CoderProcess
 from epollo.errors import explain
 from epollo.loop import CallInLoop, EventLoop

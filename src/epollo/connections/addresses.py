@@ -9,7 +9,8 @@ import _socket
 import socket
 from collections.abc import Callable
 from operator import not_
-from typing import Final, TypeAlias
+
+from epollo.annotations import Final, TypeAlias
 
 Network: TypeAlias = str | bytes
 """An address of IPv4, or the first eight octets of one of IPv6; empty for none."""

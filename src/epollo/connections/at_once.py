@@ -2,8 +2,8 @@
 
 import os
 from _socket import MSG_DONTWAIT
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.outbox import NO_SENDFILE
 from epollo.connections.service import Service
 from epollo.http.message import FileSegment

@@ -12,8 +12,8 @@ import math
 import os
 from _socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR
 from collections.abc import Sequence
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.addresses import ask_address
 from epollo.connections.at_once import send_with_part
 from epollo.connections.contract import Peer

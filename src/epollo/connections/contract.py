@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
 
+from epollo.annotations import Protocol, TypeAlias
 from epollo.http.message import Later, Request, Response
 from epollo.loop import EventLoop, Handler
 from epollo.named_tuples import NamedTuple

@@ -11,7 +11,7 @@ thousand hold hardly more.
 Price: a large download to a peer in a crowd costs about twice the CPU time.
 """
 
-from typing import Final
+from epollo.annotations import Final
 
 _CROWD: Final = 128
 """From this number of connections on, what may wait for each is bounded."""

@@ -15,8 +15,8 @@ Price: the scan costs some 0.1 microseconds for each connection, so its rate is 
 import heapq
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.connections.addresses import ask_address
 from epollo.connections.contract import Peer
 from epollo.connections.eviction import Eviction

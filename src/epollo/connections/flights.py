@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.linux.threads import start_thread
 from epollo.loop import CallInLoop
 from epollo.transports.session import Buffers, Session

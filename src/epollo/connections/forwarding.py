@@ -8,8 +8,8 @@ Price: if an address is wanted, the search of the head costs some microseconds.
 """
 
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.networks import Networks
 from epollo.http.forwarded import find_client, parse_forwarded, parse_forwarded_for
 from epollo.patterns import compile_late

@@ -17,8 +17,8 @@ import contextlib
 import math
 import ssl
 from _socket import MSG_DONTWAIT, MSG_PEEK
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.addresses import ask_address
 from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage

@@ -10,8 +10,8 @@ and deadline. What needs neither is in `recall`, `refusing`, `crowd` and the pro
 from _socket import MSG_DONTWAIT
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.connection import Connection
 from epollo.connections.crowd import bound_turn_octets
 from epollo.connections.door import RECEIVE_OCTETS, Arrival

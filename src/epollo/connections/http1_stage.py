@@ -6,8 +6,8 @@ for the answer before it makes an `Arrival` (`LastAnswers`), which saves a tenth
 """
 
 from _socket import MSG_DONTWAIT
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.door import Arrival
 from epollo.connections.http1 import Http1Connection
 from epollo.connections.service import Service

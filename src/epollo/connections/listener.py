@@ -21,8 +21,8 @@ import math
 import os
 import socket
 from collections.abc import Callable
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.connections.addresses import read_address
 from epollo.connections.crowd import bound_unsent_octets
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage

@@ -1,8 +1,8 @@
 """Networks as an operator names them; the peers in them are proxies that are trusted."""
 
 import ipaddress
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.generations import Generations
 

@@ -10,8 +10,8 @@ from _socket import MSG_DONTWAIT
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.crowd import bound_unsent_octets
 from epollo.http.message import File, FileSegment, Segment
 from epollo.protocols.answer import STEP_OCTETS, Exchange

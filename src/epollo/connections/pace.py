@@ -14,7 +14,8 @@ import fcntl
 import math
 import sys
 import termios
-from typing import Final
+
+from epollo.annotations import Final
 
 WINDOW_SECONDS: Final = 10.0
 """The pace is averaged over this time; a peer that begins slowly has the first window as grace."""

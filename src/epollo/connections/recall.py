@@ -22,8 +22,8 @@ that is in use takes a single look-up. A cookie on which no answer depends is le
 from array import array
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.budget import Budget, round_up
 from epollo.generations import Generations
 from epollo.http.message import ENDED, Later, Request, Response, close_files

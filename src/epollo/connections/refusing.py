@@ -2,8 +2,8 @@
 
 import contextlib
 from _socket import MSG_DONTWAIT
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.door import RECEIVE_OCTETS, Arrival
 from epollo.connections.service import Service
 from epollo.http.caching import NO_CACHE_FIELD

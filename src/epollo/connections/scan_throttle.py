@@ -5,8 +5,7 @@ each `SCANNED_PER_CLOSING` that it saw.
 Consequence: under a flood of new connections a scan costs each of them no more than a bounded share.
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.loop import Clock
 
 SCANNED_PER_CLOSING: Final = 64

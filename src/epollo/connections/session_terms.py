@@ -7,8 +7,8 @@ fortieth of the steps of a connection.
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.generations import Generations
 from epollo.protocols.tls import Alert, ClientHello
 from epollo.transports import Kind, format_scope

@@ -12,8 +12,7 @@ Price: many downloads beside other requests need more system calls for each mega
 after a moment without any waits for whole steps.
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.protocols.answer import STEP_OCTETS, STEP_OCTETS_MINIMUM
 
 LONE_OCTETS: Final = 4 * STEP_OCTETS

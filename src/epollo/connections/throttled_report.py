@@ -1,8 +1,8 @@
 """Reports to the operator that any client can cause, bounded in number."""
 
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.loop import Clock
 
 EVERY_SECONDS: Final = 60

@@ -9,9 +9,9 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 from urllib.parse import quote, urlsplit
 
+from epollo.annotations import Final
 from epollo.diagnosis.fingerprint_faults import (
     is_integral,
     is_version,

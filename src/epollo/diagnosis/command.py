@@ -6,10 +6,10 @@ Both have all options of the server, so that a site is examined as it is served.
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any, Final, TypeAlias
 
 import click
 
+from epollo.annotations import Any, Final, TypeAlias
 from epollo.command_line import COMMAND, GroupedCommand, collect, refused_as_usage
 from epollo.diagnosis.check import check_sites
 from epollo.diagnosis.subject import Subject

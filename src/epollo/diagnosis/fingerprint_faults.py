@@ -15,8 +15,8 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 from epollo.site.resolve import Names
 

@@ -2,9 +2,9 @@
 
 import re
 from html.parser import HTMLParser
-from typing import Final
 from urllib.parse import urljoin
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 
 _OF_LINK: Final = {

@@ -3,9 +3,9 @@
 import json
 import os
 import re
-from typing import Any, Final
 from urllib.parse import quote
 
+from epollo.annotations import Any, Final
 from epollo.diagnosis.subject import Asked, Question, Subject
 from epollo.errors import OperatorError
 from epollo.http.caching import IMMUTABLE, NO_CACHE, NO_STORE_FIELD

@@ -1,7 +1,6 @@
 """What a client would rather have: the field Accept (RFC 9110 section 12.5.1)."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.grammar import OWS_OCTETS, parse_list, parse_weight
 
 _HTML_TYPES: Final = frozenset((b"text/html", b"application/xhtml+xml"))

@@ -1,8 +1,8 @@
 """The Basic authentication scheme: credentials in, challenge out (RFC 7617, RFC 9110 section 11)."""
 
 import binascii
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.message import FieldLine
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late

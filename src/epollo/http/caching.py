@@ -1,7 +1,6 @@
 """The field Cache-Control: whether a client may use an answer again, and when it asks (RFC 9111)."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.grammar import QUOTED_STRING, TOKEN, parse_list
 from epollo.http.message import FieldLine
 from epollo.patterns import compile_late

@@ -9,8 +9,8 @@ text is sent without it.
 import codecs
 import re
 from collections.abc import Iterable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.patterns import compile_late
 
 UTF_8: Final = b"; charset=utf-8"

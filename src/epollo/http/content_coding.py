@@ -18,8 +18,8 @@ Decisions where the RFC leaves room:
 
 import re
 from collections.abc import Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.grammar import OWS, TCHAR, parse_list, parse_weight
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late

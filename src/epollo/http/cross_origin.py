@@ -6,8 +6,8 @@ name the origin that asks, and the answer says that it varies by Origin.
 
 import re
 from collections.abc import Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.fields import is_host
 from epollo.http.grammar import TOKEN, parse_list
 from epollo.http.message import FieldLine

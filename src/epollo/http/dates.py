@@ -8,8 +8,8 @@ which costs a longer answer and never a wrong one.
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
 
+from epollo.annotations import TYPE_CHECKING, Final
 from epollo.patterns import compile_late
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 import re
 from functools import cache
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.grammar import TOKEN
 
 # An integer of 18 digits is a valid length of a file on every system, and fits 63 bits.

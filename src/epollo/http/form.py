@@ -4,8 +4,8 @@
 """
 
 import re
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.patterns import compile_late
 
 _ESCAPED: Final = compile_late(rb"%([0-9A-Fa-f]{2})")

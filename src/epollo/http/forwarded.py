@@ -7,8 +7,8 @@ have written.
 
 import ipaddress
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.patterns import compile_late
 

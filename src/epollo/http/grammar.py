@@ -13,8 +13,8 @@ import re
 import sys
 from itertools import islice
 from operator import methodcaller
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.patterns import compile_late
 
 # OWS = *( SP / HTAB )                                               RFC 9110 section 5.6.3

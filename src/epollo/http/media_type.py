@@ -1,7 +1,6 @@
 """Media types as they stand in Content-Type (RFC 9110 section 8.3.1)."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.grammar import OWS, PARAMETER_VALUE, TCHAR
 from epollo.patterns import compile_late
 

@@ -6,8 +6,8 @@ field section is a plain dictionary.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol, TypeAlias
 
+from epollo.annotations import Final, Protocol, TypeAlias
 from epollo.http.target import Target
 from epollo.named_tuples import NamedTuple
 

@@ -13,8 +13,8 @@ lets the request proceed (a client is never told to keep what it may not have).
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.dates import parse_date
 from epollo.http.validators import (
     EntityTag,

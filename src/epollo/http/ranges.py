@@ -11,8 +11,8 @@ heads. Clients that update a file by its differences (zsync) ask for dozens of r
 from collections.abc import Sequence
 from enum import Enum
 from itertools import pairwise
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.grammar import parse_list
 from epollo.http.message import FieldLine
 from epollo.named_tuples import NamedTuple

@@ -1,6 +1,6 @@
 """Fields that decide an answer by some of their values only."""
 
-from typing import Final
+from epollo.annotations import Final
 
 MARK_OCTETS: Final = 32
 

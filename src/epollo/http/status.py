@@ -1,7 +1,6 @@
 """Status codes, their reason phrases, and the small plain page that says one (RFC 9110 section 15)."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.message import Basis, FieldLine, Response
 
 REASONS: Final[dict[int, bytes]] = {

@@ -24,8 +24,8 @@ Rules of ``decode_path``:
 import re
 from collections.abc import Iterable
 from enum import Enum, auto
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.fields import is_host
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late

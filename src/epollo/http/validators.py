@@ -1,7 +1,6 @@
 """Entity tags and their two comparisons (RFC 9110 section 8.8.3)."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.grammar import OWS, OWS_OCTETS
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late

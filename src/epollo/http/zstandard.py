@@ -4,8 +4,7 @@ A decoder refuses a frame by its header alone: by the window that it declares, h
 is, or by a dictionary that the decoder does not have.
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 
 WINDOW_OCTETS_LIMIT: Final = 8 * 1024 * 1024

@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final, TypeAlias
+
+from epollo.annotations import Final, TypeAlias
 
 Scale: TypeAlias = Callable[[float], float]
 

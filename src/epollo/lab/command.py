@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
 
 import click
 from click.core import ParameterSource
 
+from epollo.annotations import Any, Final
 from epollo.arguments import NearOptions, Quantity
 from epollo.errors import OperatorError
 from epollo.lab.charts import make_standalone

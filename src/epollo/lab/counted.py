@@ -11,8 +11,8 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.lab.counters import NAMES, TRIES, Counters, Values
 from epollo.pollers import POLLERS, Poller
 from epollo.quantities import DAY_SECONDS

@@ -7,7 +7,8 @@ Price: Linux only; a reader may see one number a moment newer than the next.
 
 import mmap
 import os
-from typing import Final, TypeAlias
+
+from epollo.annotations import Final, TypeAlias
 
 NAMES: Final = (
     "turns",

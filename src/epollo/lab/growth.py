@@ -12,7 +12,8 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+
+from epollo.annotations import Final, Literal
 
 FLAT: Final = 1.1
 """A cost that ends within this factor of where it began is called constant."""

@@ -19,8 +19,8 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.lab.accounting import cpu_seconds
 from epollo.lab.counters import Counters
 from epollo.linux.descriptors import raise_descriptor_limit

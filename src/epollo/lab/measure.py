@@ -11,9 +11,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
 
 from epollo import __version__
+from epollo.annotations import Any, Final
 from epollo.errors import OperatorError
 from epollo.lab.accounting import describe_machine, list_tree, pss_octets
 from epollo.lab.counters import create_counters

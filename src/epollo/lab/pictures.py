@@ -1,8 +1,8 @@
 """From results to drawings: which figure is a line, a bar or a sentence."""
 
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.lab.charts import (
     NARROW,
     WIDE,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+
+from epollo.annotations import Final
 
 START_SECONDS: Final = 0.8
 """To start a server and its guests."""

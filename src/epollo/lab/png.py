@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 
 SCALE: Final = 2

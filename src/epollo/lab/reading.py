@@ -9,8 +9,8 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.lab.counters import NAMES
 from epollo.lab.results import FD_SETSIZE_WALL, FORM, Cell, Results, Round, Tally, Wall
 from epollo.settings.server import POLLER_NAMES

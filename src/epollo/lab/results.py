@@ -4,8 +4,8 @@ import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.lab.counters import SYSTEM_CALLS
 from epollo.lab.growth import Growth, fit_growth
 

@@ -1,8 +1,8 @@
 """The results as rows: for the terminal, and for the page's table."""
 
 import textwrap
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.lab.charts import format_number
 from epollo.lab.pictures import describe_growth
 from epollo.lab.results import FD_SETSIZE_WALL, Cell, Results, Wall, summarize, summarize_memory

@@ -7,8 +7,8 @@ section 9.2) never end: so this is another, small handler over the same loop and
 import errno
 import math
 import socket
-from typing import Final, Protocol
 
+from epollo.annotations import Final, Protocol
 from epollo.http.message import Request, Response
 from epollo.loop import READABLE, WRITABLE, EventLoop, Handler
 from epollo.protocols.answer import Answer

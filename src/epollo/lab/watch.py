@@ -18,9 +18,9 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, Final
 from urllib.parse import parse_qs
 
+from epollo.annotations import Any, Final
 from epollo.errors import OperatorError
 from epollo.http.message import Request, Response, select_host
 from epollo.http.status import respond_plainly

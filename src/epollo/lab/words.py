@@ -1,6 +1,6 @@
 """What the report says, in its languages."""
 
-from typing import Final
+from epollo.annotations import Final
 
 LANGUAGES: Final = ("en", "zh")
 

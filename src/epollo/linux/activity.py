@@ -2,8 +2,8 @@
 
 import contextlib
 import time
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 
 _CLOCK_OF_PROCESS: Final = 2

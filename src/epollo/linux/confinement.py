@@ -12,8 +12,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.linux.landlock import describe_handled, find_abi, restrict_to_reading
 from epollo.linux.libc import load_library, set_no_new_privileges

@@ -10,8 +10,8 @@ wrong password.
 import ctypes
 import hmac
 from collections.abc import Callable
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.linux.libc import LIBC
 
 # In musl the C library itself has the function, elsewhere libxcrypt under one of these names.

@@ -2,7 +2,8 @@
 
 import contextlib
 import resource
-from typing import Final
+
+from epollo.annotations import Final
 
 _USUAL_LIMIT: Final = 1024
 """Where the system does not tell the limit."""

@@ -1,8 +1,8 @@
 """What a file system is good for, by its type (statfs(2); linux/magic.h)."""
 
 import struct
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.linux.libc import call
 
 _STATFS_OCTETS: Final = 256

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 
 _LISTENING: Final = "0A"

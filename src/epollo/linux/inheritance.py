@@ -11,8 +11,8 @@ import fcntl
 import os
 import stat
 from collections.abc import Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.linux.nonblocking import begin_relay
 
 _NAMES: Final = frozenset(("LANG", "LANGUAGE", "TZ", "TZDIR", "LOCPATH", "LD_LIBRARY_PATH"))

@@ -13,8 +13,8 @@ import struct
 import sys
 from collections.abc import Container, Iterator
 from types import ModuleType
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.linux.libc import LIBC
 
 _SEARCH: Final = "ctypes.util"

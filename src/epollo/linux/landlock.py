@@ -16,8 +16,8 @@ import os
 import struct
 from collections.abc import Sequence
 from enum import IntFlag
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.linux.libc import call
 from epollo.named_tuples import NamedTuple
 

@@ -2,7 +2,8 @@
 
 import ctypes
 import os
-from typing import Final
+
+from epollo.annotations import Final
 
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _PR_SET_DUMPABLE: Final = 4

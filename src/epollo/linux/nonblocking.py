@@ -19,7 +19,8 @@ import stat
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+
+from epollo.annotations import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from threading import Thread

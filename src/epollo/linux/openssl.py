@@ -12,7 +12,8 @@ import os
 import ssl
 import sys
 from functools import cache
-from typing import Any, Final
+
+from epollo.annotations import Any, Final
 
 _KNOWN: Final = ((3, 11), (3, 14))
 _SET_TICKET_KEYS: Final = 59

@@ -4,8 +4,8 @@ import grp
 import os
 import pwd
 import struct
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.linux.libc import call
 from epollo.named_tuples import NamedTuple

@@ -10,8 +10,8 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 
 Read = Callable[[PurePosixPath], str | None]

@@ -16,7 +16,8 @@ import signal
 import struct
 import threading
 from collections.abc import Callable
-from typing import Final
+
+from epollo.annotations import Final
 
 # asm-generic/fcntl.h; the fcntl module does not name them.
 _F_SETOWN_EX: Final = 15

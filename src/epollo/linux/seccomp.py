@@ -18,8 +18,8 @@ import ctypes
 import errno
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.linux.libc import call
 from epollo.linux.system_calls import (
     NUMBERS,

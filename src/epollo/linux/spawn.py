@@ -9,8 +9,8 @@ Decision: the function is called by ctypes, which releases it.
 import ctypes
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.linux.libc import LIBC
 
 _SETSIGMASK: Final = 0x08

@@ -10,8 +10,8 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 
 _ALL: Final = (1 << 64) - 1

@@ -6,8 +6,8 @@ import re
 import socket
 import time
 from collections.abc import Sequence
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 
 _FIRST_PASSED: Final = 3

@@ -5,7 +5,8 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from typing import Final
+
+from epollo.annotations import Final
 
 _LOWEST_PRIORITY: Final = 19
 

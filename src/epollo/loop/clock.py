@@ -7,8 +7,8 @@ that it showed is over by the former: a jump is followed within a second.
 
 import math
 import time
-from typing import Protocol
 
+from epollo.annotations import Protocol
 from epollo.http.dates import format_date
 
 

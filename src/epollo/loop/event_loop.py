@@ -18,8 +18,8 @@ turns as fit into `_POSTPONED_SECONDS`, so that no answer which is a look-up wai
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import EpolloError, ExhaustedError, describe_fault
 from epollo.loop.clock import Clock, SystemClock
 from epollo.loop.handler import Handler

@@ -11,8 +11,8 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeAlias
 
+from epollo.annotations import TypeAlias
 from epollo.errors import EpolloError
 from epollo.loop.event_loop import EventLoop
 from epollo.loop.handler import Handler

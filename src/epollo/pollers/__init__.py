@@ -2,8 +2,8 @@
 
 import select as system
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.named_tuples import NamedTuple
 from epollo.pollers import busy

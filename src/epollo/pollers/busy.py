@@ -6,8 +6,8 @@ whether or not a client sent anything: this is what event notification saves.
 """
 
 import math
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.pollers.contract import Traits
 
 TRAITS: Final = Traits(

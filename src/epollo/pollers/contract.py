@@ -19,8 +19,7 @@ caller that waits for an instant would wake just before it, again and again.
 What differs between the mechanisms is data (`Traits`): no caller asks for the name of a poller.
 """
 
-from typing import Final, Protocol
-
+from epollo.annotations import Final, Protocol
 from epollo.named_tuples import NamedTuple
 
 # The values of poll(2) and epoll(7) are the same; written out for systems that lack one of them.

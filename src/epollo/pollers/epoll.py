@@ -10,8 +10,8 @@ Price: Linux only.
 
 import math
 import select
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.pollers.contract import Traits
 
 # select.epoll.poll returns at most FD_SETSIZE - 1 events at once (Modules/selectmodule.c).

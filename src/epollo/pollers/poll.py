@@ -6,8 +6,8 @@ the list names descriptors by number, so any number will do.
 
 import math
 import select
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.pollers.contract import Traits
 
 TRAITS: Final = Traits(

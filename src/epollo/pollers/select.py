@@ -7,8 +7,8 @@ higher cannot be named at all, however few there are.
 
 import math
 import select
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import DescriptorLimitError
 from epollo.pollers.contract import READABLE, WRITABLE, Traits
 

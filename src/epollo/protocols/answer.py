@@ -6,8 +6,8 @@ that of the representation, never a copy.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.http.message import ENDED, Basis, File, FileSegment, Later, Request, Segment
 from epollo.named_tuples import NamedTuple
 

@@ -5,8 +5,8 @@ in it.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
 
+from epollo.annotations import Protocol, TypeVar
 from epollo.http.message import Request, Response, Segment
 from epollo.named_tuples import NamedTuple
 from epollo.protocols.answer import Answer

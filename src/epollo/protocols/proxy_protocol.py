@@ -9,8 +9,8 @@ changed by octets that follow. Both forms are bounded: 107 octets for the line o
 """
 
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 

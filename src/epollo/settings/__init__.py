@@ -5,8 +5,8 @@ subject: `SiteSettings`, `ListenerSettings`, `ServerSettings`. A test compares t
 """
 
 from collections.abc import Iterator
-from typing import Any
 
+from epollo.annotations import Any
 from epollo.settings.listener import ListenerSettings
 from epollo.settings.option import Option
 from epollo.settings.record import Record

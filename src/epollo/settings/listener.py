@@ -1,8 +1,8 @@
 """What an operator decides of listeners: addresses, TLS, proxies in front."""
 
 from functools import partial
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.quantities import DAY_SECONDS
 from epollo.settings.option import option
 from epollo.settings.record import Record

@@ -1,8 +1,8 @@
 """What is known of an option in addition to its type: flags, manual, group, bounds."""
 
 from collections.abc import Sequence
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.named_tuples import NamedTuple
 from epollo.quantities import format_octets, format_seconds
 

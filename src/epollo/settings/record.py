@@ -5,8 +5,7 @@ of each class: a tenth of a start.
 Decision: settings get the little of it that they need. To a type checker it is the same (PEP 681).
 """
 
-from typing import Any, ClassVar, Self, dataclass_transform
-
+from epollo.annotations import Any, ClassVar, Self, dataclass_transform
 from epollo.settings.option import Default, Option
 
 

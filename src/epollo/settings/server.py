@@ -1,8 +1,8 @@
 """What an operator decides of the processes that serve: their rights, logs, memory and limits."""
 
 from functools import partial
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.quantities import DAY_SECONDS, MEBIBYTE
 from epollo.settings.option import option
 from epollo.settings.record import Record

@@ -6,8 +6,8 @@ Price: a path that is not known costs a look-up for each folder on its way, of t
 """
 
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.site.cache import Cache
 from epollo.site.resolve import Edge, Kind, Names
 from epollo.site.resource import Resource

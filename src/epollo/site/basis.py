@@ -1,8 +1,8 @@
 """What the answers of a site rest on, and so for how long each may be given again."""
 
 from collections.abc import Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.message import PERMANENT, AllOf, Basis, OneSecond
 from epollo.site.open_files import OpenFile
 from epollo.site.representation import Edition

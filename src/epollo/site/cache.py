@@ -15,8 +15,8 @@ it grows, and finds the first of 10,000 in 6 microseconds instead of 0.4.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Final, Generic, Protocol, TypeVar
 
+from epollo.annotations import Final, Generic, Protocol, TypeVar
 from epollo.budget import Budget
 
 _SHORT_SHARE: Final = 0.1

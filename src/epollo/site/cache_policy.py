@@ -11,8 +11,8 @@ forgotten; beyond 1,024 names whose content has changed, no name is trusted.
 
 import os
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.generations import Generations
 from epollo.http.caching import IMMUTABLE, NO_CACHE, NO_CACHE_FIELD
 from epollo.http.message import FieldLine

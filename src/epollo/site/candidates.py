@@ -1,7 +1,6 @@
 """The names at which the resource of a path is looked for, and those of a site's error pages."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 from epollo.site.reach import PLAIN, Reach
 from epollo.site.resolve import Names, is_hidden

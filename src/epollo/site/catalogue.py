@@ -9,8 +9,8 @@ closed.
 
 import os
 from collections.abc import Callable
-from typing import Final, cast
 
+from epollo.annotations import Final, cast
 from epollo.budget import Budget, round_up
 from epollo.http.message import Basis, FileSegment
 from epollo.loop import Clock

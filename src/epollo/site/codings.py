@@ -3,10 +3,10 @@
 import mmap
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol
 
 import brotli
 
+from epollo.annotations import Final, Protocol
 from epollo.named_tuples import NamedTuple
 from epollo.site.decoding import Decode, decode_brotli, decode_gzip, decode_zstd
 from epollo.site.zstd import ZstdCompressor

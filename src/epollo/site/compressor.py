@@ -11,8 +11,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
 
+from epollo.annotations import Final, TypeVar
 from epollo.errors import describe_fault
 from epollo.http.message import FileSegment, Segment
 from epollo.linux.threads import lower_priority, start_thread

@@ -6,8 +6,8 @@ What stands at the path was found before (`respond`).
 """
 
 import os
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.content_coding import IDENTITY
 from epollo.http.message import PERMANENT, Basis, FieldLine, FileSegment, Request, Response
 from epollo.http.preconditions import (

@@ -12,10 +12,10 @@ Octets come and go in pieces, so that a file of any size takes little memory.
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeAlias
 
 import brotli
 
+from epollo.annotations import Final, TypeAlias
 from epollo.http.zstandard import (
     HEADER_OCTETS_LIMIT,
     WINDOW_OCTETS_LIMIT,

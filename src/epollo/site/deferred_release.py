@@ -11,8 +11,8 @@ Price: until then they take their place in memory, beyond what is counted.
 
 import time
 from collections.abc import Callable, MutableMapping, Sequence
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.loop import Handler
 from epollo.site.folders import Folder
 from epollo.site.resource import Resource

@@ -11,8 +11,7 @@ comes that does not take it.
 Price: the first two answers are not coded, and the first is not recalled.
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.content_coding import IDENTITY, CodingPreference
 from epollo.http.message import PERMANENT, Basis, OneSecond
 from epollo.site.representation import Edition

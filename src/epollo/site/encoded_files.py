@@ -12,10 +12,10 @@ Price: a client that did not ask for the coding gets it all the same: there is n
 import copy
 import zlib
 from collections.abc import Callable
-from typing import Final
 
 import brotli
 
+from epollo.annotations import Final
 from epollo.http.content_coding import IDENTITY
 from epollo.http.zstandard import HEADER_OCTETS_LIMIT, parse_frame_header
 from epollo.site.media_types import MediaType

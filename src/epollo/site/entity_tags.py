@@ -9,8 +9,8 @@ see `tagging`.
 import binascii
 import os
 from collections.abc import Iterable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.validators import EntityTag
 from epollo.site.blake2 import blake2b
 from epollo.site.version import Version

@@ -19,8 +19,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Protocol
 
+from epollo.annotations import Final, Protocol
 from epollo.linux.inotify import INotify, flags, list_events
 from epollo.loop import Handler
 

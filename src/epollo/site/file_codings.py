@@ -11,8 +11,8 @@ for first, so that nothing is added to a version that has ended.
 import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, Protocol, TypeAlias
 
+from epollo.annotations import Final, Protocol, TypeAlias
 from epollo.http.message import FileSegment
 from epollo.http.validators import EntityTag
 from epollo.site.codings import CODING_NAMES, CODINGS, Coding

@@ -6,8 +6,8 @@ else is held. A sidecar file is read through once and then sent from its place, 
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeAlias
 
+from epollo.annotations import TypeAlias
 from epollo.http.charset import is_announced_as_utf8
 from epollo.http.validators import EntityTag
 from epollo.named_tuples import NamedTuple

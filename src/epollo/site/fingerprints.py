@@ -20,8 +20,8 @@ Price: a client asks again for some files that cannot change, and gets 304.
 """
 
 import re
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.patterns import compile_late
 
 _KEPT_TYPES: Final = compile_late(

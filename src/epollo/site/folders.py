@@ -21,8 +21,8 @@ look.
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.site.media_types import MediaTypes
 from epollo.site.representation import Edition, read_watched
 from epollo.site.resolve import FILE_FLAGS, RULE_FILES, Edge, Kind, Names, Walk

@@ -6,8 +6,8 @@ patterns match, an exact one counts before any other, and a longer one before a 
 
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address
-from typing import Final, Generic, TypeAlias, TypeVar
 
+from epollo.annotations import Final, Generic, TypeAlias, TypeVar
 from epollo.generations import Generations
 from epollo.http.fields import is_host
 from epollo.http.message import PERMANENT, FieldLine, Later, Request, Response, select_host

@@ -1,8 +1,8 @@
 """The plain address of a site that is served over TLS: every request is led to the same URL by https."""
 
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.caching import NO_STORE_FIELD
 from epollo.http.message import Later, Request, Response
 from epollo.http.status import respond_plainly

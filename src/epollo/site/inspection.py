@@ -4,8 +4,7 @@ The name says what a file should be. Its content tells which charset it has, whe
 TypeScript or a transport stream of MPEG, and whether SVG is compressed.
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.charset import UTF_8, find_declared_charset, is_announced_as_utf8
 from epollo.http.content_coding import IDENTITY
 from epollo.named_tuples import NamedTuple

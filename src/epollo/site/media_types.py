@@ -6,8 +6,8 @@ which tools know it (Deno for TypeScript and JSX), source text that has none is 
 """
 
 from collections.abc import Iterable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.http.charset import UTF_8
 from epollo.http.grammar import TOKEN

@@ -7,8 +7,8 @@ does not say it wants a page if Accept names HTML and the path has no extension.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.accept import names_html
 from epollo.http.relevance import WHOLE_ACCEPT
 from epollo.site.resolve import Names

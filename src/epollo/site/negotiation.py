@@ -1,7 +1,6 @@
 """Which content coding a request gets, and which codings are to be made for the requests to come."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.generations import Generations
 from epollo.http.content_coding import (
     IDENTITY,

@@ -8,8 +8,8 @@ read, and sent if the file is the same afterwards.
 
 import os
 from collections import OrderedDict
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.site.promise import Promise
 from epollo.site.watch import Watch
 

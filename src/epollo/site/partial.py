@@ -1,8 +1,8 @@
 """Answers 206: one range of a content, or several as multipart/byteranges (RFC 9110 section 14)."""
 
 import os
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.message import Basis, FieldLine, FileSegment, Response, Segment
 from epollo.http.ranges import ByteRange, format_content_range, format_multipart
 from epollo.site.blake2 import blake2b

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from typing import Final, Protocol
 
+from epollo.annotations import Final, Protocol
 from epollo.site.version import Version, version_of
 
 PIECE_OCTETS: Final = 256 * 1024

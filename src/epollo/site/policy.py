@@ -9,8 +9,7 @@ Consequence: a request that is not recalled pays one look-up for all rules toget
 Price: what is recollected of paths is bounded to some megabytes.
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.generations import Generations
 from epollo.http.message import PERMANENT, Basis, FieldLine
 from epollo.http.preconditions import CONDITIONAL_FIELDS

@@ -24,8 +24,8 @@ causes no event: it shows in the times, unless the old time is set again between
 import contextlib
 import os
 import time
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.validators import EntityTag
 from epollo.site.entity_tags import tag_version
 from epollo.site.version import COARSEST_TICK_NS, Version, is_version, version_of

@@ -11,8 +11,8 @@ Price: where such a folder is replaced, that is seen within a second, and not at
 import fnmatch
 import os
 import re
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.named_tuples import NamedTuple
 

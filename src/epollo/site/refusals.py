@@ -1,7 +1,6 @@
 """The answers of a site that depend on no file: each is made once."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.message import PERMANENT, FieldLine, Response
 from epollo.http.status import respond_plainly
 

@@ -13,8 +13,8 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.content_coding import IDENTITY
 from epollo.http.message import FieldLine, FileSegment, Response, Segment
 from epollo.http.validators import EntityTag

@@ -16,8 +16,8 @@ import stat
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.named_tuples import NamedTuple
 from epollo.site.reach import PLAIN, Reach, is_below
 

@@ -6,8 +6,8 @@ A path where nothing stands has a resource, too: that there is nothing is what a
 import weakref
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.http.message import Basis, Releasable
 from epollo.site.file_codings import NO_SIDECARS
 from epollo.site.folders import Folder

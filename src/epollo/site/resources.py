@@ -4,8 +4,8 @@ What is found by a walk ends with the whole of them, by one mark (`Resource.ends
 """
 
 from collections.abc import Callable, MutableMapping
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.budget import Budget
 from epollo.site.absences import find_absence
 from epollo.site.cache import Cache

@@ -7,8 +7,8 @@ the coding on, `ContentAnswers` decides.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
 
+from epollo.annotations import TYPE_CHECKING, Final
 from epollo.http.message import (
     AllOf,
     Basis,

@@ -4,8 +4,7 @@ Each is a pure function. Which edition, which coding and which octets are sent i
 (`respond`).
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.caching import NO_STORE_FIELD
 from epollo.http.content_coding import IDENTITY
 from epollo.http.dates import format_date

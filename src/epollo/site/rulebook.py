@@ -22,8 +22,8 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, Protocol, TypeAlias
 
+from epollo.annotations import Final, Protocol, TypeAlias
 from epollo.http.message import Basis, Later, Releasable, Request, Response
 from epollo.loop import Clock
 from epollo.site.catalogue import RELEASED_AT_ONCE_LIMIT, RULE_FILE_OCTETS_LIMIT, Catalogue

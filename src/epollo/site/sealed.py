@@ -11,8 +11,8 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.validators import EntityTag
 from epollo.named_tuples import NamedTuple
 from epollo.site.pieces import DescriptorContent

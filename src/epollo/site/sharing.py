@@ -8,8 +8,8 @@ coder, which looks at its seals, hashes it and gives back the file that was offe
 """
 
 import os
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.message import FileSegment
 from epollo.site.compressor import Compressor
 from epollo.site.representation import Edition, KeptFile, Representation

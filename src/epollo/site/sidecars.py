@@ -1,7 +1,6 @@
 """Files beside a file that claim to be a coding of it: used where every client can read them."""
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.site.codings import Coding
 from epollo.site.decoding import NOT_DECODED, UnreadableError
 from epollo.site.pieces import Readable, read_pieces

@@ -15,8 +15,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.http.validators import EntityTag
 from epollo.linux.threads import lower_priority, start_thread
 from epollo.loop import CallInLoop

@@ -2,8 +2,8 @@
 
 import os
 import struct
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.named_tuples import NamedTuple
 
 COARSEST_TICK_NS: Final = 2_000_000_000

@@ -14,8 +14,8 @@ Where a folder cannot be watched, or events were lost, the check by ``stat`` (`c
 import os
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Final, Protocol
 
+from epollo.annotations import Final, Protocol
 from epollo.linux.inotify import CHANGES, flags
 from epollo.loop import Handler
 from epollo.site.events import Events

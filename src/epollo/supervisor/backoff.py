@@ -1,8 +1,8 @@
 """How long the next worker in a place waits: longer, the more often workers end early there."""
 
 import math
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.supervisor.worker_process import WorkerProcess
 
 _SOUND_SECONDS: Final = 1.0

@@ -4,8 +4,8 @@ import contextlib
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.named_tuples import NamedTuple
 from epollo.settings import Settings

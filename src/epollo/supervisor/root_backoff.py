@@ -9,8 +9,8 @@ of the folders is another, or has other rights, they are started at once.
 import math
 import os
 import time
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.settings import Settings, select_sites
 
 _SECONDS: Final = 5.0

@@ -23,9 +23,9 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import Final
 
 from epollo.access_log.destination import open_destination
+from epollo.annotations import Final
 from epollo.errors import explain
 from epollo.linux.processes import describe_exit
 from epollo.linux.systemd import (

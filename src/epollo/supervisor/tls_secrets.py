@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
 
+from epollo.annotations import TYPE_CHECKING, Final
 from epollo.loop import CallInLoop, EventLoop, Timer
 from epollo.settings import Settings, select_clients
 from epollo.transports.pairs import TICKET_KEY_OCTETS, Secrets

@@ -10,8 +10,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.loop import EventLoop, Handler
 from epollo.loop.control import open_control
 from epollo.supervisor.listening_sockets import Asked, Listening

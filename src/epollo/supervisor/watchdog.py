@@ -13,8 +13,8 @@ stopped itself, takes no worker for silent.
 
 from collections.abc import Callable, Sequence
 from socket import socket
-from typing import Final, Generic, Protocol, TypeVar
 
+from epollo.annotations import Final, Generic, Protocol, TypeVar
 from epollo.loop import EventLoop, Handler
 
 SILENT_SECONDS: Final = 5

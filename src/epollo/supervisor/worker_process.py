@@ -14,8 +14,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, Protocol
 
+from epollo.annotations import Final, Protocol
 from epollo.coder.supply import CoderSupply
 from epollo.linux.inheritance import (
     open_end_of_file,

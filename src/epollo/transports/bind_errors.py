@@ -5,8 +5,8 @@ import os
 import socket
 import stat
 from pathlib import Path
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.linux.holders import describe_path_holder, describe_port_holder
 
 _TRIED_PORTS: Final = 20

@@ -13,8 +13,8 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.linux.inotify import INotify, flags
 from epollo.loop import EventLoop, Handler

@@ -10,8 +10,8 @@ import contextlib
 import ipaddress
 import ssl
 from collections.abc import Sequence
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.linux.openssl import set_groups, set_suites, set_ticket_key
 from epollo.transports.client_certificates import PARTIAL_CHAIN, ask_clients, bind_ticket_key

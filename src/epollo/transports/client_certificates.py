@@ -7,8 +7,8 @@ the key of tickets depends on the authorities: where these change, former ticket
 import hashlib
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.errors import OperatorError
 from epollo.linux.openssl import set_client_authorities
 from epollo.transports.memory_file import open_memory_file

@@ -7,8 +7,8 @@ at a call.
 
 from _socket import MSG_EOR
 from collections.abc import Iterable
-from typing import Any, Final, Protocol, TypeAlias
 
+from epollo.annotations import Any, Final, Protocol, TypeAlias
 from epollo.named_tuples import NamedTuple
 
 Buffer: TypeAlias = bytes | memoryview

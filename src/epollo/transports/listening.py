@@ -5,8 +5,8 @@ import os
 import socket
 import stat
 from collections.abc import Iterable
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.errors import OperatorError
 from epollo.named_tuples import NamedTuple
 

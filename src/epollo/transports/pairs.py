@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.linux.regular_files import read_regular_file
 from epollo.named_tuples import NamedTuple

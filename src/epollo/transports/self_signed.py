@@ -12,8 +12,8 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.named_tuples import NamedTuple
 
 try:

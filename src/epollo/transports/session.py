@@ -32,8 +32,8 @@ the library can be called so.
 import contextlib
 import ssl
 from collections.abc import Iterable
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.linux.openssl import say_end, set_buffers, set_outgoing, set_socket
 from epollo.transports.client_certificates import format_subject
 

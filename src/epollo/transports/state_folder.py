@@ -5,8 +5,8 @@ import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.linux.regular_files import read_regular_file
 

@@ -11,8 +11,8 @@ import contextlib
 import ssl
 from _socket import MSG_DONTWAIT, MSG_PEEK
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.transports.contract import LAST, Buffer, Kind, Transport
 from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Buffers, Session
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
+from epollo.annotations import TYPE_CHECKING
 from epollo.connections.addresses import network_of
 from epollo.connections.contract import Responder
 from epollo.linux.readiness_signal import signal_readiness

@@ -1,7 +1,6 @@
 """What makes the codings of a worker: a coder that its parent starts, or that it starts itself."""
 
-from typing import TYPE_CHECKING
-
+from epollo.annotations import TYPE_CHECKING
 from epollo.coder.client import SharedCompressor
 from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import Settings, select_sites

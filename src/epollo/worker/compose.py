@@ -3,8 +3,8 @@
 import contextlib
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from epollo.annotations import TYPE_CHECKING
 from epollo.budget import Budget
 from epollo.connections.contract import AccessLog, Capacity, Responder, Timeouts
 from epollo.connections.service import Service

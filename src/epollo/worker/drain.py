@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.connections.service import Service
 from epollo.loop import EventLoop
 

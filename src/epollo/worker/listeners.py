@@ -3,8 +3,8 @@
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
 
+from epollo.annotations import TYPE_CHECKING, Final
 from epollo.connections import http1_stage, refusing
 from epollo.connections.door import Door, Stage
 from epollo.connections.http1_stage import LastAnswers

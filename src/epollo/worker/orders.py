@@ -13,8 +13,8 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn, Protocol
 
+from epollo.annotations import Any, Final, NoReturn, Protocol
 from epollo.errors import OperatorError
 from epollo.loop import EventLoop, Handler
 from epollo.transports.listening import adopt

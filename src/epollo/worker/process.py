@@ -3,8 +3,8 @@
 import gc
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
 
+from epollo.annotations import TYPE_CHECKING, Final
 from epollo.budget import Budget
 from epollo.coder.client import SharedCompressor
 from epollo.connections.contract import AccessLog

@@ -2,8 +2,8 @@
 
 import signal
 from collections.abc import Callable
-from typing import Final, Protocol
 
+from epollo.annotations import Final, Protocol
 from epollo.linux.systemd import notify_stopping
 from epollo.loop import Wakeup
 from epollo.worker.orders import LEAVING, Orders

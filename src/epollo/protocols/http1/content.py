@@ -6,8 +6,8 @@ request, and none of its own octets may ever be taken for one.
 
 import re
 from enum import Enum, auto
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.grammar import OWS, PARAMETER_VALUE, TCHAR, VALUE_OCTETS
 from epollo.patterns import compile_late
 

@@ -5,8 +5,8 @@ request smuggling is made of (RFC 9112 section 11), so a head that says it twice
 """
 
 import re
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.grammar import OWS, OWS_OCTETS, PARAMETER_VALUE, TCHAR, parse_list
 from epollo.http.message import Request
 from epollo.http.target import Target

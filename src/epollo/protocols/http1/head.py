@@ -25,8 +25,8 @@ Price: a parser of our own, held against h11 and llhttp by a test.
 """
 
 import re
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.generations import Generations
 from epollo.http.fields import is_host, is_token, parse_content_length
 from epollo.http.grammar import OWS_OCTETS, TCHAR, VALUE_OCTETS

@@ -9,8 +9,7 @@ microseconds instead of 261, of 900 KiB 66 instead of 166.
 Price: a request with several ranges, or with If-Range, is answered by the site.
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.message import FileSegment, Segment
 from epollo.http.ranges import parse_range
 from epollo.patterns import compile_late

@@ -6,8 +6,8 @@ have them reduced; one that knows an answer to the reduced head need not have it
 
 import re
 from collections.abc import Sequence
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.http.message import Request, Response, Segment
 from epollo.named_tuples import NamedTuple
 from epollo.protocols.answer import Answer

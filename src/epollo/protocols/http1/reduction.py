@@ -11,8 +11,8 @@ Price: each letter of a name is written in both cases, since ``re.IGNORECASE`` t
 
 import re
 from functools import lru_cache
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.grammar import TCHAR, VALUE_OCTETS
 from epollo.http.relevance import MARK_OCTETS, MARKS
 

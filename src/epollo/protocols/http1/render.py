@@ -4,8 +4,7 @@ A head is sent as three parts: a prefix that belongs to a status and a second, t
 and an end that says whether the connection persists (`Frames`).
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.caching import NO_CACHE_FIELD
 from epollo.http.message import ENDED, FieldLine, Request, Response
 from epollo.http.status import REASONS, respond_plainly

@@ -7,8 +7,8 @@ bytes to the library, which judges all the rest of it.
 
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.generations import Generations
 from epollo.named_tuples import NamedTuple
 from epollo.protocols.tls.alerts import Alert

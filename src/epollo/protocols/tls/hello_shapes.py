@@ -14,8 +14,8 @@ So that it does not drive out others, a shape gives way to another only at every
 """
 
 from struct import Struct
-from typing import Final, Generic, TypeVar
 
+from epollo.annotations import Final, Generic, TypeVar
 from epollo.generations import Generations
 
 Reading = TypeVar("Reading")

@@ -1,8 +1,8 @@
 """Plain HTTP that came where TLS is spoken: the URL of the same thing over TLS."""
 
 import re
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.fields import is_host
 
 _REQUEST_LINE: Final = re.compile(rb"[A-Z]{3,16} ([^ \r\n]{1,8000})(?: HTTP/1\.[0-9])?\r?\n")

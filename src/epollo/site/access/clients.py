@@ -6,8 +6,8 @@ to ask by another connection (RFC 9110 sections 7.4 and 15.5.20).
 """
 
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.caching import NO_CACHE_FIELD, NO_STORE_FIELD
 from epollo.http.message import ANY_SCOPE, PERMANENT, Later, Request, Response
 from epollo.http.status import respond_plainly

@@ -1,8 +1,8 @@
 """What answers say to other origins: these may read them (CORS), or are kept apart (COOP, COEP)."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.cross_origin import ISOLATION, OriginPolicy
 from epollo.http.message import PERMANENT, FieldLine, Later, Request, Response, alter
 

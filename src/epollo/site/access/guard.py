@@ -8,8 +8,8 @@ for.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.authentication import format_challenge, parse_basic
 from epollo.http.caching import make_private
 from epollo.http.message import PERMANENT, AllOf, Basis, FieldLine, Later, Request, Response, alter

@@ -1,8 +1,8 @@
 """How often each address may be wrong about a password."""
 
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.generations import Generations
 
 AT_ONCE: Final = 10

@@ -7,8 +7,8 @@ and Argon2. Those of crypt(5) are the system's to compute (`linux.crypt`), Argon
 import binascii
 import hashlib
 import hmac
-from typing import Any, Final
 
+from epollo.annotations import Any, Final
 from epollo.errors import describe_missing
 from epollo.linux.crypt import Crypt
 from epollo.patterns import compile_late

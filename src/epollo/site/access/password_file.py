@@ -15,8 +15,8 @@ import os
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.http.message import Later
 from epollo.linux.inotify import CHANGES, INotify, flags, list_events

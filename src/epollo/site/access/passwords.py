@@ -1,8 +1,8 @@
 """A password file, as htpasswd(1) writes it: a user and a hash on each line."""
 
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.message import Basis
 from epollo.named_tuples import NamedTuple
 

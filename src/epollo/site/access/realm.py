@@ -2,8 +2,8 @@
 
 import os
 import unicodedata
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import OperatorError
 from epollo.generations import Generations
 from epollo.http.target import decode_path

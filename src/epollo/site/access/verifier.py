@@ -14,8 +14,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.errors import describe_fault
 from epollo.generations import Generations
 from epollo.http.authentication import Credentials

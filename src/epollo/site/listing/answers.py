@@ -4,8 +4,7 @@ A *site* has an ``index.html`` in its root; a *share* is a root without one. Wit
 folders of a share are listed, with ``on`` all, with ``off`` none.
 """
 
-from typing import Final
-
+from epollo.annotations import Final
 from epollo.http.message import Request
 from epollo.named_tuples import NamedTuple
 from epollo.site.candidates import INDEX

@@ -5,8 +5,8 @@ below a reserved path (`assets`), so that no policy of content (CSP) has to allo
 """
 
 from collections.abc import Iterator
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.site.listing.assets import SCRIPT, STYLE
 from epollo.site.listing.entries import Entry, Sort
 from epollo.site.listing.html import Html, Pattern, join

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.site.listing.entries import Entry
 from epollo.site.listing.page import Page, format_href, format_time
 from epollo.site.listing.view import Form, format_query

@@ -6,8 +6,8 @@ a dot: nothing of a site is served there.
 """
 
 import os
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.caching import IMMUTABLE
 from epollo.http.content_coding import IDENTITY
 from epollo.named_tuples import NamedTuple

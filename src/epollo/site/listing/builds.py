@@ -10,8 +10,8 @@ Price: beside a busy loop a large folder takes as many batches as it has millise
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.http.message import Later
 from epollo.loop import Handler
 from epollo.site.listing.snapshot import ListingPage, Snapshot

@@ -4,8 +4,7 @@ A page of all entries has tens of megabytes. It goes into a file in memory (`Kep
 hashed as it is made, and counts from its first piece to its last answer.
 """
 
-from typing import Final, Protocol
-
+from epollo.annotations import Final, Protocol
 from epollo.http.message import FileSegment
 from epollo.site.entity_tags import ContentTagger
 from epollo.site.representation import KeptFile, Representation, represent

@@ -7,8 +7,8 @@ import heapq
 from collections.abc import Callable, Generator, Iterator, Sequence
 from enum import Enum
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from epollo.annotations import TYPE_CHECKING, Any, Final, TypeAlias
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late
 from epollo.site.resolve import Names

@@ -7,7 +7,8 @@ in quotation marks alike, and only a pattern makes HTML.
 """
 
 import re
-from typing import Final
+
+from epollo.annotations import Final
 
 _SPECIAL: Final = re.compile("[&<>\"']")
 

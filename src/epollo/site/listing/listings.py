@@ -9,8 +9,8 @@ import math
 import os
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
 
+from epollo.annotations import TYPE_CHECKING, Final, TypeAlias
 from epollo.http.content_coding import IDENTITY
 from epollo.http.message import FieldLine
 from epollo.loop import Clock

@@ -5,8 +5,8 @@ Every reference is relative to the folder, so that a listing also works below a 
 
 import time
 from collections.abc import Sequence
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.target import encode_path
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late

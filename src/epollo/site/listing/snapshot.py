@@ -12,8 +12,8 @@ Price: beyond the limit subfolders have no time, and files of several names leav
 import os
 import stat
 from collections.abc import Callable, Generator, Sequence
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.site.listing.entries import Entry
 from epollo.site.representation import Edition
 from epollo.site.resolve import WELL_KNOWN, Edge, Kind, Names, Walk

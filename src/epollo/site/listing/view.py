@@ -4,8 +4,8 @@ All else in a query means nothing here: a link with the mark of a newsletter sho
 """
 
 from enum import Enum
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.accept import names_html, prefers_json
 from epollo.http.form import decode_value, encode_value
 from epollo.named_tuples import NamedTuple

@@ -1,8 +1,8 @@
 """The fields that the rules give to the answers of a path, merged in the order of the rules."""
 
 from collections.abc import Iterable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.message import FieldLine
 from epollo.http.status import NO_SNIFF
 from epollo.named_tuples import NamedTuple

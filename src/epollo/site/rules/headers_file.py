@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.fields import is_token
 from epollo.http.grammar import FIELD_VALUE, OWS_OCTETS
 from epollo.http.message import FieldLine

@@ -11,8 +11,8 @@ Price: a tree for each host that patterns name; the first path that leads to a n
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.site.resolve import Names
 from epollo.site.rules.pattern import Pattern, Piece, match_pieces
 

@@ -9,8 +9,8 @@ A placeholder (``:name``) stands for one segment, or for a part of one, and is n
 """
 
 import re
-from typing import Final, TypeAlias
 
+from epollo.annotations import Final, TypeAlias
 from epollo.http.fields import is_host
 from epollo.http.target import decode_segment, encode_segment
 from epollo.named_tuples import NamedTuple

@@ -10,8 +10,8 @@ Price: beside a busy loop a large file takes as many batches as it has slices.
 
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Final, Protocol, TypeAlias, TypeVar
 
+from epollo.annotations import Final, Protocol, TypeAlias, TypeVar
 from epollo.loop import Handler
 
 SLICE_SECONDS: Final = 0.004

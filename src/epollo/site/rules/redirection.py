@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.target import decode_path
 from epollo.named_tuples import NamedTuple
 from epollo.patterns import compile_late

@@ -7,8 +7,8 @@ the two this follows.
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.http.target import decode_path
 from epollo.patterns import compile_late
 from epollo.site.rules.pattern import (

@@ -1,8 +1,8 @@
 """Rules as data: what a line of ``_headers`` or ``_redirects`` says, and where it stands."""
 
 from collections.abc import Mapping
-from typing import Final, Generic, TypeVar
 
+from epollo.annotations import Final, Generic, TypeVar
 from epollo.http.message import FieldLine
 from epollo.named_tuples import NamedTuple
 from epollo.site.rules.pattern import Pattern
