@@ -84,6 +84,37 @@ def test_a_crowd_is_let_in_by_bursts_that_double(
                     assert serve_until_answered(harness, peer).endswith(b"ok")
 
 
+class CountedSocket(socket.socket):
+    """Counts the calls of accept, also those that find nothing."""
+
+    accepts = 0
+
+    def _accept(self) -> tuple[int, object]:
+        self.accepts += 1
+        return super()._accept()  # type: ignore[misc, no-any-return]
+
+
+def test_of_those_that_come_one_at_a_time_few_have_an_accept_after_them_that_finds_nothing(
+    clock: HandClock, listening: socket.socket
+) -> None:
+    with InProcess(respond, poller_name="epoll", clock=clock) as harness:
+        counted = CountedSocket(fileno=os.dup(listening.fileno()))
+        counted.setblocking(False)
+        harness.listen(counted)
+        for _ in range(30):
+            with connect(listening) as peer:
+                assert serve_until_answered(harness, peer).endswith(b"ok")
+        assert 30 < counted.accepts <= 36
+        # A crowd is let in soon all the same.
+        with contextlib.ExitStack() as open_peers:
+            for _ in range(20):
+                open_peers.enter_context(connect(listening))
+            for _ in range(9):
+                harness.loop.run_batch(0)
+            assert len(harness.service.peers) == 20
+        counted.close()
+
+
 def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
     harness: InProcess, listening: socket.socket
 ) -> None:
@@ -107,8 +138,7 @@ def test_a_burst_is_answered_after_a_look_for_changes_and_received_from_before(
         assert told == ["asked"] * 3
         told.clear()
         peers = [open_peers.enter_context(connect(listening)) for _ in range(3)]
-        # A burst of two, after it was found that none waits.
-        listener.on_ready(1)
+        listener._burst = 2
         listener.on_ready(1)
         for peer in peers:
             serve_until_answered(harness, peer)

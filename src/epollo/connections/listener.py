@@ -7,9 +7,10 @@ later one in the same turn may have sent them afterwards. So may all of them if 
 unix-domain sockets do not have it. A turn of the loop for each connection costs something, and so does
 an ``accept`` that finds nothing.
 Decision: one ``accept`` a turn while connections come one at a time. If as many wait as were accepted
-in the turn before, twice as many are accepted. All of them are received from, then changes are looked
-for once, then they are answered. A single one whose octets are certainly there is received from, and
-needs no look.
+in the turn before, twice as many are accepted. After an ``accept`` that found nothing, some connections
+are accepted alone before this is tried again: with cold caches such a call takes 24 microseconds. All of
+a turn are received from, then changes are looked for once, then they are answered. A single one whose
+octets are certainly there is received from, and needs no look.
 Consequence: of 64 clients that bring a connection with each request, each takes 44 microseconds instead
 of 56, in one run of both.
 """
@@ -37,6 +38,7 @@ BURST: Final = 32
 # There is no room for another descriptor or its memory (accept(2)).
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PAUSE_SECONDS: Final = 1.0
+_LONE: Final = 4
 # What calling the class does besides costs as much as the rest of a stage.
 _arrive: Final = tuple.__new__
 
@@ -77,6 +79,7 @@ class Listener(Handler):
         "_is_queue_older",
         "_is_reported",
         "_kind",
+        "_lone",
         "_make_room",
         "_needs_addresses",
         "_service",
@@ -109,6 +112,8 @@ class Listener(Handler):
         self._is_exhausted = False
         self._burst = 1
         """How many to try to accept the next time."""
+        # How many more that come alone are accepted before it is tried whether there is another.
+        self._lone = 0
         self._unsent_octets_limit = 0
         # Whether peers may wait that connected before the bound was set, and so have not inherited it.
         self._is_queue_older = False
@@ -171,12 +176,15 @@ class Listener(Handler):
             if not accepted and error.errno in _EXHAUSTED and not self._make_room():
                 self._pause(error)
             # Else the peer went away while it waited (ECONNABORTED and others, accept(2)).
-        if len(accepted) == wanted:
-            self._burst = min(2 * wanted, BURST)
-        else:
+        if len(accepted) < wanted:
             self._burst = len(accepted) or 1
+            self._lone = _LONE
             if not accepted:
                 return []
+        elif wanted == 1 and self._lone:
+            self._lone -= 1
+        else:
+            self._burst = min(2 * wanted, BURST)
         self._is_exhausted = False
         unsent_octets_limit = bound_unsent_octets(len(self._service.peers))
         if unsent_octets_limit != self._unsent_octets_limit:
