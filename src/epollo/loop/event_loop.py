@@ -182,46 +182,50 @@ class EventLoop:
     def run(self) -> None:
         """Turn until `stop` is called."""
         self._is_running = True
-        while self._is_running:
-            self._turn(_LONGEST_SLEEP_SECONDS)
+        self._turn(_LONGEST_SLEEP_SECONDS, is_once=False)
 
     def run_batch(self, longest_seconds: float = _LONGEST_SLEEP_SECONDS) -> None:
         """Turn once: wait for an event, at most this long, then call each handler that is concerned."""
-        self._turn(min(longest_seconds, _LONGEST_SLEEP_SECONDS))
+        self._turn(min(longest_seconds, _LONGEST_SLEEP_SECONDS), is_once=True)
 
-    def _turn(self, longest_seconds: float) -> None:
-        clock = self.clock
-        # No calls: of a batch with one handler this and the clock are half the cost.
-        timeout = self._timers.earliest - clock.now
-        if self._again or not 0 <= timeout <= longest_seconds:
-            timeout = 0.0 if self._again else max(0.0, min(timeout, longest_seconds))
-        handlers = self._handlers
-        if self._added:
-            handlers.update(self._added)
-            self._added.clear()
-        self._batch = batch = self._poller.poll(timeout)
-        if clock.read():
-            for on_second in self.on_second:
-                on_second()
-        # One look at the batch, however many go first. A poller that returns as many as it can may have
-        # left one of them out.
-        is_full = len(batch) >= self._batch_limit
-        if is_full or not self._first_reports.isdisjoint(batch):
-            self._call_first(batch, is_full=is_full)
-        again = self._again
-        if again:
-            again[_END] = None
-        for descriptor, events in batch:
-            handler = handlers.get(descriptor)
-            if handler is not None:
-                try:
-                    handler.on_ready(events)
-                except Exception as fault:
-                    self.end_fault(handler, fault)
-        if again and _END in again:
-            self._call_postponed()
-        if self._timers.earliest <= clock.now:
-            self._sweep()
+    def _turn(self, longest_seconds: float, *, is_once: bool) -> None:
+        """Turn once, or until `stop` is called."""
+        # No calls, and variables instead of attributes: of a batch with one handler this and the clock
+        # are half the cost.
+        clock, timers, poll = self.clock, self._timers, self._poller.poll
+        handlers, added, again = self._handlers, self._added, self._again
+        batch_limit = self._batch_limit
+        while True:
+            timeout = timers.earliest - clock.now
+            if again or not 0 <= timeout <= longest_seconds:
+                timeout = 0.0 if again else max(0.0, min(timeout, longest_seconds))
+            if added:
+                handlers.update(added)
+                added.clear()
+            self._batch = batch = poll(timeout)
+            if clock.read():
+                for on_second in self.on_second:
+                    on_second()
+            # One look at the batch, however many go first. A poller that returns as many as it can may
+            # have left one of them out.
+            is_full = len(batch) >= batch_limit
+            if is_full or not self._first_reports.isdisjoint(batch):
+                self._call_first(batch, is_full=is_full)
+            if again:
+                again[_END] = None
+            for descriptor, events in batch:
+                handler = handlers.get(descriptor)
+                if handler is not None:
+                    try:
+                        handler.on_ready(events)
+                    except Exception as fault:
+                        self.end_fault(handler, fault)
+            if again and _END in again:
+                self._call_postponed()
+            if timers.earliest <= clock.now:
+                self._sweep()
+            if is_once or not self._is_running:
+                return
 
     def close(self) -> None:
         """Release the poller; the handlers' descriptors are theirs."""
