@@ -24,13 +24,21 @@ from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.flights import Flights
 from epollo.connections.handshake_refusals import format_refusal, refuse_at_once
+from epollo.connections.handshake_state import (
+    CLIENT,
+    HELLO,
+    OVER,
+    REQUEST,
+    THREAD,
+    TURN,
+    Opening,
+)
 from epollo.connections.service import Service
 from epollo.connections.session_terms import SessionOffer, SessionTerms
 from epollo.loop import READABLE
 from epollo.protocols.tls import (
     Alert,
     ClientHello,
-    HelloReader,
     MalformedHelloError,
     format_alert,
     parse_whole,
@@ -44,18 +52,9 @@ _HANDSHAKE_RECORD: Final = b"\x16"
 # What calling the class does besides costs as much as the rest of a stage.
 _arrive: Final = tuple.__new__
 
-# What a handshake waits for, as plain numbers, like the states of a connection (`state`).
-_TURN: Final = 0
-"""A later batch, in which the ClientHello is answered."""
-_THREAD: Final = 1
-"""A flight that the thread makes."""
-_HELLO: Final = 2
-"""The ClientHello, or more of it. From here on the client moves next."""
-_CLIENT: Final = 3
-"""The client's last flight."""
-_REQUEST: Final = 4
-"""Nothing but the first request."""
-_OVER: Final = 5
+_ENDED: Final = Session.__new__(Session)
+"""In the place of the session of a handshake that is over."""
+_NEVER: Final = math.inf
 
 
 class Handshakes:
@@ -98,10 +97,8 @@ class Handshake(Peer):
     __slots__ = (
         "_address",
         "_descriptor",
-        "_hello",
         "_is_watched",
-        "_octets",
-        "_reader",
+        "_opening",
         "_session",
         "_stage",
         "_state",
@@ -110,18 +107,15 @@ class Handshake(Peer):
         "deadline",
     )
 
+    # Both from the ClientHello on.
+    _terms: SessionTerms
+    _session: Session
+
     def __init__(self, stage: Handshakes, arrival: Arrival) -> None:
         self._stage = stage
         self._transport, self._descriptor, self._address, _, _, _, _ = arrival
-        self._state = _HELLO
-        # What came of the ClientHello; empty once there is a session.
-        self._octets = b""
-        # Reads a ClientHello that comes in parts.
-        self._reader: HelloReader | None = None
-        # What is to be answered in a later batch.
-        self._hello: ClientHello | None = None
-        self._terms: SessionTerms | None = None
-        self._session: Session | None = None
+        self._state = HELLO
+        self._opening: Opening | None = None
         self._is_watched = False
         service = stage.service
         self.deadline: float = service.clock.now + stage.patience_seconds
@@ -134,18 +128,18 @@ class Handshake(Peer):
             self._read_hello(received)
         else:
             self.on_ready(READABLE)
-        if self._is_watched or self._state == _OVER:
+        if self._is_watched:
             return
-        if self._state == _THREAD:
+        state = self._state
+        if state == THREAD:
             self._stage.service.loop.note_deadline(self, self.deadline)
-        else:
-            self._stage.service.loop.add(self._descriptor, self, READABLE)
-            self._is_watched = True
+        elif state != OVER:
+            self._watch()
 
     def on_ready(self, events: int) -> None:
         """Take what the client sent."""
         state = self._state
-        if state < _HELLO:
+        if state < HELLO:
             self._wait_on(events)
             return
         try:
@@ -156,42 +150,41 @@ class Handshake(Peer):
             octets = b""
         if not octets:
             self.close()
-        elif state == _REQUEST:
+        elif state == REQUEST:
             service = self._stage.service
             if events != READABLE or not service.is_report_instant:
                 service.look_for_changes()
             self._pass_on(octets)
-        elif state == _CLIENT:
-            session, terms = self._session, self._terms
-            assert session is not None and terms is not None  # noqa: S101, PT018 - it has begun
+        elif state == CLIENT:
             # A chain of certificates may take as long to verify as the first flight takes.
-            if terms.verifies_client and self._should_wait():
-                self._make_flight(session, octets)
+            if self._terms.verifies_client and self._should_wait():
+                self._make_flight(octets)
             else:
-                self._shake_hands(session, octets)
+                self._shake_hands(octets)
         else:
             self._read_hello(octets)
 
     def _wait_on(self, events: int) -> None:
         """Take the turn that was waited for, or wait for the thread."""
-        stage = self._stage
-        hello = self._hello
-        if self._state == _THREAD:
+        stage, opening = self._stage, self._opening
+        if self._state == THREAD:
             # A client that keeps to the protocol waits now. If it does not, or has left, that would be
             # reported again and again.
             self._unwatch()
             stage.service.loop.note_deadline(self, self.deadline)
-        elif hello is not None and (not events or not stage.service.loop.is_late):
-            self._begin_session(hello, stage.is_alone)
+            return
+        assert opening is not None and opening.hello is not None  # noqa: S101, PT018 - it was put off
+        if not events or not stage.service.loop.is_late:
+            self._begin_session(opening.hello, opening.octets, is_alone=stage.is_alone)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way."""
-        return self._state == _REQUEST
+        return self._state == REQUEST
 
     def try_give_way(self) -> bool:
         """Close, so that there is room for another; return whether nothing was under way."""
-        if self._state != _REQUEST:
+        if self._state != REQUEST:
             return False
         with contextlib.suppress(OSError):
             # A request may be here already, and have its turn later in this batch.
@@ -233,7 +226,7 @@ class Handshake(Peer):
 
     def _let_go(self) -> bool:
         """Forget the socket; return whether it was this stage's until now."""
-        if self._state == _OVER:
+        if self._state == OVER:
             return False
         self._unwatch()
         self._end()
@@ -241,13 +234,14 @@ class Handshake(Peer):
 
     def _end(self) -> None:
         """Be no peer any more."""
-        self._state = _OVER
-        self.deadline = math.inf
+        self._state = OVER
+        self.deadline = _NEVER
         stage = self._stage
         del stage.service.peers[self]
         stage.flights.handshakes -= 1
         # This stays in memory until the second of its deadline is over; a session takes 30 KiB.
-        self._session = self._reader = None
+        self._session = _ENDED
+        self._opening = None
 
     def _refuse(self, octets: bytes) -> None:
         """Send last octets and close."""
@@ -257,99 +251,103 @@ class Handshake(Peer):
 
     def _read_hello(self, octets: bytes) -> None:
         """Take some of a ClientHello; begin a session when it is whole."""
-        self._octets += octets
-        reader = self._reader
+        opening = self._opening
         try:
-            hello = parse_whole(octets) if reader is None else None
+            hello = parse_whole(octets) if opening is None else None
             if hello is None:
-                if reader is None:
-                    reader = self._reader = HelloReader()
-                hello = reader.receive(octets)
+                if opening is None:
+                    opening = self._opening = Opening()
+                opening.octets += octets
+                hello = opening.reader.receive(octets)
+                octets = opening.octets
         except MalformedHelloError as error:
-            self._refuse_hello(error.alert)
+            self._refuse_hello(opening.octets if opening else octets, error.alert)
             return
         if hello is None:
             return
         stage = self._stage
-        is_alone = stage.is_alone
-        if is_alone and stage.service.loop.is_late:
+        service = stage.service
+        is_alone = len(service.peers) == stage.flights.handshakes
+        if is_alone and service.loop.is_late:
             # Other handshakes wait as well, for this one takes long.
-            self._state = _TURN
-            self._hello = hello
-            stage.service.loop.call_again(self)
+            self._state = TURN
+            self._opening = Opening(octets, hello)
+            service.loop.call_again(self)
         else:
-            self._begin_session(hello, is_alone)
+            self._begin_session(hello, octets, is_alone=is_alone)
 
-    def _begin_session(self, hello: ClientHello, is_alone: bool) -> None:
+    def _begin_session(self, hello: ClientHello, octets: bytes, *, is_alone: bool) -> None:
         """Make the first flight of a session; refuse a client that cannot have one."""
         stage = self._stage
-        offer = stage.offer
-        terms = offer.known.young.get(hello) or offer.find(hello)
-        if isinstance(terms, Alert):
-            self._refuse(format_alert(terms))
-            return
-        octets, self._octets = self._octets, b""
-        self._state = _CLIENT
+        terms = stage.offer.known.young.get(hello)
+        if terms is None:
+            found = stage.offer.find(hello)
+            if isinstance(found, Alert):
+                self._refuse(format_alert(found))
+                return
+            terms = found
+        self._opening = None
+        self._state = CLIENT
         self._terms = terms
-        # A session that the thread may work on has buffers of its own.
-        buffers = stage.flights.buffers if is_alone and not terms.verifies_client else None
-        session = self._session = Session(terms.context, buffers)
         if is_alone:
-            self._shake_hands(session, octets)
+            # A session that the thread may work on has buffers of its own.
+            buffers = None if terms.verifies_client else stage.flights.buffers
+            self._session = Session(terms.context, buffers)
+            self._shake_hands(octets)
         else:
-            self._make_flight(session, octets)
+            self._session = Session(terms.context)
+            self._make_flight(octets)
 
-    def _make_flight(self, session: Session, octets: bytes) -> None:
+    def _make_flight(self, octets: bytes) -> None:
         """Continue a session in the thread of flights."""
-        self._state = _THREAD
-        self._stage.flights.make(session, octets, self._on_flight)
+        self._state = THREAD
+        self._stage.flights.make(self._session, octets, self._on_flight)
 
-    def _refuse_hello(self, alert: Alert) -> None:
+    def _refuse_hello(self, octets: bytes, alert: Alert) -> None:
         """Refuse what is no ClientHello: plain HTTP by an answer that leads to https."""
         stage = self._stage
         plain = stage.plain
-        if plain is not None and not self._octets.startswith(_HANDSHAKE_RECORD):
+        if plain is not None and not octets.startswith(_HANDSHAKE_RECORD):
             self._let_go()
             stage.service.look_for_changes()
-            plain(Arrival(self._transport, self._descriptor, self._address, self._octets))
+            plain(Arrival(self._transport, self._descriptor, self._address, octets))
             return
-        self._refuse(format_refusal(stage.service, self._octets, alert))
+        self._refuse(format_refusal(stage.service, octets, alert))
 
     def _on_flight(self, is_right: bool, octets: bytes) -> None:
         """Send a flight, and wait for what the client says to it, or hand the connection on."""
-        session = self._session
-        if session is None:
+        if self._state == OVER:
             return
-        self._state = _CLIENT
+        self._state = CLIENT
         if not is_right:
             self._refuse(octets)
-        elif session.is_complete:
-            self._complete(session, octets)
+        elif self._session.is_complete:
+            self._complete(octets)
         else:
             self._send(octets)
-            if self._state != _OVER and not self._is_watched:
+            if self._state != OVER and not self._is_watched:
                 self._watch()
 
     def _should_wait(self) -> bool:
         """Return whether what takes long is to be done by the thread."""
         return not self._stage.is_alone or self._stage.service.loop.is_late
 
-    def _shake_hands(self, session: Session, octets: bytes) -> None:
+    def _shake_hands(self, octets: bytes) -> None:
         """Continue a session now."""
+        session = self._session
         try:
             owed = session.shake_hands(octets)
         except ssl.SSLError:
             self._refuse(session.take())
             return
         if session.is_complete:
-            self._complete(session, owed)
+            self._complete(owed)
         elif owed:
             self._send(owed)
 
-    def _complete(self, session: Session, owed: bytes) -> None:
+    def _complete(self, owed: bytes) -> None:
         """Continue over a session; ``owed`` is what the client has not got of it."""
-        stage, terms = self._stage, self._terms
-        assert terms is not None  # noqa: S101 - it has begun
+        stage, session = self._stage, self._session
         plain = b""
         if session.incoming.pending:
             try:
@@ -358,7 +356,7 @@ class Handshake(Peer):
                 self._refuse(owed + session.take())
                 return
             owed += session.take()
-        if terms.is_proof and session.protocol == _PROOF:
+        if self._terms.is_proof and session.protocol == _PROOF:
             # RFC 8737 section 3: nothing is said over such a session.
             self._refuse(owed)
             return
@@ -366,11 +364,11 @@ class Handshake(Peer):
         # sent: it may hold back its request until then, for 40 milliseconds (RFC 9293 section 3.7.4).
         if owed and not plain:
             self._send(owed)
-            if self._state == _OVER:
+            if self._state == OVER:
                 return
             owed = b""
         self._transport = TlsTransport(self._transport, session, owed, stage.flights.buffers)
-        self._state = _REQUEST
+        self._state = REQUEST
         if plain:
             stage.service.look_for_changes()
             self._pass_on(plain)
@@ -381,11 +379,10 @@ class Handshake(Peer):
 
     def _pass_on(self, octets: bytes) -> None:
         """Let the next stage continue with the first octets of a request."""
-        terms, session = self._terms, self._session
-        assert terms is not None and session is not None  # noqa: S101, PT018 - it is complete
+        terms = self._terms
         kind = terms.kind
         if terms.verifies_client:
-            kind = kind._replace(subject=session.find_subject())
+            kind = kind._replace(subject=self._session.find_subject())
         self._end()
         given = (
             self._transport,
