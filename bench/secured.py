@@ -1,4 +1,6 @@
-"""epollo beside nginx over TLS: ``.venv/bin/python bench/secured.py``; ``--quick`` takes two minutes.
+"""epollo beside nginx, and h2o where it is installed, over TLS.
+
+``.venv/bin/python bench/secured.py`` takes five minutes, with ``--quick`` two.
 
 TLS 1.3 with AES-128 and a P-256 certificate that openssl makes, one worker each, in turn within each
 round, after a round that does not count. The figure is the CPU time of the server's processes for each
@@ -10,12 +12,14 @@ connection that has had an answer. It prints a table, and with
 
 import argparse
 import os
+import shutil
 import socket
 import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -40,6 +44,25 @@ http {{
     listen {host}:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key}; root {site};
   }}
 }}
+"""
+H2O: Final = """num-threads: 1
+max-connections: 16384
+http1-request-timeout: 3600
+listen:
+  host: {host}
+  port: {port}
+  ssl:
+    certificate-file: {certificate}
+    key-file: {key}
+    minimum-version: TLSv1.2
+    cipher-preference: server
+    cipher-suite: ECDHE+AESGCM+AES128
+hosts:
+  default:
+    paths:
+      /:
+        file.dir: {site}
+{user}
 """
 
 
@@ -89,32 +112,34 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 def plan_servers(folder: Path, site: Path) -> dict[str, tuple[Plan, Order]]:
     """Return how each server is started."""
     certificate, key = make_certificate(folder)
-    orders = {
-        name: Order(site, folder, choose_port(), WORKLOADS[0], 0) for name in ("nginx", "epollo")
+    names = ("nginx", *(("h2o",) if shutil.which("h2o") else ()), "epollo")
+    orders = {name: Order(site, folder, choose_port(), WORKLOADS[0], 0) for name in names}
+    written = {
+        name: write_configuration(
+            orders[name],
+            name,
+            text.format(
+                pid=folder / "nginx.pid",
+                host=HOST,
+                port=orders[name].port,
+                certificate=certificate,
+                key=key,
+                site=site,
+                user="user: root" if os.geteuid() == 0 else "",
+            ),
+        )
+        for name, text in (("nginx", NGINX), ("h2o", H2O))
+        if name in orders
     }
-    port = orders["nginx"].port
-    configuration = write_configuration(
-        orders["nginx"],
-        "nginx",
-        NGINX.format(
-            pid=folder / "nginx.pid",
-            host=HOST,
-            port=port,
-            certificate=certificate,
-            key=key,
-            site=site,
-        ),
-    )
     options = ["--host", HOST, "--port", str(orders["epollo"].port), "--quiet"]
     command = [sys.executable, "-m", "epollo", str(site), *options]
     command += ["--tls-cert", str(certificate), "--tls-key", str(key)]
-    return {
-        "nginx": (Plan(["nginx", "-c", configuration, "-p", str(folder)]), orders["nginx"]),
-        "epollo": (
-            Plan(command, environment={**os.environ, "PYTHONPATH": str(SOURCE)}),
-            orders["epollo"],
-        ),
+    plans = {
+        "nginx": lambda: Plan(["nginx", "-c", written["nginx"], "-p", str(folder)]),
+        "h2o": lambda: Plan(["h2o", "-c", written["h2o"]]),
+        "epollo": lambda: Plan(command, environment={**os.environ, "PYTHONPATH": str(SOURCE)}),
     }
+    return {name: (plans[name](), order) for name, order in orders.items()}
 
 
 def ask(port: int, row: Row, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
@@ -191,12 +216,23 @@ def measure(row: Row, port: int, root: int, seconds: int, processor: int | None)
     return used / answers * 1e6
 
 
-def format_line(row: Row, nginx: list[float], epollo: list[float]) -> str:
-    """Return a line of the table: medians, their share, and the least and most of all rounds."""
-    theirs, ours = statistics.median(nginx), statistics.median(epollo)
+def format_head(servers: Iterable[str]) -> list[str]:
+    """Return the head of the table."""
+    names = list(servers)
+    return [
+        f"| CPU us per answer | {' | '.join(names)} | of nginx (least to most) | bar |",
+        f"|---|{'---:|' * (len(names) + 2)}",
+    ]
+
+
+def format_line(row: Row, found: Mapping[str, list[float]]) -> str:
+    """Return a line of the table: medians, the share of nginx, and the least and most of all rounds."""
+    medians = [statistics.median(figures) for figures in found.values()]
+    nginx, epollo = found["nginx"], found["epollo"]
+    share = statistics.median(epollo) / statistics.median(nginx)
     shares = [ours / theirs for theirs, ours in zip(nginx, epollo, strict=True)]
     return (
-        f"| {row.name} | {theirs:,.1f} | {ours:,.1f} | {ours / theirs:.2f} "
+        f"| {row.name} | {' | '.join(f'{median:,.1f}' for median in medians)} | {share:.2f} "
         f"({min(shares):.2f} to {max(shares):.2f}) | {row.bar:.2f} |"
     )
 
@@ -223,10 +259,7 @@ def main() -> None:
             server: (order.port, stack.enter_context(running(plan, order, ours)))
             for server, (plan, order) in plan_servers(Path(name), site).items()
         }
-        lines = [
-            "| CPU us per answer | nginx | epollo | of nginx (least to most) | bar |",
-            "|---|---:|---:|---|---:|",
-        ]
+        lines = format_head(servers)
         print(*lines, sep="\n")
         for row in ROWS:
             if not row.name.startswith(tuple(wanted.rows.split(","))):
@@ -241,7 +274,7 @@ def main() -> None:
                     figure = measure(row, port, root, seconds, theirs)
                     if number:
                         found[server].append(figure)
-            lines.append(format_line(row, found["nginx"], found["epollo"]))
+            lines.append(format_line(row, found))
             print(lines[-1], flush=True)
         if wanted.write:
             RESULTS.write_text("".join(f"{line}\n" for line in lines))

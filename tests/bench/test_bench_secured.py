@@ -5,21 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from secured import Row, format_line, plan_servers
+from secured import Row, format_head, format_line, plan_servers
 from servers import HOST, running
 
 
 def test_a_line_has_medians_and_the_spread_of_rounds() -> None:
-    line = format_line(Row("1 KiB", 1024, 64, 0.85), [10.0, 20.0, 1000.0], [5.0, 22.0, 1500.0])
-    assert line == "| 1 KiB | 20.0 | 22.0 | 1.10 (0.50 to 1.50) | 0.85 |"
+    found = {"nginx": [10.0, 20.0, 1000.0], "h2o": [1.0, 2.0, 4.0], "epollo": [5.0, 22.0, 1500.0]}
+    line = format_line(Row("1 KiB", 1024, 64, 0.85), found)
+    assert line == "| 1 KiB | 20.0 | 2.0 | 22.0 | 1.10 (0.50 to 1.50) | 0.85 |"
+    head, rule = format_head(found)
+    assert head.count("|") == rule.count("|") == line.count("|")
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
-def test_epollo_serves_what_is_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["h2o", "epollo"])
+def test_each_serves_what_is_asked_for(tmp_path: Path, server: str) -> None:
+    if server != "epollo" and shutil.which(server) is None:
+        pytest.skip(f"{server} is not here")
     site = tmp_path / "site"
     site.mkdir()
     (site / "1024.bin").write_bytes(b"x" * 1024)
-    plan, order = plan_servers(tmp_path, site)["epollo"]
+    plan, order = plan_servers(tmp_path, site)[server]
     context = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
     with (
         running(plan, order, None),
