@@ -28,9 +28,9 @@ _PATIENCE_SECONDS: Final = 1.0
 class CoderLink(Handler):
     """The handler of the socket to a coder.
 
-    ``take_next`` returns what is to be asked for next; ``on_answered`` is told of what has all its
-    answers, ``on_end`` of what has not when the coder is gone, ``on_silent`` that no answer came for a
-    while; ``report`` tells the operator of a line.
+    ``take_next`` returns what is to be asked for next. ``on_answered`` gets what has all its answers,
+    ``on_end`` what lacks some when the coder is gone. ``on_silent`` is called if no answer came for a
+    while. ``report`` tells the operator, in one line.
     """
 
     def __init__(

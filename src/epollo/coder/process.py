@@ -1,9 +1,9 @@
 """The coder: a process that makes codings for those that hold the other end of a socket.
 
 Facts: the libraries release the interpreter while they code, but a thread has to hold it between two
-calls, and a thread of low priority holds it for as long as other programs have the processor: the loop
-that waits for it has answered a page in 800 milliseconds where it takes two. And four workers make
-everything four times.
+calls. A thread of low priority holds it for as long as other programs have the processor: a loop that
+waited for it answered a page in 800 milliseconds instead of two. And four workers would make everything
+four times.
 Decision: a process of its own, of the lowest priority, for all workers. It hashes what it gets and
 keeps what it made by that hash (BLAKE2b, 256 bits), so the next worker with the same content gets the
 same file in memory. A request holds the content, never a name of it: up to 64 KiB in the message, more
@@ -11,8 +11,8 @@ as a descriptor. It is a child of the parent, or of the one process that serves,
 workers has one of its own. Its session has the lowest priority, too: autogroups count sessions first
 (sched(7)).
 Consequence: it believes no client. It reads what it is given into its own memory once, or hashes each
-reading, so nothing that changes meanwhile is taken for what it was; it decodes nothing: a thread of the
-worker looks at sidecars.
+reading, so it notices whatever changes meanwhile. It decodes nothing: a thread of the worker looks at
+sidecars.
 Price: some 90 milliseconds of a processor when the first coding is wanted.
 
 It opens no file and no socket: both come from its parent, and it ends with that.

@@ -1,8 +1,8 @@
 """The grammar that the fields of HTTP share, as patterns over octets (RFC 9110 section 5).
 
-The patterns are meant for ``fullmatch``. Each is linear in the length of what it reads: a set of octets
-is repeated possessively (``++``) and gives none back, and what stands in a group that is repeated begins
-with an octet that nothing behind the group can begin with.
+The patterns are meant for ``fullmatch``. Each is linear in the length of what it reads. A set of octets
+is repeated possessively (``++``) and gives none back. A group that is repeated begins with an octet
+with which nothing behind the group can begin.
 
 Fact: up to 3.11.4, CPython matches a group that is repeated possessively, or is atomic, wrongly where the
 group itself goes back (its issue 106052): ``(?:;q=.*)?+`` takes the ``;`` alone.

@@ -85,10 +85,11 @@ def evaluate_if_range(
 ) -> bool:
     """Return whether the Range field beside this If-Range holds (RFC 9110 section 13.1.5).
 
-    An entity tag must match strongly. A date must be Last-Modified exactly, and that must lie at
-    least one second before ``date_seconds``, the Date of the answer: a file changed in this very
-    second may change again in it and keep its date (RFC 9110 section 8.8.2.2). So that a date which
-    a client holds is strong later too, the caller gives out an earlier one until its second has passed.
+    An entity tag must match strongly. A date must be exactly Last-Modified, and at least one second
+    before
+    ``date_seconds``, the Date of the answer: a file that changed in this very second may change again
+    in it and keep its date (RFC 9110 section 8.8.2.2). Until that second has passed, the caller gives
+    out an earlier date, so that the date which a client holds is strong later, too.
     """
     # RFC 9110 section 13.1.5: a DQUOTE among the first three octets tells a tag from a date.
     if b'"' in value[:3]:
@@ -132,9 +133,9 @@ def _is_last_modified(
 ) -> bool:
     """Return whether If-Modified-Since names the date of the last modification, and no other.
 
-    RFC 9110 section 13.1.3 has a later date mean "not modified" too, and knows of servers that honor
-    exact matches only: a file that is rolled back or restored from a backup has an earlier date than the
-    one that a client holds. Caches send the Last-Modified that they were given.
+    By RFC 9110 section 13.1.3 a later date means "not modified", too; but it mentions servers that
+    accept only exact matches. If a file is rolled back or restored from a backup, its date is earlier
+    than the one that a client holds. Caches send the Last-Modified that they were given.
     """
     return (
         value is not None

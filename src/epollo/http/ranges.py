@@ -1,11 +1,11 @@
 """Parts of a content: Range, Content-Range and multipart/byteranges (RFC 9110 section 14).
 
-A server may ignore any Range field (RFC 9110 section 14.2), and this reader does so wherever a set
-asks for more work than it saves (RFC 9110 section 17.15): more than 200 ranges, more than two that
-overlap, more than 20 that begin before the range ahead of them, more octets in all than the content
-has, a position of more than 100 digits. What it honours costs no more than the content and 200 part
-heads. Clients that update a file by its differences (zsync) ask for dozens of ranges at once; 200 and
-20 are the limits of Apache httpd.
+A server may ignore any Range field (RFC 9110 section 14.2). This reader does so if a set asks for more
+work than it saves (RFC 9110 section 17.15): more than 200 ranges, more than two that overlap, more than
+20 that begin before the range ahead of them, more octets in all than the content has, or a position of
+more than 100 digits. So an answer costs no more than the content and 200 part heads. Clients that
+update a file by its differences (zsync) ask for dozens of ranges at once; 200 and 20 are the limits of
+Apache httpd.
 """
 
 from collections.abc import Sequence
@@ -59,11 +59,13 @@ UNSATISFIABLE: Final = Unsatisfiable.UNSATISFIABLE
 def parse_range(value: bytes, complete_length: int) -> list[ByteRange] | Unsatisfiable | None:
     """Return the ranges that a Range field asks for, within a content of that many octets.
 
-    They are clamped to the content and at least one; neighbours and overlaps are joined (RFC 9110
-    section 15.3.7.2), else the order is the client's. ``UNSATISFIABLE`` where the content has none
-    of them. None if the field is to be ignored: another unit, no valid set, one that asks too
-    much, or an empty content: Content-Range cannot name the octets of that, and a client that asks for
-    a range of it has the whole by 200.
+    There is at least one, and they are clamped to the content. Neighbours and overlaps are joined (RFC
+    9110 section 15.3.7.2), else the order is the client's. ``UNSATISFIABLE`` if the content has none of
+    them.
+
+    None if the field is to be ignored: it has another unit, no valid set, or one that asks too much, or
+    the content is empty. Content-Range cannot name the octets of an empty content, and 200 gives a
+    client all of it.
     """
     unit = _BYTES.match(value)
     if unit is None or complete_length == 0:

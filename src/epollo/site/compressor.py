@@ -47,10 +47,10 @@ class Task(NamedTuple):
     """Content to be coded, all of it kept.
 
     ``sidecars`` has octets that were found beside the file and claim to be a coding of it, by name of
-    the coding. ``is_wanted`` returns whether the result is still of use; ``done`` is called with the
-    coded octets, by name of the coding, and with how long what was made here may be to be made better;
-    ``refuse`` with the suffix of a sidecar that cannot be used and the reason. ``codings`` are to be made
-    where no sidecar can be used.
+    the coding; ``codings`` are to be made if no sidecar can be used. ``is_wanted`` returns whether the
+    result is still of use. ``done`` is called with the coded octets by name of the coding, and with the
+    lengths up to which those that were made here can be made better. ``refuse`` is called with the
+    suffix of a sidecar that cannot be used, and the reason.
     """
 
     content: Segment

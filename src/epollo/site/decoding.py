@@ -1,8 +1,8 @@
 """Content codings undone as the strictest of the clients that offer them do it.
 
-Facts, of clients that offer all three codings: Chromium stops at the end of the first gzip member and
-of the brotli stream, without a word; curl takes octets after them for an error; some HTTP libraries stop
-after the first Zstandard frame. RFC 1952 section 2.2 and RFC 8878 section 3.1 allow several.
+Facts about clients that offer all three codings: Chromium silently stops at the end of the first gzip
+member and of the brotli stream. To curl, octets after them are an error. Some HTTP libraries stop after
+the first Zstandard frame. RFC 1952 section 2.2 and RFC 8878 section 3.1 allow several.
 Decision: coded content is one member, one stream, one frame, and nothing after it.
 Consequence: a decoder is made once for each file, so that a file of very many empty members or frames
 costs nothing.

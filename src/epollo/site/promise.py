@@ -15,10 +15,11 @@ The event of a write comes at its end, but its times are set from its begin on. 
 modification is the present one, a write may have set it, whatever other event came. Even if a ``touch``
 seems to have set it, the promise is in doubt from then on, and each look compares samples.
 
-Price: a watch for each large file in use. A write over the content is missed if an append hides it
-between the same two looks and it misses all samples; so is one that lasts until an answer has been sent,
-if it began after a ``touch`` that no look came between. A write by AIO, by ``mmap`` or on another machine
-causes no event: it shows in the times, unless the old time is set again between the same two looks.
+Price: a watch for each large file in use. A write over the content is missed if it changes no sample
+and an append hides it between the same two looks. So is a write that lasts until an answer has been
+sent, if it began after a ``touch`` and no look came between. A write by AIO, by ``mmap`` or on another
+machine causes no event: it shows in the times, unless the old time is set again between the same two
+looks.
 """
 
 import contextlib

@@ -166,9 +166,10 @@ class Root:
     def _watch_names(self) -> None:
         """Watch what the path to the root rests on, so that a root that is replaced is seen at once.
 
-        Other programs work in the folders above, and are not to wake this process: these folders are
-        watched by name only right above the root, where a link stands (a deployment switches one), and
-        everywhere while there is no root; otherwise for being moved themselves.
+        Other programs work in the folders above, and must not wake this process. So names are watched
+        only in the folder right above the root, where a link stands (a deployment switches one), and
+        everywhere while there is no root. All other folders are only watched for being moved
+        themselves.
         """
         if self._watch is None:
             return

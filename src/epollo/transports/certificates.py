@@ -75,10 +75,10 @@ class Certificates:
     def find(self, server_name: bytes) -> ssl.SSLContext | None:
         """Return the context for a name that a client asks for; None if no certificate has it.
 
-        A client that names none, because it knows the server by an address, gets the first certificate;
-        so does one that names the address, which is no name (RFC 6066 section 3), and any client where no
-        certificate has a name, as ``openssl req -x509`` makes them. A wildcard stands for one label (RFC
-        9525 section 6.3).
+        A client that names none, because it knows the server by an address, gets the first certificate.
+        So does a client that names the address, which is no name (RFC 6066 section 3). If no
+        certificate has a name (``openssl req -x509`` makes them so), any client gets the first. A
+        wildcard stands for one label (RFC 9525 section 6.3).
         """
         found = self._by_name.get(server_name)
         if found is None:

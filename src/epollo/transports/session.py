@@ -1,32 +1,33 @@
 """One TLS session without a socket: protected octets in, plain octets out, and the reverse.
 
-The library is OpenSSL by `ssl.SSLObject` over memory. Beside ``SSLSocket`` this leaves flags, partial
+The library is OpenSSL by `ssl.SSLObject` over memory. Unlike ``SSLSocket``, this leaves flags, partial
 sends and the file descriptor to `TlsTransport`, and a thread may do the expensive part of a handshake.
 
-Kernel TLS. Facts: OpenSSL turns it on for a socket of its own only. To set the keys by ourselves (TLS_TX)
-takes secrets that Python tells to a file alone, the number of the record at which the kernel continues,
-and an answer to each request for new keys; a mistake in them is content in the clear, or two records
-under one nonce.
+Kernel TLS. Facts: OpenSSL turns it on only for a socket of its own. To set the keys here (TLS_TX) would
+take secrets that Python writes only to a file, the number of the record at which the kernel continues,
+and an answer to each request for new keys. After a mistake, content is sent in the clear, or two
+records have one nonce.
 Decision: the process encrypts. Price: 10 MiB is copied twice more than ``sendfile`` would.
 
 rustls. Facts: ``rtls`` 2026.9.21 (beta) takes some 300 microseconds for a connection where OpenSSL 3.0
 takes 405, and 32 where OpenSSL takes 24 for 60 KiB. Its server does not tell close_notify from "nothing
-yet", so truncation cannot be noticed; it closes after an error without an alert, serves a client without
-a certificate although ``CERT_REQUIRED`` is set, sends tickets that it does not take back, and has one
-pair of certificate and key.
+yet", so truncation cannot be noticed. It closes after an error without an alert, and serves a client
+without a certificate although ``CERT_REQUIRED`` is set. It sends tickets that it does not take back,
+and has only one pair of certificate and key.
 Decision: OpenSSL.
 
-Buffers. Fact: a buffer in memory keeps what it ever held at once (BIO_s_mem(3)), 81 KiB after an answer
-of 100 KiB, for as long as there is its connection.
+Buffers. Fact: a buffer in memory never shrinks (BIO_s_mem(3)): after an answer of 100 KiB it takes 81
+KiB for as long as its connection lasts.
 Decision: all sessions of a loop use the same two buffers, and each call leaves them empty. A session
 whose handshake a thread makes uses them from the end of the handshake on. Price: that takes four more
 calls of the library; where these cannot be made, such a session keeps its own buffers.
 
-Large files. Fact: by way of a buffer, content is copied twice more than by the library's own sends, and
-the copies push each other out of the cache: 10 MiB took 1.13 and 1.19 times what nginx took, and 0.94 and
-1.05 times by the library's sends (medians of two runs on a busy machine, of both ways in one run).
-Decision: parts of 64 KiB and more are written to the socket, record by record (`Session.write`), where
-the library can be called so.
+Large files. Facts: by way of a buffer, content is copied twice more than by the library's own sends,
+and the copies push each other out of the cache. 10 MiB by a buffer took 1.13 and 1.19 times what nginx
+took; by the library's sends 0.94 and 1.05 times (medians of two runs on a busy machine, each of both
+ways).
+Decision: parts of 64 KiB and more are written to the socket, record by record (`Session.write`), if the
+library can be called in this way.
 """
 
 import contextlib

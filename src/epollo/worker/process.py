@@ -47,9 +47,9 @@ _NO_COLLECTION_OF_ALL: Final = 1_000_000_000
 class Worker:
     """A server in one process and one thread.
 
-    It is made in one sequence, for its order counts: what is wrong with settings is known first; modules
-    are loaded before files cannot be read; all that is opened for writing, bound or listened on comes
-    before system calls are filtered.
+    It is made in one sequence, because the order counts. First, mistakes in settings are found. Modules
+    are loaded before files can no longer be read. All that is opened for writing, bound or listened on
+    comes before system calls are filtered.
 
     ``supervisor`` is the way to the parent that replaces this worker when it cannot serve on; None
     if there is none. ``mounts`` tells of mounts, and is opened by the caller, before the worker gives

@@ -60,15 +60,16 @@ _OF_FILE: Final = frozenset(
 class PathFields(NamedTuple):
     """The field lines that the rules add to the answers of a path.
 
-    ``content`` are those of each answer with content of a file, ``negotiated`` of each answer that
-    another request may get in another coding, ``fixed`` of each of the others; ``not_modified`` are
-    those of each answer 304 besides, ``refusal`` of errors and redirects besides those of the policy.
+    ``content`` is for each answer with content of a file, ``negotiated`` for each answer that another
+    request may get in another coding, ``fixed`` for each of the others. ``not_modified`` is for each
+    answer 304 in addition, ``refusal`` for errors and redirects in addition to those of the policy.
     ``content_type`` and ``cache`` take the place of what is known of the file; None if the rules are
     silent.
 
-    ``mark`` is a hash of what the rules say besides Cache-Control, and part of the entity tags: a cache
-    that asks whether what it has is current takes over few fields of an answer 304, and leaves out none
-    (RFC 9111 section 3.2; Chromium keeps Content-Type and X-Frame-Options as they were).
+    ``mark`` is a hash of what the rules say, except Cache-Control, and a part of the entity tags.
+    Without it a cache that has an answer would keep old fields: it takes over few fields of an answer
+    304, and removes none (RFC 9111 section 3.2; Chromium keeps Content-Type and X-Frame-Options as they
+    were).
     """
 
     content: tuple[FieldLine, ...]
