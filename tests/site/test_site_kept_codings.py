@@ -110,7 +110,7 @@ def test_only_the_coding_that_is_wanted_is_made(kept: Kept) -> None:
     assert kept.resource.offered == {b"zstd", b"gzip"}
     for task, length in zip(compressor.tasks, (7, 9), strict=True):
         task.done({}, {task.codings[0].name: length})
-    assert kept.resource.improvable == {b"zstd": 7, b"gzip": 9}
+    assert dict(kept.resource.improvable) == {b"zstd": 7, b"gzip": 9}
     # As small as can be, all are made: one that was not wanted so far may be the smallest.
     kept.codings.improve(kept.resource, kept.edition)
     assert compressor.improved == [{b"zstd": 7, b"gzip": 9, b"br": len(TEXT)}]
@@ -148,7 +148,7 @@ def test_a_coding_that_is_made_is_added(kept: Kept) -> None:
     (task,) = compressor.tasks
     assert task.is_wanted()
     task.done({b"gzip": Coded(b"coded", tag_content(b"coded"))}, {b"gzip": 5})
-    assert kept.resource.improvable == {b"gzip": 5}
+    assert dict(kept.resource.improvable) == {b"gzip": 5}
     kept.codings.improve(kept.resource, kept.edition)
     assert compressor.improved == [{b"gzip": 5, b"br": len(TEXT), b"zstd": len(TEXT)}]
     task.done({b"gzip": Coded(b"better coded", tag_content(b"better coded"))}, {})

@@ -97,7 +97,7 @@ def test_an_answer_304_repeats_what_a_cache_needs(tmp_path: Path, treatment: Tre
     """RFC 9110 section 15.4.5."""
     edition = make_edition(tmp_path)
     edition.cache_fields = ERROR_FIELDS
-    response = respond_not_modified(treatment, edition, edition.identity)
+    response = respond_not_modified(treatment, edition, edition.identity, None)
     assert (response.status, response.content) == (304, ())
     assert [name for name, _ in response.fields] == [b"ETag", b"Vary", b"Cache-Control"]
 

@@ -153,14 +153,9 @@ class ContentAnswers:
             return refusals.precondition_failed
         if outcome is not Outcome.NOT_MODIFIED:
             return None
-        answers = representation.find_answers(selected.treatment.fields)
-        response = None if answers is None else answers.not_modified
-        if response is None:
-            response = respond_not_modified(selected.treatment, selected.edition, representation)
-            if answers is not None:
-                answers.not_modified = response
         # That of a file which is not kept depends on more than the catalogue's events tell.
-        return response.on(selected.basis if representation.content is not None else None)
+        basis = selected.basis if representation.content is not None else None
+        return respond_not_modified(selected.treatment, selected.edition, representation, basis)
 
     def _select_ranges(
         self, request: Request, selected: _Selected
@@ -181,21 +176,18 @@ class ContentAnswers:
 
     def _respond_with_whole(self, request: Request, selected: _Selected) -> Response | None:
         """Answer 200; None where the file is another by now."""
-        representation, basis = selected.representation, selected.basis
+        representation = selected.representation
         if representation.content is None and request.method == b"HEAD":
             return Response(200, self._describe(selected))
         if representation.content is None:
             return self._respond_from_file(selected)
-        answers = representation.find_answers(selected.treatment.fields)
-        if answers is not None and answers.ok is not None:
-            return answers.ok if answers.ok.basis is basis else answers.ok.on(basis)
-        content = (representation.content,)
-        fields, length = self._describe(selected), representation.length
-        response = Response(200, fields, content, basis=basis, length=length)
-        is_past = (selected.edition.last_modified_seconds or 0) < self._clock.second
-        if answers is not None and is_past:
-            answers.ok = response
-        return response
+        return Response(
+            200,
+            self._describe(selected),
+            (representation.content,),
+            basis=selected.basis,
+            length=representation.length,
+        )
 
     def _respond_from_file(self, selected: _Selected) -> Response | None:
         """Answer 200 with a file that is not kept; None where it is another by now."""

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from epollo.annotations import Final
 from epollo.http.content_coding import IDENTITY
-from epollo.http.message import FieldLine, FileSegment, Response, Segment
+from epollo.http.message import FieldLine, FileSegment, Segment
 from epollo.http.validators import EntityTag
 from epollo.site.entity_tags import format_tag_of
 from epollo.site.inspection import HEAD_OCTETS, Inspected, inspect
@@ -103,61 +103,25 @@ class KeptFile:
         """Do nothing: the file is closed when nothing refers to it any more."""
 
 
-class Answers:
-    """The answers 200 and 304 with one representation, each kept from the second time on.
-
-    They have the ``fields`` that the rules add for a path; paths with other rules may lead to the same
-    file.
-    """
-
-    __slots__ = ("fields", "not_modified", "ok")
-
-    def __init__(self, fields: tuple[object, ...]) -> None:
-        self.fields = fields
-        self.ok: Response | None = None
-        self.not_modified: Response | None = None
-
-
-_ASKED_ONCE: Final = Answers(())
-
-
 class Representation:
-    """The content of a version in one content coding, with the answers that consist of it.
+    """The content of a version in one content coding.
 
     ``content`` is None for a file too large to be kept, and a segment of a `KeptFile` where that is
     the better way to send it; ``length`` is octets. ``tag`` is the entity tag, with its quotes: it is a
     strong one.
     """
 
-    __slots__ = ("_answers", "content", "length", "tag")
+    __slots__ = ("content", "length", "tag")
 
     def __init__(self, content: Segment | None, length: int, tag: bytes) -> None:
         self.content = content
         self.length = length
         self.tag = tag
-        self._answers: Answers | None = None
 
     @property
     def entity_tag(self) -> EntityTag:
         """The entity tag."""
         return EntityTag(self.tag, is_weak=False)
-
-    def find_answers(self, fields: tuple[object, ...]) -> Answers | None:
-        """Return the answers with these fields; those with the fields asked for last are kept.
-
-        None for the first time: most files are asked for in one way, and then are recalled.
-        """
-        answers = self._answers
-        if answers is None:
-            self._answers = _ASKED_ONCE
-            return None
-        if answers is _ASKED_ONCE or (answers.fields is not fields and answers.fields != fields):
-            answers = self._answers = Answers(fields)
-        return answers
-
-    def forget_answers(self) -> None:
-        """Release the answers that were made of this."""
-        self._answers = None
 
     def read(self) -> bytes:
         """Return the content that is kept; no octets where none is."""
@@ -261,12 +225,6 @@ class Edition:
         earlier.identity = Representation(None, self.identity.length, tag)
         earlier.coded = _NOT_CODED
         return earlier
-
-    def forget_responses(self) -> None:
-        """Release the responses that were made of this edition."""
-        self.identity.forget_answers()
-        for representation in self.coded.values():
-            representation.forget_answers()
 
     def add(self, coding: bytes, representation: Representation) -> None:
         """Add a representation in a coding, in the place of an earlier one of that coding."""

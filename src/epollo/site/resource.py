@@ -4,8 +4,7 @@ A path where nothing stands has a resource, too: that there is nothing is what a
 """
 
 import weakref
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 from epollo.annotations import Final, TypeAlias
 from epollo.http.message import Basis, Releasable
@@ -39,7 +38,6 @@ class Whole:
 
 _LASTING: Final = Whole()
 _NONE: Final[frozenset[bytes]] = frozenset()
-_NOTHING: Final[Mapping[bytes, int]] = MappingProxyType({})
 
 
 class Resource(Basis):
@@ -97,8 +95,8 @@ class Resource(Basis):
         """What ends with all that was found in it."""
         self.asked = 0
         """How often codings were looked for, until they were offered."""
-        self.improvable: Mapping[bytes, int] = _NOTHING
-        """How short a coding has to be to take the place of the one that was made, by its name."""
+        self.improvable: tuple[tuple[bytes, int], ...] = ()
+        """Names of codings, and how short one has to be to take the place of the one that was made."""
         self.seconds_used = 0
         """In how many seconds this was asked for after the first."""
         self.offered: frozenset[bytes] = _NONE
@@ -168,6 +166,3 @@ class Resource(Basis):
             answer = reference()
             if answer is not None:
                 answer.release()
-        if self.edition is not None:
-            # Responses refer to this resource: without them, no collection is needed to free it.
-            self.edition.forget_responses()

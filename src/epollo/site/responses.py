@@ -53,12 +53,11 @@ def describe(
 
 
 def respond_not_modified(
-    treatment: Treatment, edition: Edition, representation: Representation
+    treatment: Treatment, edition: Edition, representation: Representation, basis: Basis | None
 ) -> Response:
     """Return the answer 304 (RFC 9110 section 15.4.5)."""
-    return Response(
-        304, (*_validate(treatment, edition, representation), *treatment.fields.not_modified)
-    )
+    fields = (*_validate(treatment, edition, representation), *treatment.fields.not_modified)
+    return Response(304, fields, basis=basis)
 
 
 def respond_unsatisfiable(

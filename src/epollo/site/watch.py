@@ -121,9 +121,37 @@ class _Folder:
     def __init__(self, key: tuple[int, int]) -> None:
         self.key = key
         self.mask = 0
-        self.dependents: dict[bytes, set[Dependent]] = {}
+        # Most names have one dependent: a set for each takes 216 octets.
+        self.dependents: dict[bytes, Dependent | set[Dependent]] = {}
         # By name, one for each path that leads here.
         self.members: list[Mapping[bytes, Dependent]] = []
+
+    def add(self, name: bytes, dependent: Dependent) -> None:
+        """Let something depend on a name."""
+        known = self.dependents.get(name)
+        if known is None:
+            self.dependents[name] = dependent
+        elif isinstance(known, set):
+            known.add(dependent)
+        elif known is not dependent:
+            self.dependents[name] = {known, dependent}
+
+    def discard(self, name: bytes, dependent: Dependent) -> None:
+        """Let it no longer depend on a name, if it does."""
+        known = self.dependents.get(name)
+        if isinstance(known, set):
+            known.discard(dependent)
+            if not known:
+                del self.dependents[name]
+        elif known is dependent:
+            del self.dependents[name]
+
+    def select(self, name: bytes) -> tuple[Dependent, ...]:
+        """Return what depends on a name now."""
+        known = self.dependents.get(name)
+        if isinstance(known, set):
+            return tuple(known)
+        return () if known is None else (known,)
 
 
 class Watch(Handler):
@@ -194,7 +222,7 @@ class Watch(Handler):
         for number, name in dependent.edges if edges is None else edges:
             folder = self._folders.get(number)
             if folder is not None:
-                folder.dependents.setdefault(name, set()).add(dependent)
+                folder.add(name, dependent)
 
     def depend_members(self, number: int, members: Mapping[bytes, Dependent]) -> None:
         """Call ``on_end`` with the member whose name in a folder changes, now or in the future.
@@ -215,11 +243,7 @@ class Watch(Handler):
             folder = self._folders.get(number)
             if folder is None:
                 continue
-            dependents = folder.dependents.get(name)
-            if dependents is not None:
-                dependents.discard(dependent)
-                if not dependents:
-                    del folder.dependents[name]
+            folder.discard(name, dependent)
             if not folder.dependents and not self._events.is_in_storm(number):
                 self._drop(number)
                 self._events.remove(self, number)
@@ -247,18 +271,18 @@ class Watch(Handler):
         if name:
             dependents = folder.dependents
             if name in dependents:
-                self._end(dependents[name], mask)
+                self._end(folder.select(name), mask)
             if EVERY_NAME in dependents:
-                self._end(dependents[EVERY_NAME], mask)
+                self._end(folder.select(EVERY_NAME), mask)
             if ITS_NAMES in dependents and mask & _MASK_NAMES:
-                self._end(dependents[ITS_NAMES], mask)
+                self._end(folder.select(ITS_NAMES), mask)
             for members in folder.members:
                 member = members.get(name)
                 if member is not None:
                     self._end((member,), mask)
         else:
-            for each in list(folder.dependents.values()):
-                self._end(each, mask)
+            for each in list(folder.dependents):
+                self._end(folder.select(each), mask)
 
     def doubt(self, number: int, *, is_last: bool) -> None:
         """End what rests on a folder that is not watched; with ``is_last``, forget the folder."""
@@ -267,8 +291,8 @@ class Watch(Handler):
             return
         if is_last:
             self._drop(number)
-        for dependents in list(folder.dependents.values()):
-            for dependent in list(dependents):
+        for name in list(folder.dependents):
+            for dependent in folder.select(name):
                 if isinstance(dependent, Notice):
                     dependent.doubt()
                 else:
@@ -294,7 +318,7 @@ class Watch(Handler):
             del self._by_key[folder.key]
 
     def _end(self, dependents: Iterable[Dependent], mask: int) -> None:
-        for dependent in list(dependents):
+        for dependent in dependents:
             if isinstance(dependent, Notice):
                 dependent.note(mask)
             else:
@@ -305,7 +329,7 @@ class Watch(Handler):
         is_in_storm = self._events.is_in_storm
         self._by_key = {key: one for key, one in self._by_key.items() if is_in_storm(one)}
         for folder in self._folders.values():
-            for dependent in folder.dependents.get(b"", ()):
+            for dependent in folder.select(b""):
                 if isinstance(dependent, Notice):
                     dependent.note(flags.Q_OVERFLOW)
         self._on_end(None)
