@@ -164,9 +164,7 @@ class FileCodings:
         """Add a coding that was made."""
         edition = self._find_edition(resource)
         if edition is not None:
-            before = edition.lengths.get(coding, 0)
-            edition.add(coding, keep_coded(coded))
-            self._grow(resource.names, coded.length - before)
+            self._grow(resource.names, edition.add(coding, keep_coded(coded)))
             resource.end_answers()
 
     def _use(

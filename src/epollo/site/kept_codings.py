@@ -118,9 +118,7 @@ class KeptCodings:
         if not resource.is_current or edition is None:
             return
         for coding, coded in made.items():
-            before = edition.lengths.get(coding, 0)
-            edition.add(coding, keep_coded(coded))
-            self._grow(resource.names, coded.length - before)
+            self._grow(resource.names, edition.add(coding, keep_coded(coded)))
         resource.improvable = tuple({**dict(resource.improvable), **limits}.items())
         if made:
             # A client that takes one of these is to get it from now on.

@@ -36,6 +36,10 @@ from epollo.site.version import (
 _READ_ATTEMPTS: Final = 3
 _TAG_FIELDS: Final = (b"if-match", b"if-none-match", b"if-range")
 _KEPT_FILES_LIMIT: Final = 512
+# What a coding takes besides its octets: objects; the first one a dictionary, and the names of sidecar
+# files, which are watched.
+_CODING_OCTETS: Final = 128
+_FIRST_CODING_OCTETS: Final = 1024
 
 
 class KeptFile:
@@ -226,12 +230,22 @@ class Edition:
         earlier.coded = _NOT_CODED
         return earlier
 
-    def add(self, coding: bytes, representation: Representation) -> None:
-        """Add a representation in a coding, in the place of an earlier one of that coding."""
+    def add(self, coding: bytes, representation: Representation) -> int:
+        """Add a representation in a coding, in the place of an earlier one of that coding.
+
+        Return how many octets more are kept.
+        """
         if coding == IDENTITY:
+            octets = representation.length - self.identity.length
             self.identity = representation
+            return octets
+        octets = representation.length
+        if coding in self.coded:
+            octets -= self.coded[coding].length
         else:
-            self.coded = {**self.coded, coding: representation}
+            octets += _CODING_OCTETS if self.coded else _FIRST_CODING_OCTETS
+        self.coded = {**self.coded, coding: representation}
+        return octets
 
 
 def keep(content: bytes) -> Segment:

@@ -14,10 +14,10 @@ from epollo.site.representation import Edition
 from epollo.site.resolve import Edge, Kind, Names
 from epollo.site.watch import has_unwatched
 
-# What a resource takes besides content: objects, edges, the dictionaries' slots; the same where there is
-# no content; and each of the names.
-RESOURCE_OCTETS: Final = 3584
-ABSENCE_OCTETS: Final = 1024
+# What a resource takes besides content and codings: objects, and slots of dictionaries; the same where
+# there is no content; and each of the names.
+RESOURCE_OCTETS: Final = 1024
+ABSENCE_OCTETS: Final = 512
 NAME_OCTETS: Final = 64
 
 _COARSEST_TICK_SECONDS: Final = 2

@@ -183,10 +183,9 @@ class Listings:
         if not page.is_current:
             return
         for coding, coded in made.items():
-            before = edition.lengths.get(coding, 0)
-            edition.add(coding, keep_coded(coded))
+            octets = edition.add(coding, keep_coded(coded))
             if self._kept.get(page.names) is page:
-                self._kept.grow(page.names, page, coded.length - before)
+                self._kept.grow(page.names, page, octets)
         # A client that takes one of these is to get it from now on.
         page.end_answers()
 
