@@ -94,7 +94,7 @@ def test_they_take_a_small_part_of_what_is_kept(tmp_path: Path) -> None:
     with Ground(tmp_path, cache_octets=MEBIBYTE) as ground:
         for number in range(1000):
             assert find(ground, f"page{number}.html") is Kind.MISSING
-        assert 10 < len(known(ground)) <= 64
+        assert 10 < len(known(ground)) <= 128
         assert ground.catalogue.resources.absences.octets <= MEBIBYTE // 16
 
 
