@@ -87,6 +87,10 @@ def has_fingerprint(name: bytes, media_type: bytes) -> bool:
         stem, _, _ = stem.rpartition(b".")
     elif not _KEPT_TYPES.fullmatch(media_type) or media_type in _LIVE_TYPES:
         return False
+    is_alone = b"." not in stem and b"-" not in stem
+    if is_alone and len(stem) <= 16 and not _NAMED_BY_HASH_ALONE.fullmatch(media_type):
+        # The name of most pictures: nothing precedes a token that would count.
+        return False
     stem = _AFTER_TOKEN.sub(b"", stem)
     if len(stem) <= 16 and not _NAMED_BY_HASH_ALONE.fullmatch(media_type):
         # A token alone does not count here: without what precedes it, none is found.

@@ -1,10 +1,15 @@
 """Content that is kept as a file in memory: one such file for all workers.
 
-Facts: the objects around a file of 4 KiB take 6.8 KiB in each worker, so to share the content of small
-files saves little. Four workers keep 300 files of 200 KB four times, with 57 MiB each. A sealed file is
-sent by any process that holds a descriptor of it.
+Facts: four workers keep 300 files of 200 KB four times, with 57 MiB each. A sealed file is sent by any
+process that holds a descriptor of it, and a process has 512 of them at most for content that is kept.
 Decision: content of 64 KiB and more that is used in another second than its first is offered to the
 coder, which looks at its seals, hashes it and gives back the file that was offered first of this content.
+Price: each worker keeps what is smaller for itself. 10,000 files of 4 KiB take 56 MiB in each, 39 of
+content and 17 of objects. Four workers and their parent take 277 MiB, one and its parent 76; with the
+content in common four would take some 160. But small content is copied into one send with its head. So
+it would be read from memory of the coder, through an object of 184 octets for each file, and be offered
+by a message, which takes 12 microseconds, in each worker; and such memory is given back only with the
+last that lies in it.
 """
 
 import os
