@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Final
 
+from epollo.annotations import Final
 from epollo.site.codings import CODING_NAMES, CODINGS, Coding, select_codings
 from epollo.site.compressor import Compressor, Task
 from epollo.site.file_codings import name_sidecar
