@@ -1,7 +1,7 @@
 """A compressor whose codings are made by a coder.
 
-All in the loop's thread. What has to be read in the worker all the same, sidecar files and the charset
-of a large text, is read by the thread of the `Compressor`; where no coder can be had, that makes the
+All in the loop's thread. The thread of the `Compressor` reads what has to be read in the worker all the
+same: sidecar files, and the charset of a large text. If there can be no coder, this thread makes the
 codings.
 """
 

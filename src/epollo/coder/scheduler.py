@@ -5,7 +5,7 @@ would have all of the coder, and no other would ever get a coding that takes lon
 Decision: the processor time that was spent on each client is counted. If one has had some seconds more
 than another that waits, the other is served.
 Consequence: a client that was idle for long has no claim to the time that it did not use: it begins
-with as much as the client that has had least, of those that wait.
+with as much as that waiting client has had which had the least.
 """
 
 from collections import OrderedDict, deque

@@ -1,7 +1,7 @@
 """A stage before the protocol: a trusted proxy first says for which client it speaks.
 
-A header that a proxy did not write would let any client choose the address that is logged and limited: a
-peer that is not trusted is closed at once, and so is one that sends no header
+If a header need not come from a proxy, any client could choose the address that is logged and limited.
+So a peer that is not trusted is closed at once, and so is one that sends no header
 (`epollo.protocols.proxy_protocol`).
 
 Octets behind the header belong to the next stage. The poller has reported the header, not them, so they

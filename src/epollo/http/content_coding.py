@@ -1,8 +1,8 @@
 """Which coding of a content a client gets (RFC 9110 section 12.5.3).
 
-A field value is first reduced to a ``CodingPreference``: what the client accepts of the codings
-that we know. The reduction does not depend on the file, and values that differ in form only have
-equal preferences, so that a caller can keep both the preference of a value and what it led to.
+A field value is first reduced to a ``CodingPreference``: what the client accepts of the codings that we
+know. The reduction does not depend on the file, and values that differ only in form have equal
+preferences. So a caller can keep the preference of a value, and what that led to.
 
 Decisions where the RFC leaves room:
 

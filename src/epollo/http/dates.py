@@ -1,9 +1,9 @@
 """Instants as HTTP writes them: seconds since 1970 in UTC, and HTTP-date (RFC 9110 section 5.6.7).
 
-We send IMF-fixdate only, and read the two obsolete forms as well. Names of days and months are
-English whatever the locale is, and are case-sensitive. A date that no calendar has (30 February, a
-day name that contradicts the date, hour 24) is no HTTP-date: a recipient ignores its field,
-which costs a longer answer and never a wrong one.
+We send IMF-fixdate only, and read the two obsolete forms as well. Names of days and months are English
+whatever the locale is, and are case-sensitive. A date that no calendar has (30 February, a day name
+that contradicts the date, hour 24) is no HTTP-date. A recipient ignores its field: the answer may then
+be longer than needed, but never wrong.
 """
 
 import re

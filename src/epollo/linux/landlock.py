@@ -5,11 +5,11 @@ was. Each version of the ABI handles more, and a kernel refuses a ruleset that a
 know. So the ruleset is made from a table (landlock(7); the kernel's userspace-api/landlock). One rule
 is added for each root: read files and folders beneath it.
 
-Three things follow that the rest of the server has to know. Rights are asked for when a file is
-*opened*: descriptors from before stay usable, and O_PATH opens, stat(2), readlink(2) and
-inotify_add_watch(2) are not looked at, so a root can still be watched from above. The rule belongs to
-the folder, not to its name: what replaces the root later cannot be read, and takes a new process. And
-only the calling thread is restricted, with the threads and processes that it starts afterwards.
+Three things follow that the rest of the server has to know. Rights are checked when a file is *opened*,
+so descriptors from before stay usable. O_PATH opens, stat(2), readlink(2) and inotify_add_watch(2) are
+not checked, so a root can still be watched from above. The rule belongs to the folder, not to its name:
+what replaces the root later cannot be read, and takes a new process. And only the calling thread is
+restricted, with the threads and processes that it starts afterwards.
 """
 
 import os

@@ -7,7 +7,7 @@ What is new stands in a short queue and leaves by its end, unless it was asked f
 then it moves to the main queue. An entry that left the short queue is remembered by name for a while, and
 goes to the main queue at once when it comes back. A hit costs one increment.
 Consequence: with room for 1,000 files, 800 in use at random, and four files of a scan between any two
-requests, all of 20,000 requests are hits; with an order of last use 23 of a hundred are.
+requests, all of 20,000 requests are hits. With an order of last use, 23 of a hundred would be.
 
 The queues are ordered dictionaries: a plain one keeps the places of entries that left by its front until
 it grows, and finds the first of 10,000 in 6 microseconds instead of 0.4.

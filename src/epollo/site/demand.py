@@ -5,8 +5,8 @@ codings of 4 KiB take 0.2 milliseconds made quickly, and seven made as small as 
 3.5 MB of pages and scripts take 34 milliseconds by zstd, 110 by br and 78 by gzip, and are 1.29, 1.28
 and 1.46 MB then.
 Decision: a coding is made when it is looked for a second time, after the second in which the file
-changed; and all are made as small as can be when the file was used in sixty seconds. Only one of the
-codings that a client likes best is made, zstd before br before gzip. Another is made when a client
+changed. When the file was used in sixty seconds, all codings are made as small as can be. Only one of
+the codings that a client likes best is made, zstd before br before gzip. Another is made when a client
 comes that does not take it.
 Price: the first two answers are not coded, and the first is not recalled.
 """

@@ -62,8 +62,8 @@ def tag_pieces(pieces: Iterable[bytes]) -> EntityTag:
 def tag_version(version: Version, *, may_be_taken: bool) -> EntityTag:
     """Return an entity tag for content that was not read through yet.
 
-    The time at which the inode changed is in it because, unlike that of the content, no process can set
-    it: a copy in place that sets the old time again (``rsync --inplace --times``) is another version.
+    It holds the time at which the inode changed, which no process can set, unlike that of the content.
+    So a copy in place that sets the old time again (``rsync --inplace --times``) is another version.
     Two contents may have even this time in common while a write is under way, and within a tick of the
     file system's clock (before Linux 6.13, multigrain-ts.rst). With ``may_be_taken`` a random number is
     added, which no other tag has.

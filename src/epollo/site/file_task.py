@@ -37,10 +37,11 @@ class FileTask(NamedTuple):
     """A file to be coded.
 
     ``sidecars`` are open files beside it that claim to be a coding of it, by name of the coding.
-    ``text_type`` is the media type of text whose charset is to be found, ``coded_octets_limit`` how long
-    a coding may be to be kept. ``is_wanted`` returns whether the result is still of use. ``announce`` is
-    called where the text is UTF-8, ``done`` with the name of a coding and its octets, ``use`` with the
-    name of a coding whose sidecar clients can read, ``refuse`` with the suffix of another and the reason.
+    ``text_type`` is the media type of text whose charset is to be found, ``coded_octets_limit`` how
+    long a coding may be to be kept. ``is_wanted`` returns whether the result is still of use.
+    ``announce`` is called if the text is UTF-8, ``done`` with the name of a coding and its octets.
+    ``use`` is called with the name of a coding whose sidecar clients can read, ``refuse`` with the
+    suffix of any other and the reason.
     """
 
     content: FileContent

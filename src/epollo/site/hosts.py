@@ -118,8 +118,8 @@ class Hosts:
 class AllowedHosts:
     """A responder that answers requests for some hosts only, against DNS rebinding.
 
-    A page of another site can have its own name lead to this machine, and then read what is served here
-    as if it came from that site; but its requests are for its own name.
+    A page of another site can have its own name lead to this machine. Then it could read what is served
+    here as if it came from that site, but its requests name its own host.
     """
 
     def __init__(

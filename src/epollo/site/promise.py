@@ -4,12 +4,12 @@ Facts: an answer is under way for as long as its client takes. Meanwhile the fil
 replaced, touched or appended to, which leaves what was promised as it is. Or it may be written over,
 and then be given its old modification time (``rsync --inplace --times``). No process can set the time
 at which an inode changed (st_ctime, inode(7)), but other things than a write move it, too. inotify(7)
-tells a write from those, but not an append from a write over what was there.
+can tell a write from those, but not an append from a write over what was there.
 
 Decision: the file itself is watched, not one of its names, until nothing rests on the promise any more.
 A look compares length and times (one ``fstat``). Where these are the same, nothing has happened. Else
-the events decide, and samples of what was promised have to be as before: without a write the promise
-holds, and a write that made the file longer is taken for an append. Every other write breaks the promise.
+the events decide, and samples of what was promised have to be as before. Without a write the promise
+holds. A write that made the file longer is taken for an append. Every other write breaks the promise.
 
 The event of a write comes at its end, but its times are set from its begin on. So if the time of
 modification is the present one, a write may have set it, whatever other event came. Even if a ``touch``

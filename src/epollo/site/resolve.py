@@ -1,9 +1,9 @@
 """From names to a file, without ever leaving the root.
 
-The walk goes down one name at a time, always from a descriptor of the folder before and never through
-a link that the kernel follows for us: a link is read, and its target walked like any other names. So
-no link, no race and no ``..`` can lead out of the root, and the walk knows every name that it depended
-on: these are what has to be watched.
+The walk goes down one name at a time, always from a descriptor of the folder before. The kernel never
+follows a link: a link is read, and its target is walked like any other names. So no link, no race and
+no ``..`` can lead out of the root, and the walk knows every name that it depended on: these are what
+has to be watched.
 
 Facts: ``openat2`` with RESOLVE_BENEATH takes 6 microseconds where the walk takes 33, but does not tell
 the names that it went through.

@@ -9,9 +9,9 @@ known by the octets that it was made of, so an edit among 10,000 blocks of heade
 where to read all takes 400.
 Price: an edit ends all answers that are recalled; and while many new rules are read (`Readings`), the
 requests for this site wait. Others wait for 27 milliseconds at most, if 10,000 redirects and as many
-blocks are read, all of them new. The answers of many resources are not ended one by one, which takes 300
-milliseconds for 100,000: each is found to be of former rules when it is looked at, and takes its place
-until then.
+blocks are read, all of them new. The answers of many resources are not ended one by one, which would
+take 300 milliseconds for 100,000. When an answer is looked at, it is found to be of former rules; until
+then it takes its place.
 
 A file with a mistake in it does not take the place of one without: its last good rules stay in force.
 Where there are none, at the start, the lines that can be read are.

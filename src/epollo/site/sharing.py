@@ -2,14 +2,14 @@
 
 Facts: four workers keep 300 files of 200 KB four times, with 57 MiB each. A sealed file is sent by any
 process that holds a descriptor of it, and a process has 512 of them at most for content that is kept.
-Decision: content of 64 KiB and more that is used in another second than its first is offered to the
-coder, which looks at its seals, hashes it and gives back the file that was offered first of this content.
-Price: each worker keeps what is smaller for itself. 10,000 files of 4 KiB take 56 MiB in each, 39 of
-content and 17 of objects. Four workers and their parent take 277 MiB, one and its parent 76; with the
-content in common four would take some 160. But small content is copied into one send with its head. So
-it would be read from memory of the coder, through an object of 184 octets for each file, and be offered
-by a message, which takes 12 microseconds, in each worker; and such memory is given back only with the
-last that lies in it.
+Decision: content of 64 KiB and more is offered to the coder when it is used in a second after its first.
+The coder checks its seals, hashes it, and gives back the file that was first offered with this content.
+Price: each worker keeps smaller content for itself. 10,000 files of 4 KiB take 56 MiB in each, 39 of
+content and 17 of objects. Four workers and their parent take 277 MiB, one and its parent 76. With the
+content in common, four would take some 160. But small content is copied into one send with its head. So
+each worker would read it from memory of the coder, through an object of 184 octets for each file, and
+offer it by a message, which takes 12 microseconds. Such memory is given back only with the last content
+that lies in it.
 """
 
 import os

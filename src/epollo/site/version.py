@@ -11,8 +11,8 @@ COARSEST_TICK_NS: Final = 2_000_000_000
 
 _1980_SECONDS: Final = 315_532_800
 _DATES_OF_PACKERS: Final = frozenset((0, 1, _1980_SECONDS, _1980_SECONDS + 1))
-"""What tools set that make the same package of the same files: the epoch (OSTree, tar), a second later
-(Nix, Flatpak), and the first two seconds that zip knows (buildpacks set the second one)."""
+"""Times that tools set to make the same package of the same files: the epoch (OSTree, tar), a second
+later (Nix, Flatpak), and the first two seconds that zip knows (buildpacks set the second one)."""
 
 
 class Version(NamedTuple):

@@ -1,7 +1,7 @@
 """How long no worker is started for roots at which none could start.
 
-Facts: a worker asks for others at each look, once a second, while a root that was replaced is out of its
-reach; and they cannot start as long as the user of `--user` may not read it.
+Facts: while a root that was replaced is out of the reach of a worker, it asks for other workers at each
+look, once a second. They cannot start as long as the user of `--user` may not read the root.
 Decision: for the same folders with the same rights, workers are started every few seconds only. If one
 of the folders is another, or has other rights, they are started at once.
 """

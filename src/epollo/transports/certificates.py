@@ -1,9 +1,9 @@
 """Certificates and keys: read, checked, and found by the name that a client asks for.
 
-A pair is read as octets and reaches the library by a file without a name: a process in a sandbox cannot
-open the path, and the key of another user is read by the parent alone. What is wrong with a pair is found
-before it is used, by a handshake in memory, in which a client that trusts nothing but the certificate
-itself verifies it.
+A pair is read as octets and reaches the library by a file without a name, because a process in a
+sandbox cannot open the path, and only the parent reads the key of another user. What is wrong with a
+pair is found before it is used, by a handshake in memory, in which a client that trusts nothing but the
+certificate itself verifies it.
 """
 
 import contextlib

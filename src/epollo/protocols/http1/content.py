@@ -1,7 +1,7 @@
 """Reading past the content of a request (RFC 9112 sections 6 and 7).
 
 A static server has no use for content, but must know where it ends: the octets behind it are the next
-request, and none of its own octets may ever be taken for one.
+request. No octet of the content may ever be taken for a request.
 """
 
 import re

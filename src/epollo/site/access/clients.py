@@ -1,8 +1,8 @@
 """The responder before a site whose clients are asked for a certificate, or before one beside it.
 
-A client is verified in the handshake, before any request tells its host. So one that was verified for a
-site, or for none, must get nothing of another site that verifies its clients in another way: 421 tells it
-to ask by another connection (RFC 9110 sections 7.4 and 15.5.20).
+A client is verified in the handshake, before any request tells its host. So a client that was verified
+for one site, or for none, must get nothing of a site that verifies its clients in another way. 421
+tells it to ask by another connection (RFC 9110 sections 7.4 and 15.5.20).
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """Verifies passwords in the background, and remembers what came of it.
 
 Facts: a good hash takes as long as many thousand answers. A client sends its password with every request.
-Decision: one thread compares. What came of it is remembered by a keyed hash of user, password and stored
-hash, so that a password is compared once, and a line that did not change holds after its file did.
+Decision: one thread compares. The outcome is remembered by a keyed hash of user, password and stored
+hash. So a password is compared once, and its outcome holds for as long as its line stays the same, even
+if the file changes.
 Consequence: a guess costs the loop a look-up. How many wait at once is bounded, and how many one address
 may make.
 Price: some 16,384 outcomes are remembered, wrong ones too.

@@ -1,8 +1,8 @@
 """The style and the script of listings: two files of this program, at a reserved path.
 
-Each is asked for with the hash of its content, so that a client need not ask for it again; in the query,
-since tools that read a page for the files of a folder pass over references with one. The path begins with
-a dot: nothing of a site is served there.
+Each is asked for with the hash of its content, so that a client need not ask for it again. The hash
+stands in the query, because tools that read a page for the files of a folder pass over references with
+a query. The path begins with a dot: nothing of a site is served there.
 """
 
 import os

@@ -47,8 +47,8 @@ def parse_view(query: bytes | None, accept: bytes | None) -> View:
     A value that means nothing is as if it were absent; of two values of one name the first counts. The
     query goes before the field, so that a link shows the same to every client.
 
-    A client that does not name HTML among what it accepts is a program that copies: of these, only some
-    follow the links from a page to the next, so it gets all entries unless it asks for a page.
+    A client that does not accept HTML by name is a program that copies. Only some of these follow the
+    links from a page to the next, so it gets all entries unless it asks for a page.
     """
     values: dict[bytes, str] = {}
     for pair in (query or b"").split(b"&"):
