@@ -11,7 +11,7 @@ import pytest
 # Each takes a hundredth of a start, or more.
 _LARGE = frozenset((
     "asyncio", "cryptography", "dataclasses", "datetime", "difflib", "encodings.idna",
-    "hashlib", "html.entities", "inspect", "lzma", "pathlib", "shutil", "ssl",
+    "hashlib", "html.entities", "inspect", "ipaddress", "lzma", "pathlib", "shutil", "ssl",
     "tempfile", "tokenize", "tomllib", "traceback", "urllib.parse", "uuid",
     *(() if sys.version_info >= (3, 14) else ("typing",)),
 ))  # fmt: skip
@@ -20,7 +20,7 @@ _OF_SOME_OPTION = frozenset((
     "epollo.connections.networks", "epollo.connections.preamble", "epollo.diagnosis",
     "epollo.lab", "epollo.protocols.proxy_protocol",
     "epollo.settings_file", "epollo.site.access.guard", "epollo.site.access.hashes",
-    "epollo.transports.bind_errors",
+    "epollo.site.hosts", "epollo.transports.bind_errors",
     "epollo.transports.state_folder", "epollo.worker.secure",
 ))  # fmt: skip
 _OF_THE_COMMAND = frozenset(("epollo.cli", "epollo.command_line", "epollo.given", "epollo.checks"))
@@ -162,15 +162,23 @@ def test_a_part_that_cannot_be_loaded_is_one_line(program: str, part: str, line:
 @pytest.mark.parametrize("way", [("--sandbox", "on"), ("--workers", "1")])
 @pytest.mark.parametrize(
     "options",
-    [("--cors", "any"), ("--isolate",), ("--allowed-hosts", "a"), ("--access-log", "log")],
+    [
+        ("--cors", "any"),
+        ("--isolate",),
+        ("--allowed-hosts", "a"),
+        ("--access-log", "log"),
+        ("--config", "sites.toml"),
+    ],
 )
 def test_what_an_option_needs_is_loaded_before_the_sandbox_closes(
     tmp_path: Path, way: tuple[str, ...], options: tuple[str, ...]
 ) -> None:
     """In a process of its own: a copy of one that has loaded all would not tell."""
     (tmp_path / "site").mkdir()
+    (tmp_path / "sites.toml").write_text("[[site]]\nhosts = ['a.test']\ndirectory = 'site'\n")
+    words = [] if "--config" in options else ["site"]
     with subprocess.Popen(
-        [sys.executable, "-m", "epollo", "site", "--port", "0", *way, *options],
+        [sys.executable, "-m", "epollo", *words, "--port", "0", *way, *options],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

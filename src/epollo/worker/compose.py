@@ -16,7 +16,6 @@ from epollo.site.cache_policy import CachePolicy
 from epollo.site.candidates import Paths
 from epollo.site.catalogue import Catalogue
 from epollo.site.events import Events
-from epollo.site.hosts import AllowedHosts, split_hosts
 from epollo.site.https_redirect import HttpsRedirect
 from epollo.site.listing.builds import Builds
 from epollo.site.media_types import parse_media_types
@@ -92,6 +91,12 @@ def open_rulebook(
     )
 
 
+def load_hosts(settings: Settings) -> None:
+    """Load what looks at hosts, for a server that has to: a module cannot be read in a sandbox."""
+    if settings.sites or settings.allowed_hosts:
+        import epollo.site.hosts  # noqa: F401, PLC0415
+
+
 def select_responder(
     settings: Settings, respond: Responder, find_secure: "Callable[[], Secure | None]"
 ) -> Responder:
@@ -116,6 +121,9 @@ def select_responder(
             find_token,
         ).respond
     if settings.allowed_hosts:
+        # See `load_hosts`.
+        from epollo.site.hosts import AllowedHosts, split_hosts  # noqa: PLC0415
+
         allowed = split_hosts(settings.allowed_hosts)
         respond = AllowedHosts(allowed, respond, (NO_CACHE_FIELD,)).respond
     return respond

@@ -21,6 +21,7 @@ from epollo.worker.coding import open_compressor
 from epollo.worker.compose import (
     confine_to,
     filter_calls_of,
+    load_hosts,
     make_service,
     select_responder,
     select_sandbox,
@@ -71,6 +72,7 @@ class Worker:
         """Raise `OperatorError` if the settings ask for what cannot be had."""
         connections_limit = claim_descriptors()
         # A module cannot be read in the sandbox.
+        load_hosts(settings)
         proxies = _load_proxies(settings)
         open_secure = _load_secure() if is_secure(settings) else None
         self._settings = settings

@@ -13,7 +13,6 @@ from epollo.site.access.clients import VerifiedClients
 from epollo.site.catalogue import Catalogue
 from epollo.site.compressor import Compressor
 from epollo.site.events import Events
-from epollo.site.hosts import Hosts
 from epollo.site.respond import Site
 from epollo.site.rulebook import Rulebook
 from epollo.site.rules.reading import Readings
@@ -167,6 +166,9 @@ def _select_by_host(settings: Settings, responders: list[Responder]) -> Responde
     """Return one responder for all sites, that tells them apart by the host."""
     if not settings.sites:
         return responders[0]
+    # See `load_hosts`.
+    from epollo.site.hosts import Hosts  # noqa: PLC0415
+
     default: Responder | None = None
     by_host: dict[str, Responder] = {}
     for responder, (hosts, is_default) in zip(responders, select_hosts(settings), strict=True):
