@@ -178,15 +178,38 @@ def test_tests_that_run_alone_are_first_and_the_others_share_the_processors(
     checkout: Checkout,
 ) -> None:
     checkout.write_program("nproc", "echo 3")
-    checkout.write_tool("ruff", "echo linted >>ran")
-    checkout.write_tool("pytest", f'echo "$*" >>ran\n{PYTEST}')
+    checkout.write_tool("pytest", 'echo "$1 $2 $4 $5 $6 $7"')
     done = checkout.run("test")
-    assert done.stdout.splitlines()[::2] == [
-        "pytest -m alone and not slow",
-        "pytest -m not alone and not slow -n 6 --dist worksteal",
+    assert [line.rstrip() for line in done.stdout.splitlines()] == [
+        "-m alone and not slow",
+        "-m not alone and not slow -n 6 --dist worksteal",
     ]
-    # Not even linters run beside them.
-    assert (checkout.root / "ran").read_text().splitlines()[0] == "-m alone and not slow"
+
+
+def test_what_the_tests_leave_is_kept_where_one_fails(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a new folder: to clear away what other runs have left is no work of this one."""
+    monkeypatch.setenv("TMPDIR", str(checkout.root))
+    checkout.write_tool("pytest", 'mkdir "${3#--basetemp=}"; echo "${3#--basetemp=}" >>folders')
+    assert checkout.run("test").returncode == 0
+    folders = [Path(line) for line in (checkout.root / "folders").read_text().splitlines()]
+    assert [folder.name for folder in folders] == ["alone", "shared"]
+    assert not any(folder.parent.exists() for folder in folders)
+    checkout.write_tool("pytest", 'mkdir "${3#--basetemp=}"; exit 1')
+    done = checkout.run("test")
+    (kept,) = checkout.root.glob("epollo-tests.*")
+    assert sorted(path.name for path in kept.iterdir()) == ["alone", "shared"]
+    assert f"what the tests left is in {kept}" in done.stdout.splitlines()
+
+
+def test_an_interrupted_command_leaves_no_files_behind(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(checkout.root))
+    checkout.write_tool("pytest", "kill -TERM $PPID; exit 1")
+    assert checkout.run("test").returncode == 143
+    assert list(checkout.root.glob("epollo-tests.*")) == []
 
 
 @pytest.mark.parametrize("status", [1, 2])
