@@ -1,16 +1,13 @@
 """The stage of TLS: a handshake, and then the connection continues over the session.
 
 Facts: the first flight of a server (key exchange, signature) takes some 300 microseconds and releases
-the interpreter. If the loop made it, 200 handshakes a second would make the slowest tenth of plain
-requests wait three times as long. The later flights take little. A thread costs something, too
-(`flights`).
-Decision: the loop reads the ClientHello (`epollo.protocols.tls`), and refuses what cannot be served. A
-thread makes the first flight, unless there is no connection that could wait for it. The loop makes the
-rest. A connection is made with the first octets of a request. Until then its handshake waits for them,
-so that a client which wants one answer is registered with the poller once.
-
-All of a handshake has the time of a request's head. It counts as a connection from its begin, so that
-silent and slow ones are bounded in number, and by address, too.
+the interpreter. With 200 of them a second in the loop, the slowest tenth of plain requests waits three
+times as long. Later flights take little. A thread costs something, too (`flights`).
+Decision: the loop reads the ClientHello (`epollo.protocols.tls`) and refuses what cannot be served. A
+thread makes the first flight if any connection could wait for it, the loop the rest. The handshake
+waits for the first octets of a request before a connection is made: a client of one answer is
+registered once. It counts as a connection, in number and by address; all of it has the time of a
+request's head.
 """
 
 import contextlib
@@ -51,7 +48,6 @@ _PROOF: Final = PROOF_PROTOCOL.decode()
 _HANDSHAKE_RECORD: Final = b"\x16"
 # What calling the class does besides costs as much as the rest of a stage.
 _arrive: Final = tuple.__new__
-
 _ENDED: Final = Session.__new__(Session)
 """In the place of the session of a handshake that is over."""
 _NEVER: Final = math.inf
@@ -168,8 +164,7 @@ class Handshake(Peer):
         """Take the turn that was waited for, or wait for the thread."""
         stage, opening = self._stage, self._opening
         if self._state == THREAD:
-            # A client that keeps to the protocol waits now. If it does not, or has left, that would be
-            # reported again and again.
+            # A client that does not wait now, or has left, would be reported again and again.
             self._unwatch()
             stage.service.loop.note_deadline(self, self.deadline)
             return

@@ -1,10 +1,9 @@
 """The catalogue: from a path of names to the resource that stands there now.
 
 What was found is kept until the kernel reports its end (`watch`). While it is in use, it is also
-compared with the file system about once a second, for changes that the kernel does not report: on
-network file systems, after lost events, in folders that cannot be watched, and by writes through a
-newer name or a mapping. A write through a mapping may not even change the time until the mapping is
-closed.
+compared with the file system once a second, for changes that the kernel does not report: on network
+file systems, after lost events, in folders that cannot be watched, by writes through a newer name, or
+through a mapping, whose time may change only when it is closed.
 """
 
 import os
@@ -49,9 +48,8 @@ RULE_FILE_OCTETS_LIMIT: Final = 4 * 1024 * 1024
 class Catalogue:
     """The resources below one root.
 
-    ``budget`` bounds what is kept in memory, and files give way to all else; ``kept_octets_limit``
-    bounds what is kept of one file. ``events`` are those of all sites of a worker.
-    ``on_root_out_of_reach`` is told of a root that was replaced by one that cannot be read (`Root`).
+    ``budget`` bounds what is kept in memory, ``kept_octets_limit`` what is kept of one file. ``events``
+    are those of all sites of a worker. ``on_root_out_of_reach`` is as for `Root`.
     """
 
     def __init__(
@@ -123,11 +121,7 @@ class Catalogue:
         return self._look_up(names)
 
     def find_rule_file(self, names: Names) -> Resource:
-        """Return what stands at the path of a rule file.
-
-        It is never evicted, and its names are hidden from every other look-up. From the first call on
-        `on_rules_doubted` tells of its end.
-        """
+        """Return what stands at the path of a rule file; `on_rules_doubted` tells of its end."""
         resource = self.resources.rule_files.get(names)
         if resource is not None and self.confirm(resource):
             return resource
@@ -138,8 +132,7 @@ class Catalogue:
     def end_answers(self) -> None:
         """Let none of the answers made so far be given again, whatever they rest on.
 
-        If there are many resources, each releases its own when it is looked at: have that done
-        (`on_doubt`).
+        If there are many resources, each releases its own when it is looked at (`on_doubt`).
         """
         if self._has_ended_all:
             return
