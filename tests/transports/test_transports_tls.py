@@ -264,19 +264,6 @@ def test_an_end_is_told_and_understood() -> None:
     assert len(narrow.sent) == sent
 
 
-@pytest.mark.parametrize("flags", [0, socket.MSG_PEEK])
-def test_a_peer_that_ends_without_a_word_is_told_nothing_more(flags: int) -> None:
-    """It may be gone, and the end that it saw may be forged (SSL_shutdown(3))."""
-    client, narrow, transport = connect([10**9])
-    client.object.write(b"last")
-    narrow.to_receive += [client.outgoing.read(), b""]
-    assert transport.recv(1000) == b"last"
-    assert transport.recv(1000, flags) == b""
-    transport.close()
-    assert narrow.is_closed
-    assert not narrow.sent
-
-
 def test_closing_says_so_even_to_a_peer_that_takes_nothing() -> None:
     client, narrow, transport = connect([10**9])
     transport.close()

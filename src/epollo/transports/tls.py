@@ -65,14 +65,9 @@ class TlsTransport:
         that it causes.
         """
         octets = self._socket.recv(limit, flags | MSG_DONTWAIT)
+        if not octets or self._has_said_end or flags & MSG_PEEK:
+            return octets
         session = self._session
-        if not octets:
-            # To end without close_notify is a fault of the peer, after which nothing is said any more
-            # (SSL_shutdown(3)). Nearly all such peers are gone, and would answer with a reset.
-            self._has_said_end = self._has_said_end or not session.is_ended
-            return octets
-        if self._has_said_end or flags & MSG_PEEK:
-            return octets
         if session.is_ended:
             return b""
         if session.is_direct and self._rest is None:
