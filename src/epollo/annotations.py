@@ -1,9 +1,9 @@
-"""What annotations are written with: `typing` to a type checker, next to nothing to a program that runs.
+"""The names for annotations: those of `typing` for a type checker, next to nothing at run time.
 
-Fact: to load `typing` takes a twentieth of a start, and nothing of ours looks at annotations.
-Decision: each name is here what it takes to be evaluated where it stands. All others import these names
-from here.
-Price: a name of `typing` that is not here yet has to be put here twice.
+Fact: to load `typing` takes a twentieth of a start, and no module here looks at annotations.
+Decision: at run time, each name is just enough to be evaluated where it is used. All other modules
+import these names from here.
+Price: another name of `typing` has to be put here twice.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """How much of memory is kept: one count for all that keeps something.
 
-Facts: what is asked for decides on what memory is best spent: content of files, answers, names where
-nothing stands. A bound for each wastes what another could use.
+Facts: what clients ask for decides how memory is best spent: on content of files, answers, or names
+where nothing stands. Separate bounds would waste what another could use.
 Decision: each has a bound of its own, and all together have one. Beyond that, what can give way does.
 """
 

@@ -2,9 +2,8 @@
 
 If the folder is mistyped, the operator is told so, even if the port is taken too. The order is that of
 `_SITE_CHECKS` and `_SERVER_CHECKS`: what is served, then for which peers, as which user, under which
-restriction, with which log.
-A check only looks: it gives up no right and leaves nothing open. Settings that have their defaults are
-right and are not looked at; each check loads what it needs.
+restriction, with which log. A check only looks: it gives up no right and leaves nothing open. Settings
+that have their defaults are right and are not looked at; each check loads what it needs.
 """
 
 import os

@@ -1,8 +1,7 @@
 """Which network's connection is closed where all connections are taken and none of them is idle.
 
 Decision: for a peer of a network that has fewer connections, one of the network that has most is
-closed.
-A scan finds that network when it is needed; no connection is counted before.
+closed. A scan finds that network when it is needed; no connection is counted before.
 Consequence: one address that takes all connections with halves of requests keeps no other address out.
 Price: the scan costs a system call for each connection whose address is not known, so its rate is bounded
 (`scan_throttle`).

@@ -3,8 +3,7 @@
 Facts: a window of Chromium has a least height, and the browser takes a part of it, so a low drawing
 would be shrunk into what is left.
 Decision: each drawing stands at its own size at the top of a page, in a window with more than enough
-room.
-The rows below it are cut off.
+room. The rows below it are cut off.
 """
 
 import shutil

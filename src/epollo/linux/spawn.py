@@ -1,9 +1,8 @@
-"""A program started without holding up the other threads of this process.
+"""Starts a program without holding up the other threads of this process.
 
-Facts: posix_spawn(3) waits until the program runs, which takes a millisecond, and tens of milliseconds
-where other programs want the processors. `os.posix_spawn` and `subprocess` hold the interpreter
-meanwhile.
-Decision: the function is called by ctypes, which releases it.
+Facts: posix_spawn(3) waits until the program runs. This takes a millisecond, or tens of them if other
+programs want the processors. `os.posix_spawn` and `subprocess` hold the interpreter meanwhile.
+Decision: the function is called by ctypes, which releases the interpreter.
 """
 
 import ctypes

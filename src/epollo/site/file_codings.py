@@ -1,11 +1,11 @@
 """Codings of files that are too large to be kept: asked for, and taken over when they are made.
 
-Facts: of 20 MB of machine code gzip 6 makes 8.2 MB in 1.3 seconds, br 6 6.8 in 1.7, zstd 9 6.9 in 1.0;
-br 9 makes 6.6 in 14, zstd 19 6.1 in 24.
+Facts: from 20 MB of machine code gzip 6 makes 8.2 MB in 1.3 seconds, br 6 6.8 in 1.7, zstd 9 6.9 in
+1.0; br 9 makes 6.6 in 14, zstd 19 6.1 in 24.
 Decision: such a coding is made once, at middle effort.
 
-What is made in the background comes back by a call in the loop. A change that happened before is looked
-for first, so that nothing is added to a version that has ended.
+What is made in the background comes back by a call in the loop. The call first looks for changes, so
+that nothing is added to a version that has ended.
 """
 
 import os
@@ -102,7 +102,7 @@ class FileCodings:
             return
         content, _ = self._open_content(resource.names)
         if content is None or content.version != edition.version:
-            # It has ended, as the next look will find, or there is no descriptor.
+            # The file has ended, which the next look will find, or there is no descriptor.
             return
         media_type = edition.media_type
         is_text = announce_utf8(media_type) == self._select_media_type(resource.names[-1])
@@ -183,7 +183,7 @@ class FileCodings:
         sidecar = resource.sidecars[coding]
         sidecar.file = SharedFile(descriptor, promise)
         if promise.seen != content.version:
-            # Another content than the one that was read through.
+            # It has other content than when it was read through.
             sidecar.file = None
             return
         whole = FileSegment(sidecar.file, 0, content.length)

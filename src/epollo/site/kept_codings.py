@@ -47,7 +47,7 @@ class KeptCodings:
     ) -> None:
         """Have the coding of this name made of the content; the sidecar files are read first.
 
-        Where there are some, all others are made as well: one may be no coding of the file.
+        If there are some, all others are made as well: a sidecar file may be no coding of the file.
         """
         if not compressor.has_room():
             # The next request asks again; until there is room, none costs a walk.

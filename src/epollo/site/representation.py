@@ -1,9 +1,9 @@
 """One version of a file, compiled: its content, its validators, its answers.
 
-A file that fits is read once per version and gets a strong entity tag from its *content*: replicas
-agree on it, ``touch`` does not change it, and an edit within the second of the last one, to the same
-length, does. A file too large to be kept is read while it is sent. It gets a tag from its version, and
-the one from its content when that has been read in the background (`tagging`).
+A file that fits is read once per version and gets a strong entity tag from its *content*. Replicas
+agree on it, and ``touch`` does not change it, but an edit to the same length within the same second
+does. A file too large to be kept is read while it is sent. It first gets a tag from its version, and
+one from its content when that has been read in the background (`tagging`).
 """
 
 import copy
@@ -49,7 +49,7 @@ class KeptFile:
     change while it is sent, down to the pages that are under way.
     Decision: what is kept of that length is a file of its own, without a name, and sealed
     (memfd_create(2)): no process can change it any more.
-    Price: a descriptor for each, hence a limit to their number; beyond it content is kept as octets.
+    Price: a descriptor for each, so their number is limited; beyond that, content is kept as octets.
     """
 
     is_sealed = True
@@ -61,7 +61,7 @@ class KeptFile:
     _count = 0
 
     def __init__(self, content: bytes | SealedOctets) -> None:
-        """Raise `OSError` where the system has no descriptor, or no such files."""
+        """Raise `OSError` if the system has no descriptor, or no such files."""
         if KeptFile._count >= _KEPT_FILES_LIMIT:
             raise OSError(errno.EMFILE, "as many as are allowed")
         if isinstance(content, bytes):
@@ -140,9 +140,10 @@ _NOT_CODED: Final[Mapping[bytes, Representation]] = MappingProxyType({})
 class Edition:
     """A version of a file, and what was made of it: a representation for each content coding.
 
-    ``identity`` is the one without a coding, ``coded`` has the others by their coding. Of content that is
-    not kept there is a ``promise``. ``last_modified_seconds`` is since 1970, None where the date says
-    nothing. ``cache_fields`` are the field lines about caching, once they were asked for.
+    ``identity`` is the one without a coding, ``coded`` has the others by their coding. If the content
+    is not kept, there is a ``promise``. ``last_modified_seconds`` is since 1970, None if the date says
+    nothing.
+    ``cache_fields`` are the field lines about caching, once they were asked for.
 
     Most files have one representation and need none of the rest. So nothing is made before it is needed:
     an empty dictionary takes 64 octets, and one with an entry 232.
@@ -266,7 +267,7 @@ def represent(content: bytes) -> Representation:
 
 
 def _promise(descriptor: int) -> Promise:
-    """Return a promise of which no event tells."""
+    """Return a promise about a file that is not watched."""
     return Promise(descriptor, None)
 
 
@@ -290,8 +291,8 @@ def read_edition(
 ) -> Edition:
     """Read the file that is open, if it is not longer than the limit; it stays open.
 
-    Octets of one version only: a file that is being written to while it is read is read again. Of a file
-    that is longer a ``promise`` is made. Raises `OSError`.
+    The octets are of one version: a file that is written to while it is read is read again. If the file
+    is longer, a ``promise`` is made. Raises `OSError`.
     """
     after = version_of(os.fstat(descriptor))
     for _ in range(_READ_ATTEMPTS):
@@ -304,9 +305,9 @@ def read_edition(
         after = version_of(os.fstat(descriptor))
         if after == version and len(content) == version.octets:
             break
-    # One that changes all the time, or whose length is not what it says (those of procfs say that they
-    # are empty), is taken as it was found: what counts is that the length that is announced and the
-    # octets that are sent are of one reading, and of no more than the version has.
+    # A file that changes all the time, or whose length is not what it says (those of procfs say that
+    # they are empty), is taken as it was found. What counts: the announced length and the octets that
+    # are sent come from one reading, and are no more than the version has.
     content = content[: version.octets]
     inspected = inspect(media_type, content[:HEAD_OCTETS], content)
     return Edition(version, version.modified_ns, inspected, represent(content))
@@ -315,9 +316,9 @@ def read_edition(
 def read_watched(descriptor: int, media_type: MediaType, kept_octets_limit: int) -> Edition | None:
     """Read the file that is open with one look at it; None where one does not suffice.
 
-    For a file of whose changes an event tells, by the only name that it has: one that is written to while
-    it is read has the version from before, which is compared with the file in the next second, and it
-    ends with the event. Raises `OSError`.
+    For a file with one name, whose changes an event reports. If it is written to while it is read, it
+    has the version from before. That is compared with the file in the next second, and ends with the
+    event. Raises `OSError`.
     """
     status = os.fstat(descriptor)
     octets = status.st_size
@@ -331,7 +332,7 @@ def read_watched(descriptor: int, media_type: MediaType, kept_octets_limit: int)
 
 
 def _promise_edition(promise: Promise, inspected: Inspected) -> Edition:
-    """Return the edition of a file of which a promise was made."""
+    """Return the edition of a file about which there is a promise."""
     identity = Representation(None, promise.octets, promise.provisional_tag.opaque)
     version = promise.seen
     edition = Edition(version, version.modified_ns, inspected, identity, promise)

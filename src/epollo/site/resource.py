@@ -88,7 +88,7 @@ class Resource(Basis):
         self.era = era
         """How often all answers of the site had ended at once when its own were looked at."""
         self.doubts = 0
-        """How often all was to be compared anew, up to the last look at this."""
+        """How often all had to be compared anew, up to the last look at this."""
         self.has_ended = False
         """Whether this was ended by itself."""
         self.ends_with: Whole | Folder = _LASTING
@@ -153,7 +153,7 @@ class Resource(Basis):
         self.end_answers()
 
     def begin_era(self, era: int) -> None:
-        """Release the answers of an earlier era; those of this one that are kept already, too."""
+        """Release the answers of an earlier era, and those of this era that are kept already."""
         self.era = era
         self.end_answers()
 

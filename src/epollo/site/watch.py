@@ -33,21 +33,21 @@ _MASK: Final = CHANGES | flags.ONLYDIR
 # Above the root only names count: what is written to the files there does not matter here.
 _MASK_NAMES: Final = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.ONLYDIR
 _MASK_SELF: Final = flags.MOVE_SELF | flags.ONLYDIR
-# Of a file itself: whatever happens to it, through whichever of its names.
+# For a file itself: whatever happens to it, through any of its names.
 _MASK_FILE: Final = (
     flags.ATTRIB | flags.CLOSE_WRITE | flags.DELETE_SELF | flags.MODIFY | flags.MOVE_SELF
 )
 
 
 class Interest(Enum):
-    """What of a folder counts."""
+    """Which events of a folder count."""
 
     ALL = _MASK
     """Its names, and whatever happens to what stands there."""
     NAMES = _MASK_NAMES
     """Its names only."""
     ITSELF = _MASK_SELF
-    """Whether it is moved; of its names nothing, however busy others are there."""
+    """Whether it is moved; nothing about its names, however busy others are there."""
     FILE = _MASK_FILE
     """For a file, not a folder: its content, its attributes, and all of its names."""
 
@@ -325,7 +325,7 @@ class Watch(Handler):
                 self._on_end(dependent, is_written=bool(mask & flags.MODIFY))
 
     def note_loss(self) -> None:
-        """Trust nothing to be current: events were lost, those of folders that are gone among them."""
+        """Trust nothing to be current: events were lost, perhaps those of folders that are gone."""
         is_in_storm = self._events.is_in_storm
         self._by_key = {key: one for key, one in self._by_key.items() if is_in_storm(one)}
         for folder in self._folders.values():
@@ -353,12 +353,12 @@ def open_watch(
 
 
 def has_unwatched(edges: Iterable[Edge]) -> bool:
-    """Return whether something may change there of which no event tells."""
+    """Return whether something may change there without an event."""
     return any(edge.folder == UNWATCHED for edge in edges)
 
 
 def watch_other_names(watch: Watch | None, descriptor: int) -> tuple[Edge, ...]:
-    """Watch a file that has names elsewhere: a write through these is told of the file alone."""
+    """Watch a file that has names elsewhere: only its own events report a write through these."""
     if watch is None or os.fstat(descriptor).st_nlink == 1:
         return ()
     return (Edge(watch.add_folder(descriptor, Interest.FILE), b""),)

@@ -4,13 +4,11 @@ Facts: a client that comes again says the same, except for random octets, keys a
 extensions in the same order, each as long as before. To find them takes 450 steps of the interpreter, a
 seventh of all that it does for a connection.
 Decision: for each length of a message, the octets on which the reading depends are kept, with what was
-read.
-If all of them are the same again, one call and one comparison are enough. One length may have several
-shapes:
-OpenSSL's client fills up to 517 octets, whatever the name.
+read. If all of them are the same again, one call and one comparison are enough. One length may have
+several shapes: OpenSSL's client fills up to 517 octets, whatever the name.
 Price: a client that puts its extensions into another order each time (Chromium) is compared for
-nothing.
-So that it does not drive out others, a shape gives way to another only at every `_EVERY`-th miss.
+nothing. So that it does not drive out others, a shape gives way to another only at every `_EVERY`-th
+miss.
 """
 
 from struct import Struct
