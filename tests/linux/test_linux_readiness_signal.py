@@ -22,7 +22,7 @@ def handler_is_given_back() -> Iterator[None]:
     signal.signal(signal.SIGIO, previous)
 
 
-def ignore_end(_: object, /, *, is_written: bool = False) -> None:
+def ignore_end(_: object, /, **__: bool) -> None:
     """Let nothing depend on the folder."""
 
 

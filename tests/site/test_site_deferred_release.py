@@ -14,9 +14,13 @@ from epollo.loop import Handler
 from epollo.protocols.answer import Answer as RecalledAnswer
 from epollo.site import catalogue as catalogue_module
 from epollo.site import rulebook as rulebook_module
+from epollo.site.deferred_release import IMMEDIATE_LIMIT
+from epollo.site.events import Events, Listener
+from epollo.site.folders import Folders
 from epollo.site.resolve import RULE_FILES, Names
 from epollo.site.resources import Resources
 from epollo.site.root import Root
+from epollo.site.watch import Watch
 from site_grounds import Answer, Ground, list_open_below, switch_link
 
 FILES = 600
@@ -95,6 +99,12 @@ class Given:
 
 def stands(basis: Basis | None, recall: Recall) -> bool:
     return basis is not None and recall.is_true(cast(RecalledAnswer, Given(basis)))
+
+
+def watch_of(ground: Ground) -> Watch:
+    watch = ground.catalogue.watch
+    assert watch is not None
+    return watch
 
 
 def switch(ground: Ground, releases: Path) -> None:
@@ -249,6 +259,73 @@ def test_what_is_mounted_over_a_rule_file_is_in_force_at_once(
     assert not stands(answer.basis, recall)
     assert page.is_released
     assert ground.ask("/old", drain=False).fields["location"] == "/two"
+
+
+@pytest.mark.parametrize("folders", [20, 600, 2500])
+def test_a_renamed_folder_ends_all_folders_below_it_without_a_release_of_each(
+    tmp_path: Path, folders: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To stop watching a folder takes a system call: it is made later, and once for each."""
+    later, removed = Later(), 0
+    remove = Events.remove
+
+    def count(events: Events, listener: Listener, number: int) -> None:
+        nonlocal removed
+        removed += 1
+        remove(events, listener, number)
+
+    monkeypatch.setattr(Events, "remove", count)
+    for number in range(folders):
+        folder = tmp_path / "root" / "docs" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "page.txt").write_bytes(b"%d" % number)
+    with Ground(tmp_path / "root") as ground:
+        ground.catalogue.deferred_release.call_again = later.call_again
+        recall = Recall(ground.clock)
+        ground.catalogue.deferred_release.on_doubt = recall.doubt
+        targets = [f"/docs/{number}/page.txt" for number in range(folders)]
+        answers = [ground.ask(target, drain=False) for target in targets]
+        watched = len(watch_of(ground)._folders)
+        (tmp_path / "root" / "docs").rename(tmp_path / "former")
+        watch_of(ground).on_ready(1)
+        assert removed <= IMMEDIATE_LIMIT
+        assert not any(stands(answer.basis, recall) for answer in answers)
+        assert all(ground.status(target) == 404 for target in targets[:5])
+        (tmp_path / "former").rename(tmp_path / "root" / "docs")
+        assert all(ground.get(target) == b"%d" % n for n, target in enumerate(targets[:5]))
+        batches = 0
+        while later.make_one():
+            batches += 1
+        assert not len(ground.catalogue.deferred_release)
+        assert len(watch_of(ground)._folders) < watched - folders + 20
+        assert all(stands(ground.ask(target).basis, recall) for target in targets[:5])
+
+
+def test_what_rests_on_one_name_is_marked_and_released_later(
+    tmp_path: Path, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on another device than that of the root, where no folder is kept."""
+    monkeypatch.setattr(Folders, "find", lambda *_: None)
+    folder = tmp_path / "root" / "docs"
+    folder.mkdir(parents=True)
+    for number in range(FILES):
+        (folder / f"{number}.txt").write_bytes(b"%d" % number)
+    with Ground(tmp_path / "root") as ground:
+        ground.catalogue.deferred_release.call_again = later.call_again
+        recall = Recall(ground.clock)
+        bases = [ground.ask(f"/docs/{number}.txt", drain=False).basis for number in range(FILES)]
+        kept = [Kept(basis) for basis in bases if basis is not None]
+        folder.rename(tmp_path / "former")
+        watch_of(ground).on_ready(1)
+        assert not any(stands(basis, recall) for basis in bases)
+        assert not any(one.is_released for one in kept)
+        assert ground.status("/docs/1.txt") == 404
+        (tmp_path / "former").rename(folder)
+        assert ground.get("/docs/1.txt") == b"1"
+        while later.make_one():
+            pass
+        assert all(one.is_released for one in kept)
+        assert stands(ground.ask("/docs/1.txt").basis, recall)
 
 
 def test_descriptors_are_given_back(ground: Ground, releases: Path, later: Later) -> None:

@@ -66,7 +66,7 @@ class Kept:
         self.resource.edition = self.edition
         self.descriptor = found.descriptor
 
-    def _on_end(self, dependent: Dependent | None, *, is_written: bool = False) -> None:  # noqa: ARG002
+    def _on_end(self, dependent: Dependent | None, **_: bool) -> None:
         self.ended.append(dependent)
 
     def offer(self, compressor: Compressor, wanted: bytes = b"gzip") -> None:

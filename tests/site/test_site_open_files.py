@@ -44,7 +44,7 @@ class Opened:
         self.watch.close()
 
 
-def _ignore(dependent: Dependent | None, /, *, is_written: bool = False) -> None:
+def _ignore(dependent: Dependent | None, /, **_: bool) -> None:
     pass
 
 

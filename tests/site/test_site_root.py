@@ -33,12 +33,7 @@ class Followed:
     def _on_out_of_reach(self, reason: str, is_news: bool) -> None:
         self.refusals.append((reason, is_news))
 
-    def _on_end(
-        self,
-        dependent: Dependent | None,
-        *,
-        is_written: bool = False,  # noqa: ARG002 - as of any that is told
-    ) -> None:
+    def _on_end(self, dependent: Dependent | None, **_: bool) -> None:
         if dependent is None or self.root.is_named_by(dependent):
             self.root.on_change()
 

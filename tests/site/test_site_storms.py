@@ -56,7 +56,7 @@ class Watched:
         self.watch = Watch(self._on_end, pytest.fail, Events(lambda: self.seconds))
         self.watch.call_in_storm(self._on_storm)
 
-    def _on_end(self, dependent: Dependent | None, /, *, is_written: bool = False) -> None:  # noqa: ARG002
+    def _on_end(self, dependent: Dependent | None, /, **_: bool) -> None:
         self.ended.append(dependent)
 
     def _on_storm(self) -> None:

@@ -28,7 +28,10 @@ class Watched:
         self.reports: list[str] = []
         self.watch = Watch(self._on_end, self.reports.append)
 
-    def _on_end(self, dependent: Dependent | None, /, *, is_written: bool = False) -> None:
+    def _on_end(
+        self, dependent: Dependent | None, /, *, is_written: bool = False, is_of_many: bool = False
+    ) -> None:
+        self.is_of_many = is_of_many
         self.ended.append(dependent)
         if is_written:
             self.written.append(dependent)

@@ -25,10 +25,9 @@ from epollo.site.files import Files
 from epollo.site.folders import Folder, Folders, look_in
 from epollo.site.kept_codings import KeptCodings
 from epollo.site.listing.listings import Listings
-from epollo.site.listing.snapshot import GeneratedResource
+from epollo.site.listing.snapshot import GeneratedResource, Snapshot
 from epollo.site.media_types import OURS, MediaTypes
 from epollo.site.open_files import OpenFile, Promises
-from epollo.site.promise import Promise
 from epollo.site.reach import PLAIN, Reach
 from epollo.site.representation import Edition, Representation, read_edition
 from epollo.site.resolve import Kind, Names, Walk
@@ -331,20 +330,14 @@ class Catalogue:
 
     def _offer_for_tag(self, file: OpenFile) -> None:
         if self.tagging is not None:
-            self.tagging.offer(file, self._tag_anew)
+            self.tagging.offer(file, self.resources.tag_anew)
 
-    def _tag_anew(self, promise: Promise) -> None:
-        """Let everything with this promise have the entity tag that was made of the content."""
-        for resource in self.resources.files.entries():
-            edition = resource.edition
-            if edition is not None and edition.promise is promise and promise.content_tag:
-                edition.tag_anew(promise.content_tag)
-                resource.end_answers()
-
-    def _on_end(self, dependent: Dependent | None, *, is_written: bool = False) -> None:
+    def _on_end(
+        self, dependent: Dependent | None, *, is_written: bool = False, is_of_many: bool = False
+    ) -> None:
         """Take out what has ended, everything with None, and let nothing of it be recalled.
 
-        ``is_written`` is whether its content was written to.
+        ``is_written`` is whether its content was written to, ``is_of_many`` whether much ends with it.
         """
         if dependent is None or self._root.is_named_by(dependent):
             self._root.on_change()
@@ -356,12 +349,15 @@ class Catalogue:
             if is_written:
                 dependent.note_write()
             if isinstance(dependent.resource, Resource):
-                self._on_end(dependent.resource)
+                self._on_end(dependent.resource, is_of_many=is_of_many)
         elif isinstance(dependent, Resource) and dependent.is_current:
             if self.resources.rule_files.get(dependent.names) is dependent:
                 del self.resources.rule_files[dependent.names]
                 self.on_rules_doubted()
-            self._give_back(dependent, is_written=is_written)
+            if is_of_many and not is_written and not isinstance(dependent, Snapshot):
+                self.deferred_release.mark(dependent)
+            else:
+                self._give_back(dependent, is_written=is_written)
 
     def _give_back(self, resource: Resource, *, is_written: bool = False) -> None:
         """Take out what has ended from where it is kept, and release it."""
@@ -380,9 +376,9 @@ class Catalogue:
     def _end_folder(self, folder: Folder) -> None:
         """End what was found in a folder that has ended."""
         if folder.is_current:
-            self._folders.end(folder)
+            self._folders.take(folder)
             # What is found in a folder is a resource, which knows the folder.
-            self.deferred_release.add((cast("dict[bytes, Resource]", folder.members),))
+            self.deferred_release.add((cast("dict[bytes, Resource]", folder.members),), (folder,))
 
     def _end(self, resource: Resource, *, is_written: bool = False) -> None:
         """Release a resource that has ended or was evicted."""

@@ -3,9 +3,9 @@
 Facts: when a release is switched, a hundred thousand resources end. To take each out of its cache, to
 forget what it depended on and to release its answers takes half a second together, and to mark each still
 takes some ten milliseconds.
-Decision: one mark ends all (`Resource.ends_with`), and they are released in slices between the batches
-of the loop. An answer that was found to stand in this second already is looked at again (`on_doubt`), and
-the look finds the mark.
+Decision: one mark ends all (`Resource.ends_with`), or one for each folder below one that is renamed, and
+they are released in slices between the batches of the loop. An answer that was found to stand in this
+second already is looked at again (`on_doubt`), and the look finds the mark.
 Price: until then they take their place in memory, beyond what is counted.
 """
 
@@ -18,7 +18,7 @@ from epollo.site.folders import Folder
 from epollo.site.resource import Resource
 
 IMMEDIATE_LIMIT: Final = 256
-"""Up to this number all are released at once: that takes two milliseconds."""
+"""Up to this number in a batch are released at once: that takes two milliseconds."""
 _SLICE_SECONDS: Final = 0.001
 _LOOKED_AT_EACH: Final = 16
 
@@ -36,13 +36,16 @@ class DeferredRelease(Handler):
         self._end_folder = end_folder
         self._folders: list[Folder] = []
         self._resources: list[MutableMapping[Any, Resource]] = []
+        self._marked: list[Resource] = []
+        # How many more may be released at once in this batch.
+        self._left_at_once = IMMEDIATE_LIMIT
         self.call_again: Callable[[Handler], None] | None = None
         """Has this called in the next batch; without a loop all is released at once."""
         self.on_doubt: Callable[[], None] = lambda: None
         """Called when what was found to stand in this second may stand no more."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._resources)) + len(self._folders)
+        return sum(map(len, self._resources)) + len(self._marked) + len(self._folders)
 
     def add(
         self,
@@ -55,34 +58,51 @@ class DeferredRelease(Handler):
         self._folders += folders
         self._resources += resources
         if self.call_again is None:
-            while len(self):
-                self._release_some()
+            while self._release_some():
+                pass
             return
-        if sum(map(len, resources)) <= IMMEDIATE_LIMIT:
+        number = sum(map(len, resources))
+        if number <= self._left_at_once:
+            self._left_at_once -= number
             for some in resources:
                 self._end_some(some, IMMEDIATE_LIMIT)
         else:
             self.on_doubt()
-        if len(self):
+        self.call_again(self)
+
+    def mark(self, resource: Resource) -> None:
+        """Mark a resource that has ended with many others, and take it over."""
+        resource.mark_ended()
+        self._marked.append(resource)
+        if self.call_again is None:
+            self._release_some()
+        else:
             self.call_again(self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Release a slice."""
+        self._left_at_once = IMMEDIATE_LIMIT
         until = time.monotonic() + _SLICE_SECONDS
-        while len(self) and time.monotonic() < until:
-            self._release_some()
-        if len(self) and self.call_again is not None:
-            self.call_again(self)
+        while self._release_some():
+            if time.monotonic() >= until:
+                if self.call_again is not None:
+                    self.call_again(self)
+                return
 
-    def _release_some(self) -> None:
-        """Release some, the folders last."""
-        resources = self._resources
-        while resources and not resources[-1]:
-            resources.pop()
-        if resources:
-            self._end_some(resources[-1], _LOOKED_AT_EACH)
+    def _release_some(self) -> bool:
+        """Release some, the folders last; return whether there were any."""
+        if self._resources:
+            some = self._resources[-1]
+            self._end_some(some, _LOOKED_AT_EACH)
+            if not some:
+                self._resources.pop()
+        elif self._marked:
+            self._end(self._marked.pop())
         elif self._folders:
             self._end_folder(self._folders.pop())
+        else:
+            return False
+        return True
 
     def _end_some(self, resources: MutableMapping[Any, Resource], most: int) -> None:
         for _ in range(min(most, len(resources))):

@@ -134,15 +134,19 @@ class Folders:
 
     def end(self, folder: Folder) -> None:
         """Keep a folder no longer; its members are the caller's to end."""
+        self.take(folder)
+        if self._watch is not None:
+            self._watch.forget_members(folder.number, folder.members)
+            self._watch.forget(folder)
+
+    def take(self, folder: Folder) -> None:
+        """Find a folder no longer, and close it; it is the caller's to end."""
         folder.is_current = False
         if self._folders.get(folder.names) is folder:
             del self._folders[folder.names]
         if self._open.get(folder.names) is folder:
             del self._open[folder.names]
         self._close(folder)
-        if self._watch is not None:
-            self._watch.forget_members(folder.number, folder.members)
-            self._watch.forget(folder)
 
     def entries(self) -> list[Folder]:
         """Return every folder in which something was found, and every one that is open."""

@@ -148,9 +148,13 @@ class Resource(Basis):
 
     def end(self) -> None:
         """Stand no longer: the path was changed, or this was evicted."""
+        self.mark_ended()
+        self.end_answers()
+
+    def mark_ended(self) -> None:
+        """Stand no longer; what was made of this is still to be released."""
         self.has_ended = True
         self.checked_second = -1
-        self.end_answers()
 
     def begin_era(self, era: int) -> None:
         """Release the answers of an earlier era, and those of this era that are kept already."""

@@ -10,6 +10,7 @@ from epollo.budget import Budget
 from epollo.site.absences import find_absence
 from epollo.site.cache import Cache
 from epollo.site.listing.snapshot import Snapshot
+from epollo.site.promise import Promise
 from epollo.site.resolve import Names
 from epollo.site.resource import Resource, Whole
 
@@ -58,6 +59,14 @@ class Resources:
         resource = self.files.get(names)
         if resource is not None:
             self.files.grow(names, resource, octets)
+
+    def tag_anew(self, promise: Promise) -> None:
+        """Let everything with this promise have the entity tag that was made of the content."""
+        for resource in self.files.entries():
+            edition = resource.edition
+            if edition is not None and edition.promise is promise and promise.content_tag:
+                edition.tag_anew(promise.content_tag)
+                resource.end_answers()
 
     def list_all(self) -> list[Resource]:
         """Return all, also those that have ended and were not given back yet."""

@@ -12,7 +12,7 @@ Where a folder cannot be watched, or events were lost, the check by ``stat`` (`c
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 
 from epollo.annotations import Final, Protocol
@@ -51,6 +51,12 @@ class Interest(Enum):
     FILE = _MASK_FILE
     """For a file, not a folder: its content, its attributes, and all of its names."""
 
+
+_MANY: Final = 256
+"""Beyond this number what ends with one change is only marked: to release that takes two milliseconds."""
+
+_VERY_MANY: Final = 2048
+"""Beyond this number a change ends everything: to mark as many one by one takes eight milliseconds."""
 
 _REPORTED: Final = {Interest.ALL: "folder", Interest.FILE: "file"}
 
@@ -108,10 +114,13 @@ class Notice:
 class OnEnd(Protocol):
     """What is called when a version has ended."""
 
-    def __call__(self, dependent: Dependent | None, /, *, is_written: bool = False) -> None:
+    def __call__(
+        self, dependent: Dependent | None, /, *, is_written: bool = False, is_of_many: bool = False
+    ) -> None:
         """Release what ended; with None, everything: events were lost.
 
-        ``is_written`` is whether content was written to at the end of the edge.
+        ``is_written`` is whether content was written to at the end of the edge, ``is_of_many`` whether so
+        much ends with it that it has to be released later.
         """
 
 
@@ -281,8 +290,7 @@ class Watch(Handler):
                 if member is not None:
                     self._end((member,), mask)
         else:
-            for each in list(folder.dependents):
-                self._end(folder.select(each), mask)
+            self._end([one for each in folder.dependents for one in folder.select(each)], mask)
 
     def doubt(self, number: int, *, is_last: bool) -> None:
         """End what rests on a folder that is not watched; with ``is_last``, forget the folder."""
@@ -317,12 +325,23 @@ class Watch(Handler):
         if self._by_key.get(folder.key) == number:
             del self._by_key[folder.key]
 
-    def _end(self, dependents: Iterable[Dependent], mask: int) -> None:
+    def _end(self, dependents: Collection[Dependent], mask: int) -> None:
+        number = len(dependents)
+        if number > _VERY_MANY and not mask & flags.MODIFY:
+            self._end_all(dependents, mask)
+            return
+        is_of_many = number > _MANY
         for dependent in dependents:
             if isinstance(dependent, Notice):
                 dependent.note(mask)
             else:
-                self._on_end(dependent, is_written=bool(mask & flags.MODIFY))
+                self._on_end(dependent, is_written=bool(mask & flags.MODIFY), is_of_many=is_of_many)
+
+    def _end_all(self, dependents: Iterable[Dependent], mask: int) -> None:
+        for dependent in dependents:
+            if isinstance(dependent, Notice):
+                dependent.note(mask)
+        self._on_end(None)
 
     def note_loss(self) -> None:
         """Trust nothing to be current: events were lost, perhaps those of folders that are gone."""
