@@ -21,15 +21,7 @@ from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.flights import Flights
 from epollo.connections.handshake_refusals import format_refusal, refuse_at_once
-from epollo.connections.handshake_state import (
-    CLIENT,
-    HELLO,
-    OVER,
-    REQUEST,
-    THREAD,
-    TURN,
-    Opening,
-)
+from epollo.connections.handshake_state import CLIENT, HELLO, OVER, REQUEST, THREAD, TURN, Opening
 from epollo.connections.service import Service
 from epollo.connections.session_terms import SessionOffer, SessionTerms
 from epollo.loop import READABLE
