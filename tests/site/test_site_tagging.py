@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Serve, Server, receive_content, receive_head, rest
+from epollo.site.cache import Cache
 from epollo.site.entity_tags import tag_content
 from epollo.site.tagging import Tagging
 from site_grounds import Ground, count_descriptors
@@ -66,6 +68,33 @@ def test_the_tag_is_that_of_the_content_wherever_it_is_served(tagged: Tagged) ->
     tagged.large.write_bytes(NEW)
     assert tagged.shown() not in {OLD_TAG, NEW_TAG}
     assert tagged.tag() == NEW_TAG
+
+
+@pytest.mark.parametrize("names", [1, 2, 3])
+def test_each_name_of_a_file_has_the_tag_however_many_other_files_are_known(
+    tagged: Tagged, monkeypatch: pytest.MonkeyPatch, names: int
+) -> None:
+    """Only of a file of very many names all files are looked at."""
+    monkeypatch.setattr("epollo.site.resources._NAMES_LIMIT", 3)
+    others = [f"/{number}.bin" for number in range(names - 1)]
+    for other in others:
+        (tagged.large.parent / other[1:]).hardlink_to(tagged.large)
+    for other in others:
+        tagged.ask(other)
+    looks = 0
+    entries = Cache.entries
+
+    def count(cache: Cache[Any, Any]) -> list[Any]:
+        nonlocal looks
+        looks += 1
+        return entries(cache)
+
+    monkeypatch.setattr(Cache, "entries", count)
+    assert tagged.tag() == OLD_TAG
+    assert [tagged.ask(other, method="HEAD").fields["etag"] for other in others] == [
+        OLD_TAG for _ in others
+    ]
+    assert looks == (names == 3)
 
 
 @pytest.mark.parametrize("change", ["chmod", "rename", "link"])

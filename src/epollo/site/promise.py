@@ -29,6 +29,7 @@ import time
 from epollo.annotations import Final
 from epollo.http.validators import EntityTag
 from epollo.site.entity_tags import tag_version
+from epollo.site.resolve import Names
 from epollo.site.version import COARSEST_TICK_NS, Version, is_version, version_of
 from epollo.site.watch import UNWATCHED, Interest, Notice, Watch
 
@@ -56,6 +57,7 @@ class Promise:
         "_watch",
         "begun",
         "content_tag",
+        "names",
         "notice",
         "octets",
         "provisional_tag",
@@ -93,6 +95,8 @@ class Promise:
         )
         self.content_tag: EntityTag | None = None
         """The entity tag that was made from the content, once it is."""
+        self.names: set[Names] = set()
+        """The paths at which the file was found."""
 
     def __del__(self) -> None:
         if self._watch is not None:

@@ -16,6 +16,8 @@ from epollo.site.resource import Resource, Whole
 
 _ABSENCES_SHARE: Final = 16
 """What is not there is remembered too: one part of this number of what is kept."""
+_NAMES_LIMIT: Final = 64
+"""From this number on no more names of one file are noted: links may make any number of them."""
 
 
 class Resources:
@@ -46,6 +48,11 @@ class Resources:
 
     def put(self, resource: Resource) -> Resource | None:
         """Keep a resource; return the former one of these names, which was not given back yet."""
+        edition = resource.edition
+        if edition is not None and edition.promise is not None:
+            names = edition.promise.names
+            if len(names) < _NAMES_LIMIT:
+                names.add(resource.names)
         return self._cache_of(resource).put(resource.names, resource)
 
     def remove(self, resource: Resource) -> None:
@@ -62,7 +69,11 @@ class Resources:
 
     def tag_anew(self, promise: Promise) -> None:
         """Let everything with this promise have the entity tag that was made of the content."""
-        for resource in self.files.entries():
+        if len(promise.names) < _NAMES_LIMIT:
+            found = [one for one in map(self.files.get, promise.names) if one is not None]
+        else:
+            found = self.files.entries()
+        for resource in found:
             edition = resource.edition
             if edition is not None and edition.promise is promise and promise.content_tag:
                 edition.tag_anew(promise.content_tag)
