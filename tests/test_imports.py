@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import epollo.annotations
 import epollo.imports
 
 _SCRIPT = """
@@ -40,7 +41,8 @@ def place(tmp_path: Path) -> Path:
     """Return a folder with a package of our name."""
     room = tmp_path / "epollo" / "room"
     room.mkdir(parents=True)
-    shutil.copy(epollo.imports.__file__, tmp_path / "epollo" / "imports.py")
+    for ours in (epollo.imports, epollo.annotations):
+        shutil.copy(str(ours.__file__), tmp_path / "epollo")
     (tmp_path / "epollo" / "__init__.py").touch()
     (room / "__init__.py").write_text("VALUE = 1\ndef function(): pass\n")
     (room / "thing.py").write_text("VALUE = 2\ndef function(): pass\n")
@@ -141,7 +143,7 @@ def test_what_a_start_loads_of_ours_is_not_searched_for() -> None:
         "try: runpy.run_module('epollo', run_name='__main__')\n"
         "except SystemExit: pass\n"
         "print(*(type(one.__spec__.loader).__name__ for name, one in sys.modules.items()"
-        " if name.startswith('epollo.') and name != 'epollo.imports'))"
+        " if name.startswith('epollo.') and name not in {'epollo.annotations', 'epollo.imports'}))"
     )
     command = [sys.executable, "-c", script]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}

@@ -44,7 +44,7 @@ class _Finder:
         target: ModuleType | None = None,  # noqa: ARG004
     ) -> ModuleSpec | None:
         """Return how a module is loaded; None for one that is not ours, or not as usual."""
-        if path is None or not name.startswith(_OURS):
+        if path is None or len(path) != 1 or not name.startswith(_OURS):
             return None
         [folder] = path
         last = name.rpartition(".")[2]

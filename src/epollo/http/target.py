@@ -111,11 +111,12 @@ def parse_origin_form(target: bytes) -> Target | None:
 
 # pct-encoded = "%" HEXDIG HEXDIG                                    RFC 3986 section 2.1
 # What two digits stand for; those that no name can hold are not among them.
+_DIGITS: Final = [b"%c" % digit for digit in b"0123456789ABCDEFabcdef"]
 _DECODED: Final = {
-    high + low: bytes.fromhex((high + low).decode())
-    for high in (b"%c" % digit for digit in b"0123456789ABCDEFabcdef")
-    for low in (b"%c" % digit for digit in b"0123456789ABCDEFabcdef")
-    if bytes.fromhex((high + low).decode()) not in {b"/", b"\0"}
+    digits: bytes((octet,))
+    for digits in [high + low for high in _DIGITS for low in _DIGITS]
+    for octet in [int(digits, 16)]
+    if octet not in b"/\0"
 }
 
 # pchar = unreserved / pct-encoded / sub-delims / ":" / "@"          RFC 3986 section 3.3
