@@ -140,10 +140,10 @@ _NOT_CODED: Final[Mapping[bytes, Representation]] = MappingProxyType({})
 class Edition:
     """A version of a file, and what was made of it: a representation for each content coding.
 
-    ``identity`` is the one without a coding, ``coded`` has the others by their coding. If the content
-    is not kept, there is a ``promise``. ``last_modified_seconds`` is since 1970, None if the date says
-    nothing.
-    ``cache_fields`` are the field lines about caching, once they were asked for.
+    ``identity`` is the one without a coding, ``coded`` has the others by their coding. ``own_coding`` is
+    the content coding that the file itself is in. If the content is not kept, there is a ``promise``.
+    ``last_modified_seconds`` is since 1970, None if the date says nothing. ``cache_fields`` are the field
+    lines about caching, once they were asked for.
 
     Most files have one representation and need none of the rest. So nothing is made before it is needed:
     an empty dictionary takes 64 octets, and one with an entry 232.
