@@ -25,13 +25,14 @@ class Watched:
     def __init__(self) -> None:
         self.ended: list[Dependent | None] = []
         self.written: list[Dependent | None] = []
+        self.of_many = 0
         self.reports: list[str] = []
         self.watch = Watch(self._on_end, self.reports.append)
 
     def _on_end(
         self, dependent: Dependent | None, /, *, is_written: bool = False, is_of_many: bool = False
     ) -> None:
-        self.is_of_many = is_of_many
+        self.of_many += is_of_many
         self.ended.append(dependent)
         if is_written:
             self.written.append(dependent)
@@ -94,6 +95,37 @@ def test_only_the_name_that_changed_ends_something(watched: Watched, tmp_path: P
     assert set(watched.drain()) == {b}
     (tmp_path / "c").touch()
     assert watched.drain() == []
+
+
+@pytest.mark.parametrize("is_of_one_name", [True, False])
+def test_how_much_ends_is_told(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_of_one_name: bool
+) -> None:
+    """What ends with a name, or with the folder itself; very much is everything."""
+    monkeypatch.setattr("epollo.site.watch._MANY", 2)
+    monkeypatch.setattr("epollo.site.watch._VERY_MANY", 3)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    rests: list[Dependent | None] = []
+    # Each change comes twice: there and back.
+    for number, of_many in ((2, 0), (3, 6), (4, 0)):
+        while len(rests) < number:
+            name = b"name" if is_of_one_name else b"%d" % len(rests)
+            rests.append(watched.depend(folder, name))
+        if is_of_one_name:
+            (folder / "name").mkdir()
+            (folder / "name").rmdir()
+            ended = watched.drain()
+            assert len(ended) == 2 * number if number < 4 else ended == [None, None]
+        else:
+            folder.rename(tmp_path / "other")
+            ended = watched.drain()
+            (tmp_path / "other").rename(folder)
+            watched.watch.on_ready(select.EPOLLIN)
+            assert set(ended) == set(rests) if number < 4 else ended == [None]
+        assert watched.of_many == of_many
+        watched.of_many = 0
+        watched.ended.clear()
 
 
 def test_folder_that_goes_ends_everything_in_it(watched: Watched, tmp_path: Path) -> None:
