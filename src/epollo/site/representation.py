@@ -39,7 +39,7 @@ _KEPT_FILES_LIMIT: Final = 512
 # What a coding takes besides its octets: objects; the first one a dictionary, and the names of sidecar
 # files, which are watched.
 _CODING_OCTETS: Final = 128
-_FIRST_CODING_OCTETS: Final = 1024
+_FIRST_CODING_OCTETS: Final = 2048
 
 
 class KeptFile:
