@@ -40,15 +40,17 @@ def begin(service: Service, arrival: Arrival) -> None:
 class LastAnswers:
     """Gives peers of one kind the only answer that they want, if it is known.
 
-    They take no room, so they need not pass the door. ``is_watched`` is whether the loop watches them.
+    They need not pass the door below the limit of connections, for there is room for one that does not
+    take all at once. ``is_watched`` is whether the loop watches them.
     """
 
-    __slots__ = ("_is_watched", "_kind", "_recall", "_service")
+    __slots__ = ("_is_watched", "_kind", "_limit", "_recall", "_service")
 
     def __init__(self, service: Service, kind: Kind, *, is_watched: bool = False) -> None:
         self._service = service
         self._kind = kind
         self._is_watched = is_watched
+        self._limit = service.capacity.connections
         # If connections are counted by address, each of these peers is counted, too.
         self._recall = service.recalls_at_once[kind.scope] if service.addresses is None else None
 
@@ -58,7 +60,7 @@ class LastAnswers:
         Return whether that was done. Changes have to be looked for after these octets were received.
         """
         recall, service = self._recall, self._service
-        if recall is None or service.is_draining:
+        if recall is None or service.is_draining or len(service.peers) >= self._limit:
             return False
         answer = recall.known.get(received) or recall.at_hand.young.get(received)
         if answer is None or answer.persists or answer.rest:
