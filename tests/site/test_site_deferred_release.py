@@ -17,6 +17,7 @@ from epollo.site import rulebook as rulebook_module
 from epollo.site.deferred_release import IMMEDIATE_LIMIT
 from epollo.site.events import Events, Listener
 from epollo.site.folders import Folders
+from epollo.site.listing.snapshot import Snapshot
 from epollo.site.resolve import RULE_FILES, Names
 from epollo.site.resources import Resources
 from epollo.site.root import Root
@@ -111,6 +112,30 @@ def switch(ground: Ground, releases: Path) -> None:
     switch_link(releases / "current", "b")
     assert ground.catalogue.watch is not None
     ground.catalogue.watch.on_ready(1)
+
+
+def test_one_mark_ends_the_listings_of_the_former_release(
+    ground: Ground,
+    releases: Path,
+    later: Later,
+    recall: Recall,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask_all(ground)
+    answer = ground.ask("/folder/")
+    assert b"600.txt" not in answer.content
+    assert answer.basis is not None
+    assert stands(answer.basis, recall)
+    kept = Kept(answer.basis)
+    with monkeypatch.context() as patched:
+        patched.setattr(Snapshot, "end", lambda _: pytest.fail("ended by itself"))
+        switch(ground, releases)
+        assert not stands(answer.basis, recall)
+        assert b"600.txt" in ground.ask("/folder/").content
+    while later.make_one():
+        pass
+    assert kept.is_released
+    assert b"600.txt" in ground.ask("/folder/").content
 
 
 def test_nothing_of_the_former_release_is_given(

@@ -48,7 +48,7 @@ from epollo.site.listing.view import ALL, Form, View, format_query
 from epollo.site.media_types import select_media_type
 from epollo.site.representation import Edition, keep_coded
 from epollo.site.resolve import Kind, Names
-from epollo.site.resource import Resource
+from epollo.site.resource import Resource, Whole
 from epollo.site.root import Root
 from epollo.site.sealed import Coded
 from epollo.site.watch import Watch
@@ -85,6 +85,8 @@ class Listings:
         self._kept = kept
         self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
         self._end = end
+        self._whole = Whole()
+        """The mark that ends all snapshots and pages."""
         self._reader = Reader(root, watch)
         # One object that all resources share, where each access to the method makes another.
         self._confirm = self.confirm
@@ -156,9 +158,16 @@ class Listings:
             self.background.close()
 
     def end_all(self) -> None:
-        """Let no snapshot stand, and no request join what is being made: it may have changed."""
-        for snapshot in list(self._snapshots):
-            self._end(snapshot)
+        """Let no snapshot stand, and no request join what is being made: it may have changed.
+
+        What is kept is still to be given back.
+        """
+        for build in list(self._reading.values()):
+            # Nothing else holds what is being read.
+            if build.snapshot is not None:
+                self._end(build.snapshot)
+        self._whole.is_current = False
+        self._whole = Whole()
 
     def offer(self, page: GeneratedResource, compressor: Compressor, wanted: bytes) -> None:
         """Have the coding of this name made of a page."""
@@ -256,6 +265,7 @@ class Listings:
             end_page=self._end,
             discard=self._discard,
         )
+        snapshot.ends_with = self._whole
         build.snapshot = snapshot
         self._snapshots.add(snapshot)
         try:
@@ -311,6 +321,7 @@ class Listings:
         edition = Edition(NO_VERSION, 0, Inspected(media_type, IDENTITY), made)
         edition.cache_fields = cache_fields
         page = ListingPage(key, snapshot, edition, has_all=model.pages == 1)
+        page.ends_with = snapshot.ends_with
         # Tens of megabytes that change with each file would be compressed for minutes.
         page.offered = CODING_NAMES if is_large else frozenset()
         if self._keep(page):
