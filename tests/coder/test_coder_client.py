@@ -361,14 +361,19 @@ def test_where_coders_die_early_the_thread_codes(
     assert coding.lines[-1] == "no coder is started any more; each process codes for itself"
 
 
-def test_where_no_process_can_be_started_the_thread_codes(
-    coding: Coding, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process can be started."""
+
     def refuse(*_: object) -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr("epollo.coder.supply._FIRST_DELAY_SECONDS", 0.0)
     monkeypatch.setattr("epollo.coder.child._start", refuse)
+
+
+@pytest.mark.usefixtures("no_process")
+def test_where_no_process_can_be_started_the_thread_codes(coding: Coding) -> None:
     wanted = Wanted(TEXT)
     coding.open_compressor().add(wanted.task())
     coding.await_true(wanted.is_done)
@@ -458,14 +463,8 @@ def test_a_coder_that_is_not_wanted_by_the_time_it_runs_is_ended(
     assert not beside.lines
 
 
-def test_a_coder_that_cannot_start_beside_the_loop_is_told_of(
-    beside: Coding, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> int:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr("epollo.coder.supply._FIRST_DELAY_SECONDS", 0.0)
-    monkeypatch.setattr("epollo.coder.child._start", refuse)
+@pytest.mark.usefixtures("no_process")
+def test_a_coder_that_cannot_start_beside_the_loop_is_told_of(beside: Coding) -> None:
     wanted = Wanted(TEXT)
     beside.open_compressor().add(wanted.task())
     beside.await_true(wanted.is_done)

@@ -12,6 +12,7 @@ from epollo.http.target import parse_target
 from epollo.loop import Handler
 from epollo.site.listing import builds, page
 from epollo.site.listing.builds import BUILDS_LIMIT, SLICE_SECONDS, Build, Builds, Making
+from epollo.site.listing.snapshot import Snapshot
 from epollo.site.resolve import Kind
 from site_grounds import Ground
 
@@ -166,6 +167,28 @@ def test_what_is_being_made_when_events_are_lost_is_not_for_later_requests(
     assert len(ground.catalogue.listings.background) == 2
     loop.finish()
     assert conclude(before).status == 200
+
+
+def test_what_is_being_read_when_events_are_lost_is_watched_no_more(
+    ground: Ground, loop: HandTurned
+) -> None:
+    later = wait_for(ground)
+    for _ in range(4):
+        assert loop.turn()
+    watch = ground.catalogue.watch
+    assert watch is not None
+
+    def list_snapshots() -> list[Snapshot]:
+        found = (
+            folder.select(name) for folder in watch._folders.values() for name in folder.dependents
+        )
+        return [one for some in found for one in some if isinstance(one, Snapshot)]
+
+    assert list_snapshots()
+    watch.note_loss()
+    loop.finish()
+    assert conclude(later).status == 200
+    assert not list_snapshots()
 
 
 def test_a_folder_is_read_once_at_a_time(
