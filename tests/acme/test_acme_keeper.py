@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from acme.hostile_authority import HostileAuthority
 from certificates import Authority, make_certificate
 from epollo.acme import keeper as module
-from epollo.acme.client import Client
+from epollo.acme.client import Challenge, Client
 from epollo.acme.credentials import identify, load_key, make_key
 from epollo.acme.exchange import AcmeError, Cancellation
 from epollo.acme.keeper import AcmeSettings, Keeper, select_acme
@@ -31,12 +32,16 @@ def call_at_once(call: Callable[[], None]) -> None:
     call()
 
 
+def confirm_at_once(then: Callable[[str], None]) -> None:
+    then("")
+
+
 class HastyKeeper(Keeper):
     """Obtains what is due at once, and notes how long it waits between."""
 
     def __init__(self, folder: Path, outcomes: list[Pair | Exception]) -> None:
         self.lines: list[str] = []
-        super().__init__(SETTINGS, folder, self.lines.append, call_at_once, lambda: None)
+        super().__init__(SETTINGS, folder, self.lines.append, call_at_once, confirm_at_once)
         self.outcomes = outcomes
         self.waits: list[float] = []
         self.due = 0.0
@@ -259,7 +264,9 @@ def test_what_is_under_way_is_broken_off_in_the_end(tmp_path: Path) -> None:
         acme_settings = SETTINGS._replace(
             directory=f"{authority.url}/dir", ca_file=str(tmp_path / "authority.pem")
         )
-        keeper = Keeper(acme_settings, tmp_path / "state", lines.append, call_at_once, lambda: None)
+        keeper = Keeper(
+            acme_settings, tmp_path / "state", lines.append, call_at_once, confirm_at_once
+        )
         keeper.begin()
         assert await_true(lambda: authority.asked == ["/dir"])
         keeper.close()
@@ -292,7 +299,7 @@ def test_a_renewal_names_the_former_certificate(
             replaced.append(options["replaced"])
             raise AcmeError("that is enough")
 
-    keeper = Keeper(SETTINGS, tmp_path, lambda _: None, call_at_once, lambda: None)
+    keeper = Keeper(SETTINGS, tmp_path, lambda _: None, call_at_once, confirm_at_once)
     monkeypatch.setattr(keeper, "_open_client", NotingClient)
     issued = Authority().issue("a.test")
     former = Pair(issued.certificate, issued.key, "a.pem")
@@ -321,7 +328,7 @@ def test_a_certificate_that_cannot_be_used_is_not_asked_for_again_soon(
         def obtain(self, *_: object, **options: str) -> bytes:  # noqa: ARG002
             return issued.certificate
 
-    keeper = Keeper(SETTINGS, tmp_path, lambda _: None, call_at_once, lambda: None)
+    keeper = Keeper(SETTINGS, tmp_path, lambda _: None, call_at_once, confirm_at_once)
     monkeypatch.setattr(keeper, "_open_client", GoodClient)
     monkeypatch.setattr(module, "make_key", lambda: key)
     monkeypatch.setattr(module, "dump_key", lambda _: issued.key)
@@ -329,3 +336,63 @@ def test_a_certificate_that_cannot_be_used_is_not_asked_for_again_soon(
         keeper._obtain(None)
     assert refused.value.retry_seconds == 3600
     assert keeper.pair is None
+
+
+def test_a_certificate_is_in_use_when_all_workers_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An authority looks for a proof, and the operator learns of a certificate, no sooner."""
+    order: list[str] = []
+    unconfirmed: list[Callable[[str], None]] = []
+    issued = make_pair()
+
+    class Issuing:
+        def register(self, email: str) -> None: ...
+
+        def obtain(self, *arguments: Any, **_: object) -> bytes:
+            prove = arguments[3]
+            prove(CHALLENGE)
+            order.append("asked to look")
+            prove(None)
+            return issued.certificate
+
+    keeper = Keeper(SETTINGS, tmp_path / "state", order.append, call_at_once, unconfirmed.append)
+    monkeypatch.setattr(keeper, "_open_client", Issuing)
+    monkeypatch.setattr(module, "make_key", lambda: load_key(issued.key))
+    work = threading.Thread(target=Keeper._obtain, args=(keeper, None))
+    work.start()
+    assert await_true(lambda: len(unconfirmed) == 1)
+    assert work.is_alive()
+    order.append("confirmed")
+    unconfirmed.pop()("")
+    work.join(30)
+    assert order == ["confirmed", "asked to look"]
+    unconfirmed.pop()(", but not in one")
+    assert order[2:] == ["a new certificate for a.test is in use, but not in one"]
+
+
+CHALLENGE = Challenge("http-01", "a.test", "token", "authorization")
+
+
+def test_a_proof_that_is_not_confirmed_is_looked_for_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SPREAD_SECONDS", 0.01)
+    offered: list[Callable[[str], None]] = []
+    keeper = Keeper(SETTINGS, tmp_path, lambda _: None, call_at_once, offered.append)
+    keeper._prove(CHALLENGE)
+    assert keeper.proofs.tokens == {"token": "authorization"}
+    keeper._prove(None)
+    keeper._prove(CHALLENGE)
+    # What confirms an earlier one is no answer for the next.
+    offered[0]("")
+    offered[1]("")
+    assert keeper._spread is not keeper.proofs
+    offered[2]("")
+    assert keeper._spread is keeper.proofs
+
+
+def test_a_proof_is_waited_for_no_longer_than_the_server_runs(tmp_path: Path) -> None:
+    keeper = Keeper(SETTINGS, tmp_path, lambda _: None, call_at_once, lambda _: keeper.close())
+    with pytest.raises(module._StoppedError):
+        keeper._prove(CHALLENGE)

@@ -73,3 +73,45 @@ def test_no_request_fails(
     for instant, failure in load.failures:
         assert any(0 <= instant - kill < 2 for kill in killed), failure
     assert "former certificates stay in use" not in server.stderr
+
+
+def test_certificates_are_said_to_be_in_use_when_all_workers_have_them(
+    serve: Serve, site: Path, tmp_path: Path
+) -> None:
+    """One that is stopped is waited for; one that died has another in its place."""
+    log = tmp_path / "log"
+    options = AUTHORITY.issue("localhost").write(tmp_path / "c")
+    server = serve(site, *options, "--workers", "2", "--access-log", str(log))
+    stopped, dying = children(server.pid)
+    for pid in (stopped, dying):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        AUTHORITY.issue("localhost").write(tmp_path / "c")
+        # The parent has read the certificate before it obeys a signal that came later.
+        log.unlink()
+        log.mkdir()
+        server.process.send_signal(signal.SIGUSR1)
+        await_line(server, "the old file stays in use")
+        assert "certificates are in use" not in server.stderr
+        os.kill(dying, signal.SIGKILL)
+        await_line(server, f"worker {dying} was ended by SIGKILL")
+        assert "certificates are in use" not in server.stderr
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    await_line(server, "new certificates are in use\n")
+
+
+def test_a_worker_that_does_not_take_certificates_is_named(
+    serve: Serve, site: Path, tmp_path: Path
+) -> None:
+    options = AUTHORITY.issue("localhost").write(tmp_path / "c")
+    server = serve(site, *options, "--workers", "2")
+    stopped, _ = children(server.pid)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        AUTHORITY.issue("localhost").write(tmp_path / "c")
+        await_line(
+            server, f"new certificates are in use, but worker {stopped} has not answered yet\n"
+        )
+    finally:
+        os.kill(stopped, signal.SIGCONT)

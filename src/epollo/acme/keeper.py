@@ -64,8 +64,8 @@ _PARTING_SECONDS: Final = 2.0
 """The longest that a thread is waited for at the end: it may be resolving a name."""
 _ASK_EVERY_SECONDS: Final = 6 * 3600.0
 """How often the authority is asked when it wants a renewal (RFC 9773 section 4.3.2)."""
-_SPREAD_SECONDS: Final = 1.0
-"""After this time all workers have a proof."""
+_SPREAD_SECONDS: Final = 10.0
+"""An authority is asked to look after this time, even if a worker has not confirmed the proof."""
 
 
 class AcmeSettings(NamedTuple):
@@ -124,7 +124,8 @@ class _StoppedError(Exception):
 class Keeper:
     """The certificate for some names.
 
-    ``change`` is called in the loop when `pair` or `proofs` have changed.
+    ``change`` is called in the loop when `pair` or `proofs` have changed. It is given what to call when
+    all workers use them, in the loop too, with what is to be added to a line that says so.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class Keeper:
         folder: Path,
         report: Callable[[str], None],
         call_in_loop: Callable[[Callable[[], None]], None],
-        change: Callable[[], None],
+        change: Callable[[Callable[[str], None]], None],
     ) -> None:
         """Raise `OperatorError` if the folder cannot be used."""
         self._settings = settings
@@ -152,6 +153,8 @@ class Keeper:
         self.proofs = NO_PROOFS
         self._condition = threading.Condition()
         self._is_stopped = False
+        self._spread = NO_PROOFS
+        """What all workers have."""
         self._cancellation = Cancellation()
         self._thread = threading.Thread(target=self._work, name="acme", daemon=True)
 
@@ -351,8 +354,8 @@ class Keeper:
     def _use(self, pair: Pair) -> None:
         names = ", ".join(self._settings.names)
         self.pair = pair
-        self._change()
-        self._report(f"a new certificate for {names} is in use")
+        line = f"a new certificate for {names} is in use"
+        self._change(lambda addition: self._report(line + addition))
 
     def _prove(self, challenge: Challenge | None) -> None:
         """Have all workers answer a challenge; with None, end that."""
@@ -364,8 +367,22 @@ class Keeper:
             proofs = Proofs({}, {challenge.name: Pair(certificate, key, "a challenge")})
         self._call_in_loop(partial(self._offer, proofs))
         if challenge is not None:
-            self._wait(_SPREAD_SECONDS)
+            self._wait_until_spread(proofs)
 
     def _offer(self, proofs: Proofs) -> None:
         self.proofs = proofs
-        self._change()
+        self._change(lambda _: self._on_spread(proofs))
+
+    def _on_spread(self, proofs: Proofs) -> None:
+        with self._condition:
+            self._spread = proofs
+            self._condition.notify()
+
+    def _wait_until_spread(self, proofs: Proofs) -> None:
+        """Wait until all workers have a proof; raise `_StoppedError` if the keeper is to stop."""
+        with self._condition:
+            self._condition.wait_for(
+                lambda: self._spread is proofs or self._is_stopped, _SPREAD_SECONDS
+            )
+            if self._is_stopped:
+                raise _StoppedError

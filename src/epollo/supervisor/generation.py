@@ -3,15 +3,20 @@
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 
+from epollo.annotations import Final
 from epollo.coder.supply import CoderSupply
 from epollo.loop import EventLoop
 from epollo.settings import Settings, select_sites
+from epollo.supervisor.deliveries import Deliveries, describe_late
 from epollo.supervisor.listening_sockets import Listening, count_workers, share_sockets
 from epollo.supervisor.tls_secrets import TlsSecrets
 from epollo.supervisor.worker_process import WorkerProcess
 from epollo.transports.pairs import Secrets
 from epollo.worker.orders import COVER, SECRETS, dump_secrets, write_orders
+
+_AGAIN_SECONDS: Final = 1.0
 
 
 class Generation:
@@ -23,6 +28,8 @@ class Generation:
         self.workers: list[WorkerProcess] = []
         self.places = range(count_workers(settings))
         self.tls: TlsSecrets | None = None
+        self.deliveries: Deliveries | None = None
+        """What its workers were told and have not confirmed."""
         self.coders: CoderSupply | None = None
         """Starts the coder of this generation alone, which runs the code that its workers run."""
 
@@ -43,10 +50,16 @@ class Generation:
         """
         ticket_key = b"" if former.tls is None else former.tls.ticket_key
         settings = self.settings
+        deliveries = self.deliveries = Deliveries(loop)
         if any(site.compress for site in select_sites(settings)):
             self.coders = CoderSupply(loop, report, settings.sandbox, settings.user)
         self.tls = TlsSecrets(
-            settings, loop, call_in_loop, report, self._send_secrets, ticket_key=ticket_key
+            settings,
+            loop,
+            call_in_loop,
+            report,
+            partial(self._send_secrets, loop, deliveries),
+            ticket_key=ticket_key,
         )
 
     def list_ready(self) -> list[WorkerProcess]:
@@ -74,8 +87,22 @@ class Generation:
         if self.coders is not None:
             self.coders.close()
 
-    def _send_secrets(self) -> None:
-        descriptor = write_orders(dump_secrets(self.secrets))
+    def _send_secrets(
+        self, loop: EventLoop, deliveries: Deliveries, then: Callable[[str], None]
+    ) -> None:
+        """Have the workers use what is held now.
+
+        ``then`` is called when they do, with what is to be added to a line that says so.
+        """
+        number = deliveries.take_number()
+        try:
+            descriptor = write_orders(dump_secrets(self.secrets, number))
+        except OSError:
+            # The system has no descriptor or no memory now.
+            again = partial(self._send_secrets, loop, deliveries, then)
+            loop.call_at(loop.clock.now + _AGAIN_SECONDS, again)
+            return
         for worker in self.workers:
             worker.tell(SECRETS, [descriptor])
         os.close(descriptor)
+        deliveries.begin(number, self.workers, lambda late: then(describe_late(late)))

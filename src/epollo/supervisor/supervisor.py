@@ -200,6 +200,7 @@ class Supervisor:
             generation.sockets_of(place),
             generation.secrets,
             coders=generation.coders,
+            deliveries=generation.deliveries,
         )
         self._watchdog.kill_unless_alive(worker, _STARTING_SECONDS, "is not ready")
         return worker

@@ -20,6 +20,7 @@ _TICKET_KEY_SECONDS: Final = 12 * 3600.0
 class TlsSecrets:
     """The secrets that settings ask for; ``change`` is called when they are others.
 
+    It is given what to call when all workers use them, with what is to be added to a line that says so.
     ``ticket_key`` is that of the generation before, if there was one.
     """
 
@@ -29,12 +30,13 @@ class TlsSecrets:
         loop: EventLoop,
         call_in_loop: CallInLoop,
         report: Callable[[str], None],
-        change: Callable[[], None],
+        change: Callable[[Callable[[str], None]], None],
         *,
         ticket_key: bytes,
     ) -> None:
         """Raise `OperatorError` if a certificate is not right."""
         self._loop = loop
+        self._report = report
         self._change = change
         self._files: CertificateFiles | None = None
         self._keeper: Keeper | None = None
@@ -82,12 +84,12 @@ class TlsSecrets:
             self._rotation.close()
 
     def _on_files(self, _: Secrets) -> None:
-        self._change()
+        self._change(lambda addition: self._report(f"new certificates are in use{addition}"))
 
     def _rotate(self) -> None:
         """Protect the tickets of all workers by another key from now on."""
         self.ticket_key = os.urandom(TICKET_KEY_OCTETS)
-        self._change()
+        self._change(lambda _: None)
         self._await_rotation()
 
     def _await_rotation(self) -> None:
@@ -100,7 +102,7 @@ def _make_keeper(
     settings: Settings,
     report: Callable[[str], None],
     call_in_loop: CallInLoop,
-    change: Callable[[], None],
+    change: Callable[[Callable[[str], None]], None],
 ) -> "Keeper":
     from epollo.acme.keeper import Keeper, select_acme  # noqa: PLC0415 - see above
     from epollo.transports.state_folder import find_state_folder  # noqa: PLC0415

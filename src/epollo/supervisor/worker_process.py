@@ -26,6 +26,7 @@ from epollo.loop import EventLoop, Handler
 from epollo.loop.control import open_control
 from epollo.settings import Settings
 from epollo.settings.dumped import dump_settings
+from epollo.supervisor.deliveries import Deliveries
 from epollo.transports.pairs import Secrets
 from epollo.worker.orders import (
     ARE_YOU_THERE,
@@ -33,6 +34,7 @@ from epollo.worker.orders import (
     CODER_SILENT,
     DESCRIPTORS_LIMIT,
     HERE,
+    IN_USE,
     LEAVING,
     LEFT_TO_SUPERVISOR,
     MISTAKE,
@@ -94,12 +96,14 @@ class WorkerProcess(Handler):
         secrets: Secrets = Secrets(()),  # noqa: B008 - it is immutable
         *,
         coders: CoderSupply | None = None,
+        deliveries: Deliveries | None = None,
     ) -> None:
         """Raise `OSError` if the system has no room for another process."""
         self._parent = parent
         self._loop = parent.loop
         self.place = place
         self._coders = coders
+        self._deliveries = deliveries
         self.settings = settings
         self.ready_since = math.inf
         self.description = ""
@@ -221,9 +225,11 @@ class WorkerProcess(Handler):
         elif message == LEAVING:
             self._parent.on_worker_leaving(self)
         elif message.startswith(PASSWORDS):
-            number = message[len(PASSWORDS) :]
-            if number.isdigit() and len(number) <= _NUMBER_DIGITS_LIMIT:
-                self._parent.on_passwords_wanted(self, int(number))
+            if (number := _parse_number(message[len(PASSWORDS) :])) is not None:
+                self._parent.on_passwords_wanted(self, number)
+        elif message.startswith(IN_USE) and self._deliveries is not None:
+            if (number := _parse_number(message[len(IN_USE) :])) is not None:
+                self._deliveries.confirm(self, number)
         elif message == CODER and self._coders is not None:
             self._coders.ask(self._give_coder, self.pid)
         elif message == CODER_SILENT and self._coders is not None:
@@ -259,7 +265,14 @@ class WorkerProcess(Handler):
         self._control.close()
         # To a socket that is closed nothing is ever sent.
         self._send_on()
+        if self._deliveries is not None:
+            self._deliveries.forget(self)
         self._parent.on_worker_exit(self, status)
+
+
+def _parse_number(octets: bytes) -> int | None:
+    """Return a number that a worker says; None if it is none."""
+    return int(octets) if octets.isdigit() and len(octets) <= _NUMBER_DIGITS_LIMIT else None
 
 
 def _start_program(

@@ -31,7 +31,10 @@ _LINKS_LIMIT: Final = 40
 
 
 class CertificateFiles(Handler):
-    """The handler of changes of files; ``use`` is called with what was found to be right."""
+    """The handler of changes of files.
+
+    ``use`` is called with what was found to be right, and tells the operator when it is in use.
+    """
 
     def __init__(
         self,
@@ -100,7 +103,6 @@ class CertificateFiles(Handler):
             if secrets != self.secrets:
                 _check(secrets)
                 self.secrets = secrets
-                self._report("new certificates are in use")
                 self._use(secrets)
             self._told, self._wrong_since = "", math.inf
         except OperatorError as error:

@@ -39,6 +39,10 @@ CODER: Final = b"coder"
 CODER_SILENT: Final = b"coder is silent"
 """A worker waits for a coder that does not answer."""
 
+IN_USE: Final = b"in use "
+"""With the number of the secrets that a worker has begun to use. A supervisor with older code gives no
+number, and is not answered."""
+
 # What it is told.
 ARE_YOU_THERE: Final = b"are you there"
 DRAIN: Final = b"drain"
@@ -49,7 +53,8 @@ COVER: Final = b"cover"
 REOPEN: Final = b"reopen"
 """With a descriptor: the access log from now on."""
 SECRETS: Final = b"secrets"
-"""With a descriptor, as `write_orders` returns one: the secrets of TLS from the next handshake on."""
+"""With a descriptor, as `write_orders` returns one: the secrets of TLS from the next handshake on, with
+the number by which the worker confirms them (`IN_USE`)."""
 DESCRIPTORS_LIMIT: Final = 253
 """The most that one message passes (SCM_RIGHTS, unix(7))."""
 
@@ -121,9 +126,10 @@ def read_orders() -> dict[str, Any]:
     return orders
 
 
-def dump_secrets(secrets: Secrets) -> dict[str, Any]:
-    """Return secrets as part of orders."""
+def dump_secrets(secrets: Secrets, number: int = 0) -> dict[str, Any]:
+    """Return secrets as part of orders, with the number that a worker confirms them by; 0 for none."""
     return {
+        "number": number,
         "pairs": [_dump_pair(pair) for pair in secrets.pairs],
         "ticket_key": secrets.ticket_key.hex(),
         "tokens": dict(secrets.tokens),
@@ -262,7 +268,10 @@ class Orders(Handler):
                 worker.reopen_log()
         elif message == SECRETS:
             for octets in map(_read_content, descriptors):
-                worker.use_secrets(load_secrets(json.loads(octets)))
+                dumped = json.loads(octets)
+                worker.use_secrets(load_secrets(dumped))
+                if number := dumped.get("number", 0):
+                    self.say(IN_USE + b"%d" % number)
         elif message.startswith(PASSWORDS):
             contents = [*map(_read_content, descriptors), None]
             worker.take_passwords(int(message[len(PASSWORDS) :]), contents[0])

@@ -81,13 +81,18 @@ class Secure:
         """Use what is written to the files of the certificates, where no parent reads them."""
         if not settings.tls_certificates:
             return
+
+        def use(secrets: Secrets) -> None:
+            self.use(secrets)
+            loop.report("new certificates are in use")
+
         try:
             self._files = CertificateFiles(
                 settings.tls_certificates,
                 settings.tls_keys,
                 loop,
                 loop.report,
-                self.use,
+                use,
                 clients=select_clients(settings)[0],
             )
         except OperatorError as mistake:
