@@ -1,16 +1,18 @@
-"""epollo beside nginx, and h2o where it is installed, over TLS.
+"""epollo with each of its libraries beside nginx, and h2o where it is installed, over TLS.
 
 ``.venv/bin/python bench/secured.py`` takes five minutes, with ``--quick`` two.
 
 TLS 1.3 with AES-128 and a P-256 certificate that openssl makes, one worker each, in turn within each
 round, after a round that does not count. The figure is the CPU time of the server's processes for each
 answer. wrk begins each connection but its first ones with a ticket, so that full handshakes are made by a
-client of Python, one after another. Of servers that were just started it is the memory for each
+client of Python, one after another. With rustls no session is resumed: a client that comes back makes a
+full handshake. Of servers that were just started it is the memory for each
 connection that has had an answer. It prints a table, and with
 ``--write`` it writes it to ``bench/results/secured.md`` as well.
 """
 
 import argparse
+import importlib.util
 import os
 import shutil
 import socket
@@ -66,6 +68,9 @@ hosts:
 """
 
 
+RUSTLS: Final = "epollo, rustls"
+OURS: Final = ("epollo", RUSTLS)
+
 CLIENT: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CLIENT.check_hostname = False
 CLIENT.verify_mode = ssl.CERT_NONE
@@ -78,6 +83,8 @@ class Row(NamedTuple):
     octets: int
     connections: int
     bar: float
+    rustls_bar: float | None = None
+    """That of epollo with rustls, where it has one of its own."""
     closes: bool = False
     is_alone: bool = False
     """Whether there is one connection after another, of a client that is no wrk."""
@@ -91,7 +98,7 @@ ROWS: Final = (
     Row("1 KiB", 1024, 64, 0.85),
     Row("100 KiB", 100 * 1024, 64, 0.80),
     Row("10 MiB", 10 * 1024 * 1024, 8, 0.95),
-    Row("a full handshake", 1024, 300, 1.15, is_alone=True),
+    Row("a full handshake", 1024, 300, 1.15, 0.65, is_alone=True),
     Row("a resumed session", 1024, 300, 1.15, is_alone=True, is_resumed=True),
     Row("16 resumed at once", 1024, 16, 1.15, closes=True),
     Row("octets of an idle connection", 1024, 200, 1.1, is_idle=True),
@@ -112,7 +119,9 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 def plan_servers(folder: Path, site: Path) -> dict[str, tuple[Plan, Order]]:
     """Return how each server is started."""
     certificate, key = make_certificate(folder)
-    names = ("nginx", *(("h2o",) if shutil.which("h2o") else ()), "epollo")
+    h2o = ("h2o",) if shutil.which("h2o") else ()
+    rustls = (RUSTLS,) if importlib.util.find_spec("rtls") else ()
+    names = ("nginx", *h2o, "epollo", *rustls)
     orders = {name: Order(site, folder, choose_port(), WORKLOADS[0], 0) for name in names}
     written = {
         name: write_configuration(
@@ -131,13 +140,20 @@ def plan_servers(folder: Path, site: Path) -> dict[str, tuple[Plan, Order]]:
         for name, text in (("nginx", NGINX), ("h2o", H2O))
         if name in orders
     }
-    options = ["--host", HOST, "--port", str(orders["epollo"].port), "--quiet"]
-    command = [sys.executable, "-m", "epollo", str(site), *options]
-    command += ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    command = [sys.executable, "-m", "epollo", str(site), "--host", HOST, "--quiet"]
+    command += ["--tls-cert", str(certificate), "--tls-key", str(key), "--port"]
+
+    def plan_epollo(name: str, library: str) -> Plan:
+        return Plan(
+            [*command, str(orders[name].port), "--tls-library", library],
+            environment={**os.environ, "PYTHONPATH": str(SOURCE)},
+        )
+
     plans = {
         "nginx": lambda: Plan(["nginx", "-c", written["nginx"], "-p", str(folder)]),
         "h2o": lambda: Plan(["h2o", "-c", written["h2o"]]),
-        "epollo": lambda: Plan(command, environment={**os.environ, "PYTHONPATH": str(SOURCE)}),
+        "epollo": lambda: plan_epollo("epollo", "openssl"),
+        RUSTLS: lambda: plan_epollo(RUSTLS, "rustls"),
     }
     return {name: (plans[name](), order) for name, order in orders.items()}
 
@@ -154,15 +170,18 @@ def ask(port: int, row: Row, session: ssl.SSLSession | None = None) -> ssl.SSLSo
     return peer
 
 
-def measure_alone(row: Row, port: int, root: int) -> float:
-    """Return the CPU microseconds of the server for each connection with one answer."""
+def measure_alone(row: Row, port: int, root: int, *, resumes: bool) -> float:
+    """Return the CPU microseconds of the server for each connection with one answer.
+
+    ``resumes`` is whether the server resumes the session of a client that comes back.
+    """
     with ask(port, row) as first:
         session = first.session if row.is_resumed else None
     processes = process_tree(root)
     before = cpu_seconds(processes)
     for _ in range(row.connections):
         with ask(port, row, session) as peer:
-            if peer.session_reused != row.is_resumed:
+            if peer.session_reused != (row.is_resumed and resumes):
                 raise SystemExit(f"{row.name}: a session was resumed, or was not")
             session = peer.session if row.is_resumed else None
     return (cpu_seconds(processes) - before) / row.connections * 1e6
@@ -191,11 +210,13 @@ def measure_memory(row: Row, site: Path, processor: int | None) -> dict[str, flo
     return found
 
 
-def measure(row: Row, port: int, root: int, seconds: int, processor: int | None) -> float:
+def measure(
+    row: Row, port: int, root: int, seconds: int, processor: int | None, *, resumes: bool
+) -> float:
     """Return the CPU microseconds of the server for each answer."""
     if row.is_alone:
         with pinned(processor):
-            return measure_alone(row, port, root)
+            return measure_alone(row, port, root, resumes=resumes)
     # By its name: a client that names an address as a host (wrk does) is refused.
     url = f"https://localhost:{port}/{row.octets}.bin"
     command = ["wrk", "-t1", f"-c{row.connections}", f"-d{seconds}s", "-s", str(LUA), url]
@@ -219,22 +240,23 @@ def measure(row: Row, port: int, root: int, seconds: int, processor: int | None)
 def format_head(servers: Iterable[str]) -> list[str]:
     """Return the head of the table."""
     names = list(servers)
+    shares = [f"{name}: of nginx (least to most) | bar" for name in names if name in OURS]
     return [
-        f"| CPU us per answer | {' | '.join(names)} | of nginx (least to most) | bar |",
-        f"|---|{'---:|' * (len(names) + 2)}",
+        f"| CPU us per answer | {' | '.join(names)} | {' | '.join(shares)} |",
+        f"|---|{'---:|' * (len(names) + 2 * len(shares))}",
     ]
 
 
 def format_line(row: Row, found: Mapping[str, list[float]]) -> str:
     """Return a line of the table: medians, the share of nginx, and the least and most of all rounds."""
     medians = [statistics.median(figures) for figures in found.values()]
-    nginx, epollo = found["nginx"], found["epollo"]
-    share = statistics.median(epollo) / statistics.median(nginx)
-    shares = [ours / theirs for theirs, ours in zip(nginx, epollo, strict=True)]
-    return (
-        f"| {row.name} | {' | '.join(f'{median:,.1f}' for median in medians)} | {share:.2f} "
-        f"({min(shares):.2f} to {max(shares):.2f}) | {row.bar:.2f} |"
-    )
+    cells = [row.name, *(f"{median:,.1f}" for median in medians)]
+    for name in filter(found.__contains__, OURS):
+        shares = [ours / theirs for theirs, ours in zip(found["nginx"], found[name], strict=True)]
+        share = statistics.median(found[name]) / statistics.median(found["nginx"])
+        bar = row.bar if name == "epollo" or row.rustls_bar is None else row.rustls_bar
+        cells += [f"{share:.2f} ({min(shares):.2f} to {max(shares):.2f})", f"{bar:.2f}"]
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -271,7 +293,7 @@ def main() -> None:
                         found[server].append(figure)
                     continue
                 for server, (port, root) in servers.items():
-                    figure = measure(row, port, root, seconds, theirs)
+                    figure = measure(row, port, root, seconds, theirs, resumes=server != RUSTLS)
                     if number:
                         found[server].append(figure)
             lines.append(format_line(row, found))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from epollo.annotations import Final, TypeVar
 from epollo.errors import OperatorError
 from epollo.patterns import compile_late
-from epollo.settings import Settings, SiteSettings, list_options, select_sites
+from epollo.settings import Settings, SiteSettings, list_options, select_clients, select_sites
 from epollo.settings.listener import ListenerSettings
 from epollo.site.folder import open_root
 
@@ -224,6 +224,32 @@ def _check_certificates(settings: Settings) -> None:
         Certificates(read_pairs(certificates, keys))
 
 
+def _check_library(settings: Settings) -> None:
+    if settings.tls_library == "openssl":
+        return
+    if not (settings.tls_certificates or settings.acme):
+        raise OperatorError(
+            "--tls-library needs https: --tls-cert and --tls-key, --tls-self-signed or --acme",
+            "tls_library",
+        )
+    # Here alone: it is not installed for most.
+    from epollo.transports.pairs import read_pairs  # noqa: PLC0415
+    from epollo.transports.rustls_session import has_fitting_key  # noqa: PLC0415
+
+    pairs = read_pairs(settings.tls_certificates, settings.tls_keys)
+    if not settings.acme and not any(map(has_fitting_key, pairs)):
+        raise OperatorError(
+            "--tls-library rustls is of no use: it serves keys on the curves P-256 and P-384, and no "
+            "certificate has one",
+            "tls_library",
+        )
+    if all(path for path, _ in select_clients(settings)[0]):
+        raise OperatorError(
+            "--tls-library rustls is of no use with --tls-client-ca: it asks no client for a certificate",
+            "tls_library",
+        )
+
+
 def _check_client_authorities(settings: Settings) -> None:
     sites = select_sites(settings)
     for number, site in enumerate(sites):
@@ -335,4 +361,5 @@ _SERVER_CHECKS: Final[Checks[Settings]] = (
         ("tls_certificates", "tls_keys", "acme", "tls_port", "hsts_seconds", *_ACME_ALONE),
     ),
     (_check_client_authorities, ("tls_client_ca", "tls_client_auth")),
+    (_check_library, ("tls_library",)),
 )

@@ -196,6 +196,11 @@ def _describe(settings: Settings, places: list[str], poller_name: str, sandbox: 
         from epollo.transports.state_folder import AUTHORITY, find_state_folder  # noqa: PLC0415
 
         places = [*places, f"  trust:   {find_state_folder() / AUTHORITY} (once, in the browser)"]
+    if settings.tls_library != "openssl":
+        # Loaded before: it cannot be read in a sandbox.
+        from epollo.transports.rustls_session import describe_library  # noqa: PLC0415
+
+        places = [*places, f"  tls:     {describe_library()}"]
     roots = [site.root for site in select_sites(settings)]
     return describe_start(roots, places, poller_name, sandbox)
 

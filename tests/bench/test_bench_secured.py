@@ -7,6 +7,7 @@ import pytest
 
 from secured import Row, format_head, format_line, plan_servers
 from servers import HOST, running
+from tls_libraries import needs_rustls
 
 
 def test_a_line_has_medians_and_the_spread_of_rounds() -> None:
@@ -17,10 +18,20 @@ def test_a_line_has_medians_and_the_spread_of_rounds() -> None:
     assert head.count("|") == rule.count("|") == line.count("|")
 
 
+def test_each_library_has_its_share_and_its_bar() -> None:
+    found = {"nginx": [10.0], "epollo": [11.0], "epollo, rustls": [6.0]}
+    line = format_line(Row("a full handshake", 1024, 300, 1.15, 0.65), found)
+    assert line.endswith("| 1.10 (1.10 to 1.10) | 1.15 | 0.60 (0.60 to 0.60) | 0.65 |")
+    head, rule = format_head(found)
+    assert head.count("|") == rule.count("|") == line.count("|")
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
-@pytest.mark.parametrize("server", ["h2o", "epollo"])
+@pytest.mark.parametrize(
+    "server", ["h2o", "epollo", pytest.param("epollo, rustls", marks=needs_rustls)]
+)
 def test_each_serves_what_is_asked_for(tmp_path: Path, server: str) -> None:
-    if server != "epollo" and shutil.which(server) is None:
+    if server == "h2o" and shutil.which(server) is None:
         pytest.skip(f"{server} is not here")
     site = tmp_path / "site"
     site.mkdir()

@@ -23,6 +23,7 @@ from epollo.connections.session_terms import SessionOffer
 from epollo.http.message import Request, Response
 from epollo.loop import EventLoop
 from epollo.transports.certificates import Certificates, make_proof_context
+from epollo.transports.openssl_session import OpensslSession
 from epollo.transports.pairs import ClientAuthorities, Pair
 from epollo.transports.session import Session
 
@@ -296,7 +297,9 @@ def test_of_a_handshake_that_is_over_no_session_stays_in_memory(held: Held, end:
 
 def count_sessions() -> int:
     gc.collect()
-    return sum(isinstance(one, Session) and hasattr(one, "outgoing") for one in gc.get_objects())
+    return sum(
+        isinstance(one, OpensslSession) and hasattr(one, "outgoing") for one in gc.get_objects()
+    )
 
 
 def test_a_handshake_under_way_does_not_give_way(held: Held) -> None:
@@ -435,7 +438,7 @@ def test_the_thread_ends_with_its_flights() -> None:
     context = CERTIFICATES.find(b"a.test")
     assert context is not None
     for _ in range(20):
-        flights.make(Session(context), hello, lambda *_: done.set())
+        flights.make(OpensslSession(context), hello, lambda *_: done.set())
     assert done.wait(10)
     flights.close()
     assert not [one for one in threading.enumerate() if one.name == "handshakes"]

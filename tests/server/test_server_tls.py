@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Made, make_certificate
+from certificates import Authority, Made, make_certificate
 from conftest import (
     Serve,
     Server,
@@ -23,6 +23,7 @@ from conftest import (
     receive_head,
 )
 from server.workers import await_line, await_true, refusal
+from tls_libraries import RUSTLS, each_library, needs_rustls
 
 MADE = make_certificate("localhost", "127.0.0.1", "a.test")
 LARGE_OCTETS = 5 * 1024 * 1024
@@ -40,12 +41,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", params=["epoll", "poll", "workers"])
+@pytest.fixture(scope="module", params=["epoll", "poll", "workers", RUSTLS])
 def server(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Server]:
     options = MADE.write(tmp_path_factory.mktemp("certificates"))
-    more = ("--workers", "2") if request.param == "workers" else ("--poller", request.param)
+    more = {
+        "workers": ("--workers", "2"),
+        "rustls": ("--tls-library", "rustls", "--sandbox", "on"),
+    }.get(request.param, ("--poller", request.param))
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
         yield serve(folder, *options, *more)
 
@@ -191,6 +195,7 @@ def test_an_end_is_said(server: Server) -> None:
 
 
 def test_a_session_is_resumed(server: Server) -> None:
+    """By OpenSSL; by rustls a client that comes back makes a full handshake."""
     context = MADE.trust()
     with context.wrap_socket(server.connect(), server_hostname="localhost") as first:
         ask(first, "/")
@@ -198,6 +203,7 @@ def test_a_session_is_resumed(server: Server) -> None:
     with context.wrap_socket(
         server.connect(), server_hostname="localhost", session=session
     ) as second:
+        assert second.session_reused is ("--tls-library" not in str(server.process.args))
         assert ask(second, "/")[0].startswith(b"HTTP/1.1 200 ")
 
 
@@ -242,11 +248,14 @@ def fingerprint(server: Server, made: Made) -> bool:
         return False
 
 
+@each_library
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_certificate_is_swapped(serve: Serve, folder: Path, tmp_path: Path, workers: str) -> None:
+def test_a_certificate_is_swapped(
+    serve: Serve, folder: Path, tmp_path: Path, workers: str, library: str
+) -> None:
     """At the next handshake, while open connections continue."""
     options = MADE.write(tmp_path / "c")
-    server = serve(folder, *options, "--workers", workers)
+    server = serve(folder, *options, "--workers", workers, "--tls-library", library)
     with connect(server) as before:
         for _ in range(5):
             new = make_certificate("localhost")
@@ -312,6 +321,20 @@ def test_reloads_and_swaps_lose_no_request(serve: Serve, folder: Path, tmp_path:
             "cannot use the certificate {c}/site.pem: the key is not that of the certificate",
         ),
         (["--tls-cert", "", "--tls-key", "x"], "the value is empty"),
+        (["--tls-library", "rustls"], "--tls-library needs https"),
+        pytest.param(
+            [*("--tls-cert", "{c}/rsa.pem", "--tls-key", "{c}/rsa.key"), "--tls-library", "rustls"],
+            "--tls-library rustls is of no use: it serves keys on the curves P-256 and P-384",
+            marks=needs_rustls,
+        ),
+        pytest.param(
+            [
+                *("--tls-cert", "{c}/site.pem", "--tls-key", "{c}/site.key"),
+                *("--tls-client-ca", "{c}/authority.pem", "--tls-library", "rustls"),
+            ],
+            "--tls-library rustls is of no use with --tls-client-ca",
+            marks=needs_rustls,
+        ),
     ],
 )
 def test_mistakes_are_one_line(
@@ -319,6 +342,8 @@ def test_mistakes_are_one_line(
 ) -> None:
     MADE.write(tmp_path / "c")
     make_certificate().write(tmp_path / "c", "other")
+    make_certificate(kind="rsa").write(tmp_path / "c", "rsa")
+    (tmp_path / "c" / "authority.pem").write_bytes(Authority().certificate)
     words = [word.replace("{c}", str(tmp_path / "c")) for word in options]
     assert mistake.replace("{c}", str(tmp_path / "c")) in refusal(
         str(folder), "--port", "0", *words

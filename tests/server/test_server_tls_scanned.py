@@ -12,6 +12,7 @@ import pytest
 
 from certificates import Authority
 from conftest import Server, managed_servers
+from tls_libraries import RUSTLS
 
 AUTHORITY = Authority()
 ACCEPTED = {
@@ -30,15 +31,17 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["ec", "rsa", "both"])
+@pytest.fixture(scope="module", params=["ec", "rsa", "both", RUSTLS])
 def server(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("site")
     (root / "index.html").write_text("<title>scanned</title>\n")
     options: tuple[str, ...] = ()
+    if request.param == "rustls":
+        options = ("--tls-library", "rustls")
     for kind in ("ec", "rsa"):
-        if request.param in {kind, "both"}:
+        if request.param in {kind, "both"} or (request.param, kind) == ("rustls", "ec"):
             made = AUTHORITY.issue("localhost", kind=kind, ends_in_days=85)
             options += made.write(tmp_path_factory.mktemp("certificates"), kind)
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:

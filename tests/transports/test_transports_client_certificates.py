@@ -12,8 +12,8 @@ from epollo.errors import OperatorError
 from epollo.linux.openssl import _find_control
 from epollo.transports.certificates import Certificates
 from epollo.transports.client_certificates import check_authorities, format_subject
+from epollo.transports.openssl_session import OpensslSession
 from epollo.transports.pairs import TICKET_KEY_OCTETS, ClientAuthorities, Pair
-from epollo.transports.session import Session
 
 SITE = make_certificate("a.test")
 PAIR = Pair(SITE.certificate, SITE.key, "site.pem")
@@ -38,11 +38,11 @@ def make_client(folder: Any, made: Made | None, version: ssl.TLSVersion) -> ssl.
 
 def shake_hands(
     server: Certificates, client: ssl.SSLContext, session: ssl.SSLSession | None = None
-) -> tuple[Session, ssl.SSLObject]:
+) -> tuple[OpensslSession, ssl.SSLObject]:
     """Return both ends after a handshake. Raises `ssl.SSLError` where the server refuses."""
     context = server.find(b"a.test")
     assert context is not None
-    ours = Session(context)
+    ours = OpensslSession(context)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     theirs = client.wrap_bio(incoming, outgoing, server_hostname="a.test", session=session)
     for _ in range(4):
@@ -135,7 +135,7 @@ def test_clients_are_told_which_authorities_are_meant(tmp_path: Any) -> None:
     """By the names of these in TLS 1.2, in which the message is not encrypted."""
     context = Certificates([PAIR], clients=authorities()).find(b"a.test")
     assert context is not None
-    ours = Session(context)
+    ours = OpensslSession(context)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = make_client(tmp_path, None, ssl.TLSVersion.TLSv1_2)
     theirs = client.wrap_bio(incoming, outgoing, server_hostname="a.test")

@@ -33,15 +33,13 @@ from epollo.protocols.tls import (
     parse_whole,
 )
 from epollo.transports.certificates import PROOF_PROTOCOL
-from epollo.transports.session import Session
+from epollo.transports.session import ENDED, Session
 from epollo.transports.tls import TlsTransport
 
 _PROOF: Final = PROOF_PROTOCOL.decode()
 _HANDSHAKE_RECORD: Final = b"\x16"
 # What calling the class does besides costs as much as the rest of a stage.
 _arrive: Final = tuple.__new__
-_ENDED: Final = Session.__new__(Session)
-"""In the place of the session of a handshake that is over."""
 _NEVER: Final = math.inf
 
 
@@ -227,7 +225,7 @@ class Handshake(Peer):
         del stage.service.peers[self]
         stage.flights.handshakes -= 1
         # This stays in memory until the second of its deadline is over; a session takes 30 KiB.
-        self._session = _ENDED
+        self._session = ENDED
         self._opening = None
 
     def _refuse(self, octets: bytes) -> None:
@@ -279,10 +277,10 @@ class Handshake(Peer):
         if is_alone:
             # A session that the thread may work on has buffers of its own.
             buffers = None if terms.verifies_client else stage.flights.buffers
-            self._session = Session(terms.context, buffers)
+            self._session = terms.make_session(buffers)
             self._shake_hands(octets)
         else:
-            self._session = Session(terms.context)
+            self._session = terms.make_session(None)
             self._make_flight(octets)
 
     def _make_flight(self, octets: bytes) -> None:

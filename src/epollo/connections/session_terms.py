@@ -12,7 +12,13 @@ from epollo.annotations import Final
 from epollo.generations import Generations
 from epollo.protocols.tls import Alert, ClientHello
 from epollo.transports import Kind, format_scope
-from epollo.transports.certificates import PROOF_PROTOCOL, PROTOCOLS, Certificates
+from epollo.transports.certificates import (
+    PROOF_PROTOCOL,
+    PROTOCOLS,
+    Certificates,
+    select_openssl,
+)
+from epollo.transports.session import MakeSession
 from epollo.transports.tls import TLS
 
 _ENTRIES_LIMIT: Final = 256
@@ -24,12 +30,12 @@ _NO_PROOFS: Final[Mapping[bytes, ssl.SSLContext]] = MappingProxyType({})
 class SessionTerms:
     """What a session begins with; ``kind`` is that of the connection over it, but for its subject."""
 
-    __slots__ = ("context", "is_proof", "kind", "verifies_client")
+    __slots__ = ("is_proof", "kind", "make_session", "verifies_client")
 
     def __init__(
-        self, context: ssl.SSLContext, kind: Kind, *, verifies_client: bool, is_proof: bool
+        self, make_session: MakeSession, kind: Kind, *, verifies_client: bool, is_proof: bool
     ) -> None:
-        self.context = context
+        self.make_session = make_session
         self.kind = kind
         self.verifies_client = verifies_client
         """Whether the client is asked for a certificate."""
@@ -73,7 +79,7 @@ class SessionOffer:
         if isinstance(context, Alert):
             return context
         terms = SessionTerms(
-            context,
+            self._certificates[way].makers.get(context) or select_openssl(context),
             self._kinds[way],
             verifies_client=self._certificates[way].verifies_clients,
             is_proof=PROOF_PROTOCOL in hello.protocols,

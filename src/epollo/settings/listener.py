@@ -90,6 +90,16 @@ class ListenerSettings(Record):
             "say where it is. Needs the extra: pip install 'epollo[tls]'."
         ),
     )
+    tls_library: str = _of_tls(
+        "openssl",
+        "--tls-library",
+        manual=(
+            "What makes handshakes and encrypts. rustls takes less of the processor for new "
+            "connections and resumes no session. It needs the extra, pip install 'epollo[rustls]', "
+            "and leaves to openssl what it cannot serve: keys of RSA, certificates of clients."
+        ),
+        choices=("openssl", "rustls"),
+    )
     acme: str = _of_tls(
         "",
         "--acme",

@@ -9,14 +9,17 @@ certificate itself verifies it.
 import contextlib
 import ipaddress
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from epollo.annotations import Final
+from epollo.annotations import Final, TypeAlias
 from epollo.errors import OperatorError
 from epollo.linux.openssl import set_groups, set_suites, set_ticket_key
 from epollo.transports.client_certificates import PARTIAL_CHAIN, ask_clients, bind_ticket_key
 from epollo.transports.memory_file import open_memory_file
+from epollo.transports.openssl_session import OpensslSession
 from epollo.transports.pairs import CERTIFICATE_BEGIN, CERTIFICATE_END, ClientAuthorities, Pair
+from epollo.transports.session import MakeSession
 
 PROTOCOLS: Final = (b"http/1.1", b"http/1.0")
 """What is spoken over TLS, by the names of ALPN (RFC 7301 section 6)."""
@@ -34,6 +37,25 @@ _NOT_YET_VALID: Final = 9
 _FLIGHTS_LIMIT: Final = 8
 
 
+SelectMaker: TypeAlias = Callable[[ssl.SSLContext, Sequence[Pair]], MakeSession]
+"""Returns what begins the sessions of a context that has these pairs."""
+
+
+def select_openssl(context: ssl.SSLContext, _: Sequence[Pair] = ()) -> MakeSession:
+    """Return what begins a session by OpenSSL."""
+    return partial(OpensslSession, context)
+
+
+def load_library(name: str) -> SelectMaker:
+    """Return what selects the sessions of a library. Raises `OperatorError` if it is not installed."""
+    if name == "openssl":
+        return select_openssl
+    # Here alone: it is not installed for most.
+    from epollo.transports.rustls_session import select_rustls  # noqa: PLC0415
+
+    return select_rustls
+
+
 class Certificates:
     """All certificates of a listener: the context of each name, and that of no name.
 
@@ -45,11 +67,14 @@ class Certificates:
         pairs: Sequence[Pair],
         ticket_key: bytes = b"",
         clients: ClientAuthorities | None = None,
+        *,
+        select_maker: SelectMaker = select_openssl,
     ) -> None:
         """Raise `OperatorError` if one of the pairs, or the authority of clients, is not right.
 
         Processes with the same ``ticket_key`` accept each other's tickets. With ``clients``, every
-        client is asked for a certificate, whatever name it asks for.
+        client is asked for a certificate, whatever name it asks for. ``select_maker`` selects the library
+        of the sessions with clients that are asked for none.
         """
         if ticket_key and clients is not None:
             ticket_key = bind_ticket_key(ticket_key, clients)
@@ -57,6 +82,7 @@ class Certificates:
         """Whether sessions ask their clients for a certificate."""
         self._by_name: dict[bytes, ssl.SSLContext] = {}
         by_names: dict[tuple[str, ...], ssl.SSLContext] = {}
+        pairs_of: dict[ssl.SSLContext, list[Pair]] = {}
         for pair in pairs:
             context = make_context(pair)
             if ticket_key:
@@ -68,9 +94,14 @@ class Certificates:
                 load_pair(present, pair)
             elif clients is not None:
                 ask_clients(context, clients)
+            pairs_of.setdefault(present, []).append(pair)
             for name in names:
                 self._by_name.setdefault(name.encode(), present)
         self.default = next(iter(by_names.values()), None)
+        if clients is not None:
+            select_maker = select_openssl
+        self.makers = {one: select_maker(one, those) for one, those in pairs_of.items()}
+        """What begins the sessions of each context."""
 
     def find(self, server_name: bytes) -> ssl.SSLContext | None:
         """Return the context for a name that a client asks for; None if no certificate has it.

@@ -14,12 +14,10 @@ from collections.abc import Iterable, Iterator
 
 from epollo.annotations import Any, Final
 from epollo.transports.contract import LAST, Buffer, Kind, Transport
-from epollo.transports.session import PIECE_OCTETS, RECORD_OCTETS, Buffers, Session
+from epollo.transports.session import ENDED, PIECE_OCTETS, RECORD_OCTETS, Buffers, Session
 
 _OWED_OCTETS_LIMIT: Final = 128 * 1024
 """At most this much of a piece, and of what the library says by itself, waits for a peer."""
-_ENDED: Final = Session.__new__(Session)
-"""In the place of the session of a transport that is closed."""
 TLS: Final = Kind(b"https", sends_files=False, scope=b"https")
 """A socket whose content is protected by TLS."""
 
@@ -175,7 +173,7 @@ class TlsTransport:
         self._socket.close()
         # What is closed stays in memory until the second of its deadline is over (`loop.timers`); a
         # session takes 30 KiB.
-        self._session = _ENDED
+        self._session = ENDED
         self._unsent = ()
         self._rest = None
 

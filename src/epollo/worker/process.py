@@ -3,6 +3,7 @@
 import gc
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from epollo.annotations import TYPE_CHECKING, Final
 from epollo.budget import Budget
@@ -74,7 +75,7 @@ class Worker:
         # A module cannot be read in the sandbox.
         load_hosts(settings)
         proxies = _load_proxies(settings)
-        open_secure = _load_secure() if is_secure(settings) else None
+        open_secure = _load_secure(settings) if is_secure(settings) else None
         self._settings = settings
         self._supervisor = supervisor
         opened = open_poller(settings.poller)
@@ -107,7 +108,7 @@ class Worker:
         self._changes.begin(self._service)
         self._secure: Secure | None = None
         if open_secure is not None:
-            self._secure = open_secure(settings, self._service, secrets, self._wakeup.call)
+            self._secure = open_secure(self._service, secrets, self._wakeup.call)
         make_handshakes = None if self._secure is None else self._secure.make_stage
         self._listeners = Listeners(settings, self._service, proxies, make_handshakes)
         self._listeners.listen(listening)
@@ -248,13 +249,17 @@ class Worker:
             self._supervisor.close()
 
 
-def _load_secure() -> "Callable[[Settings, Service, Secrets, CallInLoop], Secure]":
-    """Load what speaks TLS, whose secrets are never to stand in a file; others do without the library."""
+def _load_secure(settings: Settings) -> "Callable[[Service, Secrets, CallInLoop], Secure]":
+    """Load what speaks TLS, whose secrets are never to stand in a file; others do without the library.
+
+    Raises `OperatorError` if the library is not installed.
+    """
     from epollo.linux.libc import forbid_dumps  # noqa: PLC0415
+    from epollo.transports.certificates import load_library  # noqa: PLC0415
     from epollo.worker.secure import open_secure  # noqa: PLC0415
 
     forbid_dumps()
-    return open_secure
+    return partial(open_secure, settings, load_library(settings.tls_library))
 
 
 def _load_proxies(settings: Settings) -> "TrustedProxies | None":

@@ -17,7 +17,11 @@ from epollo.loop import CallInLoop, EventLoop
 from epollo.settings import Settings, select_clients, select_hosts
 from epollo.site.hosts import HostTable
 from epollo.transports.certificate_files import CertificateFiles
-from epollo.transports.certificates import Certificates, make_proof_context
+from epollo.transports.certificates import (
+    Certificates,
+    SelectMaker,
+    make_proof_context,
+)
 from epollo.transports.pairs import Secrets
 
 
@@ -26,7 +30,7 @@ class Secure:
 
     ``serves_plain_first`` is whether plain HTTP is served on the ports of TLS while there is no
     certificate. ``find_way`` returns the number of the way in which a client that asks for a name is
-    verified.
+    verified. ``select_maker`` selects the library of sessions.
     """
 
     def __init__(
@@ -37,13 +41,15 @@ class Secure:
         *,
         serves_plain_first: bool,
         find_way: Callable[[bytes], int],
+        select_maker: SelectMaker,
     ) -> None:
         """Raise `OperatorError` if a pair is not right."""
         self._service = service
         self._secrets = secrets
         self._serves_plain_first = serves_plain_first
         self._find_way = find_way
-        self._certificates = _make_certificates(secrets)
+        self._select_maker = select_maker
+        self._certificates = self._make_certificates(secrets)
         self._flights = Flights(call_in_loop)
         self._stages: list[Handshakes] = []
         self._files: CertificateFiles | None = None
@@ -68,7 +74,7 @@ class Secure:
         """Use these secrets from the next handshake on."""
         former, self._secrets = self._secrets, secrets
         if (*secrets[:2], secrets.clients) != (*former[:2], former.clients):
-            self._certificates = _make_certificates(secrets)
+            self._certificates = self._make_certificates(secrets)
         offer = self._make_offer()
         for stage in self._stages:
             stage.offer = offer
@@ -105,6 +111,13 @@ class Secure:
         if self._files is not None:
             self._files.close()
 
+    def _make_certificates(self, secrets: Secrets) -> list[Certificates]:
+        """Return the certificates for each way in which clients are verified."""
+        return [
+            Certificates(secrets.pairs, secrets.ticket_key, one, select_maker=self._select_maker)
+            for one in secrets.clients
+        ]
+
     def _make_offer(self) -> SessionOffer:
         proofs = {
             name.encode(): make_proof_context(pair) for name, pair in self._secrets.proofs.items()
@@ -117,13 +130,12 @@ class Secure:
             stage.plain = partial(http1_stage.serve, self._service)
 
 
-def _make_certificates(secrets: Secrets) -> list[Certificates]:
-    """Return the certificates for each way in which clients are verified."""
-    return [Certificates(secrets.pairs, secrets.ticket_key, one) for one in secrets.clients]
-
-
 def open_secure(
-    settings: Settings, service: Service, secrets: Secrets, call_in_loop: CallInLoop
+    settings: Settings,
+    select_maker: SelectMaker,
+    service: Service,
+    secrets: Secrets,
+    call_in_loop: CallInLoop,
 ) -> Secure:
     """Return what the settings ask for. Raises `OperatorError` if a pair is not right."""
     return Secure(
@@ -132,6 +144,7 @@ def open_secure(
         call_in_loop,
         serves_plain_first=not settings.tls_port,
         find_way=make_finder(settings),
+        select_maker=select_maker,
     )
 
 

@@ -1,0 +1,135 @@
+"""What a session by rustls has of its own; what it has in common is in test_transports_tls.py."""
+
+import contextlib
+import ssl
+
+import pytest
+
+from certificates import Authority, make_certificate
+from epollo.transports.certificates import Certificates, load_library
+from epollo.transports.openssl_session import OpensslSession
+from epollo.transports.pairs import ClientAuthorities, Pair
+from transports.test_transports_tls import PAIR, Client
+
+pytest.importorskip("rtls")
+from epollo.transports.rustls_session import RustlsPair, RustlsSession, has_fitting_key
+
+EC = RustlsPair(PAIR)
+
+
+def connect() -> tuple[Client, RustlsSession]:
+    client, session = Client(), EC.begin(None)
+    client.shake_hands(session)
+    return client, session
+
+
+def end(client: Client) -> None:
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.object.unwrap()
+
+
+def test_a_request_that_comes_with_the_end_of_the_handshake_waits() -> None:
+    client, session = Client(), EC.begin(None)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.object.do_handshake()
+    client.incoming.write(session.shake_hands(client.outgoing.read()))
+    client.object.do_handshake()
+    client.object.write(b"x" * 40_000)
+    client.object.write(b"y")
+    session.shake_hands(client.outgoing.read())
+    assert session.is_complete
+    assert session.incoming.pending
+    assert session.receive(b"") == b"x" * 40_000 + b"y"
+    assert not session.incoming.pending
+
+
+def test_an_end_that_comes_with_the_end_of_the_handshake_is_seen() -> None:
+    client, session = Client(), EC.begin(None)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.object.do_handshake()
+    client.incoming.write(session.shake_hands(client.outgoing.read()))
+    client.object.do_handshake()
+    end(client)
+    session.shake_hands(client.outgoing.read())
+    assert session.is_ended
+    assert session.incoming.pending
+
+
+@pytest.mark.parametrize("octets", [1, 100, 5000, 100_000])
+def test_what_follows_close_notify_is_not_read(octets: int) -> None:
+    client, session = connect()
+    client.object.write(b"last")
+    end(client)
+    assert session.receive(client.outgoing.read() + b"?" * octets) == b"last"
+    assert session.is_ended
+    assert session.receive(b"?" * octets) == b""
+
+
+def test_nothing_yet_is_no_end() -> None:
+    client, session = connect()
+    client.object.write(b"request")
+    octets = client.outgoing.read()
+    assert session.receive(octets[:7]) == b""
+    assert not session.is_ended
+    assert session.receive(octets[7:]) == b"request"
+    assert not session.is_ended
+
+
+def test_more_than_the_library_holds_is_protected_all_the_same() -> None:
+    client, session = connect()
+    content = bytes(range(256)) * 1000
+    client.incoming.write(session.protect(memoryview(content)))
+    client.incoming.write(session.protect_parts([b"x", memoryview(content)]))
+    assert client.read() == content + b"x" + content
+
+
+@pytest.mark.parametrize(
+    "flight", [b"\x16\x03\x01\0\x05\x01\0\0\1\0", b"\x15\x03\x03\0\x02\x02\x28"]
+)
+def test_what_is_no_hello_is_refused(flight: bytes) -> None:
+    session = EC.begin(None)
+    with pytest.raises(ssl.SSLError):
+        session.shake_hands(flight)
+    # An alert, or nothing to a peer that sent one.
+    assert session.take()[:1] in {b"\x15", b""}
+
+
+def test_a_fault_in_a_handshake_has_its_alert() -> None:
+    session = EC.begin(None)
+    client = Client()
+    with pytest.raises(ssl.SSLWantReadError):
+        client.object.do_handshake()
+    client.incoming.write(session.shake_hands(client.outgoing.read()))
+    client.object.do_handshake()
+    finished = bytearray(client.outgoing.read())
+    finished[-1] ^= 1
+    with pytest.raises(ssl.SSLError):
+        session.shake_hands(bytes(finished))
+    client.incoming.write(session.take())
+    with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
+        client.object.read(1)
+
+
+def make_pair(kind: str) -> Pair:
+    made = make_certificate("a.test", kind=kind)
+    return Pair(made.certificate, made.key, f"{kind}.pem")
+
+
+def begin(*pairs: Pair, clients: ClientAuthorities | None = None) -> object:
+    certificates = Certificates(pairs, clients=clients, select_maker=load_library("rustls"))
+    assert certificates.default is not None
+    return certificates.makers[certificates.default](None)
+
+
+def test_rustls_serves_keys_on_curves_alone() -> None:
+    rsa = make_pair("rsa")
+    assert has_fitting_key(PAIR)
+    assert not has_fitting_key(rsa)
+    assert isinstance(begin(PAIR), RustlsSession)
+    assert isinstance(begin(rsa), OpensslSession)
+    assert isinstance(begin(PAIR, rsa), OpensslSession)
+
+
+def test_openssl_asks_clients_for_certificates() -> None:
+    clients = ClientAuthorities(Authority().certificate, True, "ca.pem")
+    assert isinstance(begin(PAIR, clients=clients), OpensslSession)
