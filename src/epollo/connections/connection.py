@@ -73,13 +73,12 @@ class Connection(Peer):
             service.loop.replace(self.descriptor, self)
             self._events = READABLE
 
-    def on_accepted(self, arrival: Arrival) -> None:
+    def on_accepted(self, received: bytes, *, is_reported: bool) -> None:
         """Take the first turn, before the poller is told about the socket.
 
         A peer that wants one answer only is never registered.
         """
-        received = arrival.received
-        self.on_ready(READABLE if received or arrival.is_reported else 0, received)
+        self.on_ready(READABLE if received or is_reported else 0, received)
         if self._state != CLOSED:
             if self.deadline == math.inf:
                 self._set_deadline(self._service.timeouts.head)

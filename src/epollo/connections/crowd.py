@@ -13,7 +13,7 @@ Price: a large download to a peer in a crowd costs about twice the CPU time.
 
 from epollo.annotations import Final
 
-_CROWD: Final = 128
+CROWD: Final = 128
 """From this number of connections on, what may wait for each is bounded."""
 _CROWD_OCTETS: Final = 16 * 1024 * 1024
 """What may wait for all peers that connect while their number doubles once."""
@@ -24,7 +24,7 @@ _TURN_OCTETS: Final = 256 * 1024
 
 def bound_unsent_octets(connections: int) -> int:
     """Return how many octets may wait for each peer if this many are connected; 0 for no bound."""
-    if connections < _CROWD:
+    if connections < CROWD:
         return 0
     doublings = connections.bit_length() - 1
     return max(_OCTETS_MINIMUM, _CROWD_OCTETS >> doublings)

@@ -103,7 +103,9 @@ class Door:
             )
             self._turn_away(arrival)
             return
-        self._serve(arrival)
+        # Called as a variable: an attribute that is called is first sought as a method.
+        serve = self._serve
+        serve(arrival)
 
     def make_room(self) -> bool:
         """Close the connection that has been idle for longest; return whether there was one."""

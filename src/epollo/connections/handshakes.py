@@ -32,6 +32,7 @@ from epollo.protocols.tls import (
     format_alert,
     parse_whole,
 )
+from epollo.transports import Transport
 from epollo.transports.certificates import PROOF_PROTOCOL
 from epollo.transports.session import ENDED, Session
 from epollo.transports.tls import TlsTransport
@@ -66,9 +67,10 @@ class Handshakes:
 
     def begin(self, arrival: Arrival) -> None:
         """Wait for a ClientHello."""
-        handshake = Handshake(self, arrival)
+        transport, descriptor, address, received, _, _, _ = arrival
+        handshake = Handshake(self, transport, descriptor, address)
         try:
-            handshake.on_accepted(arrival[3])
+            handshake.on_accepted(received)
         except Exception as fault:
             self.service.loop.end_fault(handshake, fault)
 
@@ -97,9 +99,13 @@ class Handshake(Peer):
     _terms: SessionTerms
     _session: Session
 
-    def __init__(self, stage: Handshakes, arrival: Arrival) -> None:
+    def __init__(
+        self, stage: Handshakes, transport: Transport, descriptor: int, address: str
+    ) -> None:
         self._stage = stage
-        self._transport, self._descriptor, self._address, _, _, _, _ = arrival
+        self._transport = transport
+        self._descriptor = descriptor
+        self._address = address
         self._state = HELLO
         self._opening: Opening | None = None
         self._is_watched = False
@@ -378,7 +384,9 @@ class Handshake(Peer):
             kind,
             self._is_watched,
         )
-        self._stage.then(_arrive(Arrival, given))
+        # Called as a variable: an attribute that is called is first sought as a method.
+        then = self._stage.then
+        then(_arrive(Arrival, given))
 
     def _send(self, octets: bytes) -> None:
         """Send a flight; close where the peer does not take it, as an empty send buffer does."""

@@ -43,11 +43,12 @@ class Http1Connection(Connection):
     __slots__ = ("_protocol", "_recall", "_waiting")
 
     def __init__(self, service: Service, arrival: Arrival) -> None:
-        super().__init__(service, arrival)
+        # Less than half the price of super(), at the begin and the end of each connection.
+        Connection.__init__(self, service, arrival)
         # Made when octets come that are not recalled whole; many peers never need one.
         self._protocol: Http1 | None = None
         # Where to look for octets that are one whole request.
-        self._recall = service.recalls_at_once[arrival.kind.scope]
+        self._recall = service.recalls_at_once[self.kind.scope]
         self._waiting: Waiting | None = None
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
@@ -359,7 +360,7 @@ class Http1Connection(Connection):
         if self._waiting is not None:
             self._waiting.later.abandon()
             self._waiting = None
-        super().close()
+        Connection.close(self)
 
     def _await_more(self, protocol: Http1, before: int, has_answered: bool) -> None:
         """Note that the peer has to move next, and by when.

@@ -20,19 +20,27 @@ _SEND_LAST: Final = MSG_DONTWAIT | LAST
 def serve(service: Service, arrival: Arrival) -> None:
     """Serve a peer that was admitted: the last stage of a listener."""
     # Unpacked: each name of a named tuple takes as long as a look-up.
-    transport, descriptor, address, received, _, kind, is_watched = arrival
+    transport, descriptor, address, received, is_reported, kind, is_watched = arrival
     if received:
-        answers = LastAnswers(service, kind, is_watched=is_watched)
-        if answers.give(transport, descriptor, address, received):
-            return
-    begin(service, arrival)
+        recall = service.recalls_at_once[kind.scope]
+        answer = None if recall is None else recall.at_hand.young.get(received)
+        # Most of what is known asks for a connection that persists, as this look-up tells at once.
+        if answer is None or not answer.persists:
+            answers = LastAnswers(service, kind, is_watched=is_watched)
+            if answers.give(transport, descriptor, address, received):
+                return
+    _begin(service, arrival, received, is_reported=is_reported)
 
 
 def begin(service: Service, arrival: Arrival) -> None:
     """Serve a peer that was admitted, where one known answer is certainly not enough."""
+    _begin(service, arrival, arrival.received, is_reported=arrival.is_reported)
+
+
+def _begin(service: Service, arrival: Arrival, received: bytes, *, is_reported: bool) -> None:
     connection = Http1Connection(service, arrival)
     try:
-        connection.on_accepted(arrival)
+        connection.on_accepted(received, is_reported=is_reported)
     except Exception as fault:
         service.loop.end_fault(connection, fault)
 

@@ -21,11 +21,12 @@ import errno
 import math
 import os
 import socket
-from collections.abc import Callable
+from _socket import MSG_DONTWAIT, SOCK_STREAM
+from collections.abc import Callable, Sequence
 
 from epollo.annotations import Final, TypeAlias
 from epollo.connections.addresses import read_address
-from epollo.connections.crowd import bound_unsent_octets
+from epollo.connections.crowd import CROWD, bound_unsent_octets
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.service import Service
 from epollo.loop import READABLE, Handler
@@ -52,7 +53,7 @@ Returns whether it was given, so that nothing is left to do for this peer."""
 def _receive(transport: Transport) -> bytes:
     """Return what a peer sent first; nothing if its first turn has to find out."""
     try:
-        return transport.recv(RECEIVE_OCTETS, _socket.MSG_DONTWAIT)
+        return transport.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
     except OSError:
         return b""
 
@@ -73,6 +74,7 @@ class Listener(Handler):
     __slots__ = (
         "_begin",
         "_burst",
+        "_descriptor_limit",
         "_family",
         "_give_last",
         "_is_exhausted",
@@ -118,34 +120,64 @@ class Listener(Handler):
         # Whether peers may wait that connected before the bound was set, and so have not inherited it.
         self._is_queue_older = False
         self.descriptor = listening.fileno()
+        self._descriptor_limit = service.loop.traits.descriptor_limit
         self.deadline: float = math.inf
         service.loop.add(self.descriptor, self)
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002
         """Accept as many peers as are likely to wait, and have their first turns taken."""
-        accepted = self._accept()
-        kind, service, give_last = self._kind, self._service, self._give_last
-        if len(accepted) == 1:
-            octets = b""
-            if self._is_reported:
-                octets = _receive(accepted[0][0])
-                if not service.is_report_instant:
-                    service.look_for_changes()
-            if not (octets and give_last and give_last(*accepted[0], octets)):
-                arrival = (*accepted[0], octets, self._is_reported, kind, False)
-                self._begin(_arrive(Arrival, arrival))
-        elif accepted:
-            received = [_receive(peer) for peer, _, _ in accepted]
+        if self._burst > 1:
+            accepted = self._accept_burst()
+            if len(accepted) != 1:
+                self._begin_burst(accepted)
+                return
+            peer, descriptor, address = accepted[0]
+        else:
+            try:
+                # `socket.accept` also makes an object in Python and looks at the family again, which
+                # takes a third of its time. Only the descriptor is needed here.
+                descriptor, name = self._socket._accept()  # type: ignore[attr-defined]
+            except OSError as error:
+                self._note_miss(error)
+                return
+            if self._lone:
+                self._lone -= 1
+            else:
+                self._burst = 2
+            if self._unsent_octets_limit or len(self._service.peers) >= CROWD:
+                self._note_crowd()
+            opened = self._open(descriptor)
+            if opened is None:
+                return
+            peer = opened
+            address = read_address(name) if self._needs_addresses else ""
+        octets, is_reported = b"", self._is_reported
+        if is_reported:
+            octets = _receive(peer)
+            if not self._service.is_report_instant:
+                self._service.look_for_changes()
+        give_last = self._give_last
+        if not (octets and give_last and give_last(peer, descriptor, address, octets)):
+            arrival = (peer, descriptor, address, octets, is_reported, self._kind, False)
+            # Called as a variable: an attribute that is called is first sought as a method.
+            begin = self._begin
+            begin(_arrive(Arrival, arrival))
+
+    def _begin_burst(self, accepted: Sequence[tuple[_socket.socket, int, str]]) -> None:
+        """Receive from several peers, and then have their first turns taken."""
+        service, kind, give_last = self._service, self._kind, self._give_last
+        received = [_receive(peer) for peer, _, _ in accepted]
+        if received:
             service.look_for_changes()
-            for (peer, descriptor, address), octets in zip(accepted, received, strict=True):
-                try:
-                    if octets and give_last and give_last(peer, descriptor, address, octets):
-                        continue
-                    arrival = (peer, descriptor, address, octets, False, kind, False)
-                    self._begin(_arrive(Arrival, arrival))
-                except Exception as fault:
-                    # The others are served all the same.
-                    service.loop.end_fault(self, fault)
+        for (peer, descriptor, address), octets in zip(accepted, received, strict=True):
+            try:
+                if octets and give_last and give_last(peer, descriptor, address, octets):
+                    continue
+                arrival = (peer, descriptor, address, octets, False, kind, False)
+                self._begin(_arrive(Arrival, arrival))
+            except Exception as fault:
+                # The others are served all the same.
+                service.loop.end_fault(self, fault)
 
     def on_deadline(self) -> None:
         """Accept again after a pause."""
@@ -160,56 +192,66 @@ class Listener(Handler):
         self._service.loop.remove(self.descriptor)
         self._socket.close()
 
-    def _accept(self) -> list[tuple[_socket.socket, int, str]]:
+    def _accept_burst(self) -> list[tuple[_socket.socket, int, str]]:
         """Return what was accepted: sockets, descriptors, and addresses if they are needed."""
         wanted = self._burst
         accepted: list[tuple[int, object]] = []
         is_drained = False
         try:
             while len(accepted) < wanted:
-                # `socket.accept` also makes an object in Python and looks at the family again, which
-                # takes a third of its time. Only the descriptor is needed here.
                 accepted.append(self._socket._accept())  # type: ignore[attr-defined]
         except BlockingIOError:
             is_drained = True
         except OSError as error:
-            if not accepted and error.errno in _EXHAUSTED and not self._make_room():
-                self._pause(error)
-            # Else the peer went away while it waited (ECONNABORTED and others, accept(2)).
+            if not accepted:
+                self._note_miss(error)
         if len(accepted) < wanted:
             self._burst = len(accepted) or 1
             self._lone = _LONE
-            if not accepted:
-                return []
-        elif wanted == 1 and self._lone:
-            self._lone -= 1
         else:
             self._burst = min(2 * wanted, BURST)
-        self._is_exhausted = False
-        unsent_octets_limit = bound_unsent_octets(len(self._service.peers))
-        if unsent_octets_limit != self._unsent_octets_limit:
-            self._bound_unsent(unsent_octets_limit)
+        self._note_crowd()
         arrivals = []
-        descriptor_limit = self._service.loop.traits.descriptor_limit
         for descriptor, name in accepted:
-            if descriptor >= descriptor_limit:
-                self._refuse(descriptor)
-                continue
-            peer = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
-            if self._is_queue_older:
-                _bound_unsent(peer, self._unsent_octets_limit)
-            address = read_address(name) if self._needs_addresses else ""
-            arrivals.append((peer, descriptor, address))
-        if is_drained:
+            peer = self._open(descriptor)
+            if peer is not None:
+                address = read_address(name) if self._needs_addresses else ""
+                arrivals.append((peer, descriptor, address))
+        if is_drained and accepted:
             self._is_queue_older = False
         return arrivals
+
+    def _open(self, descriptor: int) -> _socket.socket | None:
+        """Return the socket of a peer that was accepted; None if it cannot be served."""
+        self._is_exhausted = False
+        if descriptor >= self._descriptor_limit:
+            self._refuse(descriptor)
+            return None
+        peer = _socket.socket(self._family, SOCK_STREAM, 0, descriptor)
+        if self._is_queue_older:
+            _bound_unsent(peer, self._unsent_octets_limit)
+        return peer
+
+    def _note_miss(self, error: OSError) -> None:
+        """Note that nothing could be accepted; pause if there is no room."""
+        self._burst = 1
+        self._lone = _LONE
+        if error.errno in _EXHAUSTED and not self._make_room():
+            self._pause(error)
+        # Else none is there, or the peer went away while it waited (ECONNABORTED and others, accept(2)).
+
+    def _note_crowd(self) -> None:
+        """Bound what may wait for each peer, as many as they are."""
+        octets_limit = bound_unsent_octets(len(self._service.peers))
+        if octets_limit != self._unsent_octets_limit:
+            self._bound_unsent(octets_limit)
 
     def _refuse(self, descriptor: int) -> None:
         """Close a descriptor that the poller cannot watch, and say so."""
         os.close(descriptor)
         self._service.report(
             f"refused a connection: this poller cannot watch descriptors from "
-            f"{self._service.loop.traits.descriptor_limit} on"
+            f"{self._descriptor_limit} on"
         )
 
     def _bound_unsent(self, octets_limit: int) -> None:

@@ -51,12 +51,14 @@ class EventLoop:
         "_batch_limit",
         "_exhausted_until",
         "_first",
+        "_first_descriptors",
         "_first_reports",
         "_handlers",
         "_is_running",
         "_poller",
         "_timers",
         "clock",
+        "note_deadline",
         "on_second",
         "report",
         "traits",
@@ -81,9 +83,16 @@ class EventLoop:
         # What a poller reports of the handlers that go first, in their order.
         self._first: dict[tuple[int, int], Handler] = {}
         self._first_reports: frozenset[tuple[int, int]] = frozenset()
+        self._first_descriptors: frozenset[int] = frozenset()
         # Handlers that asked for another turn, in the order in which they did.
         self._again: OrderedDict[Handler, None] = OrderedDict()
         self._timers = Timers()
+        # An attribute that is a function is called without a frame of its own.
+        self.note_deadline: Callable[[Handler, float], None] = self._timers.note
+        """Notes that the deadline of a handler has moved closer, to an instant (monotonic, seconds).
+
+        A deadline that moves away needs no call, and a handler needs no descriptor.
+        """
         self._is_running = False
         # Before this instant the operator is not told again that there is no room.
         self._exhausted_until = -math.inf
@@ -108,7 +117,7 @@ class EventLoop:
         """Like `add`, for a handler that is called before all others in every batch."""
         self.add(descriptor, handler)
         self._first[descriptor, READABLE] = handler
-        self._first_reports = frozenset(self._first)
+        self._note_first()
 
     def modify(self, descriptor: int, events: int) -> None:
         """Watch the descriptor for other events."""
@@ -136,19 +145,13 @@ class EventLoop:
             handler.deadline = math.inf  # type: ignore[misc]
         if self._again:
             self._again.pop(handler, None)
-        if self._first.pop((descriptor, READABLE), None) is not None:
-            self._first_reports = frozenset(self._first)
+        if descriptor in self._first_descriptors:
+            del self._first[descriptor, READABLE]
+            self._note_first()
 
     def handlers(self) -> list[Handler]:
         """Return every handler that was added and not removed."""
         return [*self._handlers.values(), *self._added.values()]
-
-    def note_deadline(self, handler: Handler, instant: float) -> None:
-        """Note that the deadline of a handler has moved closer, to an instant (monotonic, seconds).
-
-        A deadline that moves away needs no call, and a handler needs no descriptor.
-        """
-        self._timers.note(handler, instant)
 
     def call_at(self, instant: float, call: Callable[[], None]) -> Timer:
         """Make a call in the second after an instant (monotonic); closing what is returned cancels it."""
@@ -188,17 +191,23 @@ class EventLoop:
         """Turn once: wait for an event, at most this long, then call each handler that is concerned."""
         self._turn(min(longest_seconds, _LONGEST_SLEEP_SECONDS), is_once=True)
 
-    def _turn(self, longest_seconds: float, *, is_once: bool) -> None:
+    def _turn(self, longest_seconds: float, *, is_once: bool) -> None:  # noqa: PLR0912 - see below
         """Turn once, or until `stop` is called."""
         # No calls, and variables instead of attributes: of a batch with one handler this and the clock
         # are half the cost.
         clock, timers, poll = self.clock, self._timers, self._poller.poll
         handlers, added, again = self._handlers, self._added, self._again
         batch_limit = self._batch_limit
+        # The only report of a batch comes first in any case, unless the batch may lack another.
+        ordered = 1 if batch_limit > 1 else 0
         while True:
+            # Two of one type, compared for a jump, need no call of the interpreter.
             timeout = timers.earliest - clock.now
-            if again or not 0 <= timeout <= longest_seconds:
-                timeout = 0.0 if again else max(0.0, min(timeout, longest_seconds))
+            is_asked = False
+            if again:
+                is_asked, timeout = True, 0.0
+            elif timeout < 0.0 or timeout > longest_seconds:
+                timeout = max(0.0, min(timeout, longest_seconds))
             if added:
                 handlers.update(added)
                 added.clear()
@@ -208,10 +217,12 @@ class EventLoop:
                     on_second()
             # One look at the batch, however many go first. A poller that returns as many as it can may
             # have left one of them out.
-            is_full = len(batch) >= batch_limit
-            if is_full or not self._first_reports.isdisjoint(batch):
-                self._call_first(batch, is_full=is_full)
-            if again:
+            count = len(batch)
+            if count > ordered:
+                is_full = count >= batch_limit
+                if is_full or not self._first_reports.isdisjoint(batch):
+                    self._call_first(batch, is_full=is_full)
+            if is_asked:
                 again[_END] = None
             for descriptor, events in batch:
                 handler = handlers.get(descriptor)
@@ -220,7 +231,7 @@ class EventLoop:
                         handler.on_ready(events)
                     except Exception as fault:
                         self.end_fault(handler, fault)
-            if again and _END in again:
+            if is_asked and _END in again:
                 self._call_postponed()
             if timers.earliest <= clock.now:
                 self._sweep()
@@ -234,6 +245,11 @@ class EventLoop:
         self._handlers.clear()
         self._added.clear()
         self._poller.close()
+
+    def _note_first(self) -> None:
+        """Note anew, for quick looks, what is watched for the handlers that go first."""
+        self._first_reports = frozenset(self._first)
+        self._first_descriptors = frozenset(descriptor for descriptor, _ in self._first)
 
     def _call_first(self, batch: Sequence[tuple[int, int]], *, is_full: bool) -> None:
         """Call the handlers that go first and are in the batch, or may be missing in one that is full."""

@@ -33,7 +33,7 @@ class Timers:
         bucket = self._buckets.get(due)
         if bucket is None:
             self._buckets[due] = {handler}
-            self.earliest = min(self.earliest, due)
+            self.earliest = min(self.earliest, float(due))
         else:
             bucket.add(handler)
 
@@ -42,7 +42,7 @@ class Timers:
         due: set[Handler] = set()
         for instant in [instant for instant in self._buckets if instant <= now]:
             due |= self._buckets.pop(instant)
-        self.earliest = min(self._buckets, default=math.inf)
+        self.earliest = float(min(self._buckets, default=math.inf))
         return due
 
 

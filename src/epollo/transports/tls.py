@@ -62,8 +62,14 @@ class TlsTransport:
         complete, and `ConnectionAbortedError` where the peer does not take the replies of the library
         that it causes.
         """
-        octets = self._socket.recv(limit, flags | MSG_DONTWAIT)
-        if not octets or self._has_said_end or flags & MSG_PEEK:
+        # Compared, since the interpreter does that without a call: these are the flags nearly always.
+        if flags == MSG_DONTWAIT:
+            octets = self._socket.recv(limit, MSG_DONTWAIT)
+        else:
+            octets = self._socket.recv(limit, flags | MSG_DONTWAIT)
+            if flags & MSG_PEEK:
+                return octets
+        if not octets or self._has_said_end:
             return octets
         session = self._session
         if session.is_ended:
@@ -97,7 +103,7 @@ class TlsTransport:
         if session.is_direct:
             session.end_direct()
         protected = session.protect(data)
-        if flags & LAST and not self._has_said_end:
+        if flags != MSG_DONTWAIT and flags & LAST and not self._has_said_end:
             self._has_said_end = True
             protected += session.say_end()
         if self._unsent:
