@@ -12,6 +12,7 @@ from conftest import Serve, Server, receive_content, receive_head
 from epollo.loop import READABLE
 from epollo.pollers import open_poller
 from epollo.site.mounts import open_mounts
+from site_grounds import Ground
 
 ROUNDS = 20
 
@@ -46,6 +47,21 @@ def ask(server: Server, target: str) -> tuple[int, bytes]:
         peer.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         head, content = receive_head(peer)
         return int(head[9:12]), receive_content(peer, head, content)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 60])
+def test_a_mount_elsewhere_ends_nothing(tmp_path: Path, seconds: int) -> None:
+    """Also not in the second in which a file was written: it is compared, and not opened again."""
+    page = tmp_path / "page.txt"
+    page.write_bytes(b"page")
+    with Ground(tmp_path) as ground:
+        os.utime(page, (ground.clock.second + seconds,) * 2)
+        found = ground.catalogue.find((b"page.txt",))
+        for _ in range(2):
+            ground.catalogue.look_anew()
+            assert ground.catalogue.find((b"page.txt",)) is found
+            ground.clock.turn()
+            assert ground.catalogue.find((b"page.txt",)) is found
 
 
 @pytest.mark.parametrize(

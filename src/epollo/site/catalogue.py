@@ -153,9 +153,9 @@ class Catalogue:
             resource.begin_era(self._era)
         is_in_doubt = resource.doubts != self._doubts
         if is_in_doubt or resource.checked_second != second:
-            since_second = 0 if is_in_doubt else resource.checked_second
+            last_second = resource.checked_second
             resource.checked_second, resource.doubts = second, self._doubts
-            if not self._comparison.is_as_found(resource, since_second):
+            if not self._comparison.is_as_found(resource, last_second, is_in_doubt=is_in_doubt):
                 self._on_end(resource)
                 return False
             if (edition := resource.edition) is not None:

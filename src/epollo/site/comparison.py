@@ -18,11 +18,17 @@ class Comparison:
         self._folders = folders
         self._clock = clock
 
-    def is_as_found(self, resource: Resource, since_second: int) -> bool:
-        """Return whether a path still has what was found; ``since_second`` is that of the last look."""
+    def is_as_found(self, resource: Resource, last_second: int, *, is_in_doubt: bool) -> bool:
+        """Return whether a path still has what was found.
+
+        ``last_second`` is that of the last look; ``is_in_doubt`` is whether no folder is trusted to have
+        told of each name since then.
+        """
         edition = resource.edition
+        second = self._clock.second
         if edition is None:
-            folder, second = resource.folder, self._clock.second
+            folder = resource.folder
+            since_second = 0 if is_in_doubt else last_second
             if (
                 # What was looked for in a watched folder, and was not there.
                 folder is not None
@@ -33,7 +39,7 @@ class Comparison:
             return self.find_kind(resource.names) is resource.kind
         if resource.may_be_ambiguous:
             return False
-        if (edition.last_modified_seconds or 0) >= self._clock.second:
+        if last_second > second and (edition.last_modified_seconds or 0) >= second:
             # The clock was set back: a second that was past is present, or to come.
             return False
         try:
