@@ -161,6 +161,15 @@ class Server:
         """Return how many descriptors the server has open."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
+    def descriptors_of(self, path: Path) -> int:
+        """Return how many descriptors of a file or folder the server has open."""
+        found = 0
+        for one in Path(f"/proc/{self.pid}/fd").iterdir():
+            # It may be closed meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                found += one.readlink() == path
+        return found
+
     def settled_descriptors(self) -> int:
         """Return how many descriptors are open once what was closed before has been noticed."""
         for _ in range(2):
