@@ -2,6 +2,8 @@
 
 import contextlib
 import ssl
+import subprocess
+import sys
 
 import pytest
 
@@ -128,6 +130,23 @@ def test_rustls_serves_keys_on_curves_alone() -> None:
     assert isinstance(begin(PAIR), RustlsSession)
     assert isinstance(begin(rsa), OpensslSession)
     assert isinstance(begin(PAIR, rsa), OpensslSession)
+
+
+def test_the_first_handshake_takes_no_longer_than_others() -> None:
+    """The library gathers its randomness before."""
+    program = (
+        "import time\n"
+        "from epollo.transports.certificates import load_library\n"
+        "load_library('rustls')\n"
+        "from rtls import _rustls\n"
+        "begun = time.thread_time()\n"
+        "_rustls.rand_bytes(32)\n"
+        "print(time.thread_time() - begun)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert float(done.stdout) < 0.01
 
 
 def test_openssl_asks_clients_for_certificates() -> None:

@@ -47,12 +47,19 @@ def select_openssl(context: ssl.SSLContext, _: Sequence[Pair] = ()) -> MakeSessi
 
 
 def load_library(name: str) -> SelectMaker:
-    """Return what selects the sessions of a library. Raises `OperatorError` if it is not installed."""
+    """Return what selects the sessions of a library, which is ready to serve.
+
+    Raises `OperatorError` if it is not installed.
+    """
     if name == "openssl":
         return select_openssl
     # Here alone: it is not installed for most.
-    from epollo.transports.rustls_session import select_rustls  # noqa: PLC0415
+    from epollo.transports.rustls_session import (  # noqa: PLC0415
+        gather_randomness,
+        select_rustls,
+    )
 
+    gather_randomness()
     return select_rustls
 
 
