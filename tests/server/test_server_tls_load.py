@@ -17,6 +17,7 @@ import pytest
 
 from certificates import make_certificate, make_hello
 from conftest import Serve, Server, managed_servers, receive_all, receive_head, require_descriptors
+from tls_libraries import RUSTLS
 
 MADE = make_certificate("localhost")
 REQUESTS = 1500
@@ -33,11 +34,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["openssl", RUSTLS])
+def server(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Server]:
     options = MADE.write(tmp_path_factory.mktemp("certificates"))
     with managed_servers(tmp_path_factory.mktemp("servers")) as serve:
-        yield serve(folder, *options, "--request-timeout", "3")
+        yield serve(folder, *options, "--request-timeout", "3", "--tls-library", request.param)
 
 
 def ask(peer: ssl.SSLSocket) -> None:
