@@ -25,17 +25,23 @@ def connect() -> tuple[Client, RustlsSession]:
     return client, session
 
 
+def connect_halfway() -> tuple[Client, RustlsSession]:
+    """Return a client whose last flight is still to be moved, and the session."""
+    client, session = Client(), EC.begin(None)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.object.do_handshake()
+    client.incoming.write(session.shake_hands(client.outgoing.read()))
+    client.object.do_handshake()
+    return client, session
+
+
 def end(client: Client) -> None:
     with contextlib.suppress(ssl.SSLWantReadError):
         client.object.unwrap()
 
 
 def test_a_request_that_comes_with_the_end_of_the_handshake_waits() -> None:
-    client, session = Client(), EC.begin(None)
-    with pytest.raises(ssl.SSLWantReadError):
-        client.object.do_handshake()
-    client.incoming.write(session.shake_hands(client.outgoing.read()))
-    client.object.do_handshake()
+    client, session = connect_halfway()
     client.object.write(b"x" * 40_000)
     client.object.write(b"y")
     session.shake_hands(client.outgoing.read())
@@ -46,11 +52,7 @@ def test_a_request_that_comes_with_the_end_of_the_handshake_waits() -> None:
 
 
 def test_an_end_that_comes_with_the_end_of_the_handshake_is_seen() -> None:
-    client, session = Client(), EC.begin(None)
-    with pytest.raises(ssl.SSLWantReadError):
-        client.object.do_handshake()
-    client.incoming.write(session.shake_hands(client.outgoing.read()))
-    client.object.do_handshake()
+    client, session = connect_halfway()
     end(client)
     session.shake_hands(client.outgoing.read())
     assert session.is_ended
@@ -97,12 +99,7 @@ def test_what_is_no_hello_is_refused(flight: bytes) -> None:
 
 
 def test_a_fault_in_a_handshake_has_its_alert() -> None:
-    session = EC.begin(None)
-    client = Client()
-    with pytest.raises(ssl.SSLWantReadError):
-        client.object.do_handshake()
-    client.incoming.write(session.shake_hands(client.outgoing.read()))
-    client.object.do_handshake()
+    client, session = connect_halfway()
     finished = bytearray(client.outgoing.read())
     finished[-1] ^= 1
     with pytest.raises(ssl.SSLError):
