@@ -226,9 +226,9 @@ def test_a_peer_of_one_known_answer_needs_no_connection(
         made = []
 
         class Made(Http1Connection):
-            def on_accepted(self, received: bytes, *, is_reported: bool) -> None:
+            def on_accepted(self, received: bytes, is_reported: bool) -> None:
                 made.append(self)
-                super().on_accepted(received, is_reported=is_reported)
+                super().on_accepted(received, is_reported)
 
         monkeypatch.setattr(http1_stage, "Http1Connection", Made)
         first = harness.connect(address="192.0.2.1", received=LAST_GET)

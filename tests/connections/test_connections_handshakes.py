@@ -324,6 +324,10 @@ def test_handshakes_alone_that_take_long_together_are_put_off_to_a_later_batch(
         with contextlib.suppress(ssl.SSLWantReadError):
             client.do_handshake()
         near.sendall(outgoing.read())
+        silent, other = socket.socketpair()
+        stack.callback(silent.close)
+        other.setblocking(False)
+        stage.begin(Arrival(other, other.fileno()))
         with monkeypatch.context() as patched:
             patched.setattr(type(inside.loop), "is_late", True)
             stage.begin(Arrival(far, far.fileno()))

@@ -112,4 +112,4 @@ class ToyConnection(Connection):
 
 def serve(service: Service, arrival: Arrival) -> None:
     """Serve a peer by the toy protocol."""
-    ToyConnection(service, arrival).on_accepted(arrival.received, is_reported=arrival.is_reported)
+    ToyConnection(service, arrival).on_accepted(arrival.received, arrival.is_reported)

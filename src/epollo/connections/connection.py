@@ -73,17 +73,20 @@ class Connection(Peer):
             service.loop.replace(self.descriptor, self)
             self._events = READABLE
 
-    def on_accepted(self, received: bytes, *, is_reported: bool) -> None:
+    def on_accepted(self, received: bytes, is_reported: bool) -> None:
         """Take the first turn, before the poller is told about the socket.
 
         A peer that wants one answer only is never registered.
         """
-        self.on_ready(READABLE if received or is_reported else 0, received)
-        if self._state != CLOSED:
-            if self.deadline == math.inf:
-                self._set_deadline(self._service.timeouts.head)
-            if not self._events:
-                self._watch(READABLE)
+        try:
+            self.on_ready(READABLE if received or is_reported else 0, received)
+            if self._state != CLOSED:
+                if self.deadline == math.inf:
+                    self._set_deadline(self._service.timeouts.head)
+                if not self._events:
+                    self._watch(READABLE)
+        except Exception as fault:
+            self._service.loop.end_fault(self, fault)
 
     def on_ready(self, events: int, received: bytes = b"") -> None:
         """Take a turn; with octets that were ``received`` already, if there are any.

@@ -126,7 +126,8 @@ class Handshake(Peer):
         if state == THREAD:
             self._stage.service.loop.note_deadline(self, self.deadline)
         elif state != OVER:
-            self._watch()
+            self._stage.service.loop.add(self._descriptor, self, READABLE)
+            self._is_watched = True
 
     def on_ready(self, events: int) -> None:
         """Take what the client sent."""
@@ -166,7 +167,7 @@ class Handshake(Peer):
             return
         assert opening is not None and opening.hello is not None  # noqa: S101, PT018 - it was put off
         if not events or not stage.service.loop.is_late:
-            self._begin_session(opening.hello, opening.octets, is_alone=stage.is_alone)
+            self._begin_session(opening.hello, opening.octets, stage.is_alone)
 
     @property
     def is_idle(self) -> bool:
@@ -258,16 +259,18 @@ class Handshake(Peer):
             return
         stage = self._stage
         service = stage.service
-        is_alone = len(service.peers) == stage.flights.handshakes
-        if is_alone and service.loop.is_late:
+        handshakes = stage.flights.handshakes
+        if len(service.peers) != handshakes:
+            self._begin_session(hello, octets, False)
+        elif handshakes > 1 and service.loop.is_late:
             # Other handshakes wait as well, for this one takes long.
             self._state = TURN
             self._opening = Opening(octets, hello)
             service.loop.call_again(self)
         else:
-            self._begin_session(hello, octets, is_alone=is_alone)
+            self._begin_session(hello, octets, True)
 
-    def _begin_session(self, hello: ClientHello, octets: bytes, *, is_alone: bool) -> None:
+    def _begin_session(self, hello: ClientHello, octets: bytes, is_alone: bool) -> None:
         """Make the first flight of a session; refuse a client that cannot have one."""
         stage = self._stage
         terms = stage.offer.known.young.get(hello)
@@ -283,7 +286,8 @@ class Handshake(Peer):
         if is_alone:
             # A session that the thread may work on has buffers of its own.
             buffers = None if terms.verifies_client else stage.flights.buffers
-            self._session = terms.make_session(buffers)
+            make_session = terms.make_session
+            self._session = make_session(buffers)
             self._shake_hands(octets)
         else:
             self._session = terms.make_session(None)

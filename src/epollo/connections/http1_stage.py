@@ -29,20 +29,12 @@ def serve(service: Service, arrival: Arrival) -> None:
             answers = LastAnswers(service, kind, is_watched=is_watched)
             if answers.give(transport, descriptor, address, received):
                 return
-    _begin(service, arrival, received, is_reported=is_reported)
+    Http1Connection(service, arrival).on_accepted(received, is_reported)
 
 
 def begin(service: Service, arrival: Arrival) -> None:
     """Serve a peer that was admitted, where one known answer is certainly not enough."""
-    _begin(service, arrival, arrival.received, is_reported=arrival.is_reported)
-
-
-def _begin(service: Service, arrival: Arrival, received: bytes, *, is_reported: bool) -> None:
-    connection = Http1Connection(service, arrival)
-    try:
-        connection.on_accepted(received, is_reported=is_reported)
-    except Exception as fault:
-        service.loop.end_fault(connection, fault)
+    Http1Connection(service, arrival).on_accepted(arrival.received, arrival.is_reported)
 
 
 class LastAnswers:

@@ -153,7 +153,11 @@ class Listener(Handler):
             address = read_address(name) if self._needs_addresses else ""
         octets, is_reported = b"", self._is_reported
         if is_reported:
-            octets = _receive(peer)
+            # As `_receive` does it, without a call.
+            try:
+                octets = peer.recv(RECEIVE_OCTETS, MSG_DONTWAIT)
+            except OSError:
+                octets = b""
             if not self._service.is_report_instant:
                 self._service.look_for_changes()
         give_last = self._give_last

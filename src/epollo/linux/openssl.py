@@ -121,11 +121,10 @@ def say_end(engine: Any) -> bool:
     Its own ``shutdown`` also asks whether the peer has said close_notify, and raises an exception where
     it has not, which takes ten times as long.
     """
-    call = _find_shutdown()
+    call = _shutdown
     return call is not None and call(_pointer_at(id(engine) + _SECOND).value) >= 0
 
 
-@cache
 def _find_shutdown() -> Any:
     call = _find_function("SSL_shutdown")
     if call is not None:
@@ -196,3 +195,7 @@ def _find_function(name: str) -> Any:
         return ctypes.CDLL(_ssl.__file__)[name]
     except (ImportError, OSError, AttributeError):
         return None
+
+
+_shutdown: Final = _find_shutdown()
+"""Found once, at the import: what remembers a result takes longer to ask than the call itself."""

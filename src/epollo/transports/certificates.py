@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import ssl
 from collections.abc import Callable, Sequence
-from functools import partial
+from types import MethodType
 
 from epollo.annotations import Final, TypeAlias
 from epollo.errors import OperatorError
@@ -43,7 +43,8 @@ SelectMaker: TypeAlias = Callable[[ssl.SSLContext, Sequence[Pair]], MakeSession]
 
 def select_openssl(context: ssl.SSLContext, _: Sequence[Pair] = ()) -> MakeSession:
     """Return what begins a session by OpenSSL."""
-    return partial(OpensslSession, context)
+    # The interpreter calls it without a function of C in between, unlike a `partial`.
+    return MethodType(OpensslSession, context)
 
 
 def load_library(name: str) -> SelectMaker:

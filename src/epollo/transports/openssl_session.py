@@ -56,8 +56,9 @@ class OpensslSession:
         """What `take` returns; nothing while it is not ``pending``."""
         # What `ssl.SSLObject` does besides is to call it: two frames less for each request, and four for
         # each connection.
+        # The last argument is ``server_side``.
         self._engine: Any = context._wrap_bio(  # type: ignore[attr-defined]
-            self.incoming, self.outgoing, server_side=True
+            self.incoming, self.outgoing, True
         )
         self.is_complete = False
         """Whether the handshake is over."""
@@ -82,7 +83,11 @@ class OpensslSession:
             if not isinstance(fault, ssl.SSLError):
                 _drop(self.outgoing)
             raise
-        return self.take()
+        try:
+            return self.outgoing.read()
+        except MemoryError:
+            _drop(self.outgoing)
+            raise
 
     def share(self, buffers: Buffers) -> None:
         """Use buffers that other sessions of this thread use too; its own have to be empty."""

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import MethodType
 
 from epollo.annotations import TYPE_CHECKING, Final
 from epollo.connections import http1_stage, refusing
@@ -112,7 +113,8 @@ class _Stages:
         # Where nothing stands before the last stage, a listener does a part of it.
         self._gives_last = proxies is None and make_handshakes is None
         last = http1_stage.begin if self._gives_last else http1_stage.serve
-        serve: Stage = partial(last, service)
+        # The interpreter calls a method without a function of C, unlike a `partial`.
+        serve: Stage = MethodType(last, service)
         turn_away: Stage = partial(refusing.turn_away, service)
         if make_handshakes is not None:
             stage = make_handshakes(serve)
