@@ -4,8 +4,8 @@ Fact: to load its modules is nine tenths of a server's start, and the tests star
 Decision: one process for each pytest loads them once, and forks for each server or command. Descriptors,
 folder, words and environment are what a shell would give it, pytest is its parent, and it ends as an
 interpreter ends.
-Price: what a test wants of the environment of an interpreter, or of a start as such, takes a process that
-is started in full.
+Price: what a test wants of the environment of an interpreter, of mounts, or of a start as such, takes a
+process that is started in full.
 """
 
 import atexit
@@ -36,7 +36,13 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != _TOLD_APART}
 
 
+def _namespace() -> str:
+    """Return the mounts that a process started now would see (mount_namespaces(7))."""
+    return os.readlink("/proc/thread-self/ns/mnt")
+
+
 _ENVIRONMENT = _environment()
+_NAMESPACE = _namespace()
 
 
 class Original:
@@ -126,7 +132,7 @@ def start(
     the system calls of the copy, and of all that it starts, from before it reads its first word.
     """
     module = command.index("-m")
-    if _environment() != _ENVIRONMENT:
+    if _environment() != _ENVIRONMENT or _namespace() != _NAMESPACE:
         assert not program
         return subprocess.Popen(
             command,

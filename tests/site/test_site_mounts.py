@@ -9,18 +9,43 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, Server, receive_content, receive_head
+from epollo.linux.libc import call
 from epollo.loop import READABLE
 from epollo.pollers import open_poller
 from epollo.site.mounts import open_mounts
 from site_grounds import Ground
 
 ROUNDS = 20
+_CLONE_NEWNS = 0x20000
 
 Mount = Callable[..., None]
 
 
 @pytest.fixture
-def mount() -> Iterator[Mount]:
+def own_namespace() -> Iterator[None]:
+    """This thread, and the processes that it starts, have mounts of their own (mount_namespaces(7)).
+
+    A mount that others share would wake every server of this machine, and with it those of other tests.
+    """
+    folder = Path.cwd()
+    former = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            call("unshare", _CLONE_NEWNS)
+        except OSError as error:
+            pytest.skip(f"nothing can be mounted here: {error}")
+        try:
+            subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+            yield
+        finally:
+            call("setns", former, _CLONE_NEWNS)
+            os.chdir(folder)
+    finally:
+        os.close(former)
+
+
+@pytest.fixture
+def mount(own_namespace: None) -> Iterator[Mount]:
     """Mount something; what is left of it in the end is unmounted."""
     mounted: list[Path] = []
 
