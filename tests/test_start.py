@@ -42,6 +42,16 @@ runpy.run_module("epollo", run_name="__main__")
 _IMPORTED = "import sys; import {}; print('loaded', *sys.modules)"
 
 
+def test_main_begins_before_anything_is_loaded() -> None:
+    """From its first line on, Ctrl-C ends a start silently; before, with Python's traceback."""
+    script = (
+        "import sys; before = set(sys.modules); import epollo.__main__; "
+        "print(*set(sys.modules) - before - set(sys.builtin_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert set(done.stdout.decode().split()) == {"epollo", "epollo.__main__"}
+
+
 @pytest.mark.parametrize(
     ("script", "present", "absent"),
     [
