@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
 Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_CURVES: Final = {"ec": ec.SECP256R1(), "P-384": ec.SECP384R1(), "secp256k1": ec.SECP256K1()}
 _USAGES: Final = (
     *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
     *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
@@ -104,6 +105,33 @@ def make_certificate(
     return Made(certificate.public_bytes(serialization.Encoding.PEM), _dump_key(key))
 
 
+def make_first_version_certificate() -> Made:
+    """Return a certificate of X.509's first version, as ``openssl x509 -req`` makes it."""
+    made = make_certificate(has_names=False)
+    given = x509.load_pem_x509_certificate(made.certificate)
+    key = serialization.load_pem_private_key(made.key, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    # What is signed begins with the version (RFC 5280 section 4.1).
+    content = given.tbs_certificate_bytes.partition(b"\xa0\3\2\1\2")[2]
+    signed = _wrap(b"\x30", content)
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")
+    signature = _wrap(b"\x03", b"\0" + key.sign(signed, ec.ECDSA(hashes.SHA256())))
+    encoded = _wrap(b"\x30", signed + algorithm + signature)
+    return Made(ssl.DER_cert_to_PEM_cert(encoded).encode(), made.key)
+
+
+def _wrap(tag: bytes, content: bytes) -> bytes:
+    """Return content as DER."""
+    octets = len(content)
+    if octets < 128:
+        length = bytes((octets,))
+    elif octets < 256:
+        length = bytes((0x81, octets))
+    else:
+        length = b"\x82" + octets.to_bytes(2, "big")
+    return tag + length + content
+
+
 class Authority:
     """Signs certificates of clients and servers, and says which of them it revoked."""
 
@@ -182,8 +210,8 @@ class Authority:
 
 
 def _make_key(kind: str) -> Key:
-    if kind == "ec":
-        return ec.generate_private_key(ec.SECP256R1())
+    if kind in _CURVES:
+        return ec.generate_private_key(_CURVES[kind])
     return _make_rsa_key()
 
 

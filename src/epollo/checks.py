@@ -234,15 +234,11 @@ def _check_library(settings: Settings) -> None:
         )
     # Here alone: it is not installed for most.
     from epollo.transports.pairs import read_pairs  # noqa: PLC0415
-    from epollo.transports.rustls_session import has_fitting_key  # noqa: PLC0415
+    from epollo.transports.rustls_session import find_hindrance  # noqa: PLC0415
 
     pairs = read_pairs(settings.tls_certificates, settings.tls_keys)
-    if not settings.acme and not any(map(has_fitting_key, pairs)):
-        raise OperatorError(
-            "--tls-library rustls is of no use: it serves keys on the curves P-256 and P-384, and no "
-            "certificate has one",
-            "tls_library",
-        )
+    if not settings.acme and (hindrance := find_hindrance(pairs)):
+        raise OperatorError(f"--tls-library rustls is of no use: {hindrance}", "tls_library")
     if all(path for path, _ in select_clients(settings)[0]):
         raise OperatorError(
             "--tls-library rustls is of no use with --tls-client-ca: it asks no client for a certificate",

@@ -42,11 +42,11 @@ class HeldFlights(Flights):
 
     def __init__(self) -> None:
         super().__init__(lambda call: call())
-        self.held: list[tuple[Session, bytes, Callable[[bool, bytes], None]]] = []
+        self.held: list[tuple[Session, bytes, Callable[..., None]]] = []
         # As if a connection were there that could wait.
         self.handshakes = -1
 
-    def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
+    def make(self, session: Session, octets: bytes, done: Callable[..., None]) -> None:
         self.held.append((session, octets, done))
 
     def end(self) -> None:
@@ -302,6 +302,18 @@ def count_sessions() -> int:
     )
 
 
+def test_a_flight_that_fails_by_itself_is_reported_and_closed() -> None:
+    with InProcess(refuse) as inside:
+        held = Held(inside)
+        ((_, _, done),) = held.flights.held
+        done(False, b"", MemoryError())
+        assert held.near.recv(1) == b""
+        assert not inside.service.peers
+        (report,) = inside.reports
+        assert "too little memory" in report
+        held.close()
+
+
 def test_a_handshake_under_way_does_not_give_way(held: Held) -> None:
     (handshake,) = held.inside.service.peers
     assert not handshake.try_give_way()
@@ -347,7 +359,7 @@ class CountedFlights(Flights):
         super().__init__(lambda call: call())
         self.asked = 0
 
-    def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
+    def make(self, session: Session, octets: bytes, done: Callable[..., None]) -> None:
         self.asked += 1
         self.make_at_once(session, octets, done)
 

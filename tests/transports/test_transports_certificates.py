@@ -93,6 +93,10 @@ def test_two_kinds_of_keys_stand_side_by_side() -> None:
         ),
         (Pair(ssl.PEM_cert_to_DER_cert(SITE.certificate.decode()), SITE.key, "x"), "it is DER"),
         (Pair(SITE.certificate, b"\x30\x81\x87\x02", "x"), "it is DER"),
+        (
+            pair_of(make_certificate(kind="secp256k1"), "x"),
+            "is none that clients accept: use a key",
+        ),
     ],
 )
 def test_a_wrong_pair_is_one_line(pair: Pair, mistake: str) -> None:

@@ -7,14 +7,19 @@ import sys
 
 import pytest
 
-from certificates import Authority, make_certificate
+from certificates import Authority, make_certificate, make_first_version_certificate
 from epollo.transports.certificates import Certificates, load_library
 from epollo.transports.openssl_session import OpensslSession
 from epollo.transports.pairs import ClientAuthorities, Pair
 from transports.test_transports_tls import PAIR, Client
 
 pytest.importorskip("rtls")
-from epollo.transports.rustls_session import RustlsPair, RustlsSession, has_fitting_key
+from epollo.transports.rustls_session import (
+    RustlsPair,
+    RustlsSession,
+    find_hindrance,
+    has_fitting_key,
+)
 
 EC = RustlsPair(PAIR)
 
@@ -149,3 +154,38 @@ def test_the_first_handshake_takes_no_longer_than_others() -> None:
 def test_openssl_asks_clients_for_certificates() -> None:
     clients = ClientAuthorities(Authority().certificate, True, "ca.pem")
     assert isinstance(begin(PAIR, clients=clients), OpensslSession)
+
+
+def test_why_rustls_is_of_no_use_is_told() -> None:
+    made = make_first_version_certificate()
+    first_version = Pair(made.certificate, made.key, "first.pem")
+    rsa = make_pair("rsa")
+    assert not find_hindrance([make_pair("P-384")])
+    assert not find_hindrance([rsa, Pair(*make_certificate("b.test"), "b.pem")])
+    assert not find_hindrance([first_version, PAIR])
+    assert "no certificate has one" in find_hindrance([rsa])
+    assert "two kinds of key" in find_hindrance([rsa, PAIR])
+    refused = find_hindrance([first_version, rsa])
+    assert "cannot use the certificate first.pem (" in refused
+    assert "UnsupportedCertVersion" in refused
+
+
+def test_a_bug_in_the_library_ends_a_session_alone(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A panic is no `Exception`: it would end the loop."""
+    client, session = connect()
+    client.object.write(b"request")
+    connection = session._connection
+
+    class Panicking:
+        wants_write = connection.wants_write
+
+        def read_tls(self, _: bytes) -> int:
+            # More than there can be.
+            return len(connection.read_plaintext(2**64 - 1))
+
+    monkeypatch.setattr(session, "_connection", Panicking())
+    with pytest.raises(ssl.SSLError, match="rustls: "):
+        session.receive(client.outgoing.read())
+    assert "panicked at" in capfd.readouterr().err

@@ -20,8 +20,10 @@ _PARTING_SECONDS: Final = 1.0
 """A flight takes less than a thousandth of it."""
 
 
-_Flight: TypeAlias = tuple[Session, bytes, Callable[[bool, bytes], None]]
-"""A session, what its peer sent, and what is to be called with the outcome."""
+_Done: TypeAlias = Callable[..., None]
+"""What is called with the outcome (`Flights.make`)."""
+_Flight: TypeAlias = tuple[Session, bytes, _Done]
+"""A session, and what its peer sent."""
 
 
 class Flights:
@@ -38,16 +40,15 @@ class Flights:
         self.handshakes = 0
         """How many handshakes are open."""
 
-    def make_at_once(
-        self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]
-    ) -> None:
+    def make_at_once(self, session: Session, octets: bytes, done: _Done) -> None:
         """Continue a session now, in the thread of the loop; the arguments are those of `make`."""
         self._make(session, octets, done, operator.call)
 
-    def make(self, session: Session, octets: bytes, done: Callable[[bool, bytes], None]) -> None:
+    def make(self, session: Session, octets: bytes, done: _Done) -> None:
         """Continue a session in the thread of flights.
 
-        Then the loop calls ``done`` with whether that succeeded, and with the octets to send.
+        Then the loop calls ``done`` with whether that succeeded, and with the octets to send. If it is
+        no fault of the peer that it did not, the fault is a third argument.
         """
         if self._thread is None:
             self._thread = start_thread(self._work, "handshakes")
@@ -67,13 +68,16 @@ class Flights:
 
     def _work(self) -> None:
         while (flight := self._queue.get()) is not None and not self._is_closed:
-            self._make(*flight, self._call_in_loop)
+            try:
+                self._make(*flight, self._call_in_loop)
+            except Exception as fault:
+                self._call_in_loop(partial(flight[2], False, b"", fault))
 
     def _make(
         self,
         session: Session,
         octets: bytes,
-        done: Callable[[bool, bytes], None],
+        done: _Done,
         call: CallInLoop,
     ) -> None:
         try:

@@ -309,9 +309,12 @@ class Handshake(Peer):
             return
         self._refuse(format_refusal(stage.service, octets, alert))
 
-    def _on_flight(self, is_right: bool, octets: bytes) -> None:
+    def _on_flight(self, is_right: bool, octets: bytes, fault: Exception | None = None) -> None:
         """Send a flight, and wait for what the client says to it, or hand the connection on."""
         if self._state == OVER:
+            return
+        if fault is not None:
+            self._stage.service.loop.end_fault(self, fault)
             return
         self._state = CLIENT
         if not is_right:

@@ -250,7 +250,7 @@ def _has_later_leaf(pair: Pair) -> bool:
 def find_names(pair: Pair, context: ssl.SSLContext) -> tuple[str, ...]:
     """Return the names of a certificate, sorted; addresses as text.
 
-    Raises `OperatorError` if a client would not accept it by its dates or its purpose.
+    Raises `OperatorError` if a client would not accept it by its dates, its purpose or its kind of key.
     """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
@@ -264,6 +264,12 @@ def find_names(pair: Pair, context: ssl.SSLContext) -> tuple[str, ...]:
         found = _verify_in_memory(client, context)
     except ssl.SSLCertVerificationError as error:
         raise OperatorError(f"the certificate {pair.place} {_describe_refusal(error)}") from None
+    except ssl.SSLError:
+        # The library reads its key, and no client offers that kind: DSA, or a curve such as secp256k1.
+        raise OperatorError(
+            f"the certificate {pair.place} is none that clients accept: use a key of RSA, or on the "
+            "curve P-256 or P-384"
+        ) from None
     names = {
         value.lower().removesuffix(".")
         for kind, value in found.get("subjectAltName", ())

@@ -10,6 +10,7 @@ where it takes 3.7, and 60 KiB as long.
 - A configuration is made for each connection, 16 microseconds for a key on a curve and 200 for RSA, so
   that no session is resumed. It has one certificate, and asks a client for none.
 - The order of suites is the client's.
+- A bug in it is no `Exception`, but ``pyo3_runtime.PanicException``, which would end the loop.
 - Before its first handshake it measures jitter of the processor for 30 to 70 milliseconds.
 
 Decision: the three calls of the state machine are used. OpenSSL serves what this cannot: keys of RSA, two
@@ -163,6 +164,11 @@ class RustlsSession:
                     if len(piece) < taken:
                         break
                 part = part[taken:]
+        except BaseException as fault:
+            if type(fault).__module__ == "pyo3_runtime":
+                # The library has said so on stderr, and what it was at; others are connected.
+                raise ssl.SSLError(f"rustls: {fault}") from None
+            raise
         finally:
             self.outgoing.pending = int(connection.wants_write())
         if not (connection.wants_read() or connection.is_handshaking()):
@@ -195,6 +201,28 @@ def select_rustls(context: ssl.SSLContext, pairs: Sequence[Pair]) -> MakeSession
         with contextlib.suppress(ssl.SSLError):
             return RustlsPair(pairs[0]).begin
     return partial(OpensslSession, context)
+
+
+def find_hindrance(pairs: Sequence[Pair]) -> str:
+    """Return why rustls would serve no certificate of these; nothing if it serves one.
+
+    Raises `OperatorError` if one of the pairs is not right.
+    """
+    # Here alone: it selects this library.
+    from epollo.transports.certificates import Certificates  # noqa: PLC0415
+
+    makers = Certificates(pairs, select_maker=select_rustls).makers.values()
+    if any(isinstance(getattr(maker, "__self__", None), RustlsPair) for maker in makers):
+        return ""
+    fitting = [pair for pair in pairs if has_fitting_key(pair)]
+    if not fitting:
+        return "it serves keys on the curves P-256 and P-384, and no certificate has one"
+    for pair in fitting:
+        try:
+            RustlsPair(pair)
+        except ssl.SSLError as error:
+            return f"it cannot use the certificate {pair.place} ({error.args[-1]})"
+    return "it serves no names for which there are two kinds of key"
 
 
 def gather_randomness() -> None:
