@@ -6,10 +6,11 @@ import ssl
 
 import pytest
 
-from certificates import make_certificate, shake_hands
+from certificates import Authority, make_certificate, shake_hands
 from epollo.linux.openssl import (
     _find_control,
     say_end,
+    send_as_loaded,
     set_buffers,
     set_groups,
     set_suites,
@@ -99,6 +100,19 @@ def test_the_suite_of_the_former_version_is_ours_too(offered: str, chosen: str) 
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     client.set_ciphers(offered)
     assert chosen in (connect(make_context(PAIR), client).cipher() or "")[0]
+
+
+def test_a_chain_is_not_sought_where_the_certificates_are_sent_as_they_were_loaded() -> None:
+    root = Authority("root")
+    between = Authority("between", root)
+    made = between.issue("a.test")
+    client = ssl.create_default_context(cadata=root.certificate.decode())
+    server = make_context(Pair(made.certificate, made.key, "a.pem"))
+    server.load_verify_locations(cadata=between.certificate.decode())
+    connect(server, client)
+    assert send_as_loaded(server)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect(server, client)
 
 
 def test_the_end_is_said_once_and_not_before_the_handshake() -> None:

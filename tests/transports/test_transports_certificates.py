@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Made, encrypt_key, make_certificate, shake_hands
+from certificates import Authority, Made, encrypt_key, make_certificate, shake_hands
 from epollo.errors import OperatorError
 from epollo.transports.certificate_files import _list_folders
 from epollo.transports.certificates import Certificates
-from epollo.transports.pairs import Pair, Secrets, read_pair, read_pairs
+from epollo.transports.pairs import ClientAuthorities, Pair, Secrets, read_pair, read_pairs
 
 
 def pair_of(made: Made, place: str = "site.pem") -> Pair:
@@ -44,6 +44,24 @@ def test_a_certificate_without_names_is_for_each_name() -> None:
     assert alone.find(b"a.example") is alone.default
     beside = Certificates([nameless, pair_of(SITE)])
     assert beside.find(b"a.example") is None
+
+
+def test_a_chain_is_sought_only_among_the_authorities_of_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = Authority("root")
+    between = Authority("between", root)
+    pair = pair_of(between.issue("a.test"))
+    asked: list[ssl.SSLContext] = []
+    monkeypatch.setattr("epollo.transports.certificates.send_as_loaded", asked.append)
+    assert asked == [Certificates([pair, pair]).default]
+    clients = ClientAuthorities(between.certificate, False, "clients.pem")
+    verifying = Certificates([pair], clients=clients).default
+    assert len(asked) == 1
+    assert verifying is not None
+    client = ssl.create_default_context(cadata=root.certificate.decode())
+    theirs, _ = shake_hands(client, verifying)
+    assert theirs.version() == "TLSv1.3"
 
 
 def test_two_kinds_of_keys_stand_side_by_side() -> None:

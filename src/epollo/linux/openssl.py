@@ -18,6 +18,9 @@ from epollo.annotations import Any, Final
 _KNOWN: Final = ((3, 11), (3, 14))
 _SET_TICKET_KEYS: Final = 59
 """SSL_CTRL_SET_TLSEXT_TICKET_KEYS (ssl.h)."""
+_MODE: Final = 33
+_NO_AUTO_CHAIN: Final = 8
+"""SSL_CTRL_MODE and SSL_MODE_NO_AUTO_CHAIN (ssl.h)."""
 _SET_GROUPS_LIST: Final = 92
 """SSL_CTRL_SET_GROUPS_LIST (ssl.h)."""
 _FIRST: Final = object.__basicsize__
@@ -37,6 +40,15 @@ def set_ticket_key(context: ssl.SSLContext, key: bytes) -> bool:
 def set_groups(context: ssl.SSLContext) -> bool:
     """Restrict a context to the groups for key exchange that are recommended."""
     return any(_control(context, _SET_GROUPS_LIST, 0, names) == 1 for names in GROUPS)
+
+
+def send_as_loaded(context: ssl.SSLContext) -> bool:
+    """Have a context send its certificates as they were loaded; return whether it will.
+
+    Else, of a certificate that was loaded without a chain, the library looks for the authority in each
+    handshake, among the certificates by which the context verifies others.
+    """
+    return bool(_control(context, _MODE, _NO_AUTO_CHAIN, b"") & _NO_AUTO_CHAIN)
 
 
 def set_client_authorities(context: ssl.SSLContext, path: str) -> bool:

@@ -14,7 +14,7 @@ from types import MethodType
 
 from epollo.annotations import Final, TypeAlias
 from epollo.errors import OperatorError
-from epollo.linux.openssl import set_groups, set_suites, set_ticket_key
+from epollo.linux.openssl import send_as_loaded, set_groups, set_suites, set_ticket_key
 from epollo.transports.client_certificates import PARTIAL_CHAIN, ask_clients, bind_ticket_key
 from epollo.transports.memory_file import open_memory_file
 from epollo.transports.openssl_session import OpensslSession
@@ -102,6 +102,9 @@ class Certificates:
                 load_pair(present, pair)
             elif clients is not None:
                 ask_clients(context, clients)
+            else:
+                # It verifies nothing, so that there is no authority to be found.
+                send_as_loaded(context)
             pairs_of.setdefault(present, []).append(pair)
             for name in names:
                 self._by_name.setdefault(name.encode(), present)
