@@ -4,6 +4,7 @@ import contextlib
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -149,6 +150,42 @@ def test_the_first_handshake_takes_no_longer_than_others() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert float(done.stdout) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("module", "mistake"),
+    [
+        ("class RustlsConfigBuilder: pass\n", "this version of the package rtls has no "),
+        ("", "this version of the package rtls has no "),
+        ("import nonsuch\n", "the package rtls cannot be loaded: No module named 'nonsuch'"),
+        (None, "needs the package rtls: "),
+    ],
+)
+def test_a_package_that_cannot_be_used_is_one_line(
+    tmp_path: Path, module: str | None, mistake: str
+) -> None:
+    if module is not None:
+        package = tmp_path / "rtls"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "_rustls.py").write_text(module)
+    program = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        + ("sys.modules['rtls'] = None\n" if module is None else "")
+        + "from epollo.errors import OperatorError\n"
+        "from epollo.transports.certificates import load_library\n"
+        "try:\n"
+        "    load_library('rustls')\n"
+        "except OperatorError as mistake:\n"
+        "    print(mistake)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith("--tls-library rustls")
+    assert mistake in done.stdout
+    assert done.stdout.count("\n") == 1
 
 
 def test_openssl_asks_clients_for_certificates() -> None:

@@ -50,7 +50,7 @@ def select_openssl(context: ssl.SSLContext, _: Sequence[Pair] = ()) -> MakeSessi
 def load_library(name: str) -> SelectMaker:
     """Return what selects the sessions of a library, which is ready to serve.
 
-    Raises `OperatorError` if it is not installed.
+    Raises `OperatorError` if it is not installed, or not as it is known here.
     """
     if name == "openssl":
         return select_openssl

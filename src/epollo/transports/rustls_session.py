@@ -21,6 +21,7 @@ import contextlib
 import ssl
 from collections.abc import Iterable, Sequence
 from functools import partial
+from operator import attrgetter
 
 from epollo.annotations import TYPE_CHECKING, Final
 from epollo.errors import OperatorError, describe_missing
@@ -30,12 +31,39 @@ from epollo.transports.session import Buffers, MakeSession
 
 try:
     from rtls import _rustls
-except ImportError:
-    raise OperatorError(f"--tls-library rustls needs {describe_missing('rtls')}") from None
+except ImportError as error:
+    if isinstance(error, ModuleNotFoundError) and error.name == "rtls":
+        raise OperatorError(f"--tls-library rustls needs {describe_missing('rtls')}") from None
+    raise OperatorError(
+        f"--tls-library rustls: the package rtls cannot be loaded: {error}"
+    ) from None
 
 if TYPE_CHECKING:
     from rtls._rustls import RustlsServerConnection
 
+# What is called below; it is no public part of the package.
+_CALLED: Final = (
+    *("rand_bytes", "rustls_version"),
+    *(
+        f"RustlsConfigBuilder.{name}"
+        for name in ("set_server_cert_chain_pem", "set_alpn", "build_server_connection")
+    ),
+    *(
+        f"RustlsServerConnection.{name}"
+        for name in (
+            *("is_handshaking", "read_tls", "process_new_packets", "read_plaintext", "wants_read"),
+            *("write_plaintext", "send_close_notify", "write_tls", "wants_write", "alpn_protocol"),
+        )
+    ),
+)
+for _name in _CALLED:
+    try:
+        attrgetter(_name)(_rustls)
+    except AttributeError:
+        raise OperatorError(
+            f"--tls-library rustls: this version of the package rtls has no {_name}; epollo is made "
+            "for rtls 2026.9.21"
+        ) from None
 # What the subject's public key begins with: id-ecPublicKey, and the curve P-256 or P-384 (RFC 5480
 # section 2.1.1).
 _EC_KEYS: Final = tuple(
