@@ -21,7 +21,9 @@ from epollo.connections.flights import Flights
 from epollo.connections.handshakes import Handshakes
 from epollo.connections.session_terms import SessionOffer
 from epollo.http.message import Request, Response
+from epollo.linux.openssl import _SET_GROUPS_LIST, _control
 from epollo.loop import EventLoop
+from epollo.protocols.tls import asks_for_another_hello
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.openssl_session import OpensslSession
 from epollo.transports.pairs import ClientAuthorities, Pair
@@ -64,7 +66,10 @@ class Held:
         inside: InProcess,
         client: ssl.SSLContext | None = None,
         then: Stage | None = None,
+        *,
+        offering: ssl.SSLContext | None = None,
     ) -> None:
+        """``client`` has a certificate, which the server asks for; one that is ``offering`` has none."""
         self.inside = inside
         self.flights = HeldFlights()
         self.arrivals: list[Arrival] = []
@@ -76,7 +81,7 @@ class Held:
         stage = Handshakes(inside.service, offer, self.flights, then or self.arrivals.append)
         self.near, self.far = socket.socketpair()
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context = client or ssl.create_default_context(cadata=MADE.certificate.decode())
+        context = client or offering or ssl.create_default_context(cadata=MADE.certificate.decode())
         self.client = context.wrap_bio(self.incoming, self.outgoing, server_hostname="a.test")
         self.step()
         stage.begin(Arrival(self.far, self.far.fileno()))
@@ -395,6 +400,70 @@ def test_a_thread_is_asked_only_where_a_connection_could_wait() -> None:
         for handshake in list(inside.service.peers):
             handshake.close()
         assert flights.handshakes == 0
+
+
+def make_retrying_client() -> ssl.SSLContext:
+    """Return a client that offers a key of a group that no server here takes, and then of another."""
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    if _control(client, _SET_GROUPS_LIST, 0, b"P-521:X25519") != 1:
+        pytest.skip("this library cannot be told which groups to offer")
+    return client
+
+
+def test_a_second_hello_is_answered_by_the_thread_too() -> None:
+    """RFC 8446 section 4.1.4: what takes long is the answer to this one."""
+    with (
+        InProcess(refuse) as inside,
+        contextlib.closing(Held(inside, offering=make_retrying_client())) as held,
+    ):
+        held.flights.end()
+        retry = held.near.recv(65536)
+        assert asks_for_another_hello(retry)
+        held.incoming.write(retry)
+        held.step()
+        held.near.sendall(held.outgoing.read())
+        inside.loop.run_batch(0)
+        assert len(held.flights.held) == 1
+        assert held.is_at_rest()
+        held.shake_hands()
+        assert not held.flights.held
+        held.send(b"request")
+        (arrival,) = held.arrivals
+        assert arrival.received == b"request"
+        assert not inside.service.peers
+
+
+def test_a_second_hello_is_answered_by_the_thread_if_the_first_was_not() -> None:
+    """The session gets buffers of its own in between, and gives them up when all is said."""
+    arrivals: list[Arrival] = []
+    with InProcess(refuse) as inside, contextlib.ExitStack() as stack:
+        flights = CountedFlights()
+        stage = Handshakes(inside.service, SessionOffer([CERTIFICATES]), flights, arrivals.append)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = make_retrying_client().wrap_bio(incoming, outgoing, server_hostname="a.test")
+        near, far = socket.socketpair()
+        stack.callback(near.close)
+        stage.begin(Arrival(far, far.fileno()))
+        peer = Peer()
+        for asked in range(2):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            near.sendall(outgoing.read())
+            inside.loop.run_batch(0)
+            assert flights.asked == asked
+            incoming.write(near.recv(65536))
+            # From here on there is a connection that could wait.
+            inside.service.peers[peer] = None
+        client.do_handshake()
+        client.write(b"request")
+        near.sendall(outgoing.read())
+        inside.loop.run_batch(0)
+        (arrival,) = arrivals
+        assert arrival.received == b"request"
+        arrival.transport.close()
+        assert not flights.buffers.incoming.pending
+        assert not flights.buffers.outgoing.pending
+        del inside.service.peers[peer]
 
 
 def test_a_certificate_of_a_client_is_verified_in_the_thread_too(tmp_path: Path) -> None:

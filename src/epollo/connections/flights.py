@@ -58,6 +58,16 @@ class Flights:
             return
         self._queue.put((session, octets, done))
 
+    def may_make_next(self, session: Session) -> bool:
+        """Have a session that waits for its peer use no shared buffers; return whether it uses none.
+
+        Then the thread may make its next flight.
+        """
+        shared = self.buffers.incoming
+        if session.incoming is shared:
+            session.share(Buffers())
+        return session.incoming is not shared
+
     def close(self) -> None:
         """Make no more."""
         self._is_closed = True

@@ -21,7 +21,8 @@ from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.flights import Flights
 from epollo.connections.handshake_refusals import format_refusal, refuse_at_once
-from epollo.connections.handshake_state import CLIENT, HELLO, OVER, REQUEST, THREAD, TURN, Opening
+from epollo.connections.handshake_state import CLIENT, HELLO, OVER, REQUEST, RETRY, THREAD, TURN
+from epollo.connections.opening import Opening
 from epollo.connections.service import Service
 from epollo.connections.session_terms import SessionOffer, SessionTerms
 from epollo.loop import READABLE
@@ -29,6 +30,7 @@ from epollo.protocols.tls import (
     Alert,
     ClientHello,
     MalformedHelloError,
+    asks_for_another_hello,
     format_alert,
     parse_whole,
 )
@@ -148,14 +150,14 @@ class Handshake(Peer):
             if events != READABLE or not service.is_report_instant:
                 service.look_for_changes()
             self._pass_on(octets)
-        elif state == CLIENT:
-            # A chain of certificates may take as long to verify as the first flight takes.
-            if self._terms.verifies_client and self._should_wait():
-                self._make_flight(octets)
-            else:
-                self._shake_hands(octets)
-        else:
+        elif state == HELLO:
             self._read_hello(octets)
+        # A chain of certificates may take as long to verify as the first flight takes.
+        elif (state == RETRY or self._terms.verifies_client) and self._should_wait():
+            self._make_flight(octets)
+        else:
+            self._state = CLIENT
+            self._shake_hands(octets)
 
     def _wait_on(self, events: int) -> None:
         """Take the turn that was waited for, or wait for the thread."""
@@ -195,15 +197,16 @@ class Handshake(Peer):
 
     def close(self) -> None:
         """Leave nothing behind."""
-        if self._let_go():
-            self._leave()
+        if self._leave():
             self._transport.close()
 
-    def _leave(self) -> None:
-        """Count one connection of this address less."""
+    def _leave(self) -> bool:
+        """Let go, and count one connection of this address less; return whether it was counted."""
+        is_counted = self._let_go()
         addresses = self._stage.service.addresses
-        if addresses is not None and self._address:
+        if is_counted and addresses is not None and self._address:
             addresses.leave(self._address)
+        return is_counted
 
     def _watch(self) -> None:
         self._stage.service.loop.add(self._descriptor, self, READABLE)
@@ -237,8 +240,7 @@ class Handshake(Peer):
 
     def _refuse(self, octets: bytes) -> None:
         """Send last octets and close."""
-        if self._let_go():
-            self._leave()
+        if self._leave():
             refuse_at_once(Arrival(self._transport, self._descriptor), octets)
 
     def _read_hello(self, octets: bytes) -> None:
@@ -247,10 +249,8 @@ class Handshake(Peer):
         try:
             hello = parse_whole(octets) if opening is None else None
             if hello is None:
-                if opening is None:
-                    opening = self._opening = Opening()
-                opening.octets += octets
-                hello = opening.reader.receive(octets)
+                opening = self._opening = opening or Opening()
+                hello = opening.receive(octets)
                 octets = opening.octets
         except MalformedHelloError as error:
             self._refuse_hello(opening.octets if opening else octets, error.alert)
@@ -283,14 +283,13 @@ class Handshake(Peer):
         self._opening = None
         self._state = CLIENT
         self._terms = terms
+        make_session = terms.make_session
         if is_alone:
             # A session that the thread may work on has buffers of its own.
-            buffers = None if terms.verifies_client else stage.flights.buffers
-            make_session = terms.make_session
-            self._session = make_session(buffers)
+            self._session = make_session(None if terms.verifies_client else stage.flights.buffers)
             self._shake_hands(octets)
         else:
-            self._session = terms.make_session(None)
+            self._session = make_session(None)
             self._make_flight(octets)
 
     def _make_flight(self, octets: bytes) -> None:
@@ -397,6 +396,8 @@ class Handshake(Peer):
 
     def _send(self, octets: bytes) -> None:
         """Send a flight; close where the peer does not take it, as an empty send buffer does."""
+        if asks_for_another_hello(octets) and self._stage.flights.may_make_next(self._session):
+            self._state = RETRY
         try:
             if self._transport.send(octets, MSG_DONTWAIT) == len(octets):
                 return
