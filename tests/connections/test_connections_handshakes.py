@@ -23,7 +23,6 @@ from epollo.connections.session_terms import SessionOffer
 from epollo.http.message import Request, Response
 from epollo.linux.openssl import _SET_GROUPS_LIST, _control
 from epollo.loop import EventLoop
-from epollo.protocols.tls import asks_for_another_hello
 from epollo.transports.certificates import Certificates, make_proof_context
 from epollo.transports.openssl_session import OpensslSession
 from epollo.transports.pairs import ClientAuthorities, Pair
@@ -410,37 +409,50 @@ def make_retrying_client() -> ssl.SSLContext:
     return client
 
 
-def test_a_second_hello_is_answered_by_the_thread_too() -> None:
-    """RFC 8446 section 4.1.4: what takes long is the answer to this one."""
-    with (
-        InProcess(refuse) as inside,
-        contextlib.closing(Held(inside, offering=make_retrying_client())) as held,
-    ):
+def make_former_client() -> ssl.SSLContext:
+    """Return a client of TLS 1.2, which sends a key when it has that of the server."""
+    client = ssl.create_default_context(cadata=MADE.certificate.decode())
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    return client
+
+
+LATE = pytest.mark.parametrize("make", [make_retrying_client, make_former_client])
+
+
+@LATE
+def test_a_key_that_comes_late_is_used_by_the_thread_too(
+    make: Callable[[], ssl.SSLContext],
+) -> None:
+    """In another ClientHello (RFC 8446 section 4.1.4), or in TLS 1.2: that is what takes long."""
+    with InProcess(refuse) as inside, contextlib.closing(Held(inside, offering=make())) as held:
         held.flights.end()
-        retry = held.near.recv(65536)
-        assert asks_for_another_hello(retry)
-        held.incoming.write(retry)
+        held.incoming.write(held.near.recv(65536))
         held.step()
         held.near.sendall(held.outgoing.read())
         inside.loop.run_batch(0)
         assert len(held.flights.held) == 1
         assert held.is_at_rest()
-        held.shake_hands()
-        assert not held.flights.held
+        held.flights.end()
+        held.incoming.write(held.near.recv(65536))
+        held.step()
         held.send(b"request")
+        assert not held.flights.held
         (arrival,) = held.arrivals
         assert arrival.received == b"request"
         assert not inside.service.peers
 
 
-def test_a_second_hello_is_answered_by_the_thread_if_the_first_was_not() -> None:
+@LATE
+def test_a_key_is_used_by_the_thread_if_the_hello_was_not_read_there(
+    make: Callable[[], ssl.SSLContext],
+) -> None:
     """The session gets buffers of its own in between, and gives them up when all is said."""
     arrivals: list[Arrival] = []
     with InProcess(refuse) as inside, contextlib.ExitStack() as stack:
         flights = CountedFlights()
         stage = Handshakes(inside.service, SessionOffer([CERTIFICATES]), flights, arrivals.append)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        client = make_retrying_client().wrap_bio(incoming, outgoing, server_hostname="a.test")
+        client = make().wrap_bio(incoming, outgoing, server_hostname="a.test")
         near, far = socket.socketpair()
         stack.callback(near.close)
         stage.begin(Arrival(far, far.fileno()))

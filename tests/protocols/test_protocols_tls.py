@@ -3,17 +3,21 @@
 import contextlib
 import ssl
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certificates import make_certificate
 from epollo.http.status import format_plain_page
+from epollo.linux.openssl import _SET_GROUPS_LIST, GROUPS, _control
 from epollo.protocols.tls import (
     Alert,
     ClientHello,
     HelloReader,
     MalformedHelloError,
+    asks_for_key,
     client_hello,
     find_link,
     format_alert,
@@ -298,6 +302,50 @@ def test_no_octets_raise_anything_else(octets: bytes) -> None:
     judge(octets)
     judge(make_message(octets))
     judge(make_message(make_extensions((0, octets), (16, octets))))
+
+
+MADE = make_certificate("a.test")
+
+
+@pytest.mark.parametrize(
+    ("groups", "version", "expected"),
+    [
+        (b"X25519", ssl.TLSVersion.TLSv1_3, [False, False]),
+        (b"P-521:X25519", ssl.TLSVersion.TLSv1_3, [True, True]),
+        (b"P-256", ssl.TLSVersion.TLSv1_2, [True, False]),
+    ],
+)
+def test_a_flight_shows_if_a_key_is_still_to_come(
+    tmp_path: Path, groups: bytes, version: ssl.TLSVersion, expected: list[bool]
+) -> None:
+    """In a new session, and in one that is resumed."""
+    client, server = MADE.trust(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    client.maximum_version = version
+    options = MADE.write(tmp_path)
+    server.load_cert_chain(options[1], options[3])
+    for context, names in ((client, groups), (server, GROUPS[-1])):
+        if _control(context, _SET_GROUPS_LIST, 0, names) != 1:
+            pytest.skip("this library cannot be told which groups to offer")
+    told: list[bool] = []
+    session: ssl.SSLSession | None = None
+    for _ in range(2):
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        near = client.wrap_bio(to_client, to_server, server_hostname="a.test", session=session)
+        far = server.wrap_bio(to_server, to_client, server_side=True)
+        for turn in range(4):
+            for end in (near, far):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    end.do_handshake()
+            flight = to_client.read()
+            if not turn:
+                told.append(asks_for_key(flight))
+            to_client.write(flight)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            # The ticket.
+            near.read(1)
+        session = near.session
+    assert near.session_reused
+    assert told == expected
 
 
 def test_an_alert_is_one_that_openssl_understands() -> None:

@@ -8,8 +8,8 @@ THREAD: Final = 1
 """A flight that the thread makes."""
 HELLO: Final = 2
 """The ClientHello, or more of it. From here on the client moves next."""
-RETRY: Final = 3
-"""A second ClientHello, which was asked for. It is answered by the flight that takes long."""
+KEY: Final = 3
+"""The client's key, or a ClientHello with another key than the first had. To use it takes long."""
 CLIENT: Final = 4
 """The client's last flight."""
 REQUEST: Final = 5

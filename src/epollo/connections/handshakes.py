@@ -21,7 +21,7 @@ from epollo.connections.contract import Peer
 from epollo.connections.door import RECEIVE_OCTETS, Arrival, Stage
 from epollo.connections.flights import Flights
 from epollo.connections.handshake_refusals import format_refusal, refuse_at_once
-from epollo.connections.handshake_state import CLIENT, HELLO, OVER, REQUEST, RETRY, THREAD, TURN
+from epollo.connections.handshake_state import CLIENT, HELLO, KEY, OVER, REQUEST, THREAD, TURN
 from epollo.connections.opening import Opening
 from epollo.connections.service import Service
 from epollo.connections.session_terms import SessionOffer, SessionTerms
@@ -30,7 +30,7 @@ from epollo.protocols.tls import (
     Alert,
     ClientHello,
     MalformedHelloError,
-    asks_for_another_hello,
+    asks_for_key,
     format_alert,
     parse_whole,
 )
@@ -153,7 +153,7 @@ class Handshake(Peer):
         elif state == HELLO:
             self._read_hello(octets)
         # A chain of certificates may take as long to verify as the first flight takes.
-        elif (state == RETRY or self._terms.verifies_client) and self._should_wait():
+        elif (state == KEY or self._terms.verifies_client) and self._should_wait():
             self._make_flight(octets)
         else:
             self._state = CLIENT
@@ -396,8 +396,8 @@ class Handshake(Peer):
 
     def _send(self, octets: bytes) -> None:
         """Send a flight; close where the peer does not take it, as an empty send buffer does."""
-        if asks_for_another_hello(octets) and self._stage.flights.may_make_next(self._session):
-            self._state = RETRY
+        if asks_for_key(octets) and self._stage.flights.may_make_next(self._session):
+            self._state = KEY
         try:
             if self._transport.send(octets, MSG_DONTWAIT) == len(octets):
                 return

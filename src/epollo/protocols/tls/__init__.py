@@ -9,14 +9,14 @@ from epollo.protocols.tls.client_hello import (
     parse_whole,
 )
 from epollo.protocols.tls.plain_http import find_link
-from epollo.protocols.tls.server_hello import asks_for_another_hello
+from epollo.protocols.tls.server_hello import asks_for_key
 
 __all__ = [
     "Alert",
     "ClientHello",
     "HelloReader",
     "MalformedHelloError",
-    "asks_for_another_hello",
+    "asks_for_key",
     "find_link",
     "format_alert",
     "parse_client_hello",

@@ -1,4 +1,10 @@
-"""What a server says first in TLS."""
+"""What the first flight of a server says of the next flight of its client.
+
+The exchange of keys takes long: with P-384 some milliseconds. In TLS 1.3 it comes before the server's
+flight, unless that is a HelloRetryRequest: it asks for the key of another group, which the client sends
+in another ClientHello (RFC 8446 section 4.1.4). In TLS 1.2 it comes behind that flight, whose last
+message is then a ServerHelloDone (RFC 5246 section 7.4.5). A session of TLS 1.2 that is resumed has none.
+"""
 
 from epollo.annotations import Final
 
@@ -7,12 +13,9 @@ _RETRY_RANDOM: Final = bytes.fromhex(
 )
 _RANDOM: Final = slice(11, 43)
 """Behind the heads of a record and of a message, and the version."""
+_SERVER_HELLO_DONE: Final = b"\x0e\0\0\0"
 
 
-def asks_for_another_hello(flight: bytes) -> bool:
-    """Return whether a first flight is a HelloRetryRequest (RFC 8446 section 4.1.3).
-
-    Then the client offers a key of a group that it did not offer one of, and the flight that takes long
-    answers its next ClientHello.
-    """
-    return flight[_RANDOM] == _RETRY_RANDOM
+def asks_for_key(flight: bytes) -> bool:
+    """Return whether a client answers this flight of a server by a key, which takes long to use."""
+    return flight[_RANDOM] == _RETRY_RANDOM or flight.endswith(_SERVER_HELLO_DONE)
