@@ -43,7 +43,6 @@ _PROOF: Final = PROOF_PROTOCOL.decode()
 _HANDSHAKE_RECORD: Final = b"\x16"
 # What calling the class does besides costs as much as the rest of a stage.
 _arrive: Final = tuple.__new__
-_NEVER: Final = math.inf
 
 
 class Handshakes:
@@ -104,10 +103,8 @@ class Handshake(Peer):
     def __init__(
         self, stage: Handshakes, transport: Transport, descriptor: int, address: str
     ) -> None:
-        self._stage = stage
-        self._transport = transport
-        self._descriptor = descriptor
-        self._address = address
+        self._stage, self._transport = stage, transport
+        self._descriptor, self._address = descriptor, address
         self._state = HELLO
         self._opening: Opening | None = None
         self._is_watched = False
@@ -230,7 +227,7 @@ class Handshake(Peer):
     def _end(self) -> None:
         """Be no peer any more."""
         self._state = OVER
-        self.deadline = _NEVER
+        self.deadline = math.inf
         stage = self._stage
         del stage.service.peers[self]
         stage.flights.handshakes -= 1
@@ -321,7 +318,7 @@ class Handshake(Peer):
         elif self._session.is_complete:
             self._complete(octets)
         else:
-            self._send(octets)
+            self._send_flight(octets)
             if self._state != OVER and not self._is_watched:
                 self._watch()
 
@@ -340,7 +337,7 @@ class Handshake(Peer):
         if session.is_complete:
             self._complete(owed)
         elif owed:
-            self._send(owed)
+            self._send_flight(owed)
 
     def _complete(self, owed: bytes) -> None:
         """Continue over a session; ``owed`` is what the client has not got of it."""
@@ -381,23 +378,20 @@ class Handshake(Peer):
         if terms.verifies_client:
             kind = kind._replace(subject=self._session.find_subject())
         self._end()
-        given = (
-            self._transport,
-            self._descriptor,
-            self._address,
-            octets,
-            False,
-            kind,
-            self._is_watched,
-        )
+        descriptor = self._descriptor
+        given = (self._transport, descriptor, self._address, octets, False, kind, self._is_watched)
         # Called as a variable: an attribute that is called is first sought as a method.
         then = self._stage.then
         then(_arrive(Arrival, given))
 
-    def _send(self, octets: bytes) -> None:
-        """Send a flight; close where the peer does not take it, as an empty send buffer does."""
+    def _send_flight(self, octets: bytes) -> None:
+        """Send a flight, to which the client answers by another."""
         if asks_for_key(octets) and self._stage.flights.may_make_next(self._session):
             self._state = KEY
+        self._send(octets)
+
+    def _send(self, octets: bytes) -> None:
+        """Send; close where the peer does not take all of it, as an empty send buffer does."""
         try:
             if self._transport.send(octets, MSG_DONTWAIT) == len(octets):
                 return
