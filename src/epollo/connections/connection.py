@@ -8,10 +8,10 @@ an outbox, the connection watches for writability alone.
 """
 
 import contextlib
-import math
 import os
 from _socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR
 from collections.abc import Sequence
+from math import inf
 
 from epollo.annotations import Final
 from epollo.connections.addresses import ask_address
@@ -66,7 +66,7 @@ class Connection(Peer):
         self._pace: Pace | None = None
         self._state = NEW
         self._events = 0
-        self.deadline: float = math.inf
+        self.deadline: float = inf
         service.peers[self] = None
         if is_watched:
             self._transport.setblocking(False)
@@ -81,7 +81,7 @@ class Connection(Peer):
         try:
             self.on_ready(READABLE if received or is_reported else 0, received)
             if self._state != CLOSED:
-                if self.deadline == math.inf:
+                if self.deadline == inf:
                     self._set_deadline(self._service.timeouts.head)
                 if not self._events:
                     self._watch(READABLE)

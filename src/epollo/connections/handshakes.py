@@ -11,9 +11,9 @@ request's head.
 """
 
 import contextlib
-import math
 import ssl
 from _socket import MSG_DONTWAIT, MSG_PEEK
+from math import inf
 
 from epollo.annotations import Final
 from epollo.connections.addresses import ask_address
@@ -227,7 +227,7 @@ class Handshake(Peer):
     def _end(self) -> None:
         """Be no peer any more."""
         self._state = OVER
-        self.deadline = math.inf
+        self.deadline = inf
         stage = self._stage
         del stage.service.peers[self]
         stage.flights.handshakes -= 1

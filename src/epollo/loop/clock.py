@@ -7,6 +7,7 @@ that it showed is over by the former: a jump is followed within a second.
 
 import math
 import time
+from time import monotonic
 
 from epollo.annotations import Protocol
 from epollo.http.dates import format_date
@@ -44,7 +45,7 @@ class SystemClock:
 
     def read(self) -> bool:
         """Read the time anew; return whether the wall clock shows another second than before."""
-        self.now = now = time.monotonic()
+        self.now = now = monotonic()
         if now < self._second_ends:
             return False
         wall = time.time()
@@ -58,4 +59,4 @@ class SystemClock:
 
     def count_batch_seconds(self) -> float:
         """Return how long ago the time was read."""
-        return time.monotonic() - self.now
+        return monotonic() - self.now

@@ -15,9 +15,9 @@ long (`is_late`), asks for another turn in a later batch (`call_again`). A batch
 turns as fit into `_POSTPONED_SECONDS`, so that no answer which is a look-up waits for expensive work.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from math import inf
 
 from epollo.annotations import Final
 from epollo.errors import EpolloError, ExhaustedError, describe_fault
@@ -95,7 +95,7 @@ class EventLoop:
         """
         self._is_running = False
         # Before this instant the operator is not told again that there is no room.
-        self._exhausted_until = -math.inf
+        self._exhausted_until = -inf
 
     def add(self, descriptor: int, handler: Handler, events: int = READABLE) -> None:
         """Call the handler when the descriptor is ready, and when its deadline has passed.
@@ -110,7 +110,7 @@ class EventLoop:
                 f"cannot watch one more connection or file ({error.strerror})"
             ) from error
         self._added[descriptor] = handler
-        if handler.deadline != math.inf:
+        if handler.deadline != inf:
             self._timers.note(handler, handler.deadline)
 
     def add_first(self, descriptor: int, handler: Handler) -> None:
@@ -140,9 +140,9 @@ class EventLoop:
         handler = self._handlers.pop(descriptor, None)
         if handler is None:
             handler = self._added.pop(descriptor)
-        if handler.deadline != math.inf:
+        if handler.deadline != inf:
             # Handlers that have one declare it (`Handler.deadline`).
-            handler.deadline = math.inf  # type: ignore[misc]
+            handler.deadline = inf  # type: ignore[misc]
         if self._again:
             self._again.pop(handler, None)
         if descriptor in self._first_descriptors:
@@ -290,7 +290,7 @@ class EventLoop:
                     handler.on_deadline()
                 except Exception as fault:
                     self.end_fault(handler, fault)
-            if handler.deadline != math.inf:
+            if handler.deadline != inf:
                 self._timers.note(handler, max(handler.deadline, now + 1))
 
     def _call(self, handler: Handler, events: int) -> None:

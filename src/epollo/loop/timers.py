@@ -11,8 +11,8 @@ Price: a deadline that moves *closer* must be noted again (`Timers.note`), and a
 stays in memory until its second is over.
 """
 
-import math
 from collections.abc import Callable, Iterable
+from math import ceil, inf
 
 from epollo.loop.handler import Handler
 
@@ -24,12 +24,12 @@ class Timers:
 
     def __init__(self) -> None:
         self._buckets: dict[int, set[Handler]] = {}
-        self.earliest: float = math.inf
+        self.earliest: float = inf
         """The instant at which the next bucket is due; infinite when there is none."""
 
     def note(self, handler: Handler, instant: float) -> None:
         """Return the handler from `take_due` in the second after the instant."""
-        due = math.ceil(instant)
+        due = ceil(instant)
         bucket = self._buckets.get(due)
         if bucket is None:
             self._buckets[due] = {handler}
@@ -42,7 +42,7 @@ class Timers:
         due: set[Handler] = set()
         for instant in [instant for instant in self._buckets if instant <= now]:
             due |= self._buckets.pop(instant)
-        self.earliest = float(min(self._buckets, default=math.inf))
+        self.earliest = float(min(self._buckets, default=inf))
         return due
 
 
@@ -62,4 +62,4 @@ class Timer(Handler):
 
     def close(self) -> None:
         """Cancel the call."""
-        self.deadline = math.inf
+        self.deadline = inf

@@ -28,6 +28,7 @@ buffer are cheaper than seven records, held back or not.
 import contextlib
 import ssl
 from collections.abc import Iterable
+from ssl import SSLWantReadError
 
 from epollo.annotations import Any, Final
 from epollo.linux.openssl import say_end, set_buffers, set_outgoing, set_socket
@@ -79,7 +80,7 @@ class OpensslSession:
         try:
             self._engine.do_handshake()
             self.is_complete = True
-        except ssl.SSLWantReadError:
+        except SSLWantReadError:
             pass
         except BaseException as fault:
             _drop(self.incoming)
@@ -138,7 +139,7 @@ class OpensslSession:
                 plain += part
             if not part:
                 self.is_ended = True
-        except ssl.SSLWantReadError:
+        except SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
             self.is_ended = True
