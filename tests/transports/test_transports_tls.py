@@ -148,6 +148,45 @@ def test_what_is_sent_arrives_however_little_the_socket_takes(
     assert client.read() == b"".join(contents)
 
 
+def offer_early_data() -> bytes:
+    """Return a ClientHello that offers to resume a session that no server knows, with early data."""
+    client = Client()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.object.do_handshake()
+    hello = client.outgoing.read()
+    identities = b"\0\x0c\0\x06ticket\0\0\0\0"
+    ticket = identities + b"\0\x21\x20" + bytes(32)
+    # early_data and pre_shared_key (RFC 8446 sections 4.2.10 and 4.2.11), behind all other extensions.
+    added = b"\0\x2a\0\0\0\x29" + len(ticket).to_bytes(2, "big") + ticket
+    record, head, rest = hello[:3], hello[5:6], hello[9:]
+    at = rest.index(b"\x01\0", 35 + rest[34]) + 2
+    extensions = rest[at + 2 :] + added
+    message = rest[:at] + len(extensions).to_bytes(2, "big") + extensions
+    body = head + len(message).to_bytes(3, "big") + message
+    return record + len(body).to_bytes(2, "big") + body
+
+
+@each_library
+@pytest.mark.parametrize("step", [10**6, 100])
+def test_early_data_of_the_time_of_another_server_is_skipped(library: str, step: int) -> None:
+    """A request of it is; what it is protected with is known to none (RFC 8446 section 4.2.10)."""
+    session = begin(library)
+    assert session.shake_hands(offer_early_data())
+    early = b"\x14\x03\x03\0\1\1\x17\x03\x03" + (1000).to_bytes(2, "big") + b"?" * 1000
+    for at in range(0, len(early), step):
+        assert session.shake_hands(early[at : at + step]) == b""
+    assert not session.is_complete
+    session.take()
+    # Without that offer it is refused.
+    client, session = Client(), begin(library)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.object.do_handshake()
+    session.shake_hands(client.outgoing.read())
+    with pytest.raises(ssl.SSLError):
+        session.shake_hands(early)
+    session.take()
+
+
 @each_library
 def test_a_piece_is_sent_when_all_of_it_is(library: str) -> None:
     client, narrow, transport = connect([500, 0, 10**9], library=library)
