@@ -273,6 +273,22 @@ def test_a_certificate_is_swapped(
         assert ask(before, "/")[0].startswith(b"HTTP/1.1 200 ")
 
 
+@needs_rustls
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_swap_to_a_key_that_rustls_cannot_serve_is_told(
+    serve: Serve, folder: Path, tmp_path: Path, workers: str
+) -> None:
+    options = (*MADE.write(tmp_path / "c"), "--workers", workers, "--tls-library", "rustls")
+    server = serve(folder, *options)
+    new = make_certificate("localhost", kind="rsa")
+    new.write(tmp_path / "c")
+    await_swap(server, new)
+    line = (
+        "new certificates are in use, by OpenSSL; rustls is of no use: it serves keys on the curves"
+    )
+    await_line(server, line)
+
+
 def await_swap(server: Server, made: Made) -> None:
     """Wait for what the parent says once all workers have the new pair; then each uses it."""
     assert await_true(lambda: fingerprint(server, made)), server.stderr

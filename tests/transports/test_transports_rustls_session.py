@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority, make_certificate, make_first_version_certificate
-from epollo.transports.certificates import Certificates, load_library
+from epollo.transports.certificates import Certificates, describe_swap, load_library
 from epollo.transports.openssl_session import OpensslSession
 from epollo.transports.pairs import ClientAuthorities, Pair
 from transports.test_transports_tls import PAIR, Client
@@ -205,6 +205,17 @@ def test_why_rustls_is_of_no_use_is_told() -> None:
     refused = find_hindrance([first_version, rsa])
     assert "cannot use the certificate first.pem (" in refused
     assert "UnsupportedCertVersion" in refused
+
+
+def test_a_swap_to_what_rustls_cannot_serve_is_told() -> None:
+    line = "new certificates are in use"
+    rsa = make_pair("rsa")
+    assert describe_swap("rustls", [PAIR]) == describe_swap("openssl", [rsa]) == line
+    # Only the authority of clients is another, and an authority is to issue the first certificate.
+    assert describe_swap("rustls", []) == line
+    assert describe_swap("rustls", [rsa]).startswith(
+        f"{line}, by OpenSSL; rustls is of no use: it "
+    )
 
 
 def test_a_bug_in_the_library_ends_a_session_alone(

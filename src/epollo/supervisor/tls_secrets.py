@@ -36,6 +36,7 @@ class TlsSecrets:
     ) -> None:
         """Raise `OperatorError` if a certificate is not right."""
         self._loop = loop
+        self._library = settings.tls_library
         self._report = report
         self._change = change
         self._files: CertificateFiles | None = None
@@ -84,7 +85,11 @@ class TlsSecrets:
             self._rotation.close()
 
     def _on_files(self, _: Secrets) -> None:
-        self._change(lambda addition: self._report(f"new certificates are in use{addition}"))
+        # Here alone: a server without TLS needs nothing of the library.
+        from epollo.transports.certificates import describe_swap  # noqa: PLC0415
+
+        line = describe_swap(self._library, self.secrets.pairs)
+        self._change(lambda addition: self._report(f"{line}{addition}"))
 
     def _rotate(self) -> None:
         """Protect the tickets of all workers by another key from now on."""

@@ -64,6 +64,17 @@ def load_library(name: str) -> SelectMaker:
     return select_rustls
 
 
+def describe_swap(library: str, pairs: Sequence[Pair]) -> str:
+    """Return the line that says that these pairs are in use, and by which library if by another."""
+    line = "new certificates are in use"
+    if library == "openssl" or not pairs:
+        return line
+    from epollo.transports.rustls_session import find_hindrance  # noqa: PLC0415 - as above
+
+    hindrance = find_hindrance(pairs)
+    return f"{line}, by OpenSSL; rustls is of no use: {hindrance}" if hindrance else line
+
+
 class Certificates:
     """All certificates of a listener: the context of each name, and that of no name.
 

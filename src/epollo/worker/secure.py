@@ -20,6 +20,7 @@ from epollo.transports.certificate_files import CertificateFiles
 from epollo.transports.certificates import (
     Certificates,
     SelectMaker,
+    describe_swap,
     make_proof_context,
 )
 from epollo.transports.pairs import Secrets
@@ -90,7 +91,7 @@ class Secure:
 
         def use(secrets: Secrets) -> None:
             self.use(secrets)
-            loop.report("new certificates are in use")
+            loop.report(describe_swap(settings.tls_library, secrets.pairs))
 
         try:
             self._files = CertificateFiles(
