@@ -300,6 +300,34 @@ def test_a_file_that_is_written_in_its_storm_is_not_taken_for_renamed(
         assert not promise.holds(writer.fileno())
 
 
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_file_that_is_written_no_more_is_served_in_its_storm(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """As a log after a burst of lines. In the moment of the last write, another may have its time."""
+    file = tmp_path / "large"
+    file.write_bytes(b"a" * 100_000)
+    with file.open("r+b", buffering=0) as writer, Storm(tmp_path) as storm:
+        for name in ("large", "one.log", "other.log"):
+            number = watched.add(tmp_path / name, Interest.FILE)
+            watched.watch.depend(Rest(Edge(number, b"")))
+        for _ in range(4_000):
+            # One event stands for several of the same kind that follow each other (inotify(7)).
+            os.pwrite(writer.fileno(), b"a", 0)
+            storm.rage(2)
+        watched.drain()
+        assert watched.watch.is_blind
+        now_ns = os.fstat(writer.fileno()).st_ctime_ns + seconds * 10**9
+        monkeypatch.setattr("epollo.site.promise.time.time_ns", lambda: now_ns)
+        promise = Promise(writer.fileno(), watched.watch)
+        watched.drain()
+        assert promise.notice.is_in_doubt
+        for _ in range(3):
+            assert promise.holds(writer.fileno()) is bool(seconds)
+        os.pwrite(writer.fileno(), b"c", 50)
+        assert not promise.holds(writer.fileno())
+
+
 def test_a_listener_that_leaves_in_a_storm(storm: Storm, tmp_path: Path) -> None:
     events = Events(lambda: 0.0)
     watches = [Watch(lambda *_, **__: None, pytest.fail, events) for _ in range(2)]

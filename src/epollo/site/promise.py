@@ -15,6 +15,9 @@ The event of a write comes at its end, but its times are set from its begin on. 
 modification is the present one, a write may have set it, whatever other event came. Even if a ``touch``
 seems to have set it, the promise is in doubt from then on, and each look compares samples.
 
+A file with too many events is not watched for a while (`events`). Then each look takes it for written to,
+unless its times are older than the look before, and so would show a write since.
+
 Price: a watch for each large file in use. A write over the content is missed if it changes no sample
 and an append hides it between the same two looks. So is a write that lasts until an answer has been
 sent, if it began after a ``touch`` and no look came between. A write by AIO, by ``mmap`` or on another
@@ -33,6 +36,8 @@ from epollo.site.resolve import Names
 from epollo.site.version import COARSEST_TICK_NS, Version, is_version, version_of
 from epollo.site.watch import UNWATCHED, Interest, Notice, Watch
 
+_FINE_TICK_NS: Final = 20_000_000
+"""Longer than a tick of the kernel, a hundredth of a second at most (time(7)): where times have parts."""
 _SETTLED_NS: Final = 10_000_000_000
 _SAMPLES: Final = 16
 _SAMPLE_OCTETS: Final = 1024
@@ -52,6 +57,7 @@ class Promise:
         "_has_grown",
         "_is_broken",
         "_is_in_doubt",
+        "_looked_ns",
         "_rights",
         "_samples",
         "_watch",
@@ -75,6 +81,8 @@ class Promise:
         self._watch = watch
         if watch is not None:
             watch.depend(self.notice)
+        # When the last look began, nanoseconds since 1970.
+        self._looked_ns = time.time_ns()
         status = os.fstat(descriptor)
         self.begun = version_of(status)
         self.octets = status.st_size
@@ -163,6 +171,7 @@ class Promise:
                 time.sleep(wait_seconds)
             if self._watch is not None:
                 self._watch.on_ready(0)
+            now_ns = time.time_ns()
             status = os.fstat(descriptor)
             if status.st_size < self.octets:
                 return False
@@ -175,6 +184,7 @@ class Promise:
                 self._is_in_doubt |= may_be_written
                 self._has_grown |= status.st_size > self.seen.octets
                 self.seen = version_of(status)
+                self._looked_ns = now_ns
                 self._rights = _rights_of(status)
                 self.notice.clear()
                 return True
@@ -186,8 +196,11 @@ class Promise:
         if status.st_size > seen.octets:
             return True
         if self.notice.is_written:
-            # This is the event of an append whose end was seen already: nothing has begun since.
-            return self._has_grown and status.st_ctime_ns == seen.changed_ns
+            # This is the event of an append whose end was seen already: nothing has begun since. Or no
+            # event would tell of a write, but its time would.
+            return status.st_ctime_ns == seen.changed_ns and (
+                self._has_grown or (self.notice.is_in_doubt and self._would_show_write())
+            )
         if status.st_size < seen.octets:
             return False
         if status.st_ctime_ns == seen.changed_ns:
@@ -210,6 +223,12 @@ class Promise:
             and status.st_mtime_ns != self.seen.modified_ns
             and abs(status.st_ctime_ns - status.st_mtime_ns) <= COARSEST_TICK_NS
         )
+
+    def _would_show_write(self) -> bool:
+        """Return whether a write since the last look has set another time than that look has found."""
+        changed_ns = self.seen.changed_ns
+        tick_ns = _FINE_TICK_NS if changed_ns % 1_000_000_000 else COARSEST_TICK_NS
+        return self._looked_ns - changed_ns > tick_ns
 
     def _are_samples_true(self, descriptor: int) -> bool:
         return all(

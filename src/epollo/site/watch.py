@@ -89,6 +89,11 @@ class Notice:
         """Whether the kernel tells of changes."""
         return self.edges[0].folder != UNWATCHED
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the file is taken for written to, since no event would tell (`doubt`)."""
+        return self._is_in_doubt
+
     def note(self, mask: int) -> None:
         """Act on an event (inotify(7))."""
         self.checked_second = 0
