@@ -515,47 +515,6 @@ def test_large_parts_are_sent_by_the_library_in_their_place(unsent: bytes, after
 
 
 @needs_library
-def test_large_parts_are_sent_in_full_segments_and_none_is_held_back_at_the_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    holds: list[int] = []
-    write = OpensslSession.write
-
-    def note_and_write(session: OpensslSession, plain: bytes | memoryview) -> None:
-        holds.append(ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK))
-        write(session, plain)
-
-    monkeypatch.setattr(OpensslSession, "write", note_and_write)
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listening,
-        socket.create_connection(listening.getsockname()) as theirs,
-        listening.accept()[0] as ours,
-    ):
-        client, session = Client(), OpensslSession(CONTEXT)
-        client.shake_hands(session)
-        transport = TlsTransport(ours, session, b"", Buffers())
-        transport.setblocking(False)
-        # Until the peer takes nothing more, and then the rest of what was begun.
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                transport.send(b"x" * PIECE_OCTETS)
-        assert not ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK)
-        tries = len(holds)
-        theirs.setblocking(False)
-        while True:
-            received = receive_all(client, theirs)
-            assert set(received) <= {ord("x")}
-            try:
-                transport.send(b"x" * PIECE_OCTETS)
-                break
-            except BlockingIOError:
-                continue
-        assert 2 <= tries < len(holds)
-        assert set(holds) == {1}
-        assert not ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK)
-
-
-@needs_library
 def test_octets_that_the_library_has_begun_with_are_those_that_count() -> None:
     client, theirs, transport = connect_sockets()
     large = b"x" * (16 * PIECE_OCTETS)

@@ -51,9 +51,6 @@ class Transport(Protocol):
     def setblocking(self, flag: bool, /) -> None:
         """Let calls return at once instead of waiting, with False."""
 
-    def setsockopt(self, level: int, option: int, value: int, /) -> None:
-        """Set an option of the socket (socket(7), tcp(7)). Raises `OSError` if it does not have it."""
-
     def fileno(self) -> int:
         """Return the descriptor that a poller watches."""
 

@@ -19,10 +19,7 @@ and the copies push each other out of the cache. 10 MiB by a buffer took 1.13 an
 took; by the library's sends 0.94 and 1.05 times (medians of two runs on a busy machine, each of both
 ways).
 Decision: parts of 64 KiB and more are written to the socket, record by record (`Session.write`), if the
-library can be called in this way. The kernel holds the last segment of a record back for the next one
-(TCP_CORK, tcp(7)): 10 MiB takes 0.87 times as long so (the middle half of 14 rounds: 0.78 to 0.96), and
-a network with 1,460 octets in a segment has one in sixteen less to carry. For 100 KiB, two pieces by the
-buffer are cheaper than seven records, held back or not.
+library can be called in this way.
 """
 
 import contextlib

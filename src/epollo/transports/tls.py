@@ -9,7 +9,7 @@ No plain octets wait here: each `recv` returns all that the records which are co
 
 import contextlib
 import ssl
-from _socket import IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, TCP_CORK
+from _socket import MSG_DONTWAIT, MSG_PEEK
 from collections.abc import Iterable, Iterator
 
 from epollo.annotations import Any, Final
@@ -165,12 +165,6 @@ class TlsTransport:
         """Note whether the socket is one that does not wait; no call waits, whatever is set."""
         self._may_be_direct = not flag
 
-    def setsockopt(self, level: int, option: int, value: int, /) -> None:
-        """Set an option of the socket, if it has it."""
-        # Those of TCP are none of a unix-domain socket.
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(level, option, value)
-
     def fileno(self) -> int:
         """Return the descriptor that a poller watches."""
         return self._socket.fileno()
@@ -218,22 +212,11 @@ class TlsTransport:
             return self.sendmsg((data,), (), flags)
         self._flush()
         try:
-            self._write(data)
+            self._session.write(data)
         except BlockingIOError:
             self._accepted, self._rest = octets, data
             raise
         return octets
-
-    def _write(self, data: Buffer) -> None:
-        """Have the library send octets, record by record. Raises `BlockingIOError` if some are left.
-
-        Each record is a call of its own, whose last segment would not be full.
-        """
-        self.setsockopt(IPPROTO_TCP, TCP_CORK, 1)
-        try:
-            self._session.write(data)
-        finally:
-            self.setsockopt(IPPROTO_TCP, TCP_CORK, 0)
 
     def _begin_direct(self) -> bool:
         """Have the library send to the socket; return whether it can."""
@@ -257,7 +240,7 @@ class TlsTransport:
     def _flush(self, *parts: Buffer) -> None:
         """Send what is unsent, and parts behind it. Raises `BlockingIOError` if some is left."""
         if self._rest is not None:
-            self._write(self._rest)
+            self._session.write(self._rest)
             self._rest = None
         unsent = (*self._unsent, *parts)
         self._unsent = unsent
