@@ -20,7 +20,7 @@ _OLDEST = (3, 11)
 # Where a system keeps its own, whatever PATH says.
 _FOLDERS = ("/usr/bin", "/usr/local/bin")
 # What the tests there import, of those that pyproject.toml names for tests.
-_NEEDED = re.compile(r"(?:argon2-cffi|cryptography|h11|httptools|hypothesis|pytest)\b")
+_NEEDED = re.compile(r"(?:argon2-cffi|cryptography|h11|httptools|hypothesis|pytest|rtls)\b")
 _DESCRIBE = (
     "import platform, sys; print(platform.python_implementation(), sys.prefix == sys.base_prefix,"
     " platform.python_version())"

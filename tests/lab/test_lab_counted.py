@@ -138,7 +138,10 @@ def test_no_module_has_a_name_of_its_own_for_what_is_counted() -> None:
     assert len(modules) > 80
     for module in modules:
         held = [
-            name for name, value in vars(module).items() if callable(value) and value in counted
+            name
+            for name, value in vars(module).items()
+            # Not every one that can be called has a hash.
+            if any(value is function for function in counted)
         ]
         assert not held, f"{module.__name__} holds {held}"
 

@@ -363,6 +363,24 @@ def try_certificate(ground: Ground, text: str) -> None:
     assert ask_secured(ground.serve(text), chain).endswith(b"\r\n\r\nindex")
 
 
+@tries(
+    "epollo SITE --tls-cert fullchain.pem --tls-key privkey.pem --tls-library rustls",
+    "tls:     rustls 0.23.45, which resumes no session; OpenSSL for keys of RSA",
+)
+def try_rustls(ground: Ground, text: str) -> None:
+    """The line that the page shows is among the first ones, but for the version."""
+    pytest.importorskip("rtls")
+    (command, shown) = (
+        example.text for example in list_examples() if find_trial(example.text) is try_rustls
+    )
+    assert text in {command, shown}
+    chain = write_certificate(ground)
+    server = ground.serve(command)
+    (said,) = (line.strip() for line in server.lines if "tls:" in line)
+    assert re.sub(r"[\d.]+", "N", said) == re.sub(r"[\d.]+", "N", shown)
+    assert ask_secured(server, chain).endswith(b"\r\n\r\nindex")
+
+
 @tries("epollo SITE --tls-self-signed", "epollo serves /home/you/site\n...")
 def try_self_signed(ground: Ground, text: str) -> None:
     """The first lines are those that the page shows, and the file that they name is to be trusted."""
@@ -625,6 +643,7 @@ NOT_TYPED = {
     ),
     "epollo lab --quick": "measures for half a minute",
     "pip install 'epollo[tls]'": "installs a package",
+    "pip install 'epollo[rustls]'": "installs a package",
     "httpdirfs --no-range-check http://host:7890/ /mnt": "mounts a file system",
 }
 """Examples that no test may type, by their text, and what they do."""

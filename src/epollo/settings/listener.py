@@ -94,7 +94,7 @@ class ListenerSettings(Record):
         "openssl",
         "--tls-library",
         manual=(
-            "What makes handshakes and encrypts. rustls takes less of the processor for new "
+            "What encrypts. rustls takes less of the processor for new "
             "connections and resumes no session. It needs the extra, pip install 'epollo[rustls]', "
             "and leaves to openssl what it cannot serve: keys of RSA, certificates of clients."
         ),
@@ -119,10 +119,7 @@ class ListenerSettings(Record):
         "production",
         "--acme-directory",
         unit="url",
-        manual=(
-            "Where to obtain certificates: production or staging of Let's Encrypt, or the URL of "
-            "another authority's directory."
-        ),
+        manual=("The authority's directory. A URL, or production or staging of Let's Encrypt."),
     )
     acme_ca: str = _of_tls(
         "",
