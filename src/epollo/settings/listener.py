@@ -119,7 +119,9 @@ class ListenerSettings(Record):
         "production",
         "--acme-directory",
         unit="url",
-        manual=("The authority's directory. A URL, or production or staging of Let's Encrypt."),
+        manual=(
+            "The authority's URL: that of its directory, or production or staging of Let's Encrypt."
+        ),
     )
     acme_ca: str = _of_tls(
         "",
