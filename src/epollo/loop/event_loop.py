@@ -198,8 +198,6 @@ class EventLoop:
         clock, timers, poll = self.clock, self._timers, self._poller.poll
         handlers, added, again = self._handlers, self._added, self._again
         batch_limit = self._batch_limit
-        # The only report of a batch comes first in any case, unless the batch may lack another.
-        ordered = 1 if batch_limit > 1 else 0
         while True:
             # Two of one type, compared for a jump, need no call of the interpreter.
             timeout = timers.earliest - clock.now
@@ -215,10 +213,10 @@ class EventLoop:
             if clock.read():
                 for on_second in self.on_second:
                     on_second()
-            # One look at the batch, however many go first. A poller that returns as many as it can may
-            # have left one of them out.
+            # One look at the batch, however many go first: the only report of a batch comes first in any
+            # case. A poller that returns as many as it can may have left one of them out.
             count = len(batch)
-            if count > ordered:
+            if count > 1:
                 is_full = count >= batch_limit
                 if is_full or not self._first_reports.isdisjoint(batch):
                     self._call_first(batch, is_full=is_full)

@@ -61,7 +61,7 @@ class Traits(NamedTuple):
     looks at one descriptor after the other may report the request and miss the change.
     """
     batch_limit: float
-    """A call that returns this many descriptors may have left some out."""
+    """A call that returns this many descriptors, more than one, may have left some out."""
     descriptor_limit: float
     """The first descriptor that the poller cannot name."""
     is_ordered: bool
